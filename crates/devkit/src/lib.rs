@@ -1,0 +1,12 @@
+//! Tools around the bridge that are never deployed: a Cryptlex sandbox, signers, envelopes, an emulator of the Lambda
+//! Runtime API, and the demo.
+//!
+//! This library knows nothing of `webhook-core`: what it signs and what it answers follows the providers' and
+//! Cryptlex's own documentation, so that a misreading on one side fails a test.
+
+pub mod corpus;
+pub mod envelope;
+pub mod runtime_api;
+pub mod sandbox;
+pub mod send;
+pub mod sign;

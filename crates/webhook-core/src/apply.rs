@@ -1,0 +1,406 @@
+//! Carrying out what `plan` names, until it names nothing any more.
+//!
+//! A write that failed is judged by what Cryptlex shows, never by a guess: after an error that was answered we look
+//! and try once more; where no answer came we look, and without the effect its outcome is unknown.
+
+use std::collections::VecDeque;
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use jiff::Timestamp;
+
+use crate::command::{Action, Command};
+use crate::config::Policy;
+use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, Session, User};
+use crate::ids::{LicenseId, Mark};
+use crate::plan::{Plan, Refused, Step, plan};
+use crate::snapshot::{Snapshot, licenses};
+
+/// Steps under way at the same time; each is about another license or user.
+const SIDE_BY_SIDE: usize = 8;
+/// User, parents, add-ons, expiry, its correction, suspension: more rounds than that do not converge.
+const MOST_ROUNDS: usize = 10;
+
+/// A command whose effect is in Cryptlex.
+#[derive(Debug)]
+pub struct Settled {
+    /// The last plan: without steps, with what to remember.
+    pub plan: Plan,
+    /// What was done for it.
+    pub done: Vec<Step>,
+}
+
+/// A command that could not be brought to its end. What was done stays done.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Why.
+    pub cause: Cause,
+    /// What was done before.
+    pub done: Vec<Step>,
+    /// What was not, or not for certain.
+    pub missing: Vec<Step>,
+}
+
+/// Why a command was not brought to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// A call failed.
+    #[error("{0}")]
+    Call(ApiError),
+    /// A write may still have its effect.
+    #[error("{0}; whether it had an effect is not known yet")]
+    Unknown(ApiError),
+    /// The command cannot be carried out as things are.
+    #[error("{0}")]
+    Refused(Refused),
+    /// Cryptlex said yes and shows no change.
+    #[error("Cryptlex accepted a change that its license does not show")]
+    NoChange,
+}
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.cause)?;
+        let names: Vec<String> = self
+            .missing
+            .iter()
+            .take(5)
+            .map(ToString::to_string)
+            .collect();
+        match (self.done.len(), names.is_empty()) {
+            (_, true) => Ok(()),
+            (done, false) => write!(f, " (done: {done}; missing: {})", names.join(", ")),
+        }
+    }
+}
+
+/// Plans and applies until nothing is left to do.
+pub async fn settle(
+    session: &Session<'_>,
+    command: &Command,
+    at: Timestamp,
+    snapshot: &mut Snapshot,
+    policy: &Policy,
+) -> Result<Settled, Stopped> {
+    let mut done: Vec<Step> = Vec::new();
+    for _ in 0..MOST_ROUNDS {
+        let next = match plan(command, at, snapshot, policy) {
+            Ok(next) => next,
+            Err(refused) => {
+                return Err(Stopped {
+                    cause: Cause::Refused(refused),
+                    done,
+                    missing: Vec::new(),
+                });
+            }
+        };
+        if next.steps.is_empty() {
+            return Ok(Settled { plan: next, done });
+        }
+        if next.steps.iter().any(|step| done.contains(step)) {
+            return Err(Stopped {
+                cause: Cause::NoChange,
+                done,
+                missing: next.steps,
+            });
+        }
+        if let Some((cause, missing)) =
+            side_by_side(session, command, next.steps, snapshot, &mut done).await
+            && !forgotten_user(session, command, &cause, snapshot).await
+        {
+            return Err(Stopped {
+                cause,
+                done,
+                missing,
+            });
+        }
+    }
+    Err(Stopped {
+        cause: Cause::NoChange,
+        done,
+        missing: Vec::new(),
+    })
+}
+
+/// The first failure lets what is under way finish and starts nothing more.
+async fn side_by_side(
+    session: &Session<'_>,
+    command: &Command,
+    steps: Vec<Step>,
+    snapshot: &mut Snapshot,
+    done: &mut Vec<Step>,
+) -> Option<(Cause, Vec<Step>)> {
+    let mut waiting = VecDeque::from(steps);
+    let mut under_way = FuturesUnordered::new();
+    let mut missing = Vec::new();
+    let mut failure: Option<Cause> = None;
+    loop {
+        while under_way.len() < SIDE_BY_SIDE && failure.is_none() {
+            let Some(step) = waiting.pop_front() else {
+                break;
+            };
+            under_way.push(async {
+                let result = carry_out(session, &step, &command.marks).await;
+                (step, result)
+            });
+        }
+        let Some((step, result)) = under_way.next().await else {
+            break;
+        };
+        match result {
+            Ok(effect) => {
+                effect.absorbed_by(snapshot, &step);
+                done.push(step);
+            }
+            Err(cause) => {
+                missing.push(step);
+                // That something is unknown outweighs whatever else went wrong.
+                let unknown = matches!(cause, Cause::Unknown(_));
+                if unknown || failure.is_none() {
+                    failure = Some(cause);
+                }
+            }
+        }
+    }
+    missing.extend(waiting);
+    failure.map(|cause| (cause, missing))
+}
+
+/// Whether the failure was that a remembered user is no more; then the customer is looked up again.
+async fn forgotten_user(
+    session: &Session<'_>,
+    command: &Command,
+    cause: &Cause,
+    snapshot: &mut Snapshot,
+) -> bool {
+    let about_a_user = match &command.action {
+        Action::Grant(_) | Action::SyncCustomer(_) => true,
+        Action::Renew(_)
+        | Action::Suspend(_)
+        | Action::Resume(_)
+        | Action::End
+        | Action::Note(_) => false,
+    };
+    let gone = matches!(
+        cause,
+        Cause::Call(ApiError {
+            kind: Kind::NotFound,
+            ..
+        })
+    );
+    if !about_a_user || !gone || snapshot.people.remembered.take().is_none() {
+        return false;
+    }
+    match Snapshot::take(session, command, snapshot.state.clone(), None).await {
+        Ok(fresh) => {
+            snapshot.people = fresh.people;
+            true
+        }
+        Err(_unreachable) => false,
+    }
+}
+
+enum Effect {
+    License(Box<License>),
+    Gone(LicenseId),
+    User(Box<User>),
+}
+
+impl Effect {
+    fn absorbed_by(self, snapshot: &mut Snapshot, step: &Step) {
+        match self {
+            Self::License(license) => {
+                // Known from now on, however late a list shows it.
+                if let Step::CreateLicense(blank) = step {
+                    snapshot
+                        .state
+                        .slots
+                        .insert(blank.slot.clone(), license.id.clone());
+                }
+                snapshot.absorb_license(*license);
+            }
+            Self::Gone(id) => snapshot.forget_license(&id),
+            Self::User(user) => snapshot.absorb_user(*user),
+        }
+    }
+}
+
+async fn carry_out(session: &Session<'_>, step: &Step, marks: &[Mark]) -> Result<Effect, Cause> {
+    let first = match write(session, step).await {
+        Ok(effect) => return Ok(effect),
+        Err(error) => error,
+    };
+    match first.certainty() {
+        Certainty::NotDone if somebody_was_faster(step, &first) => {
+            match look(session, step, marks).await {
+                Ok(Some(effect)) => Ok(effect),
+                Ok(None) | Err(_) => Err(Cause::Call(first)),
+            }
+        }
+        Certainty::NotDone => Err(Cause::Call(first)),
+        Certainty::Unknown => found_or_unknown(session, step, marks, first).await,
+        Certainty::Answered => match look(session, step, marks).await {
+            Ok(Some(effect)) => Ok(effect),
+            Ok(None) => once_more(session, step, marks).await,
+            Err(_cannot_look) => Err(Cause::Unknown(first)),
+        },
+    }
+}
+
+async fn once_more(session: &Session<'_>, step: &Step, marks: &[Mark]) -> Result<Effect, Cause> {
+    let second = match write(session, step).await {
+        Ok(effect) => return Ok(effect),
+        Err(error) => error,
+    };
+    match second.certainty() {
+        Certainty::NotDone => Err(Cause::Call(second)),
+        Certainty::Unknown => found_or_unknown(session, step, marks, second).await,
+        Certainty::Answered => match look(session, step, marks).await {
+            Ok(Some(effect)) => Ok(effect),
+            Ok(None) => Err(Cause::Call(second)),
+            Err(_cannot_look) => Err(Cause::Unknown(second)),
+        },
+    }
+}
+
+async fn found_or_unknown(
+    session: &Session<'_>,
+    step: &Step,
+    marks: &[Mark],
+    error: ApiError,
+) -> Result<Effect, Cause> {
+    match look(session, step, marks).await {
+        Ok(Some(effect)) => Ok(effect),
+        Ok(None) | Err(_) => Err(Cause::Unknown(error)),
+    }
+}
+
+/// A refused creation may mean that what is to be created exists. Which status says so is not documented.
+fn somebody_was_faster(step: &Step, error: &ApiError) -> bool {
+    let creates = matches!(step, Step::CreateUser(_) | Step::CreateLicense(_));
+    creates && matches!(error.kind, Kind::Conflict | Kind::Refused(400))
+}
+
+async fn write(session: &Session<'_>, step: &Step) -> Result<Effect, ApiError> {
+    let change =
+        |id, change: LicenseChange| async move { session.change_license(id, &change).await };
+    let license = match step {
+        Step::CreateUser(user) => {
+            return session
+                .create_user(user)
+                .await
+                .map(|user| Effect::User(Box::new(user)));
+        }
+        Step::ChangeUser(id, change) => {
+            return session
+                .change_user(id, change)
+                .await
+                .map(|user| Effect::User(Box::new(user)));
+        }
+        Step::Delete(id) => {
+            return session
+                .delete_license(id)
+                .await
+                .map(|()| Effect::Gone(id.clone()));
+        }
+        Step::CreateLicense(blank) => session.create_license(&blank.license).await,
+        Step::Renew { license, .. } => session.renew(license).await,
+        Step::SetExpiry { license, to } => session.set_expiry(license, *to).await,
+        Step::SetSuspended { license, suspended } => {
+            change(
+                license,
+                LicenseChange {
+                    suspended: Some(*suspended),
+                    ..LicenseChange::default()
+                },
+            )
+            .await
+        }
+        Step::Reinstate(id) => {
+            let both = LicenseChange {
+                suspended: Some(false),
+                revoked: Some(false),
+                ..LicenseChange::default()
+            };
+            change(id, both).await
+        }
+        Step::Revoke(id) => {
+            change(
+                id,
+                LicenseChange {
+                    revoked: Some(true),
+                    ..LicenseChange::default()
+                },
+            )
+            .await
+        }
+        Step::SetActivations { license, allowed } => {
+            let allowed = LicenseChange {
+                allowed_activations: Some(*allowed),
+                ..LicenseChange::default()
+            };
+            change(license, allowed).await
+        }
+        Step::Move { license, to } => {
+            change(
+                license,
+                LicenseChange {
+                    user_id: Some(to.clone()),
+                    ..LicenseChange::default()
+                },
+            )
+            .await
+        }
+    };
+    license.map(|license| Effect::License(Box::new(license)))
+}
+
+/// The effect of a step, if Cryptlex shows it.
+async fn look(
+    session: &Session<'_>,
+    step: &Step,
+    marks: &[Mark],
+) -> Result<Option<Effect>, ApiError> {
+    let shows = |license: &License| match step {
+        Step::Renew { from, .. } => license.expires_at.is_some_and(|end| end > *from),
+        Step::SetExpiry { to, .. } => license.expires_at == Some(*to),
+        Step::SetSuspended { suspended, .. } => license.is_suspended() == *suspended,
+        Step::Reinstate(_) => !license.is_revoked() && !license.is_suspended(),
+        Step::Revoke(_) => license.is_revoked(),
+        Step::SetActivations { allowed, .. } => license.activations() == Some(*allowed),
+        Step::Move { to, .. } => license.user() == Some(to),
+        Step::CreateLicense(blank) => license.metadata("license_slot") == Some(blank.slot.as_str()),
+        Step::Delete(_) | Step::CreateUser(_) | Step::ChangeUser(..) => false,
+    };
+    let found = match (step, step.license()) {
+        (Step::CreateUser(user), _) => return user_with(session, &user.email).await,
+        (Step::ChangeUser(id, change), _) => {
+            let Some(email) = &change.email else {
+                return Ok(None);
+            };
+            let user = session
+                .users_with_email(email)
+                .await?
+                .into_iter()
+                .find(|user| &user.id == id);
+            return Ok(user.map(|user| Effect::User(Box::new(user))));
+        }
+        (Step::Delete(id), _) => {
+            let gone = session.license(id).await?.is_none();
+            return Ok(gone.then(|| Effect::Gone(id.clone())));
+        }
+        (_, Some(id)) => session.license(id).await?.filter(shows),
+        (_, None) => {
+            let all = licenses(session, marks, &crate::ledger::SubjectState::default()).await?;
+            all.into_iter().find(shows)
+        }
+    };
+    Ok(found.map(|license| Effect::License(Box::new(license))))
+}
+
+async fn user_with(session: &Session<'_>, email: &str) -> Result<Option<Effect>, ApiError> {
+    let users = session.users_with_email(email).await?;
+    Ok(users
+        .into_iter()
+        .next()
+        .map(|user| Effect::User(Box::new(user))))
+}

@@ -1,0 +1,455 @@
+//! Configuration: a pure function of whatever reads variables.
+//!
+//! Nothing in here stops a process: what is missing or wrong is collected, logged at start, and answered to webhooks.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use secrecy::SecretString;
+
+use crate::command::QuantityMeans;
+use crate::ids::ProductId;
+use crate::provider::Provider;
+use crate::signature::{Secrets, Tolerance};
+
+/// Everything that a function needs to work.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `<PROVIDER>_WEBHOOK_SECRET` and `.._PREVIOUS`.
+    pub secrets: Secrets,
+    /// `SIGNATURE_TOLERANCE_SECS`, 300 unless set.
+    pub tolerance: Tolerance,
+    /// `CRYPTLEX_ACCESS_TOKEN` and what belongs to it.
+    pub cryptlex: Cryptlex,
+    /// `CRYPTLEX_PRODUCT_ID`: needed by Stripe's `/v1`.
+    pub product: Option<ProductId>,
+    /// What the vendor decides.
+    pub policy: Policy,
+    /// `DEADLINE_MS`: how long a delivery may take.
+    pub deadline: Duration,
+    /// `SETTLE_SECS` (30): how long after the deadline a lease still keeps others away.
+    pub settle: SignedDuration,
+}
+
+/// How to reach Cryptlex.
+#[derive(Debug, Clone)]
+pub struct Cryptlex {
+    /// `CRYPTLEX_WEB_API_BASE_URL` without a trailing `/` or `/v3`.
+    pub base_url: String,
+    /// `CRYPTLEX_ACCESS_TOKEN`.
+    pub access_token: SecretString,
+    /// `CRYPTLEX_REQUESTS_PER_5S`: 50 unless set, `None` for 0.
+    pub requests_per_5s: Option<u32>,
+}
+
+/// The vendor's choices where more than one answer is right.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// `CRYPTLEX_CANCELLATION_ACTION`.
+    pub at_the_end: AtTheEnd,
+    /// `CRYPTLEX_MAPPINGS_QUANTITY`.
+    pub quantity_means: QuantityMeans,
+    /// `GRACE_DAYS`: zero suspends at the first failed payment.
+    pub grace: SignedDuration,
+    /// `EXPIRY_LEEWAY_HOURS`: added to every end of a paid period.
+    pub leeway: SignedDuration,
+    /// `UNMAPPED=accept`: a purchase without mapping is answered 2xx.
+    pub accept_unmapped: bool,
+}
+
+/// What the end of a subscription does to its licenses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtTheEnd {
+    /// Reversible, but the user must activate again.
+    Revoke,
+    /// Final.
+    Delete,
+    /// Reversible without re-activation.
+    Suspend,
+    /// They run until their expiry.
+    Nothing,
+}
+
+/// Something about the configuration that a person must fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// A required variable is not there, or blank.
+    #[error("{0} was not found in environment variables.")]
+    Missing(&'static str),
+    /// A variable has a value that means nothing.
+    #[error("{variable} must be {wanted}.")]
+    Invalid {
+        /// Its name.
+        variable: &'static str,
+        /// The values that are allowed.
+        wanted: &'static str,
+    },
+}
+
+impl Problem {
+    /// The variable that it is about.
+    pub fn variable(&self) -> &'static str {
+        match self {
+            Self::Missing(variable) | Self::Invalid { variable, .. } => variable,
+        }
+    }
+}
+
+/// What was read: a configuration if nothing is missing, and what to tell.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration, or everything that is wrong with it.
+    pub config: Result<Config, Vec<Problem>>,
+    /// What works and should be looked at all the same.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the configuration of one provider's function through `read`, which gives a variable's value.
+pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
+    let mut reader = Reader {
+        read,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let secrets = reader.secrets::<P>();
+    let access_token = reader.required("CRYPTLEX_ACCESS_TOKEN");
+    let base_url = reader
+        .required("CRYPTLEX_WEB_API_BASE_URL")
+        .and_then(|url| reader.base_url(&url));
+    let product = reader
+        .optional("CRYPTLEX_PRODUCT_ID")
+        .and_then(|id| ProductId::new(&id).ok());
+    if P::NAME == "stripe" && product.is_none() {
+        reader
+            .warnings
+            .push("CRYPTLEX_PRODUCT_ID is not set: /v1 cannot grant licenses".to_owned());
+    }
+    let policy = reader.policy::<P>();
+    let tolerance = reader.number(
+        "SIGNATURE_TOLERANCE_SECS",
+        300,
+        1..=86_400,
+        "1 to 86400 seconds",
+    );
+    let deadline = reader.number(
+        "DEADLINE_MS",
+        P::DEADLINE_MS,
+        100..=900_000,
+        "100 to 900000 milliseconds",
+    );
+    let settle = reader.number("SETTLE_SECS", 30, 0..=900, "0 to 900 seconds");
+    let requests = reader.number(
+        "CRYPTLEX_REQUESTS_PER_5S",
+        50,
+        0..=100_000,
+        "0 to 100000 requests",
+    );
+    let config = match (secrets, access_token, base_url, reader.problems.is_empty()) {
+        (Some(secrets), Some(access_token), Some(base_url), true) => Ok(Config {
+            secrets,
+            tolerance: Tolerance(i64::try_from(tolerance).unwrap_or(300)),
+            cryptlex: Cryptlex {
+                base_url,
+                access_token: SecretString::from(access_token),
+                requests_per_5s: u32::try_from(requests).ok().filter(|limit| *limit > 0),
+            },
+            product,
+            policy,
+            deadline: Duration::from_millis(deadline),
+            settle: SignedDuration::from_secs(i64::try_from(settle).unwrap_or(30)),
+        }),
+        _ => Err(reader.problems),
+    };
+    Loaded {
+        config,
+        warnings: reader.warnings,
+    }
+}
+
+struct Reader<R> {
+    read: R,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+}
+
+impl<R: Fn(&str) -> Option<String>> Reader<R> {
+    fn optional(&mut self, variable: &str) -> Option<String> {
+        let raw = (self.read)(variable)?;
+        let value = raw.trim();
+        if value.len() != raw.len() && !value.is_empty() {
+            self.warnings.push(format!(
+                "{variable} has blanks around it: they were cut off"
+            ));
+        }
+        Some(value.to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn required(&mut self, variable: &'static str) -> Option<String> {
+        let value = self.optional(variable);
+        if value.is_none() {
+            self.problems.push(Problem::Missing(variable));
+        }
+        value
+    }
+
+    fn secrets<P: Provider>(&mut self) -> Option<Secrets> {
+        let current = self.required(P::SECRET_VARIABLE)?;
+        let previous = self.optional(&format!("{}_PREVIOUS", P::SECRET_VARIABLE));
+        Secrets::new(&current, previous.as_deref())
+    }
+
+    /// Paths carry the version themselves, so a base that ends in it would have it twice.
+    fn base_url(&mut self, url: &str) -> Option<String> {
+        let url = url.trim_end_matches('/');
+        let url = url.strip_suffix("/v3").unwrap_or(url).trim_end_matches('/');
+        let host = url.strip_prefix("https://").or(url.strip_prefix("http://"));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', ' '])) {
+            self.problems.push(Problem::Invalid {
+                variable: "CRYPTLEX_WEB_API_BASE_URL",
+                wanted: "a URL such as https://api.cryptlex.com",
+            });
+            return None;
+        }
+        Some(url.to_owned())
+    }
+
+    fn number(
+        &mut self,
+        variable: &'static str,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+        wanted: &'static str,
+    ) -> u64 {
+        let Some(text) = self.optional(variable) else {
+            return default;
+        };
+        match text.parse::<u64>() {
+            Ok(number) if range.contains(&number) => number,
+            Ok(_) | Err(_) => {
+                self.problems.push(Problem::Invalid { variable, wanted });
+                default
+            }
+        }
+    }
+
+    fn choice<T: Copy>(
+        &mut self,
+        variable: &'static str,
+        default: T,
+        choices: &[(&str, T)],
+        wanted: &'static str,
+    ) -> T {
+        let Some(text) = self.optional(variable) else {
+            return default;
+        };
+        match choices.iter().find(|(name, _)| *name == text) {
+            Some((_, choice)) => *choice,
+            None => {
+                self.problems.push(Problem::Invalid { variable, wanted });
+                default
+            }
+        }
+    }
+
+    fn policy<P: Provider>(&mut self) -> Policy {
+        let ends = [
+            ("revoke", AtTheEnd::Revoke),
+            ("delete", AtTheEnd::Delete),
+            ("suspend", AtTheEnd::Suspend),
+            ("none", AtTheEnd::Nothing),
+        ];
+        // The predecessor's documentation used both names.
+        let mut at_the_end = P::AT_THE_END;
+        for variable in [
+            "CRYPTLEX_SUBSCRIPTION_CANCELLATION_ACTION",
+            "CRYPTLEX_CANCELLATION_ACTION",
+        ] {
+            at_the_end = self.choice(
+                variable,
+                at_the_end,
+                &ends,
+                "revoke, delete, suspend or none",
+            );
+        }
+        let quantities = [
+            ("one", QuantityMeans::One),
+            ("total_licenses", QuantityMeans::Licenses),
+            ("allowed_activations", QuantityMeans::Activations),
+        ];
+        let quantity_means = self.choice(
+            "CRYPTLEX_MAPPINGS_QUANTITY",
+            P::QUANTITY_MEANS,
+            &quantities,
+            "one, total_licenses or allowed_activations",
+        );
+        let days = self.number("GRACE_DAYS", 0, 0..=365, "0 to 365 days");
+        let hours = self.number("EXPIRY_LEEWAY_HOURS", 0, 0..=720, "0 to 720 hours");
+        let accept_unmapped = self.choice(
+            "UNMAPPED",
+            false,
+            &[("accept", true), ("error", false)],
+            "accept or error",
+        );
+        let hours_of = |n: u64| SignedDuration::from_hours(i64::try_from(n).unwrap_or(0));
+        Policy {
+            at_the_end,
+            quantity_means,
+            grace: hours_of(days.saturating_mul(24)),
+            leeway: hours_of(hours),
+            accept_unmapped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::{FastSpring, Paddle, Stripe};
+    use secrecy::ExposeSecret as _;
+
+    const STRIPE: [(&str, &str); 3] = [
+        ("STRIPE_WEBHOOK_SECRET", "whsec_test"),
+        ("CRYPTLEX_ACCESS_TOKEN", "token"),
+        ("CRYPTLEX_WEB_API_BASE_URL", "https://api.cryptlex.com"),
+    ];
+
+    fn stripe(changes: &[(&str, &str)]) -> Loaded {
+        load::<Stripe>(|name| {
+            let all = changes.iter().chain(&STRIPE);
+            all.filter(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+                .next()
+        })
+    }
+
+    #[test]
+    fn every_missing_variable_is_named_the_secret_first() {
+        let problems = |loaded: Loaded| -> Vec<String> {
+            loaded
+                .config
+                .unwrap_err()
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        };
+        for (secret, loaded) in [
+            ("STRIPE_WEBHOOK_SECRET", load::<Stripe>(|_| None)),
+            (
+                "FASTSPRING_WEBHOOK_SECRET",
+                load::<FastSpring>(|_| Some("  ".to_owned())),
+            ),
+            ("PADDLE_WEBHOOK_SECRET", load::<Paddle>(|_| None)),
+        ] {
+            let expected = [secret, "CRYPTLEX_ACCESS_TOKEN", "CRYPTLEX_WEB_API_BASE_URL"]
+                .map(|name| format!("{name} was not found in environment variables."));
+            assert_eq!(problems(loaded), expected);
+        }
+    }
+
+    #[test]
+    fn the_base_url_is_taken_with_and_without_version_and_slash() {
+        for url in [
+            "https://h.example",
+            "https://h.example/",
+            "https://h.example/v3",
+            "https://h.example/v3/",
+        ] {
+            let config = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)])
+                .config
+                .unwrap();
+            assert_eq!(config.cryptlex.base_url, "https://h.example", "{url}");
+        }
+        for url in ["api.cryptlex.com", "https://", "/v3", "ftp://h.example"] {
+            let problems = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)])
+                .config
+                .unwrap_err();
+            assert_eq!(problems[0].variable(), "CRYPTLEX_WEB_API_BASE_URL", "{url}");
+        }
+    }
+
+    #[test]
+    fn blanks_are_cut_off_with_a_warning() {
+        let loaded = stripe(&[("CRYPTLEX_ACCESS_TOKEN", " token\n")]);
+        assert!(
+            loaded
+                .warnings
+                .iter()
+                .any(|w| w.contains("CRYPTLEX_ACCESS_TOKEN has blanks"))
+        );
+        let config = loaded.config.unwrap();
+        assert_eq!(config.cryptlex.access_token.expose_secret(), "token");
+    }
+
+    #[test]
+    fn values_that_mean_nothing_name_what_is_allowed() {
+        for (variable, value) in [
+            ("CRYPTLEX_CANCELLATION_ACTION", "explode"),
+            ("CRYPTLEX_MAPPINGS_QUANTITY", "two"),
+            ("GRACE_DAYS", "-1"),
+            ("EXPIRY_LEEWAY_HOURS", "1.5"),
+            ("UNMAPPED", "maybe"),
+            ("SIGNATURE_TOLERANCE_SECS", "0"),
+            ("DEADLINE_MS", "soon"),
+            ("SETTLE_SECS", "99999"),
+            ("CRYPTLEX_REQUESTS_PER_5S", "many"),
+        ] {
+            let problems = stripe(&[(variable, value)]).config.unwrap_err();
+            assert_eq!(problems.len(), 1, "{variable}");
+            assert!(
+                problems[0]
+                    .to_string()
+                    .starts_with(&format!("{variable} must be ")),
+                "{variable}"
+            );
+            assert!(!problems[0].to_string().contains(value), "{variable}");
+        }
+    }
+
+    #[test]
+    fn defaults_differ_by_provider() {
+        let common = |name: &str| {
+            Some(
+                if name.ends_with("URL") {
+                    "http://h"
+                } else {
+                    "x"
+                }
+                .to_owned(),
+            )
+            .filter(|_| {
+                name.ends_with("_SECRET") || name.ends_with("TOKEN") || name.ends_with("URL")
+            })
+        };
+        let defaults = |loaded: Loaded| {
+            let config = loaded.config.unwrap();
+            (
+                config.policy.quantity_means,
+                config.policy.at_the_end,
+                config.deadline.as_millis(),
+            )
+        };
+        assert_eq!(
+            defaults(load::<Stripe>(common)),
+            (QuantityMeans::One, AtTheEnd::Revoke, 10_000)
+        );
+        assert_eq!(
+            defaults(load::<FastSpring>(common)),
+            (QuantityMeans::Licenses, AtTheEnd::Delete, 10_000)
+        );
+        assert_eq!(
+            defaults(load::<Paddle>(common)),
+            (QuantityMeans::Licenses, AtTheEnd::Revoke, 4_000)
+        );
+    }
+
+    #[test]
+    fn no_secret_shows_in_debug() {
+        let loaded = stripe(&[("STRIPE_WEBHOOK_SECRET_PREVIOUS", "whsec_older")]);
+        let shown = format!("{loaded:?}");
+        assert!(
+            !shown.contains("whsec") && !shown.contains("token\""),
+            "{shown}"
+        );
+        assert!(shown.contains("2 of them"));
+    }
+}

@@ -1,0 +1,342 @@
+//! The calls that this project makes. Reads are tried again, writes are not: what a failed write means is for
+//! `apply` to find out.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable as _};
+use rand::distr::{Alphanumeric, SampleString as _};
+use reqwest::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::error::{ApiError, Kind};
+use super::license::{License, LicenseChange, NewLicense};
+use super::pace::{NotAdmitted, Pace};
+use super::transport::{Request, Timing, Transport};
+use super::user::{NewUser, User, UserChange};
+use crate::clock::Clock;
+use crate::config;
+use crate::deadline::Deadline;
+use crate::ids::{LicenseId, Mark, UserId};
+
+/// Cryptlex at one base URL with one token.
+pub struct Client {
+    transport: Transport,
+    pace: Option<Pace>,
+}
+
+/// Cryptlex's largest page; a shorter one is the last.
+const PAGE: usize = 100;
+/// A list longer than this is no list of one customer's things.
+const MOST_PAGES: usize = 200;
+
+impl Client {
+    /// Fails only if TLS cannot be set up on this machine.
+    pub fn new(
+        config: &config::Cryptlex,
+        clock: Clock,
+        timing: Timing,
+    ) -> Result<Self, reqwest::Error> {
+        let token = config.access_token.clone();
+        let transport = Transport::new(&config.base_url, token, clock, timing)?;
+        let pace = config
+            .requests_per_5s
+            .map(|limit| Pace::new(limit, timing.window));
+        Ok(Self { transport, pace })
+    }
+
+    /// Waits for a place under the rate limit, or says at once that there is none in time.
+    pub async fn begin(&self, deadline: Deadline) -> Result<Session<'_>, NotAdmitted> {
+        if let Some(pace) = &self.pace {
+            pace.admit(deadline).await?;
+        }
+        Ok(Session {
+            client: self,
+            deadline,
+            place_taken: AtomicBool::new(self.pace.is_some()),
+        })
+    }
+}
+
+/// The calls of one delivery that was admitted.
+pub struct Session<'c> {
+    client: &'c Client,
+    deadline: Deadline,
+    /// Admission took a place already; the first call uses it.
+    place_taken: AtomicBool,
+}
+
+impl Session<'_> {
+    /// Every license that carries the mark, whatever else the filters let through.
+    pub async fn licenses_with(&self, mark: &Mark) -> Result<Vec<License>, ApiError> {
+        let filter = metadata_filter(mark);
+        let licenses: Vec<License> = self
+            .pages(&format!("/v3/licenses?{filter}"), |l: &License| {
+                l.id.to_string()
+            })
+            .await?;
+        Ok(licenses
+            .into_iter()
+            .filter(|license| license.carries(mark))
+            .collect())
+    }
+
+    /// Every license that is this user's own.
+    pub async fn licenses_of(&self, user: &UserId) -> Result<Vec<License>, ApiError> {
+        let path = format!("/v3/licenses?userId[eq]={}", encoded(user.as_str()));
+        let licenses: Vec<License> = self
+            .pages(&path, |license: &License| license.id.to_string())
+            .await?;
+        Ok(licenses
+            .into_iter()
+            .filter(|license| license.user() == Some(user))
+            .collect())
+    }
+
+    /// `None` when there is no such license.
+    pub async fn license(&self, id: &LicenseId) -> Result<Option<License>, ApiError> {
+        match self.read(Request::get(license_path(id, ""))).await {
+            Ok(license) => Ok(Some(license)),
+            Err(ApiError {
+                kind: Kind::NotFound,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The users with this e-mail, which is in lower case.
+    pub async fn users_with_email(&self, email: &str) -> Result<Vec<User>, ApiError> {
+        let path = format!("/v3/users?email[eq]={}", encoded(email));
+        let users: Vec<User> = self.pages(&path, |user: &User| user.id.to_string()).await?;
+        Ok(users
+            .into_iter()
+            .filter(|user| user.has_email(email))
+            .collect())
+    }
+
+    /// Every user that carries the mark.
+    pub async fn users_with(&self, mark: &Mark) -> Result<Vec<User>, ApiError> {
+        let path = format!("/v3/users?{}", metadata_filter(mark));
+        let users: Vec<User> = self.pages(&path, |user: &User| user.id.to_string()).await?;
+        Ok(users
+            .into_iter()
+            .filter(|user| user.carries(mark))
+            .collect())
+    }
+
+    /// Not repeat-safe: a second one is a second license.
+    pub async fn create_license(&self, license: &NewLicense) -> Result<License, ApiError> {
+        self.write(
+            Method::POST,
+            "/v3/licenses".to_owned(),
+            Some(to_json(license)),
+        )
+        .await
+    }
+
+    /// Adds one interval to the expiry. Not repeat-safe.
+    pub async fn renew(&self, id: &LicenseId) -> Result<License, ApiError> {
+        self.write(Method::POST, license_path(id, "/renew"), None)
+            .await
+    }
+
+    /// Sets the expiry.
+    pub async fn set_expiry(
+        &self,
+        id: &LicenseId,
+        expires_at: jiff::Timestamp,
+    ) -> Result<License, ApiError> {
+        let body = json!({ "expiresAt": expires_at });
+        self.write(Method::PATCH, license_path(id, "/expires-at"), Some(body))
+            .await
+    }
+
+    /// Sets what the change names.
+    pub async fn change_license(
+        &self,
+        id: &LicenseId,
+        change: &LicenseChange,
+    ) -> Result<License, ApiError> {
+        self.write(Method::PATCH, license_path(id, ""), Some(to_json(change)))
+            .await
+    }
+
+    /// A license that is gone already is deleted.
+    pub async fn delete_license(&self, id: &LicenseId) -> Result<(), ApiError> {
+        let request = Request {
+            method: Method::DELETE,
+            path: license_path(id, ""),
+            body: None,
+        };
+        match self
+            .once_more(&request, |request| {
+                self.client.transport.send(request, self.deadline)
+            })
+            .await
+        {
+            Ok(_no_content) => Ok(()),
+            Err(ApiError {
+                kind: Kind::NotFound,
+                ..
+            }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// With a random password, which nobody is told: users sign in after a reset.
+    pub async fn create_user(&self, user: &NewUser) -> Result<User, ApiError> {
+        let mut body = to_json(user);
+        if let Value::Object(fields) = &mut body {
+            let password = Alphanumeric.sample_string(&mut rand::rng(), 32);
+            fields.insert("password".to_owned(), Value::String(password));
+            fields.insert("role".to_owned(), Value::String("user".to_owned()));
+        }
+        self.write(Method::POST, "/v3/users".to_owned(), Some(body))
+            .await
+    }
+
+    /// Sets what the change names.
+    pub async fn change_user(&self, id: &UserId, change: &UserChange) -> Result<User, ApiError> {
+        let path = format!("/v3/users/{}", encoded(id.as_str()));
+        self.write(Method::PATCH, path, Some(to_json(change))).await
+    }
+
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        id: impl Fn(&T) -> String,
+    ) -> Result<Vec<T>, ApiError> {
+        let mut all: Vec<T> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for page in 1..=MOST_PAGES {
+            let request = Request::get(format!("{path}&limit={PAGE}&page={page}"));
+            let items: Vec<T> = self.read(request).await?;
+            let count = items.len();
+            let known = seen.len();
+            // What was created between two pages can push an item onto the next one.
+            all.extend(items.into_iter().filter(|item| seen.insert(id(item))));
+            if count < PAGE || seen.len() == known {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Tries up to three times, with jitter, within the deadline.
+    async fn read<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(self.client.transport.timing.backoff)
+            .with_max_times(2)
+            .with_jitter();
+        let attempt = || async {
+            self.wait_for_place(&request).await?;
+            self.client
+                .transport
+                .exchange(&request, self.deadline)
+                .await
+        };
+        attempt
+            .retry(backoff)
+            .when(|error: &ApiError| error.passes_by_itself() && error.kind != Kind::OutOfTime)
+            .adjust(|error: &ApiError, wait: Option<Duration>| {
+                let wait = wait.map(|wait| wait.max(error.retry_after().unwrap_or_default()));
+                wait.filter(|wait| *wait < self.deadline.left())
+            })
+            .await
+    }
+
+    async fn write<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: String,
+        body: Option<Value>,
+    ) -> Result<T, ApiError> {
+        let request = Request { method, path, body };
+        self.once_more(&request, |request| {
+            self.client.transport.exchange(request, self.deadline)
+        })
+        .await
+    }
+
+    /// A write that surely had no effect and may have one the next time is tried once more.
+    async fn once_more<'r, T, F>(
+        &self,
+        request: &'r Request,
+        send: impl Fn(&'r Request) -> F,
+    ) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        self.wait_for_place(request).await?;
+        let error = match send(request).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let backoff = self.client.transport.timing.backoff;
+        let wait = match error.kind {
+            Kind::Throttled(after) => after.unwrap_or(backoff),
+            Kind::NoConnection => backoff,
+            Kind::Unauthorized(_)
+            | Kind::NotFound
+            | Kind::Conflict
+            | Kind::Refused(_)
+            | Kind::Failed(_)
+            | Kind::GatewayFailed(_)
+            | Kind::NoAnswer
+            | Kind::Unreadable
+            | Kind::OutOfTime => return Err(error),
+        };
+        if wait >= self.deadline.left() {
+            return Err(error);
+        }
+        tokio::time::sleep(wait).await;
+        self.wait_for_place(request).await?;
+        send(request).await
+    }
+
+    async fn wait_for_place(&self, request: &Request) -> Result<(), ApiError> {
+        if self.place_taken.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        match &self.client.pace {
+            Some(pace) if !pace.next(self.deadline).await => {
+                Err(request.error(Kind::OutOfTime, None))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn license_path(id: &LicenseId, action: &str) -> String {
+    format!("/v3/licenses/{}{action}", encoded(id.as_str()))
+}
+
+/// Both filters; a mark's value is never empty, because Cryptlex ignores empty filters and answers with everything.
+fn metadata_filter(mark: &Mark) -> String {
+    format!(
+        "metadata.key[eq]={}&metadata.value[eq]={}",
+        encoded(mark.key),
+        encoded(mark.value())
+    )
+}
+
+/// Percent-encodes everything that is not unreserved in RFC 3986.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+fn to_json(body: &impl Serialize) -> Value {
+    serde_json::to_value(body).unwrap_or(Value::Null)
+}

@@ -1,0 +1,17 @@
+//! The Cryptlex Web API v3, as far as licenses and users go: <https://cryptlex.com/reference/web-api>.
+//!
+//! Invariant: no license key is ever read. A license's key is not a field of [`License`].
+
+mod client;
+mod error;
+mod license;
+mod pace;
+mod transport;
+mod user;
+
+pub use client::{Client, Session};
+pub use error::{ApiError, Certainty, Kind};
+pub use license::{License, LicenseChange, MetadataItem, NewLicense};
+pub use pace::NotAdmitted;
+pub use transport::Timing;
+pub use user::{NewUser, User, UserChange};

@@ -1,0 +1,244 @@
+//! One HTTP exchange with Cryptlex, within the time that is left; what went wrong is told in one match.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{Method, Response, StatusCode, header::RETRY_AFTER};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+
+use super::error::{ApiError, Kind, cleaned};
+use crate::clock::Clock;
+use crate::deadline::Deadline;
+
+/// How patient the client is. Fixed in production; tests choose milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// For a connection to stand.
+    pub connect: Duration,
+    /// For one call, if the deadline leaves that much.
+    pub call: Duration,
+    /// Below this nothing is sent any more.
+    pub least: Duration,
+    /// Before the second try; doubled, with jitter, before the third.
+    pub backoff: Duration,
+    /// Cryptlex's rate limit window.
+    pub window: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            call: Duration::from_secs(5),
+            least: Duration::from_millis(50),
+            backoff: Duration::from_millis(100),
+            window: Duration::from_secs(5),
+        }
+    }
+}
+
+/// More than any list of 100 licenses needs.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// A request, by value so that it can be tried again.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    /// With the query, percent-encoded.
+    pub(super) path: String,
+    pub(super) body: Option<serde_json::Value>,
+}
+
+impl Request {
+    pub(super) fn get(path: String) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            body: None,
+        }
+    }
+
+    /// How errors name it: without the query, which may hold an e-mail address.
+    pub(super) fn name(&self) -> String {
+        let path = self.path.split('?').next().unwrap_or_default();
+        format!("{} {path}", self.method)
+    }
+
+    pub(super) fn error(&self, kind: Kind, message: Option<String>) -> ApiError {
+        ApiError {
+            call: self.name(),
+            kind,
+            message,
+        }
+    }
+}
+
+pub(super) struct Transport {
+    http: reqwest::Client,
+    base_url: String,
+    access_token: SecretString,
+    clock: Clock,
+    pub(super) timing: Timing,
+}
+
+impl Transport {
+    pub(super) fn new(
+        base_url: &str,
+        access_token: SecretString,
+        clock: Clock,
+        timing: Timing,
+    ) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!(
+                "cryptlex-payment-webhooks/",
+                env!("CARGO_PKG_VERSION")
+            ))
+            .connect_timeout(timing.connect)
+            // A redirect would carry the token to wherever it points.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            http,
+            base_url: base_url.to_owned(),
+            access_token,
+            clock,
+            timing,
+        })
+    }
+
+    /// Sends once. A part of the time that is left is kept for looking what became of it.
+    pub(super) async fn exchange<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        deadline: Deadline,
+    ) -> Result<T, ApiError> {
+        let body = self.send(request, deadline).await?;
+        serde_json::from_slice(&body).map_err(|_unreadable| request.error(Kind::Unreadable, None))
+    }
+
+    /// As `exchange`, for answers without a body.
+    pub(super) async fn send(
+        &self,
+        request: &Request,
+        deadline: Deadline,
+    ) -> Result<Vec<u8>, ApiError> {
+        let left = deadline.left();
+        if left < self.timing.least {
+            return Err(request.error(Kind::OutOfTime, None));
+        }
+        let timeout = self.timing.call.min(left.mul_f32(0.6));
+        let url = format!("{}{}", self.base_url, request.path);
+        let mut call = self
+            .http
+            .request(request.method.clone(), url)
+            .bearer_auth(self.access_token.expose_secret())
+            .timeout(timeout);
+        if let Some(body) = &request.body {
+            call = call.json(body);
+        }
+        let response = call.send().await.map_err(|e| {
+            let kind = match (e.is_connect(), e.is_builder()) {
+                (true, _) => Kind::NoConnection,
+                (false, true) => Kind::Refused(0),
+                (false, false) => Kind::NoAnswer,
+            };
+            request.error(kind, None)
+        })?;
+        self.receive(request, response).await
+    }
+
+    async fn receive(&self, request: &Request, response: Response) -> Result<Vec<u8>, ApiError> {
+        let status = response.status();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.and_then(|text| wait_of(text, self.clock.now()));
+        let body = body_of(response).await;
+        if status.is_success() {
+            let broken = |kind| request.error(kind, None);
+            return body.map_err(broken);
+        }
+        let message = body.ok().and_then(|body| message_of(&body));
+        let kind = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Kind::Unauthorized(status.as_u16()),
+            StatusCode::NOT_FOUND => Kind::NotFound,
+            StatusCode::CONFLICT => Kind::Conflict,
+            StatusCode::TOO_MANY_REQUESTS => Kind::Throttled(retry_after),
+            StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => {
+                Kind::Failed(status.as_u16())
+            }
+            _ if status.is_server_error() => Kind::GatewayFailed(status.as_u16()),
+            _ => Kind::Refused(status.as_u16()),
+        };
+        Err(request.error(kind, message))
+    }
+}
+
+async fn body_of(mut response: Response) -> Result<Vec<u8>, Kind> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_broken| Kind::NoAnswer)? {
+        if body.len().saturating_add(chunk.len()) > MOST_BYTES {
+            return Err(Kind::Unreadable);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Cryptlex's own words; a body of something else on the way says nothing.
+fn message_of(body: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let message = cleaned(value.get("message")?.as_str()?);
+    let code = value
+        .get("code")
+        .and_then(serde_json::Value::as_str)
+        .map(cleaned);
+    Some(match code.filter(|code| !code.is_empty()) {
+        Some(code) => format!("{message} ({code})"),
+        None => message,
+    })
+}
+
+/// `Retry-After` in seconds or as a date.
+fn wait_of(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_comes_in_two_forms() {
+        let now: Timestamp = "2026-09-01T00:00:00Z".parse().unwrap();
+        for (text, wait) in [
+            ("3", Some(3)),
+            ("Tue, 01 Sep 2026 00:00:07 GMT", Some(7)),
+            ("Mon, 31 Aug 2026 00:00:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            assert_eq!(wait_of(text, now), wait.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_its_call_without_the_query() {
+        let request = Request::get("/v3/users?email[eq]=ada%40example.com".to_owned());
+        let error = request.error(
+            Kind::Failed(500),
+            message_of(b"{\"message\":\"Oops\",\"code\":\"E1\"}"),
+        );
+        assert_eq!(
+            error.to_string(),
+            "Cryptlex answered GET /v3/users with status 500: Oops (E1)"
+        );
+        assert_eq!(message_of(b"<html>"), None);
+    }
+}

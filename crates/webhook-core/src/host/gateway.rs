@@ -1,0 +1,112 @@
+//! HTTP requests in the envelopes of API Gateway: REST API, HTTP API and function URL.
+//!
+//! The types are those that `lambda_http` uses; its conversion is not, because it panics on a body that is not valid
+//! base64 and puts the stage before the path.
+
+use std::net::IpAddr;
+
+use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
+use axum::body::Body;
+use base64::Engine as _;
+use http::{HeaderMap, Method, Request};
+use serde_json::Value;
+
+use crate::router::SourceAddress;
+
+/// An event that is no HTTP request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotHttp {
+    /// It is one, but its body was damaged on the way.
+    BadBase64,
+    /// The text says what it lacks, not what it holds.
+    Unknown(String),
+}
+
+/// The request as the provider made it.
+pub(super) fn request(event: Value) -> Result<Request<Body>, NotHttp> {
+    let is_v2 = event.get("version").and_then(Value::as_str) == Some("2.0");
+    let is_rest = event.get("httpMethod").is_some();
+    let parts = match (is_v2, is_rest) {
+        (true, _) => v2(event)?,
+        (false, true) => rest(event)?,
+        (false, false) => {
+            return Err(NotHttp::Unknown(
+                "the event is not from an API Gateway or function URL".to_owned(),
+            ));
+        }
+    };
+    let body = match (parts.body, parts.base64) {
+        (Some(text), true) => base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .map_err(|_damaged| NotHttp::BadBase64)?,
+        (Some(text), false) => text.into_bytes(),
+        (None, _) => Vec::new(),
+    };
+    let mut request = Request::new(Body::from(body));
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = parts
+        .path
+        .parse()
+        .map_err(|_invalid| unknown("its path is not a URI"))?;
+    *request.headers_mut() = parts.headers;
+    if let Some(source) = parts.source.and_then(|text| text.parse::<IpAddr>().ok()) {
+        request.extensions_mut().insert(SourceAddress(source));
+    }
+    Ok(request)
+}
+
+struct Parts {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Option<String>,
+    base64: bool,
+    source: Option<String>,
+}
+
+fn unknown(what: &str) -> NotHttp {
+    NotHttp::Unknown(format!("the event is not a valid gateway request: {what}"))
+}
+
+fn rest(event: Value) -> Result<Parts, NotHttp> {
+    let event: ApiGatewayProxyRequest = serde_json::from_value(event)
+        .map_err(|_shape| unknown("it has another shape than a REST API's"))?;
+    // Every value of a header stands in the multi-value map; a test event may have the other one only.
+    let headers = if event.multi_value_headers.is_empty() {
+        event.headers
+    } else {
+        event.multi_value_headers
+    };
+    Ok(Parts {
+        method: event.http_method,
+        path: event.path.ok_or_else(|| unknown("it has no path"))?,
+        headers,
+        body: event.body,
+        base64: event.is_base64_encoded,
+        source: event.request_context.identity.source_ip,
+    })
+}
+
+fn v2(event: Value) -> Result<Parts, NotHttp> {
+    let event: ApiGatewayV2httpRequest = serde_json::from_value(event)
+        .map_err(|_shape| unknown("it has another shape than an HTTP API's"))?;
+    let context = event.request_context;
+    let path = event.raw_path.ok_or_else(|| unknown("it has no rawPath"))?;
+    // A named stage is part of an HTTP API's path, though not of the route.
+    let stage = context
+        .stage
+        .filter(|stage| stage != "$default")
+        .map(|stage| format!("/{stage}"));
+    let path = match stage.and_then(|stage| path.strip_prefix(&stage).map(str::to_owned)) {
+        Some(rest) if rest.starts_with('/') => rest,
+        Some(_) | None => path,
+    };
+    Ok(Parts {
+        method: context.http.method,
+        path,
+        headers: event.headers,
+        body: event.body,
+        base64: event.is_base64_encoded,
+        source: context.http.source_ip,
+    })
+}

@@ -1,0 +1,64 @@
+//! The Lambda host: takes the raw event, so that other sources than HTTP can be told apart by their shape.
+
+use std::time::Duration;
+
+use axum::Router;
+use http_body_util::BodyExt as _;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::{Value, json};
+use tower_service::Service as _;
+
+use super::{Fatal, gateway};
+use crate::clock::Clock;
+use crate::router::Budget;
+
+/// Kept of the remaining time for the answer to get out.
+const MARGIN: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(router: Router) -> Result<(), Fatal> {
+    let clock = Clock::system();
+    let handler = service_fn(move |event: LambdaEvent<Value>| {
+        let (router, clock) = (router.clone(), clock.clone());
+        async move { answer(router, event, &clock).await }
+    });
+    lambda_runtime::run(handler).await
+}
+
+async fn answer(
+    mut router: Router,
+    event: LambdaEvent<Value>,
+    clock: &Clock,
+) -> Result<Value, Fatal> {
+    let mut request = match gateway::request(event.payload) {
+        Ok(request) => request,
+        Err(gateway::NotHttp::BadBase64) => return Ok(undecodable()),
+        Err(gateway::NotHttp::Unknown(what)) => return Err(what.into()),
+    };
+    let ends_at = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+    let left = ends_at.saturating_sub(clock.now().as_millisecond());
+    let left = Duration::from_millis(u64::try_from(left).unwrap_or(0)).saturating_sub(MARGIN);
+    request.extensions_mut().insert(Budget(left));
+    let Ok(response) = router.call(request).await;
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let headers: serde_json::Map<String, Value> = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), json!(value.to_str().ok()?))))
+        .collect();
+    Ok(json!({
+        "statusCode": parts.status.as_u16(),
+        "headers": headers,
+        "body": String::from_utf8_lossy(&body),
+        "isBase64Encoded": false,
+    }))
+}
+
+fn undecodable() -> Value {
+    json!({
+        "statusCode": 400,
+        "headers": { "content-type": "application/json" },
+        "body": json!({ "message": "the gateway's base64 of the body cannot be decoded" }).to_string(),
+        "isBase64Encoded": false,
+    })
+}

@@ -1,0 +1,38 @@
+//! The HTTP server: for containers, laptops and tests.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+use super::Fatal;
+
+/// Serves on `HOST:PORT` (127.0.0.1:3000 unless set) until SIGTERM or ctrl-c; then it finishes what it has begun.
+pub(super) async fn run(
+    router: Router,
+    read: &impl Fn(&str) -> Option<String>,
+) -> Result<(), Fatal> {
+    let host = read("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
+    let port = read("PORT").unwrap_or_else(|| "3000".to_owned());
+    let address = format!("{host}:{port}");
+    let listener = TcpListener::bind(&address)
+        .await
+        .map_err(|e| format!("cannot listen on {address}: {e}"))?;
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(told_to_stop())
+        .await?;
+    Ok(())
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,141 @@
+//! Identifiers that cannot be empty.
+//!
+//! Cryptlex ignores an empty filter and then answers with everybody's licenses, so an empty id must not exist
+//! past this module. The placeholders that the predecessor stored for missing ids are refused for the same reason:
+//! many customers' licenses carry the same one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Values that the predecessor wrote where there was no id.
+const SENTINELS: [&str; 2] = ["subscription_empty", "transaction_empty"];
+
+/// An id that is empty, blank or a placeholder of the predecessor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id is empty or a placeholder")]
+pub struct NotAnId;
+
+fn checked(text: &str) -> Result<String, NotAnId> {
+    let text = text.trim();
+    if text.is_empty() || SENTINELS.contains(&text) {
+        return Err(NotAnId);
+    }
+    Ok(text.to_owned())
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Trims the text and refuses what is no id.
+            pub fn new(text: &str) -> Result<Self, NotAnId> {
+                checked(text).map(Self)
+            }
+
+            /// The id as the provider or Cryptlex wrote it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NotAnId;
+            fn try_from(text: String) -> Result<Self, NotAnId> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    };
+}
+
+id! {
+    /// A provider's id of one event.
+    EventId
+}
+id! {
+    /// A provider's id of a subscription, of a one-time order, or of a customer.
+    SubjectId
+}
+id! {
+    /// A provider's id of a customer or account.
+    CustomerId
+}
+id! {
+    /// Cryptlex's id of a license.
+    LicenseId
+}
+id! {
+    /// Cryptlex's id of a user.
+    UserId
+}
+id! {
+    /// Cryptlex's id of a product.
+    ProductId
+}
+id! {
+    /// Cryptlex's id of a license template.
+    TemplateId
+}
+id! {
+    /// Cryptlex's id of an entitlement set.
+    EntitlementSetId
+}
+
+/// A metadata item that identifies whose license or user it is on: never empty, never a placeholder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Mark {
+    /// One of the documented metadata keys, such as `paddle_subscription_id`.
+    pub key: &'static str,
+    value: String,
+}
+
+impl Mark {
+    /// Refuses an empty value and the predecessor's placeholders.
+    pub fn new(key: &'static str, value: &str) -> Result<Self, NotAnId> {
+        checked(value).map(|value| Self { key, value })
+    }
+
+    /// The value that the metadata item must have, letter by letter.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_never_empty_nor_a_placeholder() {
+        for text in ["", " ", "\t\n", "subscription_empty", " transaction_empty "] {
+            assert_eq!(SubjectId::new(text), Err(NotAnId), "{text:?}");
+            assert_eq!(
+                Mark::new("stripe_subscription_id", text),
+                Err(NotAnId),
+                "{text:?}"
+            );
+            let json = serde_json::to_string(text).unwrap();
+            assert!(
+                serde_json::from_str::<LicenseId>(&json).is_err(),
+                "{text:?}"
+            );
+        }
+        assert_eq!(SubjectId::new(" sub_1 ").unwrap().as_str(), "sub_1");
+    }
+}

@@ -1,0 +1,255 @@
+//! Reading fields of a provider's JSON, tolerant of everything that is not needed.
+//!
+//! A missing or misshapen field that is needed gives an error that names event, object and field, and no value.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::command::Unreadable;
+
+/// The event that is being read, for error texts.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// The provider's event id.
+    pub id: &'a str,
+    /// The provider's event type.
+    pub kind: &'a str,
+}
+
+/// A JSON object with the name that error texts give it.
+#[derive(Debug, Clone, Copy)]
+pub struct Object<'a> {
+    event: Event<'a>,
+    name: &'static str,
+    map: &'a Map<String, Value>,
+}
+
+impl<'a> Object<'a> {
+    /// Fails when `value` is no JSON object.
+    pub fn new(event: Event<'a>, name: &'static str, value: &'a Value) -> Result<Self, Unreadable> {
+        match value {
+            Value::Object(map) => Ok(Self { event, name, map }),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Err(Unreadable(format!(
+                "{name} of event {} ({}) is not an object",
+                event.id, event.kind
+            ))),
+        }
+    }
+
+    /// `checkout session with ID: cs_1`: how error texts name it.
+    pub fn title(&self) -> String {
+        match self.reference("id") {
+            Some(id) => format!("{} with ID: {id}", self.name),
+            None => format!("{} of event {}", self.name, self.event.id),
+        }
+    }
+
+    /// The error for a field that is needed and not there.
+    pub fn lacks(&self, field: &str) -> Unreadable {
+        let Event { id, kind } = self.event;
+        Unreadable(format!(
+            "{field} not found in {} (event {id}, {kind})",
+            self.title()
+        ))
+    }
+
+    /// The error for a field that is there and makes no sense.
+    pub fn misshapen(&self, field: &str, wanted: &str) -> Unreadable {
+        let Event { id, kind } = self.event;
+        Unreadable(format!(
+            "{field} in {} is not {wanted} (event {id}, {kind})",
+            self.title()
+        ))
+    }
+
+    /// The raw value; `null` counts as absent.
+    pub fn value(&self, field: &str) -> Option<&'a Value> {
+        self.map.get(field).filter(|value| !value.is_null())
+    }
+
+    /// A text that is not blank.
+    pub fn text(&self, field: &str) -> Option<&'a str> {
+        self.value(field)?
+            .as_str()
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+    }
+
+    /// An object inside.
+    pub fn object(&self, field: &str, name: &'static str) -> Option<Object<'a>> {
+        Object::new(self.event, name, self.value(field)?).ok()
+    }
+
+    /// The objects of a list; anything else in it is passed over.
+    pub fn objects(&self, field: &str, name: &'static str) -> Vec<Object<'a>> {
+        let items = self
+            .value(field)
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice);
+        items
+            .iter()
+            .filter_map(|item| Object::new(self.event, name, item).ok())
+            .collect()
+    }
+
+    /// An id that stands there itself or inside the expanded object (under `id`).
+    pub fn reference(&self, field: &str) -> Option<&'a str> {
+        reference_of(self.value(field)?)
+    }
+
+    /// A flag, also as the text `true` or `false`.
+    pub fn flag(&self, field: &str) -> Option<bool> {
+        match self.value(field)? {
+            Value::Bool(flag) => Some(*flag),
+            Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
+            Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+            Value::Null
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => None,
+        }
+    }
+
+    /// A whole number, also written `28.0`, `4E+1` or `"15"`; absent is `None`, nonsense an error.
+    pub fn count(&self, field: &str) -> Result<Option<u32>, Unreadable> {
+        let Some(value) = self.value(field) else {
+            return Ok(None);
+        };
+        match whole_number(value).and_then(|n| u32::try_from(n).ok()) {
+            Some(count) => Ok(Some(count)),
+            None => Err(self.misshapen(field, "a whole number of 0 to 4294967295")),
+        }
+    }
+
+    /// Unix seconds.
+    pub fn seconds(&self, field: &str) -> Result<Option<Timestamp>, Unreadable> {
+        self.unix(field, "a time in unix seconds", Timestamp::from_second)
+    }
+
+    /// Unix milliseconds.
+    pub fn millis(&self, field: &str) -> Result<Option<Timestamp>, Unreadable> {
+        self.unix(
+            field,
+            "a time in unix milliseconds",
+            Timestamp::from_millisecond,
+        )
+    }
+
+    /// An RFC 3339 time.
+    pub fn rfc3339(&self, field: &str) -> Result<Option<Timestamp>, Unreadable> {
+        let Some(value) = self.value(field) else {
+            return Ok(None);
+        };
+        match value.as_str().and_then(|text| text.parse().ok()) {
+            Some(at) => Ok(Some(at)),
+            None => Err(self.misshapen(field, "an RFC 3339 time")),
+        }
+    }
+
+    fn unix(
+        &self,
+        field: &str,
+        wanted: &str,
+        convert: fn(i64) -> Result<Timestamp, jiff::Error>,
+    ) -> Result<Option<Timestamp>, Unreadable> {
+        let Some(value) = self.value(field) else {
+            return Ok(None);
+        };
+        // Beyond year 9000 the arithmetic on it would run out of calendar.
+        let sane = |at: &Timestamp| (0..221_845_392_000).contains(&at.as_second());
+        match whole_number(value)
+            .and_then(|n| convert(n).ok())
+            .filter(sane)
+        {
+            Some(at) => Ok(Some(at)),
+            None => Err(self.misshapen(field, wanted)),
+        }
+    }
+}
+
+/// An id that stands there itself or under `id` of the expanded object.
+pub fn reference_of(value: &Value) -> Option<&str> {
+    let text = match value {
+        Value::String(text) => text,
+        Value::Object(map) => map.get("id")?.as_str()?,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
+    };
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+fn whole_number(value: &Value) -> Option<i64> {
+    let number = match value {
+        Value::Number(number) => number.clone(),
+        Value::String(text) => text.trim().parse().ok()?,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    if let Some(whole) = number.as_i64() {
+        return Some(whole);
+    }
+    // A float is exact up to 2^53, which is far more than any time or count.
+    let float = number
+        .as_f64()
+        .filter(|f| f.fract() == 0.0 && f.abs() < 9_007_199_254_740_992.0)?;
+    format!("{float:.0}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(value: &Value) -> Object<'_> {
+        Object::new(
+            Event {
+                id: "evt_1",
+                kind: "order.completed",
+            },
+            "order",
+            value,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn numbers_come_in_many_spellings() {
+        let value: Value = serde_json::from_str(
+            r#"{"a":28.0,"b":4E+1,"c":"15","d":-1,"e":1.5,"f":1e300,"g":99999999999999999999,"h":"x","i":null}"#,
+        )
+        .unwrap();
+        let order = object(&value);
+        for (field, count) in [("a", 28), ("b", 40), ("c", 15)] {
+            assert_eq!(order.count(field), Ok(Some(count)), "{field}");
+        }
+        for field in ["d", "e", "f", "g", "h"] {
+            let error = order.count(field).unwrap_err().to_string();
+            assert!(error.contains(field) && error.contains("evt_1"), "{error}");
+        }
+        assert_eq!(order.count("i"), Ok(None));
+        assert!(order.seconds("f").is_err() && order.millis("g").is_err());
+    }
+
+    #[test]
+    fn errors_name_event_object_and_field_but_no_value() {
+        let value = json!({"id": "ord_1", "email": "ada@example.com"});
+        assert_eq!(
+            object(&value).lacks("customer.email").to_string(),
+            "customer.email not found in order with ID: ord_1 (event evt_1, order.completed)"
+        );
+    }
+
+    #[test]
+    fn a_reference_is_an_id_or_an_object_with_one() {
+        let value = json!({"a": "sub_1", "b": {"id": "sub_2"}, "c": {}, "d": "", "e": 7});
+        let order = object(&value);
+        let found: Vec<_> = ["a", "b", "c", "d", "e"]
+            .iter()
+            .map(|f| order.reference(f))
+            .collect();
+        assert_eq!(found, [Some("sub_1"), Some("sub_2"), None, None, None]);
+    }
+}

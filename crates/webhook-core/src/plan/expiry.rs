@@ -1,0 +1,111 @@
+//! Where an expiry must be: never before the end of what was paid, never after it because of a duplicate.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::step::Step;
+use crate::cryptlex::License;
+use crate::interval::shifted;
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A later payment paid until `end`.
+///
+/// `POST /renew` is used where one interval leads there, because Cryptlex tells customers about renewals;
+/// everything else (lapsed, moved by grace, another period) is set to the date.
+pub(super) fn renewed(license: &License, end: Timestamp) -> Option<Step> {
+    let expires_at = license.expires_at?;
+    if expires_at >= end {
+        return None;
+    }
+    match one_interval_later(license, expires_at) {
+        Some((next, length)) => {
+            let earliest = shifted(end, -(length / 8));
+            let latest = shifted(end, (length / 8).min(DAY));
+            let leads_there = earliest <= next && next <= latest;
+            Some(if leads_there {
+                renew(license, expires_at)
+            } else {
+                Step::expire(license, end)
+            })
+        }
+        None => Some(Step::expire(license, end)),
+    }
+}
+
+/// A later payment that does not say until when: one interval, for licenses that were about to end.
+pub(super) fn renewed_once(
+    license: &License,
+    charged_at: Timestamp,
+    leeway: SignedDuration,
+) -> Option<Step> {
+    let expires_at = license.expires_at?;
+    let interval = license.interval()?;
+    let length = interval.length_from(charged_at)?;
+    if expires_at >= shifted(charged_at, length / 4) {
+        return None;
+    }
+    let end = interval.after(charged_at)?;
+    let (next, _) = one_interval_later(license, expires_at)?;
+    // Nearly a whole interval of it is ahead: the license was not lapsed.
+    if next >= shifted(end, -(length / 8)) {
+        return Some(renew(license, expires_at));
+    }
+    Some(Step::expire(license, shifted(end, leeway)))
+}
+
+/// The first payment, or the trial, lasts until `end`.
+///
+/// A license that ends much later is cut only while it still has the expiry that it was made with: after that
+/// somebody meant it.
+pub(super) fn first(license: &License, end: Timestamp, leeway: SignedDuration) -> Option<Step> {
+    let expires_at = license.expires_at?;
+    let too_early = expires_at < end;
+    let too_late = expires_at > shifted(end, DAY) && has_first_expiry(license, expires_at, leeway);
+    (too_early || too_late).then(|| Step::expire(license, end))
+}
+
+/// A license of an add-on ends with the license that it was added to.
+pub(super) fn as_parent(
+    license: &License,
+    parent: &License,
+    leeway: SignedDuration,
+) -> Option<Step> {
+    let expires_at = license.expires_at?;
+    let end = parent.expires_at?;
+    let differs = expires_at != end && has_first_expiry(license, expires_at, leeway);
+    differs.then(|| Step::expire(license, end))
+}
+
+/// A renewing license whose interval decides gets the vendor's leeway once.
+pub(super) fn with_leeway(license: &License, leeway: SignedDuration) -> Option<Step> {
+    let expires_at = license.expires_at?;
+    let made_with = first_expiry(license)?;
+    let untouched = within(expires_at, made_with, SignedDuration::from_mins(1));
+    (leeway.is_positive() && untouched).then(|| Step::expire(license, shifted(made_with, leeway)))
+}
+
+fn renew(license: &License, from: Timestamp) -> Step {
+    Step::Renew {
+        license: license.id.clone(),
+        from,
+    }
+}
+
+fn one_interval_later(license: &License, start: Timestamp) -> Option<(Timestamp, SignedDuration)> {
+    let interval = license.interval()?;
+    Some((interval.after(start)?, interval.length_from(start)?))
+}
+
+fn first_expiry(license: &License) -> Option<Timestamp> {
+    license.interval()?.after(license.created_at?)
+}
+
+fn has_first_expiry(license: &License, expires_at: Timestamp, leeway: SignedDuration) -> bool {
+    first_expiry(license).is_some_and(|first| {
+        within(expires_at, first, DAY) || within(expires_at, shifted(first, leeway), DAY)
+    })
+}
+
+fn within(a: Timestamp, b: Timestamp, distance: SignedDuration) -> bool {
+    a.duration_since(b).abs() <= distance
+}

@@ -1,0 +1,320 @@
+//! A purchase: every slot of its lines holds a license that runs as long as was paid for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::customer::{new_user, user_of};
+use super::step::{Blank, Step, metadata};
+use super::{Plan, Refused, at_the_end, expiry, history, paid_until, stale};
+use crate::command::{
+    Command, Grant, Line, Mapping, OtherProduct, QuantityMeans, Slot, SubjectKind, Term,
+};
+use crate::config::Policy;
+use crate::cryptlex::{License, NewLicense};
+use crate::ids::LicenseId;
+use crate::ledger::SubjectState;
+use crate::snapshot::Snapshot;
+
+/// The metadata key of the slot.
+pub(super) const SLOT_KEY: &str = "license_slot";
+const DRIVER_KEY: &str = "fastspring_driver";
+
+/// One license that was bought.
+struct Wanted<'g> {
+    slot: Slot,
+    line: &'g Line,
+    mapping: Option<Mapping>,
+    activations: Option<u32>,
+}
+
+pub(super) fn plan(
+    command: &Command,
+    grant: &Grant,
+    at: Timestamp,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Result<Plan, Refused> {
+    let Some(payment) = history::payment(&snapshot.state, at, true) else {
+        return Ok(stale(snapshot));
+    };
+    if payment.after_the_end && snapshot.state.deleted && snapshot.licenses.is_empty() {
+        return Err(Refused::Deleted(command.subject.clone()));
+    }
+    let mut state = payment.state.clone();
+    remember_what_was_bought(grant, &mut state);
+    let wanted = wanted(command, grant, &state, policy);
+    let held = Held::of(snapshot, &wanted, grant.other_product);
+    state.slots.extend(
+        held.filled
+            .iter()
+            .map(|(slot, license)| (slot.clone(), license.id.clone())),
+    );
+
+    let mut plan = Plan {
+        unmapped: still_unmapped(grant, &held),
+        ..Plan::default()
+    };
+    let nothing_is_ours = grant.lines.is_empty() && snapshot.licenses.is_empty();
+    state.unlicensed = nothing_is_ours && (plan.unmapped.is_empty() || policy.accept_unmapped);
+
+    let paid_through = grant
+        .paid_through
+        .or(state.paid_through)
+        .map(|end| paid_until(end, policy));
+    let mut missing = 0_usize;
+    for wanted in &wanted {
+        match (held.filled.get(&wanted.slot), &wanted.mapping) {
+            (Some(license), _) => {
+                let expiry = match paid_through {
+                    Some(end) => expiry::first(license, end, policy.leeway),
+                    None => interval_decides(command, wanted.line, license, snapshot, policy),
+                };
+                let step = expiry.or_else(|| more_activations(license, wanted.activations));
+                plan.steps.extend(step.or_else(|| payment.step(license)));
+            }
+            (None, Some(mapping)) => {
+                missing = missing.saturating_add(1);
+                plan.steps
+                    .extend(creation(command, grant, wanted, mapping, snapshot, &held)?);
+            }
+            // Which product it is, another event will say.
+            (None, None) => {}
+        }
+    }
+    if missing == 0 {
+        plan.steps.extend(
+            held.superseded
+                .iter()
+                .filter_map(|license| at_the_end(license, policy)),
+        );
+    }
+    make_the_user_once(&mut plan.steps);
+    plan.state = state;
+    Ok(plan)
+}
+
+/// Every missing license needs the same user.
+fn make_the_user_once(steps: &mut Vec<Step>) {
+    let mut made = false;
+    steps
+        .retain(|step| !matches!(step, Step::CreateUser(_)) || !std::mem::replace(&mut made, true));
+}
+
+/// The parts of a purchase that another event of it may need: Stripe tells them in two.
+fn remember_what_was_bought(grant: &Grant, state: &mut SubjectState) {
+    if grant.other_product == OtherProduct::DoesNotFill {
+        return;
+    }
+    let quantity = grant.lines.iter().map(|line| line.quantity).max();
+    state.quantity = state.quantity.max(quantity);
+    state.paid_through = state.paid_through.or(grant.paid_through);
+    let named = grant.lines.iter().find_map(|line| line.mapping.clone());
+    let replaces = grant.other_product == OtherProduct::IsReplaced;
+    state.granted = match (named, state.granted.take()) {
+        (Some(named), known) if replaces || known.is_none() => Some(named),
+        (_, known) => known,
+    };
+}
+
+fn wanted<'g>(
+    command: &Command,
+    grant: &'g Grant,
+    state: &SubjectState,
+    policy: &Policy,
+) -> Vec<Wanted<'g>> {
+    let mut all = Vec::new();
+    for line in &grant.lines {
+        let (mapping, quantity) = match grant.other_product {
+            OtherProduct::DoesNotFill => (line.mapping.clone(), line.quantity),
+            // What was granted stands until a purchase that names its product replaces it.
+            OtherProduct::Fills | OtherProduct::IsReplaced => (
+                state.granted.clone(),
+                state.quantity.unwrap_or(line.quantity),
+            ),
+        };
+        let (count, activations) = match line.quantity_means.unwrap_or(policy.quantity_means) {
+            QuantityMeans::One => (1, None),
+            QuantityMeans::Licenses => (quantity, None),
+            QuantityMeans::Activations => (1, Some(quantity)),
+        };
+        all.extend((1..=count).map(|ordinal| Wanted {
+            slot: Slot::new(&command.subject, &line.key, ordinal),
+            line,
+            mapping: mapping.clone(),
+            activations,
+        }));
+    }
+    all
+}
+
+/// Which licenses fill which slots.
+struct Held<'s> {
+    filled: BTreeMap<Slot, &'s License>,
+    /// Licenses of a presumed product, in slots of the product that was really bought.
+    superseded: Vec<&'s License>,
+}
+
+impl<'s> Held<'s> {
+    fn of(snapshot: &'s Snapshot, wanted: &[Wanted<'_>], other_product: OtherProduct) -> Self {
+        let mut filled: BTreeMap<Slot, &License> = BTreeMap::new();
+        let mut superseded = Vec::new();
+        let known: BTreeMap<&LicenseId, &Slot> = snapshot
+            .state
+            .slots
+            .iter()
+            .map(|(slot, license)| (license, slot))
+            .collect();
+        let slot_of = |license: &'s License| {
+            license
+                .metadata(SLOT_KEY)
+                .or(known.get(&license.id).map(|slot| slot.as_str()))
+        };
+        for wanted in wanted {
+            let in_slot = snapshot
+                .licenses
+                .iter()
+                .filter(|l| slot_of(l) == Some(wanted.slot.as_str()));
+            for license in in_slot {
+                let fits =
+                    other_product == OtherProduct::Fills || is_of(license, wanted.mapping.as_ref());
+                if fits && !filled.contains_key(&wanted.slot) {
+                    filled.insert(wanted.slot.clone(), license);
+                } else if !fits && other_product == OtherProduct::IsReplaced {
+                    superseded.push(license);
+                }
+            }
+        }
+        let mut adopted = BTreeSet::new();
+        for wanted in wanted {
+            if filled.contains_key(&wanted.slot) {
+                continue;
+            }
+            // Made by the predecessor or by hand: it says whose it is, but not which.
+            let adoptable = snapshot.licenses.iter().find(|license| {
+                slot_of(license).is_none()
+                    && !adopted.contains(&license.id)
+                    && (is_of(license, wanted.mapping.as_ref())
+                        || (other_product == OtherProduct::Fills && wanted.mapping.is_none()))
+                    && license.metadata(DRIVER_KEY) == wanted.line.driver.as_deref()
+            });
+            if let Some(license) = adoptable {
+                adopted.insert(license.id.clone());
+                filled.insert(wanted.slot.clone(), license);
+            }
+        }
+        Self { filled, superseded }
+    }
+}
+
+/// The license that an add-on was added to: of the same subscription, and added to nothing itself.
+fn parent(licenses: &[License]) -> Option<&License> {
+    licenses
+        .iter()
+        .find(|license| license.metadata(DRIVER_KEY).is_none())
+}
+
+fn is_of(license: &License, mapping: Option<&Mapping>) -> bool {
+    mapping.is_some_and(|mapping| license.product_id.as_ref() == Some(&mapping.product))
+}
+
+/// A purchase that only presumes its product is content with what is there.
+fn still_unmapped(grant: &Grant, held: &Held<'_>) -> Vec<crate::command::Unmapped> {
+    let content = grant.other_product == OtherProduct::Fills && !held.filled.is_empty();
+    if content {
+        Vec::new()
+    } else {
+        grant.unmapped.clone()
+    }
+}
+
+fn interval_decides(
+    command: &Command,
+    line: &Line,
+    license: &License,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Option<Step> {
+    match &line.term {
+        Term::AsParent(_) => {
+            let parent = parent(&snapshot.licenses);
+            parent.and_then(|parent| expiry::as_parent(license, parent, policy.leeway))
+        }
+        Term::Template | Term::Every(_) if command.subject.kind == SubjectKind::Subscription => {
+            expiry::with_leeway(license, policy.leeway)
+        }
+        Term::Template | Term::Every(_) | Term::Perpetual => None,
+    }
+}
+
+fn more_activations(license: &License, wanted: Option<u32>) -> Option<Step> {
+    let allowed = wanted?;
+    let fewer = license.activations().is_some_and(|now| now < allowed);
+    fewer.then(|| Step::SetActivations {
+        license: license.id.clone(),
+        allowed,
+    })
+}
+
+/// What is needed next to fill a slot: its user, its parent's license (nothing to do but wait for that), or itself.
+fn creation(
+    command: &Command,
+    grant: &Grant,
+    wanted: &Wanted<'_>,
+    mapping: &Mapping,
+    snapshot: &Snapshot,
+    held: &Held<'_>,
+) -> Result<Option<Step>, Refused> {
+    let Some(user) = user_of(&snapshot.people) else {
+        let customer = grant
+            .customer
+            .as_ref()
+            .ok_or_else(|| Refused::NoCustomer(command.subject.clone()))?;
+        return Ok(Some(Step::CreateUser(new_user(customer))));
+    };
+    let parent = match &wanted.line.term {
+        Term::AsParent(_) if parent_is_due(command, grant, held) => return Ok(None),
+        Term::AsParent(_) => parent(&snapshot.licenses),
+        Term::Template | Term::Every(_) | Term::Perpetual => None,
+    };
+    let subscription_interval = match (&wanted.line.term, parent) {
+        (Term::AsParent(_), Some(parent)) => Some(
+            parent
+                .interval()
+                .map_or_else(String::new, |interval| interval.as_str().to_owned()),
+        ),
+        (Term::AsParent(declared), None) => declared
+            .as_ref()
+            .map(|interval| interval.as_str().to_owned()),
+        (Term::Every(interval), _) => Some(interval.as_str().to_owned()),
+        (Term::Perpetual, _) => Some(String::new()),
+        (Term::Template, _) => None,
+    };
+    let license = NewLicense {
+        product_id: mapping.product.clone(),
+        license_template_id: mapping.template.clone(),
+        user_id: user.clone(),
+        entitlement_set_id: mapping.entitlement_set.clone(),
+        subscription_interval,
+        subscription_start_trigger: parent
+            .and_then(|parent| parent.subscription_start_trigger.clone()),
+        allowed_activations: wanted.activations,
+        max_allowed_release_version: wanted.line.max_release.clone(),
+        metadata: metadata(&wanted.slot, &wanted.line.metadata),
+    };
+    Ok(Some(Step::CreateLicense(Box::new(Blank {
+        slot: wanted.slot.clone(),
+        license,
+    }))))
+}
+
+/// Whether this very purchase still has to make the license that its add-ons take after.
+fn parent_is_due(command: &Command, grant: &Grant, held: &Held<'_>) -> bool {
+    let parents = grant
+        .lines
+        .iter()
+        .filter(|line| !matches!(line.term, Term::AsParent(_)));
+    parents
+        .map(|line| Slot::new(&command.subject, &line.key, 1))
+        .any(|slot| !held.filled.contains_key(&slot))
+}

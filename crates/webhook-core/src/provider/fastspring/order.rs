@@ -1,0 +1,398 @@
+//! `order.completed`: plain items, subscriptions, bundles and add-ons, in one order side by side.
+
+use serde_json::Value;
+
+use super::super::{
+    Named, Provider as _, add_up, marks, product_and_template, quantity, subject_of,
+};
+use super::{DRIVER_KEY, FastSpring, ORDER_KEY, SUBSCRIPTION_KEY};
+use crate::command::{
+    Action, Command, Customer, Email, Grant, Line, Name, OtherProduct, QuantityMeans, Subject,
+    SubjectKind, Term, Unmapped, Unreadable,
+};
+use crate::ids::{CustomerId, Mark};
+use crate::interval::Interval;
+use crate::json::Object;
+
+/// One command per subject: the order itself, and each subscription in it.
+pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
+    let id = order.text("id").or(order.reference("order"));
+    let subject = subject_of(FastSpring::NAME, SubjectKind::Order, order, "id", id)?;
+    if order.flag("completed") != Some(true) {
+        return Ok(vec![command(
+            subject,
+            Action::Note("the order is not completed"),
+        )]);
+    }
+    let items = order.objects("items", "order item");
+    if items.is_empty() {
+        return Err(order.lacks("items"));
+    }
+    let mut purchases: Vec<Purchase> = Vec::new();
+    for item in &items {
+        let belongs = belonging(order, &subject, item, &items)?;
+        if !purchases
+            .iter()
+            .any(|purchase| purchase.subject == belongs.subject)
+        {
+            purchases.push(Purchase::new(belongs.subject.clone()));
+        }
+        let Some(purchase) = purchases
+            .iter_mut()
+            .find(|purchase| purchase.subject == belongs.subject)
+        else {
+            continue;
+        };
+        purchase.trial_end = purchase.trial_end.max(trial_end(item)?);
+        match line(item, &items, &belongs)? {
+            Read::Line(line) => purchase.lines.push(*line),
+            Read::Partly(unmapped) => purchase.unmapped.push(unmapped),
+            Read::Foreign(path) => purchase.foreign.push(path),
+            Read::BundleItself => {}
+        }
+    }
+    let mapped = purchases.iter().any(|purchase| !purchase.lines.is_empty());
+    let customer = if mapped { Some(receiver(order)?) } else { None };
+    if !mapped {
+        blame_the_lines(&mut purchases);
+    }
+    purchases.retain(|p| !p.lines.is_empty() || !p.unmapped.is_empty() || !p.foreign.is_empty());
+    Ok(purchases
+        .into_iter()
+        .map(|purchase| purchase.into_command(customer.clone()))
+        .collect())
+}
+
+struct Purchase {
+    subject: Subject,
+    lines: Vec<Line>,
+    unmapped: Vec<Unmapped>,
+    foreign: Vec<String>,
+    trial_end: Option<jiff::Timestamp>,
+}
+
+impl Purchase {
+    fn new(subject: Subject) -> Self {
+        Self {
+            subject,
+            lines: Vec::new(),
+            unmapped: Vec::new(),
+            foreign: Vec::new(),
+            trial_end: None,
+        }
+    }
+
+    fn into_command(self, customer: Option<Customer>) -> Command {
+        let mut lines = add_up(self.lines);
+        // What was added takes its interval and expiry from what it was added to.
+        lines.sort_by_key(|line| matches!(line.term, Term::AsParent(_)));
+        let grant = Grant {
+            customer: customer.filter(|_| !lines.is_empty()),
+            lines,
+            unmapped: self.unmapped,
+            foreign: !self.foreign.is_empty(),
+            paid_through: self.trial_end,
+            other_product: OtherProduct::DoesNotFill,
+        };
+        command(self.subject, Action::Grant(grant))
+    }
+}
+
+fn command(subject: Subject, action: Action) -> Command {
+    let marks = marks(&[subject_key(&subject)], subject.id.as_str());
+    Command {
+        subject,
+        marks,
+        action,
+    }
+}
+
+fn subject_key(subject: &Subject) -> &'static str {
+    match subject.kind {
+        SubjectKind::Subscription => SUBSCRIPTION_KEY,
+        SubjectKind::Order | SubjectKind::Customer => ORDER_KEY,
+    }
+}
+
+/// Where nothing at all is mapped, every line that could have been is at fault.
+fn blame_the_lines(purchases: &mut [Purchase]) {
+    for purchase in purchases.iter_mut() {
+        let problem = "cryptlex_product_id and cryptlex_license_template_id are not set";
+        let foreign = std::mem::take(&mut purchase.foreign);
+        let blamed = foreign.into_iter().map(|line| Unmapped {
+            line,
+            problem: problem.to_owned(),
+        });
+        purchase.unmapped.extend(blamed);
+    }
+    if purchases
+        .iter()
+        .all(|purchase| purchase.unmapped.is_empty())
+        && let Some(first) = purchases.first_mut()
+    {
+        let problem = "the order holds a bundle and none of its members".to_owned();
+        first.unmapped.push(Unmapped {
+            line: first.subject.to_string(),
+            problem,
+        });
+    }
+}
+
+/// Whose license an item's is, and what it came with.
+struct Belonging {
+    subject: Subject,
+    kind: Kind,
+    driver_path: Option<String>,
+}
+
+enum Kind {
+    Plain,
+    AddOn,
+    BundleMember,
+}
+
+fn belonging(
+    order: &Object<'_>,
+    order_subject: &Subject,
+    item: &Object<'_>,
+    items: &[Object<'_>],
+) -> Result<Belonging, Unreadable> {
+    let driver = item.object("driver", "driver");
+    let driver_path = driver.and_then(|driver| driver.text("path"));
+    let driver_type = driver.and_then(|driver| driver.text("type"));
+    let own = item.reference("subscription");
+    let (kind, subscription) = match (driver_type, driver_path) {
+        (Some("addon"), Some(_)) if item.reference("parentSubscription").is_some() => {
+            (Kind::AddOn, item.reference("parentSubscription"))
+        }
+        (Some("bundle"), Some(path)) => {
+            let parent = items.iter().find(|item| product_path(item) == Some(path));
+            (
+                Kind::BundleMember,
+                own.or(parent.and_then(|parent| parent.reference("subscription"))),
+            )
+        }
+        (Some("addon"), Some(_)) => (Kind::AddOn, own),
+        _ => (Kind::Plain, own),
+    };
+    let subject = match subscription {
+        Some(id) => subject_of(
+            FastSpring::NAME,
+            SubjectKind::Subscription,
+            order,
+            "items[].subscription",
+            Some(id),
+        )?,
+        None => order_subject.clone(),
+    };
+    Ok(Belonging {
+        subject,
+        kind,
+        driver_path: driver_path.map(str::to_owned),
+    })
+}
+
+enum Read {
+    Line(Box<Line>),
+    Partly(Unmapped),
+    Foreign(String),
+    BundleItself,
+}
+
+fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<Read, Unreadable> {
+    let path = product_path(item).ok_or_else(|| item.lacks("product"))?;
+    let attributes = Attributes::of(item);
+    if attributes
+        .text("cryptlex_is_bundle")
+        .is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
+    {
+        return Ok(Read::BundleItself);
+    }
+    let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
+    let [product, template] = names.map(|name| attributes.text(name));
+    let mapping = match product_and_template(product, template, names) {
+        Named::Whole(mapping) => mapping,
+        Named::Partly(problem) => {
+            return Ok(Read::Partly(Unmapped {
+                line: path.to_owned(),
+                problem,
+            }));
+        }
+        Named::None => return Ok(Read::Foreign(path.to_owned())),
+    };
+    let declared = match attributes.interval() {
+        Ok(declared) => declared,
+        Err(problem) => {
+            return Ok(Read::Partly(Unmapped {
+                line: path.to_owned(),
+                problem,
+            }));
+        }
+    };
+    let in_subscription = belongs.subject.kind == SubjectKind::Subscription;
+    let driver_path = belongs.driver_path.as_deref().unwrap_or_default();
+    let (key, driver, term) = match belongs.kind {
+        Kind::Plain => (path.to_owned(), None, declared.unwrap_or(Term::Template)),
+        Kind::AddOn => {
+            let term = match in_subscription {
+                true => Term::AsParent(declared_by_parent(items, belongs)),
+                false => declared.unwrap_or(Term::Template),
+            };
+            (
+                format!("addon:{driver_path}/{path}"),
+                Some(format!("addon_{driver_path}")),
+                term,
+            )
+        }
+        Kind::BundleMember => {
+            let term = match in_subscription {
+                true => declared.unwrap_or(Term::Template),
+                false => Term::Perpetual,
+            };
+            (
+                format!("bundle:{driver_path}/{path}"),
+                Some(format!("bundle_{driver_path}")),
+                term,
+            )
+        }
+    };
+    let mut metadata = marks(
+        &[subject_key(&belongs.subject)],
+        belongs.subject.id.as_str(),
+    );
+    metadata.extend(
+        driver
+            .as_deref()
+            .and_then(|driver| Mark::new(DRIVER_KEY, driver).ok()),
+    );
+    Ok(Read::Line(Box::new(Line {
+        key,
+        quantity: quantity(item)?,
+        quantity_means: attributes.quantity_means(),
+        mapping: Some(mapping),
+        term,
+        driver,
+        max_release: attributes
+            .text("cryptlex_max_allowed_release_version")
+            .map(str::to_owned),
+        metadata,
+    })))
+}
+
+/// The interval that the parent's own line in this order declares, if it is in it.
+fn declared_by_parent(items: &[Object<'_>], belongs: &Belonging) -> Option<Interval> {
+    let parent = items
+        .iter()
+        .find(|item| item.reference("subscription") == Some(belongs.subject.id.as_str()))?;
+    match Attributes::of(parent).interval().ok().flatten()? {
+        Term::Every(interval) => Some(interval),
+        Term::Template | Term::Perpetual | Term::AsParent(_) => None,
+    }
+}
+
+fn trial_end(item: &Object<'_>) -> Result<Option<jiff::Timestamp>, Unreadable> {
+    match item.object("subscription", "subscription") {
+        Some(subscription) if subscription.text("state") == Some("trial") => {
+            subscription.millis("next")
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+fn product_path<'a>(item: &Object<'a>) -> Option<&'a str> {
+    let expanded = item.object("product", "product");
+    item.text("product")
+        .or(expanded.and_then(|p| p.text("product").or(p.text("id"))))
+}
+
+/// Product attributes, which stand on the item, on the expanded product, or on the subscription.
+struct Attributes<'a>(Vec<Object<'a>>);
+
+impl<'a> Attributes<'a> {
+    fn of(item: &Object<'a>) -> Self {
+        let product = item.object("product", "product");
+        let subscription = item.object("subscription", "subscription");
+        let places = [Some(*item), product, subscription].into_iter().flatten();
+        Self(
+            places
+                .filter_map(|place| place.object("attributes", "attributes"))
+                .collect(),
+        )
+    }
+
+    fn value(&self, name: &str) -> Option<&'a Value> {
+        self.0.iter().find_map(|attributes| attributes.value(name))
+    }
+
+    fn text(&self, name: &str) -> Option<&'a str> {
+        let value = self.value(name)?;
+        let text = if value == &Value::Bool(true) {
+            Some("true")
+        } else {
+            value.as_str()
+        };
+        text.map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// The name that the code of the predecessor reads first, then the one that was documented. Empty means perpetual.
+    fn interval(&self) -> Result<Option<Term>, String> {
+        for name in [
+            "cryptlex_license_subscription_interval",
+            "cryptlex_subscription_interval",
+        ] {
+            match self.value(name).and_then(Value::as_str).map(str::trim) {
+                None => {}
+                Some("") => return Ok(Some(Term::Perpetual)),
+                Some(text) => {
+                    let interval = Interval::parse(text).map_err(|e| format!("{name}: {e}"))?;
+                    return Ok(Some(Term::Every(interval)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A value that nobody documents counts as one license, as it did with the predecessor.
+    fn quantity_means(&self) -> Option<QuantityMeans> {
+        Some(match self.text("cryptlex_mappings_quantity")? {
+            "total_licenses" => QuantityMeans::Licenses,
+            "allowed_activations" => QuantityMeans::Activations,
+            _ => QuantityMeans::One,
+        })
+    }
+}
+
+/// The buyer, unless exactly one recipient has another e-mail: then it is a gift to him.
+fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
+    let buyer = order.object("customer", "customer");
+    let account = order.object("account", "account");
+    let contact = account.and_then(|account| account.object("contact", "contact"));
+    let buyer_email = [buyer, contact]
+        .into_iter()
+        .flatten()
+        .find_map(|c| c.text("email").and_then(Email::real));
+    let recipients = order.objects("recipients", "recipients");
+    let recipients = recipients
+        .iter()
+        .filter_map(|entry| entry.object("recipient", "recipient"));
+    let mut others = recipients
+        .filter_map(|recipient| Some((recipient, recipient.text("email").and_then(Email::real)?)))
+        .filter(|(_, email)| Some(email) != buyer_email.as_ref());
+    if let (Some((recipient, email)), None) = (others.next(), others.next()) {
+        return Ok(person(&recipient, email, recipient.reference("account")));
+    }
+    let email = buyer_email
+        .ok_or_else(|| Unreadable(format!("Customer email not found in {}", order.title())))?;
+    let person_fields = buyer.or(contact).ok_or_else(|| order.lacks("customer"))?;
+    Ok(person(&person_fields, email, order.reference("account")))
+}
+
+fn person(fields: &Object<'_>, email: Email, account: Option<&str>) -> Customer {
+    Customer {
+        id: account.and_then(|id| CustomerId::new(id).ok()),
+        email,
+        name: Name::of(fields.text("first"), fields.text("last")),
+        company: fields.text("company").map(str::to_owned),
+        mark: None,
+    }
+}

@@ -1,0 +1,197 @@
+//! What differs between providers: the form of a signature header, and what an event means.
+//!
+//! Invariant: everything in here is pure. Whatever a provider sends ends as `Notice`s; its wire names stay here.
+
+mod fastspring;
+mod paddle;
+mod stripe;
+
+pub use fastspring::FastSpring;
+pub use paddle::Paddle;
+pub use stripe::Stripe;
+
+use serde_json::Value;
+
+use crate::command::{
+    Line, Mapping, Meaning, Notice, QuantityMeans, Reason, Subject, SubjectKind, Unreadable,
+};
+use crate::config::AtTheEnd;
+use crate::ids::{EventId, Mark, ProductId, SubjectId, TemplateId};
+use crate::json::{Event, Object};
+use crate::signature::{Claimed, Verified};
+
+/// A payment provider. There is no default for anything: each says it all.
+pub trait Provider: Sized + Send + Sync + 'static {
+    /// In paths, slots and logs: `stripe`.
+    const NAME: &'static str;
+    /// In messages: `Stripe`.
+    const TITLE: &'static str;
+    /// Lower case.
+    const SIGNATURE_HEADER: &'static str;
+    /// The variable that holds the signing secret.
+    const SECRET_VARIABLE: &'static str;
+    /// How long a delivery may take unless configured, in milliseconds.
+    const DEADLINE_MS: u64;
+    /// What a quantity means unless the product or the vendor says otherwise.
+    const QUANTITY_MEANS: QuantityMeans;
+    /// What the end of a subscription does unless the vendor says otherwise.
+    const AT_THE_END: AtTheEnd;
+    /// Whether its deliveries are batches, acknowledged event by event.
+    const BATCHES: bool;
+
+    /// Takes the signature header apart; `None` when it does not have the provider's form.
+    fn claimed(header: &[u8]) -> Option<Claimed>;
+
+    /// Translates what was delivered.
+    fn read(delivery: &Verified<Self>, source: &ProductSource) -> Result<Vec<Notice>, NotEvents>;
+}
+
+/// Where a Stripe purchase finds its Cryptlex product: chosen by the path of the webhook.
+#[derive(Debug, Clone)]
+pub enum ProductSource {
+    /// `/v1`: the configured one.
+    Configured(ProductId),
+    /// `/v2`: metadata of the checkout session or of the subscription.
+    Metadata,
+}
+
+/// A verified body that holds no events.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotEvents {
+    /// Not JSON, or JSON too deep, or a number beyond all floats.
+    #[error("the body is not valid JSON: {0}")]
+    NotJson(String),
+    /// JSON without the envelope of the provider.
+    #[error("{0}")]
+    NotAnEvent(String),
+}
+
+fn parse(body: &[u8]) -> Result<Value, NotEvents> {
+    // serde_json's texts quote nothing of a syntax error but its place.
+    serde_json::from_slice(body)
+        .map_err(|e| NotEvents::NotJson(format!("at line {} column {}", e.line(), e.column())))
+}
+
+/// One event in its envelope, before its data is looked at.
+struct Envelope<'a> {
+    event: Event<'a>,
+    root: Object<'a>,
+    live: Option<bool>,
+}
+
+fn envelope<'a>(
+    value: &'a Value,
+    provider: &str,
+    [id, kind, live]: [&str; 3],
+) -> Result<Envelope<'a>, NotEvents> {
+    let not = |field: &str| {
+        NotEvents::NotAnEvent(format!(
+            "the body is not a {provider} event: {field} not found in it"
+        ))
+    };
+    let unnamed = Event {
+        id: "without id",
+        kind: "without type",
+    };
+    let root = Object::new(unnamed, "event", value).map_err(|_not_an_object| {
+        NotEvents::NotAnEvent(format!("the body is not a {provider} event"))
+    })?;
+    let event = Event {
+        id: root.text(id).ok_or_else(|| not(id))?,
+        kind: root.text(kind).ok_or_else(|| not(kind))?,
+    };
+    let root =
+        Object::new(event, "event", value).map_err(|e| NotEvents::NotAnEvent(e.to_string()))?;
+    Ok(Envelope {
+        event,
+        live: root.flag(live),
+        root,
+    })
+}
+
+impl Envelope<'_> {
+    fn notice(&self, meaning: Result<Meaning, Unreadable>) -> Result<Notice, NotEvents> {
+        let id = EventId::new(self.event.id)
+            .map_err(|e| NotEvents::NotAnEvent(format!("event id: {e}")))?;
+        Ok(Notice {
+            id,
+            kind: self.event.kind.to_owned(),
+            live: self.live,
+            meaning,
+        })
+    }
+}
+
+const UNHANDLED: Result<Meaning, Unreadable> = Ok(Meaning::Ignore(Reason::UnhandledType));
+
+fn nothing_to_do(why: &'static str) -> Result<Meaning, Unreadable> {
+    Ok(Meaning::Ignore(Reason::NothingToDo(why)))
+}
+
+/// A subject from an id field of `object`; the field's name is told when it is missing.
+fn subject_of(
+    provider: &'static str,
+    kind: SubjectKind,
+    object: &Object<'_>,
+    field: &str,
+    id: Option<&str>,
+) -> Result<Subject, Unreadable> {
+    let id = id.ok_or_else(|| object.lacks(field))?;
+    let id = SubjectId::new(id).map_err(|_not_an_id| object.misshapen(field, "an id"))?;
+    Ok(Subject { provider, kind, id })
+}
+
+/// Metadata marks with one value; a value that is no id gives none.
+fn marks(keys: &[&'static str], value: &str) -> Vec<Mark> {
+    keys.iter()
+        .filter_map(|key| Mark::new(key, value).ok())
+        .collect()
+}
+
+/// What a product says about Cryptlex: everything, part of it, or nothing.
+enum Named {
+    Whole(Mapping),
+    Partly(String),
+    None,
+}
+
+/// Both ids that a mapping needs, from wherever the provider keeps them.
+fn product_and_template(product: Option<&str>, template: Option<&str>, names: [&str; 2]) -> Named {
+    let product = product.and_then(|id| ProductId::new(id).ok());
+    let template = template.and_then(|id| TemplateId::new(id).ok());
+    let [product_name, template_name] = names;
+    match (product, template) {
+        (Some(product), Some(template)) => Named::Whole(Mapping {
+            product,
+            template: Some(template),
+            entitlement_set: None,
+        }),
+        (Some(_), None) => Named::Partly(format!("{template_name} is not set")),
+        (None, Some(_)) => Named::Partly(format!("{product_name} is not set")),
+        (None, None) => Named::None,
+    }
+}
+
+/// More licenses than this in one line are taken for a mistake.
+const MOST_LICENSES: u32 = 10_000;
+
+/// The quantity of a line: at least 1, and believable.
+fn quantity(item: &Object<'_>) -> Result<u32, Unreadable> {
+    let quantity = item.count("quantity")?.unwrap_or(1).max(1);
+    if quantity > MOST_LICENSES {
+        return Err(item.misshapen("quantity", "10000 or less"));
+    }
+    Ok(quantity)
+}
+
+/// Equal lines of one order are one line with their quantities added up.
+fn add_up(lines: Vec<Line>) -> Vec<Line> {
+    let mut sums: Vec<Line> = Vec::with_capacity(lines.len());
+    for line in lines {
+        match sums.iter_mut().find(|sum| sum.key == line.key) {
+            Some(sum) => sum.quantity = sum.quantity.saturating_add(line.quantity),
+            None => sums.push(line),
+        }
+    }
+    sums
+}

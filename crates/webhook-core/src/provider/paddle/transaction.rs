@@ -1,0 +1,305 @@
+//! `transaction.completed`: its origin tells a purchase from a renewal.
+
+use jiff::Timestamp;
+
+use super::super::{
+    Named, Provider as _, add_up, marks, product_and_template, quantity, subject_of,
+};
+use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, unnamed_customer};
+use crate::command::{
+    Action, Command, Customer, Grant, Line, OtherProduct, Renew, Subject, SubjectKind, Term,
+    Through, Unmapped, Unreadable,
+};
+use crate::ids::CustomerId;
+use crate::interval::Interval;
+use crate::json::Object;
+
+pub(super) enum Decided {
+    Commands(Vec<Command>),
+    Nothing(&'static str),
+}
+
+/// Who paid for what, by the transaction's origin.
+pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable> {
+    let commands = match transaction.text("origin") {
+        Some("web" | "api") => purchase(transaction)?,
+        Some("subscription_recurring") => vec![renewal(transaction, true)?],
+        Some("subscription_update") => {
+            let recurring = items(transaction)?.iter().any(|item| item.cycle.is_some());
+            vec![renewal(transaction, recurring)?]
+        }
+        Some("subscription_charge") => vec![one_time_charge(transaction)?],
+        Some("subscription_payment_method_change") => {
+            return Ok(Decided::Nothing("only the payment method changed"));
+        }
+        Some(_) => {
+            return Ok(Decided::Nothing(
+                "the transaction has an origin that sells nothing",
+            ));
+        }
+        None => return Err(transaction.lacks("origin")),
+    };
+    Ok(Decided::Commands(commands))
+}
+
+fn renewal(transaction: &Object<'_>, ends_pause: bool) -> Result<Command, Unreadable> {
+    let subject = subscription(transaction)?;
+    Ok(match billing_period_end(transaction)? {
+        Some(end) => about(
+            subject,
+            Action::Renew(Renew {
+                through: Through::Until(end),
+                ends_pause,
+            }),
+        ),
+        None => about(
+            subject,
+            Action::Note("the transaction has no billing period"),
+        ),
+    })
+}
+
+/// Recurring lines belong to the subscription, one-time lines to the transaction.
+fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
+    let lines = lines(transaction)?;
+    let mapped = lines.iter().any(|line| matches!(line.read, Read::Line(_)));
+    let customer = if mapped {
+        Some(customer(transaction)?)
+    } else {
+        None
+    };
+    let (recurring, one_time): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| line.recurring);
+    let mut commands = Vec::new();
+    for (lines, kind) in [
+        (recurring, SubjectKind::Subscription),
+        (one_time, SubjectKind::Order),
+    ] {
+        if lines.is_empty() {
+            continue;
+        }
+        let (subject, paid_through) = match kind {
+            SubjectKind::Subscription => (subscription(transaction)?, trial_end(transaction)?),
+            SubjectKind::Order | SubjectKind::Customer => (itself(transaction)?, None),
+        };
+        commands.push(grant(
+            subject,
+            lines,
+            mapped,
+            paid_through,
+            customer.clone(),
+        ));
+    }
+    Ok(commands)
+}
+
+/// Something sold beside a running subscription. It resumes nothing and moves no expiry.
+fn one_time_charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
+    let subject = itself(transaction)?;
+    let mut lines = lines(transaction)?;
+    lines.retain(|line| !line.recurring && matches!(line.read, Read::Line(_)));
+    if lines.is_empty() {
+        return Ok(about(
+            subject,
+            Action::Note("no one-time line of the charge is mapped to Cryptlex"),
+        ));
+    }
+    Ok(grant(
+        subject,
+        lines,
+        true,
+        None,
+        Some(customer(transaction)?),
+    ))
+}
+
+fn grant(
+    subject: Subject,
+    read: Vec<ReadLine>,
+    order_is_mapped: bool,
+    paid_through: Option<Timestamp>,
+    customer: Option<Customer>,
+) -> Command {
+    let (mut lines, mut unmapped, mut foreign) = (Vec::new(), Vec::new(), false);
+    for line in read {
+        match line.read {
+            Read::Line(line) => lines.push(*line),
+            Read::Partly(line) => unmapped.push(line),
+            Read::Nothing(_) if order_is_mapped => foreign = true,
+            Read::Nothing(line) => unmapped.push(line),
+        }
+    }
+    let lines = add_up(lines);
+    let grant = Grant {
+        customer: customer.filter(|_| !lines.is_empty()),
+        lines,
+        unmapped,
+        foreign,
+        paid_through,
+        other_product: OtherProduct::DoesNotFill,
+    };
+    about(subject, Action::Grant(grant))
+}
+
+/// An entry of `items`: it alone knows whether a price recurs.
+struct Item<'a> {
+    price: &'a str,
+    cycle: Option<Interval>,
+}
+
+fn items<'a>(transaction: &Object<'a>) -> Result<Vec<Item<'a>>, Unreadable> {
+    let mut items = Vec::new();
+    for item in transaction.objects("items", "transaction item") {
+        let Some(price) = item.object("price", "price") else {
+            continue;
+        };
+        let Some(id) = price.text("id") else { continue };
+        let cycle = match price.object("billing_cycle", "billing cycle") {
+            Some(cycle) => Some(interval(&cycle)?),
+            None => None,
+        };
+        items.push(Item { price: id, cycle });
+    }
+    Ok(items)
+}
+
+fn interval(cycle: &Object<'_>) -> Result<Interval, Unreadable> {
+    let unit = match cycle.text("interval") {
+        Some("day") => 'D',
+        Some("week") => 'W',
+        Some("month") => 'M',
+        Some("year") => 'Y',
+        Some(_) => return Err(cycle.misshapen("interval", "day, week, month or year")),
+        None => return Err(cycle.lacks("interval")),
+    };
+    let frequency = cycle
+        .count("frequency")?
+        .ok_or_else(|| cycle.lacks("frequency"))?;
+    Interval::of(frequency, unit)
+        .map_err(|_not_positive| cycle.misshapen("frequency", "a number above 0"))
+}
+
+struct ReadLine {
+    recurring: bool,
+    read: Read,
+}
+
+enum Read {
+    Line(Box<Line>),
+    Partly(Unmapped),
+    Nothing(Unmapped),
+}
+
+fn lines(transaction: &Object<'_>) -> Result<Vec<ReadLine>, Unreadable> {
+    let items = items(transaction)?;
+    let details = transaction
+        .object("details", "details")
+        .ok_or_else(|| transaction.lacks("details"))?;
+    let lines = details.objects("line_items", "line item");
+    if lines.is_empty() {
+        return Err(transaction.lacks("details.line_items"));
+    }
+    lines
+        .iter()
+        .map(|line| read_line(transaction, line, &items))
+        .collect()
+}
+
+fn read_line(
+    transaction: &Object<'_>,
+    line: &Object<'_>,
+    items: &[Item<'_>],
+) -> Result<ReadLine, Unreadable> {
+    let price = line
+        .text("price_id")
+        .ok_or_else(|| line.lacks("price_id"))?;
+    let item = items.iter().find(|item| item.price == price);
+    let cycle = item.and_then(|item| item.cycle.clone());
+    // A line whose price is not among the items recurs if the transaction belongs to a subscription.
+    let recurring = item.map_or(transaction.text("subscription_id").is_some(), |item| {
+        item.cycle.is_some()
+    });
+    let custom_data = line
+        .object("product", "product")
+        .and_then(|product| product.object("custom_data", "custom data"));
+    let custom = |name| custom_data.as_ref().and_then(|data| data.text(name));
+    let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
+    let unmapped = |problem| Unmapped {
+        line: price.to_owned(),
+        problem,
+    };
+    let [product, template] = names.map(custom);
+    let read = match product_and_template(product, template, names) {
+        Named::Partly(problem) => Read::Partly(unmapped(problem)),
+        Named::None => Read::Nothing(unmapped(format!("{} are not set", names.join(" and ")))),
+        Named::Whole(mapping) => {
+            let (subject, key) = match recurring {
+                true => (subscription(transaction)?, SUBSCRIPTION_KEY),
+                false => (itself(transaction)?, TRANSACTION_KEY),
+            };
+            let term = match (cycle, recurring) {
+                (Some(cycle), _) => Term::Every(cycle),
+                (None, true) => Term::Template,
+                (None, false) => Term::Perpetual,
+            };
+            Read::Line(Box::new(Line {
+                key: price.to_owned(),
+                quantity: quantity(line)?,
+                quantity_means: None,
+                mapping: Some(mapping),
+                term,
+                driver: None,
+                max_release: None,
+                metadata: marks(&[key], subject.id.as_str()),
+            }))
+        }
+    };
+    Ok(ReadLine { recurring, read })
+}
+
+fn subscription(transaction: &Object<'_>) -> Result<Subject, Unreadable> {
+    let id = transaction.text("subscription_id");
+    subject_of(
+        Paddle::NAME,
+        SubjectKind::Subscription,
+        transaction,
+        "subscription_id",
+        id,
+    )
+}
+
+fn itself(transaction: &Object<'_>) -> Result<Subject, Unreadable> {
+    subject_of(
+        Paddle::NAME,
+        SubjectKind::Order,
+        transaction,
+        "id",
+        transaction.text("id"),
+    )
+}
+
+fn customer(transaction: &Object<'_>) -> Result<Customer, Unreadable> {
+    let id = transaction
+        .text("customer_id")
+        .ok_or_else(|| transaction.lacks("customer_id"))?;
+    let id =
+        CustomerId::new(id).map_err(|_not_an_id| transaction.misshapen("customer_id", "an id"))?;
+    Ok(unnamed_customer(id))
+}
+
+fn billing_period_end(transaction: &Object<'_>) -> Result<Option<Timestamp>, Unreadable> {
+    match transaction.object("billing_period", "billing period") {
+        Some(period) => period.rfc3339("ends_at"),
+        None => Ok(None),
+    }
+}
+
+/// A first transaction that cost nothing is a trial: it pays for its billing period, not for an interval.
+fn trial_end(transaction: &Object<'_>) -> Result<Option<Timestamp>, Unreadable> {
+    let details = transaction.object("details", "details");
+    let totals = details.and_then(|details| details.object("totals", "totals"));
+    match totals.and_then(|totals| totals.text("total")) {
+        Some("0") => billing_period_end(transaction),
+        Some(_) | None => Ok(None),
+    }
+}

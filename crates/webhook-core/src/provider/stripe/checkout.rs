@@ -1,0 +1,133 @@
+//! Checkout sessions: the purchase as the buyer made it.
+//!
+//! A session in subscription mode grants the slot that the subscription's first invoice grants too: one license in all.
+
+use super::super::{ProductSource, Provider as _, subject_of};
+use super::{Decided, Stripe, named_in, of_data, subject_marks, the_line, written_marks};
+use crate::command::{
+    Action, Customer, Email, Grant, Mapping, Name, OtherProduct, SubjectKind, Unmapped, Unreadable,
+};
+use crate::ids::{CustomerId, Mark};
+use crate::json::Object;
+
+/// `checkout.session.completed`: paid, or waiting for a delayed payment method.
+pub(super) fn completed(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+    let session = of_data(data, "checkout session")?;
+    match session.text("payment_status") {
+        Some("paid" | "no_payment_required") => grant(&session, source),
+        Some("unpaid") => Ok(Decided::Nothing("the checkout session is not paid yet")),
+        Some(_) => Ok(Decided::Nothing(
+            "the checkout session has a payment status that grants nothing",
+        )),
+        None => Err(session.lacks("payment_status")),
+    }
+}
+
+/// `checkout.session.async_payment_succeeded`: paid, whatever the session said when it was completed.
+pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+    grant(&of_data(data, "checkout session")?, source)
+}
+
+fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+    let (subject, find, write) = match session.text("mode") {
+        Some("subscription") => {
+            let id = session.reference("subscription");
+            let subject = subject_of(
+                Stripe::NAME,
+                SubjectKind::Subscription,
+                session,
+                "subscription",
+                id,
+            )?;
+            let find = subject_marks(&subject);
+            (subject, find, Vec::new())
+        }
+        Some("payment") => {
+            let subject = subject_of(
+                Stripe::NAME,
+                SubjectKind::Order,
+                session,
+                "id",
+                session.text("id"),
+            )?;
+            let intent = session.reference("payment_intent");
+            let intent = intent.and_then(|id| Mark::new("stripe_transaction_id", id).ok());
+            let find = subject_marks(&subject)
+                .into_iter()
+                .chain(intent.clone())
+                .collect();
+            (subject, find, intent.into_iter().collect())
+        }
+        Some("setup") => return Ok(Decided::Nothing("the checkout session is in setup mode")),
+        Some(_) => {
+            return Ok(Decided::Nothing(
+                "the checkout session is in a mode that sells nothing",
+            ));
+        }
+        None => return Err(session.lacks("mode")),
+    };
+    let (mapping, problem) = match source {
+        ProductSource::Configured(product) => {
+            let mapping = Mapping {
+                product: product.clone(),
+                template: None,
+                entitlement_set: None,
+            };
+            (Some(mapping), None)
+        }
+        ProductSource::Metadata => {
+            match named_in(session.object("metadata", "metadata").as_ref()) {
+                Ok(Some(mapping)) => (Some(mapping), None),
+                Ok(None) => (
+                    None,
+                    Some(
+                        "CRYPTLEX_PRODUCT_ID and CRYPTLEX_LICENSE_TEMPLATE are not set".to_owned(),
+                    ),
+                ),
+                Err(problem) => (None, Some(problem)),
+            }
+        }
+    };
+    let other_product = match source {
+        ProductSource::Metadata if mapping.is_some() => OtherProduct::IsReplaced,
+        ProductSource::Metadata | ProductSource::Configured(_) => OtherProduct::Fills,
+    };
+    let unmapped = problem.map(|problem| Unmapped {
+        line: session.title(),
+        problem: format!("{problem} in its metadata"),
+    });
+    let customer = if mapping.is_some() {
+        Some(buyer(session)?)
+    } else {
+        None
+    };
+    let metadata = written_marks(&subject).into_iter().chain(write).collect();
+    let grant = Grant {
+        customer,
+        lines: vec![the_line(1, mapping, metadata)],
+        unmapped: unmapped.into_iter().collect(),
+        foreign: false,
+        paid_through: None,
+        other_product,
+    };
+    Ok(Decided::command(subject, find, Action::Grant(grant)))
+}
+
+fn buyer(session: &Object<'_>) -> Result<Customer, Unreadable> {
+    let details = session.object("customer_details", "customer details");
+    let detail = |field| details.as_ref().and_then(|details| details.text(field));
+    let email = session
+        .text("customer_email")
+        .or(detail("email"))
+        .and_then(Email::real);
+    let missing = || Unreadable(format!("Customer email not found in {}", session.title()));
+    Ok(Customer {
+        id: session
+            .reference("customer")
+            .and_then(|id| CustomerId::new(id).ok()),
+        email: email.ok_or_else(missing)?,
+        name: Name::of(detail("name"), None),
+        company: detail("business_name").map(str::to_owned),
+        mark: None,
+    })
+}

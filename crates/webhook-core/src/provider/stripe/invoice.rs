@@ -1,0 +1,212 @@
+//! `invoice.paid`, in both API generations of the payload.
+
+use jiff::Timestamp;
+
+use super::super::{ProductSource, Provider as _, subject_of};
+use super::{
+    Decided, Stripe, first_reference, named_in, of_data, subject_marks, the_line, written_marks,
+};
+use crate::command::{
+    Action, Customer, Email, Grant, Mapping, Name, OtherProduct, Renew, SubjectKind, Through,
+    Unreadable,
+};
+use crate::ids::CustomerId;
+use crate::json::Object;
+
+/// What an invoice says about the subscription that it bills.
+struct Billing<'a> {
+    subscription: Option<&'a str>,
+    /// Metadata of the subscription, frozen when the invoice was made.
+    metadata: Option<Object<'a>>,
+}
+
+/// What `invoice.paid` means depends on why the invoice was made.
+pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+    let invoice = of_data(data, "invoice")?;
+    let billing = billing(&invoice);
+    match invoice.text("billing_reason") {
+        Some("subscription_create") => first(&invoice, &billing, source),
+        // `subscription` is how old API versions called all of them.
+        Some(
+            "subscription_cycle"
+            | "subscription_update"
+            | "subscription_threshold"
+            | "subscription",
+        ) => renewal(&invoice, &billing),
+        Some(_) => {
+            let subject = subject_of(
+                Stripe::NAME,
+                SubjectKind::Order,
+                &invoice,
+                "id",
+                invoice.text("id"),
+            )?;
+            Ok(Decided::command(
+                subject,
+                Vec::new(),
+                Action::Note("an invoice that no subscription made"),
+            ))
+        }
+        None => Err(invoice.lacks("billing_reason")),
+    }
+}
+
+fn billing<'a>(invoice: &Object<'a>) -> Billing<'a> {
+    let details = invoice
+        .object("parent", "parent")
+        .and_then(|parent| parent.object("subscription_details", "subscription details"));
+    let old_details = invoice.object("subscription_details", "subscription details");
+    let subscription = details.and_then(|details| details.value("subscription"));
+    Billing {
+        subscription: first_reference([subscription, invoice.value("subscription")]),
+        metadata: [details, old_details]
+            .into_iter()
+            .flatten()
+            .find_map(|d| d.object("metadata", "metadata")),
+    }
+}
+
+fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unreadable> {
+    let subject = subject_of(
+        Stripe::NAME,
+        SubjectKind::Subscription,
+        invoice,
+        "subscription",
+        billing.subscription,
+    )?;
+    let marks = subject_marks(&subject);
+    let action = match paid_through(invoice, billing)? {
+        Some(end) => Action::Renew(Renew {
+            through: Through::Until(end),
+            ends_pause: true,
+        }),
+        None => Action::Note("no line of the invoice pays for a period of the subscription"),
+    };
+    Ok(Decided::command(subject, marks, action))
+}
+
+/// The first invoice grants what the checkout session grants; it also knows the end of what was paid, and the quantity.
+fn first(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let subject = subject_of(
+        Stripe::NAME,
+        SubjectKind::Subscription,
+        invoice,
+        "subscription",
+        billing.subscription,
+    )?;
+    let find = subject_marks(&subject);
+    let quantity = quantity(invoice, billing)?;
+    let mapping = match source {
+        ProductSource::Configured(product) => Some(Mapping {
+            product: product.clone(),
+            template: None,
+            entitlement_set: None,
+        }),
+        // Half a mapping here is none: the checkout session says all of it, and is where its lack is reported.
+        ProductSource::Metadata => named_in(billing.metadata.as_ref()).ok().flatten(),
+    };
+    // Without a product only the session can grant; then it is no fault that the payer is not known.
+    let customer = match mapping {
+        Some(_) => Some(payer(invoice)?),
+        None => payer(invoice).ok(),
+    };
+    let grant = Grant {
+        customer,
+        lines: vec![the_line(
+            quantity.unwrap_or(1),
+            mapping,
+            written_marks(&subject),
+        )],
+        unmapped: Vec::new(),
+        foreign: false,
+        paid_through: paid_through(invoice, billing)?,
+        other_product: OtherProduct::Fills,
+    };
+    Ok(Decided::command(subject, find, Action::Grant(grant)))
+}
+
+fn payer(invoice: &Object<'_>) -> Result<Customer, Unreadable> {
+    let missing = || Unreadable(format!("Customer email not found in {}", invoice.title()));
+    Ok(Customer {
+        id: invoice
+            .reference("customer")
+            .and_then(|id| CustomerId::new(id).ok()),
+        email: invoice
+            .text("customer_email")
+            .and_then(Email::real)
+            .ok_or_else(missing)?,
+        name: Name::of(invoice.text("customer_name"), None),
+        company: None,
+        mark: None,
+    })
+}
+
+/// The latest end of a period that a line of this subscription pays for.
+///
+/// `invoice.period_end` is no help: on a renewal it is the end of the period before.
+fn paid_through(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+) -> Result<Option<Timestamp>, Unreadable> {
+    let mut latest = None;
+    for line in period_lines(invoice, billing) {
+        let period = line
+            .object("period", "line period")
+            .ok_or_else(|| invoice.lacks("lines.data[].period"))?;
+        let end = period
+            .seconds("end")?
+            .ok_or_else(|| invoice.lacks("lines.data[].period.end"))?;
+        latest = latest.max(Some(end));
+    }
+    Ok(latest)
+}
+
+/// Of the first line that is not metered: metered lines have no quantity.
+fn quantity(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Option<u32>, Unreadable> {
+    for line in period_lines(invoice, billing) {
+        let usage = line
+            .object("price", "price")
+            .and_then(|price| price.object("recurring", "recurring"))
+            .and_then(|recurring| recurring.text("usage_type"));
+        if usage != Some("metered") && line.count("quantity")?.is_some() {
+            return super::super::quantity(&line).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Lines of this subscription that are neither proration nor invoice item.
+fn period_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'a>> {
+    let lines = invoice
+        .object("lines", "lines")
+        .map(|lines| lines.objects("data", "line"))
+        .unwrap_or_default();
+    lines
+        .into_iter()
+        .filter(|line| pays_for_a_period(line, billing.subscription))
+        .collect()
+}
+
+fn pays_for_a_period(line: &Object<'_>, subscription: Option<&str>) -> bool {
+    let parent = line.object("parent", "line parent");
+    let details =
+        parent.and_then(|p| p.object("subscription_item_details", "subscription item details"));
+    let of_item = parent.and_then(|parent| parent.text("type")) == Some("invoice_item_details")
+        || line.text("type") == Some("invoiceitem");
+    let proration = details
+        .and_then(|d| d.flag("proration"))
+        .or(line.flag("proration"))
+        .unwrap_or(false);
+    let billed = first_reference([
+        details.and_then(|details| details.value("subscription")),
+        line.value("subscription"),
+    ]);
+    let ours = billed.is_none_or(|billed| Some(billed) == subscription);
+    let of_subscription =
+        details.is_some() || line.text("type") == Some("subscription") || billed.is_some();
+    ours && of_subscription && !of_item && !proration
+}

@@ -1,0 +1,160 @@
+//! Paths, methods and sizes: what is decided before a delivery is looked at. Both hosts share it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::json;
+
+use crate::inbound::Inbound;
+use crate::provider::Provider;
+use crate::reply::{Reply, json_reply, message};
+use crate::service::{Contract, Service};
+
+/// The largest body that is read.
+pub const MOST_BYTES: usize = 1024 * 1024;
+
+/// Put into a request by a host that knows better than the configuration how much time is left.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget(pub Duration);
+
+/// Put into a request by a gateway host: where the gateway says the request came from.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceAddress(pub IpAddr);
+
+/// The routes of one provider's function, with and without its name as a prefix.
+pub fn router<P: Provider>(service: Arc<Service<P>>) -> Router {
+    let mut router = Router::new();
+    for prefix in [String::new(), format!("/{}", P::NAME)] {
+        router = router.route(&format!("{prefix}/v1"), webhook::<P>(Contract::V1));
+        if P::NAME == "stripe" {
+            router = router.route(&format!("{prefix}/v2"), webhook::<P>(Contract::V2));
+        }
+        router = router.route(&format!("{prefix}/health"), get(health::<P>));
+    }
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(service)
+}
+
+fn webhook<P: Provider>(contract: Contract) -> MethodRouter<Arc<Service<P>>> {
+    post(
+        move |State(service): State<Arc<Service<P>>>, request: Request| {
+            deliver(service, contract, request)
+        },
+    )
+}
+
+async fn deliver<P: Provider>(
+    service: Arc<Service<P>>,
+    contract: Contract,
+    request: Request,
+) -> Response {
+    let budget = request
+        .extensions()
+        .get()
+        .map_or(service.deadline(), |Budget(left)| *left);
+    let source = source_of(&request);
+    let (parts, body) = request.into_parts();
+    let began = tokio::time::Instant::now();
+    let body = match tokio::time::timeout(budget, Limited::new(body, MOST_BYTES).collect()).await {
+        Ok(Ok(body)) => body.to_bytes().to_vec(),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            return response(message(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is larger than 1 MiB",
+            ));
+        }
+        Ok(Err(_)) | Err(_) => {
+            return response(message(
+                StatusCode::BAD_REQUEST,
+                "the body did not arrive whole and in time",
+            ));
+        }
+    };
+    let inbound = Inbound {
+        headers: parts.headers,
+        body,
+        source,
+    };
+    let left = budget.saturating_sub(began.elapsed());
+    // A task of its own: a provider that hangs up must not leave the work half-done.
+    let work = tokio::spawn(async move { service.handle(contract, inbound, left).await });
+    response(work.await.unwrap_or_else(|_panicked| {
+        message(
+            StatusCode::BAD_REQUEST,
+            "an internal error stopped the delivery; see the log",
+        )
+    }))
+}
+
+fn source_of(request: &Request) -> Option<IpAddr> {
+    let extensions = request.extensions();
+    let gateway = extensions.get().map(|SourceAddress(address)| *address);
+    gateway.or_else(|| {
+        extensions
+            .get()
+            .map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip())
+    })
+}
+
+async fn health<P: Provider>(State(service): State<Arc<Service<P>>>) -> Response {
+    let version = env!("CARGO_PKG_VERSION");
+    let missing: Vec<&str> = service
+        .problems()
+        .iter()
+        .map(crate::config::Problem::variable)
+        .collect();
+    response(match missing.is_empty() {
+        true => {
+            let warnings = service.warnings();
+            json_reply(
+                StatusCode::OK,
+                &json!({ "status": "ok", "version": version, "warnings": warnings }),
+            )
+        }
+        false => {
+            let body =
+                json!({ "status": "not configured", "version": version, "missing": missing });
+            json_reply(StatusCode::SERVICE_UNAVAILABLE, &body)
+        }
+    })
+}
+
+async fn not_found(uri: Uri) -> Response {
+    response(message(
+        StatusCode::NOT_FOUND,
+        &format!("no route for {}", uri.path()),
+    ))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let text = format!("{method} is not allowed for {}", uri.path());
+    response(message(StatusCode::METHOD_NOT_ALLOWED, &text))
+}
+
+fn response(reply: Reply) -> Response {
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = reply.status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(reply.content_type),
+    );
+    if let Some(after) = reply.retry_after {
+        let seconds = after
+            .as_secs()
+            .saturating_add(u64::from(after.subsec_nanos() > 0))
+            .max(1);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}

@@ -1,0 +1,174 @@
+//! What Cryptlex and the ledger hold about a subject before a command is planned.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::{try_join, try_join_all};
+
+use crate::command::{Action, Command, Customer, Email};
+use crate::cryptlex::{ApiError, License, Session, User};
+use crate::ids::{LicenseId, Mark, UserId};
+use crate::ledger::SubjectState;
+
+/// Everything that `plan` decides from.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The subject's licenses, oldest first.
+    pub licenses: Vec<License>,
+    /// What the ledger knows of the subject.
+    pub state: SubjectState,
+    /// Who the customer might be.
+    pub people: People,
+}
+
+/// The users that may be the customer.
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    /// The user that the ledger knows the customer as.
+    pub remembered: Option<UserId>,
+    /// Users with the customer's e-mail.
+    pub by_email: Vec<User>,
+    /// Users that carry the customer's id.
+    pub by_mark: Vec<User>,
+    /// Licenses of a stand-in for the customer, to be moved once the customer has a user of his own.
+    pub to_move: Vec<License>,
+}
+
+impl Snapshot {
+    /// Reads what the command needs, side by side.
+    pub async fn take(
+        session: &Session<'_>,
+        command: &Command,
+        state: SubjectState,
+        remembered: Option<UserId>,
+    ) -> Result<Self, ApiError> {
+        let (licenses, people) = match &command.action {
+            Action::Grant(grant) => {
+                let people = async {
+                    match &grant.customer {
+                        Some(customer) => buyer(session, customer, remembered).await,
+                        None => Ok(People {
+                            remembered,
+                            ..People::default()
+                        }),
+                    }
+                };
+                try_join(licenses(session, &command.marks, &state), people).await?
+            }
+            Action::Renew(_) | Action::Suspend(_) | Action::Resume(_) | Action::End => (
+                licenses(session, &command.marks, &state).await?,
+                People::default(),
+            ),
+            Action::SyncCustomer(customer) => {
+                (Vec::new(), person(session, customer, remembered).await?)
+            }
+            Action::Note(_) => (Vec::new(), People::default()),
+        };
+        Ok(Self {
+            licenses,
+            state,
+            people,
+        })
+    }
+
+    /// Takes in a license as a write left it.
+    pub fn absorb_license(&mut self, license: License) {
+        let places = [&mut self.licenses, &mut self.people.to_move];
+        for place in places {
+            if let Some(known) = place.iter_mut().find(|known| known.id == license.id) {
+                *known = license;
+                return;
+            }
+        }
+        self.licenses.push(license);
+    }
+
+    /// Takes out a license that is no more.
+    pub fn forget_license(&mut self, id: &LicenseId) {
+        self.licenses.retain(|license| &license.id != id);
+    }
+
+    /// Takes in a user as a write left it.
+    pub fn absorb_user(&mut self, user: User) {
+        let mut places = self
+            .people
+            .by_email
+            .iter_mut()
+            .chain(&mut self.people.by_mark);
+        match places.find(|known| known.id == user.id) {
+            Some(known) => *known = user,
+            None => self.people.by_email.push(user),
+        }
+    }
+}
+
+/// Licenses that a list shows under any of the marks, and those that the ledger knows and a stale list does not show.
+pub async fn licenses(
+    session: &Session<'_>,
+    marks: &[Mark],
+    state: &SubjectState,
+) -> Result<Vec<License>, ApiError> {
+    let lists = try_join_all(marks.iter().map(|mark| session.licenses_with(mark))).await?;
+    let mut seen = BTreeSet::new();
+    let mut all: Vec<License> = lists
+        .into_iter()
+        .flatten()
+        .filter(|l| seen.insert(l.id.clone()))
+        .collect();
+    let unlisted = state.slots.values().filter(|id| !seen.contains(*id));
+    let unlisted = try_join_all(unlisted.map(|id| session.license(id))).await?;
+    all.extend(unlisted.into_iter().flatten());
+    all.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    Ok(all)
+}
+
+async fn buyer(
+    session: &Session<'_>,
+    customer: &Customer,
+    remembered: Option<UserId>,
+) -> Result<People, ApiError> {
+    if remembered.is_some() {
+        return Ok(People {
+            remembered,
+            ..People::default()
+        });
+    }
+    let by_email = session.users_with_email(customer.email.as_str());
+    let (by_email, by_mark) = try_join(by_email, with_mark(session, customer)).await?;
+    Ok(People {
+        remembered: None,
+        by_email,
+        by_mark,
+        to_move: Vec::new(),
+    })
+}
+
+/// For a change of the customer all of its users count, whatever the ledger remembers.
+async fn person(
+    session: &Session<'_>,
+    customer: &Customer,
+    remembered: Option<UserId>,
+) -> Result<People, ApiError> {
+    let by_email = session.users_with_email(customer.email.as_str());
+    let (by_email, by_mark) = try_join(by_email, with_mark(session, customer)).await?;
+    let stand_in = match customer.email {
+        Email::Real(_) if !by_email.is_empty() => by_mark.iter().find(|user| user.is_placeholder()),
+        Email::Real(_) | Email::Placeholder(_) => None,
+    };
+    let to_move = match stand_in {
+        Some(user) => session.licenses_of(&user.id).await?,
+        None => Vec::new(),
+    };
+    Ok(People {
+        remembered,
+        by_email,
+        by_mark,
+        to_move,
+    })
+}
+
+async fn with_mark(session: &Session<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {
+    match &customer.mark {
+        Some(mark) => session.users_with(mark).await,
+        None => Ok(Vec::new()),
+    }
+}
