@@ -388,7 +388,7 @@ mod tests {
             ("GRACE_DAYS", "-1"),
             ("EXPIRY_LEEWAY_HOURS", "1.5"),
             ("UNMAPPED", "maybe"),
-            ("SIGNATURE_TOLERANCE_SECS", "0"),
+            ("SIGNATURE_TOLERANCE_SECS", "999999999"),
             ("DEADLINE_MS", "soon"),
             ("SETTLE_SECS", "99999"),
             ("CRYPTLEX_REQUESTS_PER_5S", "many"),

@@ -168,3 +168,6 @@ pub(crate) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     let decoded = base64::engine::general_purpose::STANDARD.decode(text).ok();
     decoded.filter(|bytes| bytes.len() == 32)
 }
+
+#[cfg(test)]
+mod tests;

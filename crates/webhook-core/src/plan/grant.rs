@@ -1,5 +1,6 @@
 //! A purchase: every slot of its lines holds a license that runs as long as was paid for.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -171,18 +172,23 @@ impl<'s> Held<'s> {
                 .or(known.get(&license.id).map(|slot| slot.as_str()))
         };
         for wanted in wanted {
-            let in_slot = snapshot
+            let is_ours = |license: &License| is_of(license, wanted.mapping.as_ref());
+            let (fitting, others): (Vec<_>, Vec<_>) = snapshot
                 .licenses
                 .iter()
-                .filter(|l| slot_of(l) == Some(wanted.slot.as_str()));
-            for license in in_slot {
-                let fits =
-                    other_product == OtherProduct::Fills || is_of(license, wanted.mapping.as_ref());
-                if fits && !filled.contains_key(&wanted.slot) {
-                    filled.insert(wanted.slot.clone(), license);
-                } else if !fits && other_product == OtherProduct::IsReplaced {
-                    superseded.push(license);
-                }
+                .filter(|license| slot_of(license) == Some(wanted.slot.as_str()))
+                .partition(|license| other_product == OtherProduct::Fills || is_ours(license));
+            // Of several, the one that filled the slot so far, or else the one that was bought.
+            let holder = fitting.iter().max_by_key(|license| {
+                (
+                    known.contains_key(&license.id),
+                    is_ours(license),
+                    Reverse((license.created_at, &license.id)),
+                )
+            });
+            filled.extend(holder.map(|license| (wanted.slot.clone(), *license)));
+            if other_product == OtherProduct::IsReplaced {
+                superseded.extend(others);
             }
         }
         let mut adopted = BTreeSet::new();

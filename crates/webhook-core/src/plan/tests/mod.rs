@@ -1,0 +1,9 @@
+//! Each rule of `plan` as a table, and the properties that hold for all of them.
+
+mod customer;
+mod grant;
+mod payment;
+mod properties;
+mod world;
+
+use world::{World, at};
