@@ -5,7 +5,9 @@
 //! Cryptlex's own documentation, so that a misreading on one side fails a test.
 
 pub mod corpus;
+pub mod demo;
 pub mod envelope;
+pub mod hosts;
 pub mod runtime_api;
 pub mod sandbox;
 pub mod send;

@@ -1,1 +1,57 @@
-fn main() {}
+//! The command line of the kit: a sandbox to play with, signed deliveries to send, the demo.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use devkit::sandbox::Settings;
+use devkit::{demo, sandbox, send};
+
+#[derive(Parser)]
+#[command(name = "devkit", about, version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Play the main job of all three providers on a sandbox, with the real binaries.
+    Demo,
+    /// Run the Cryptlex sandbox until ctrl-c.
+    Sandbox {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:4000")]
+        listen: SocketAddr,
+    },
+    /// Sign a body of `events/` as of now and post it.
+    Send(send::SendArgs),
+    /// Sign a body of `events/` as of now and wrap it as a gateway hands it to a function.
+    Envelope(send::EnvelopeArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result: Result<bool, Box<dyn std::error::Error>> = match Cli::parse().command {
+        Command::Demo => demo::play().await.map_err(Into::into),
+        Command::Sandbox { listen } => sandbox::serve(listen, Settings::default())
+            .await
+            .map(|()| true)
+            .map_err(Into::into),
+        Command::Send(args) => send::command(&args)
+            .await
+            .map(|delivery| delivery.status < 400)
+            .map_err(Into::into),
+        Command::Envelope(args) => send::write_envelope(&args)
+            .map(|()| true)
+            .map_err(Into::into),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("devkit: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

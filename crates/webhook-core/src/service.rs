@@ -525,6 +525,9 @@ fn tell(
         Action::Grant(_) if snapshot.licenses.is_empty() => {
             format!("Recorded: no license of {subject} is to be created by this event.")
         }
+        Action::Grant(_) if !settled.done.is_empty() => {
+            "License(s) updated successfully.".to_owned()
+        }
         Action::Grant(_) => format!("Nothing to do: the licenses of {subject} are there."),
         Action::Renew(_) if snapshot.licenses.is_empty() => {
             format!("Nothing to do: {subject} has no license.")

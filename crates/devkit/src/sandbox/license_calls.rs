@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    catalogue::Template,
+    catalogue::{Template, YEARLY_PRODUCT},
     fields::{self, Body},
     instant,
     license::{License, LicenseUser, StartTrigger},
@@ -32,15 +32,18 @@ impl World {
             .filter_map(|item| item["key"].as_str())
             .collect();
         let required = &template.required_metadata_keys;
-        if let Some(key) = required.iter().find(|key| !metadata_keys.contains(&key.as_str())) {
-            return Err(Refusal::invalid(format!("the template requires metadata '{key}'")));
+        if let Some(key) = required
+            .iter()
+            .find(|key| !metadata_keys.contains(&key.as_str()))
+        {
+            return Err(Refusal::invalid(format!(
+                "the template requires metadata '{key}'"
+            )));
         }
         self.check_key(&body, None, settings)?;
         self.check_users(&body, settings)?;
+        self.check_past(body.get("expiresAt"), settings)?;
         let license = self.compose_license(&body, &template, settings)?;
-        if license.expires_at.is_some_and(|end| end < self.now()) {
-            self.check_past(body.get("expiresAt"), settings)?;
-        }
         let id = license.id.clone();
         self.licenses.insert(license, settings.stale_lists);
         self.license(&id)
@@ -112,7 +115,10 @@ impl World {
 
     /// DELETE /v3/licenses/{id}
     pub(super) fn delete_license(&mut self, id: &str) -> Result<(), Refusal> {
-        self.licenses.remove(id).map(drop).ok_or_else(|| unknown(id))
+        self.licenses
+            .remove(id)
+            .map(drop)
+            .ok_or_else(|| unknown(id))
     }
 
     /// A license from any fields, without the checks of the API, shown by the next list.
@@ -124,7 +130,13 @@ impl World {
         body.retain(|_, value| !value.is_null());
         for name in ["expiresAt", "createdAt"] {
             let text = body.get(name).and_then(Value::as_str);
-            assert!(text.is_none_or(|it| instant::read(it).is_some()), "{name} is no instant");
+            assert!(
+                text.is_none_or(|it| instant::read(it).is_some()),
+                "{name} is no instant"
+            );
+        }
+        for derived in ["perpetual", "updatedAt"] {
+            body.remove(derived);
         }
         if let Some(user) = body.remove("user") {
             body.insert("userId".to_owned(), user["id"].clone());
@@ -132,8 +144,8 @@ impl World {
         if let Err(refusal) = self.check_users(&body, settings) {
             panic!("{}", refusal.message);
         }
-        let product = super::catalogue::YEARLY_PRODUCT;
-        body.entry("productId").or_insert_with(|| product.into());
+        body.entry("productId")
+            .or_insert_with(|| YEARLY_PRODUCT.into());
         let template = self.template_for(&body).unwrap_or_else(|_| {
             let trigger = Some(StartTrigger::Creation);
             Template::new("", "", "", trigger)
@@ -175,7 +187,10 @@ impl World {
         settings: &Settings,
     ) -> Result<License, Refusal> {
         let (number, counted) = self.next_license();
-        let created = body.get("createdAt").and_then(Value::as_str).and_then(instant::read);
+        let created = body
+            .get("createdAt")
+            .and_then(Value::as_str)
+            .and_then(instant::read);
         let mut license = License::seeded(
             world::id("11ce05e0", number),
             format!("SANDBOX-KEY-{number:06}"),
@@ -230,7 +245,9 @@ impl World {
         license.updated_at = self.now();
         let id = license.id.clone();
         self.licenses.replace(license);
-        self.licenses.get(&id).expect("was there before it was replaced")
+        self.licenses
+            .get(&id)
+            .expect("was there before it was replaced")
     }
 
     fn check_key(
@@ -239,14 +256,19 @@ impl World {
         own_id: Option<&str>,
         settings: &Settings,
     ) -> Result<(), Refusal> {
-        let Some(key) = body.get("key").and_then(Value::as_str) else { return Ok(()) };
+        let Some(key) = body.get("key").and_then(Value::as_str) else {
+            return Ok(());
+        };
         if settings.key_pattern_enforced && !follows_pattern(key) {
             return Err(Refusal::invalid("'key' does not match the key pattern"));
         }
         match self.licenses.holder(key) {
             Some(holder) if Some(holder) != own_id => {
                 let status = settings.license_conflict_status;
-                Err(Refusal::conflict(status, "'key' belongs to another license"))
+                Err(Refusal::conflict(
+                    status,
+                    "'key' belongs to another license",
+                ))
             }
             Some(_) | None => Ok(()),
         }
@@ -254,14 +276,27 @@ impl World {
 
     fn check_users(&self, body: &Body, settings: &Settings) -> Result<(), Refusal> {
         let more = body.get("additionalUserIds").and_then(Value::as_array);
-        let ids = body.get("userId").into_iter().chain(more.into_iter().flatten());
-        let unknown = ids.filter_map(Value::as_str).find(|id| self.users.get(id).is_none());
+        let ids = body
+            .get("userId")
+            .into_iter()
+            .chain(more.into_iter().flatten());
+        let unknown = ids
+            .filter_map(Value::as_str)
+            .find(|id| self.users.get(id).is_none());
         match unknown {
             Some(id) => {
                 let message = format!("user {id} does not exist");
                 let status = settings.unknown_user_status;
-                let code = if status == 404 { "NOT_FOUND" } else { "INVALID_REQUEST" };
-                Err(Refusal { status, code, message })
+                let code = if status == 404 {
+                    "NOT_FOUND"
+                } else {
+                    "INVALID_REQUEST"
+                };
+                Err(Refusal {
+                    status,
+                    code,
+                    message,
+                })
             }
             None => Ok(()),
         }

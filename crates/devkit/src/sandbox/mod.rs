@@ -1,1 +1,218 @@
-//! wip
+//! The Cryptlex sandbox: an emulator of the part of Cryptlex's Web API that license fulfilment needs, with a clock that is set
+//! by hand and faults on demand.
+//!
+//! It follows Cryptlex's documentation, strictly: what is not documented to work is refused. Where the
+//! documentation is silent, [`Settings`] has a switch. It has no organizations, resellers and activations.
+
+pub mod catalogue;
+
+mod admin;
+mod fault;
+mod fields;
+mod instant;
+mod license;
+mod license_calls;
+mod license_fields;
+mod metadata;
+mod query;
+mod reply;
+mod request;
+mod routes;
+mod server;
+mod settings;
+mod shelf;
+mod state;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod user;
+mod user_calls;
+mod world;
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use jiff::Timestamp;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+pub use catalogue::Template;
+pub use fault::{Fault, FaultKind, Match};
+pub use license::{License, LicenseUser, StartTrigger};
+pub use metadata::MetadataItem;
+pub use settings::{
+    ACCESS_TOKEN, BareFilters, ExpiryOrInterval, MetadataFilters, MetadataPatch, PatchOfFixedField,
+    Precision, RenewWithoutExpiry, Settings, Verdict,
+};
+pub use state::Call;
+pub use user::User;
+
+use state::State;
+
+/// A running sandbox. Its server stops when it is dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    state: Arc<Mutex<State>>,
+    addr: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Starts on a free port of 127.0.0.1.
+    pub async fn start(settings: Settings) -> io::Result<Sandbox> {
+        Sandbox::start_on((Ipv4Addr::LOCALHOST, 0).into(), settings).await
+    }
+
+    /// Starts on an address.
+    pub async fn start_on(addr: SocketAddr, settings: Settings) -> io::Result<Sandbox> {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        let state = Arc::new(Mutex::new(State::new(settings)));
+        let server = tokio::spawn(server::run(listener, Arc::clone(&state)));
+        Ok(Sandbox {
+            state,
+            addr,
+            server,
+        })
+    }
+
+    /// Base URL without a path.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// What its clock shows. The clock stands still.
+    pub fn now(&self) -> Timestamp {
+        self.state().world.now()
+    }
+
+    /// Sets its clock.
+    pub fn set_now(&self, now: Timestamp) {
+        self.state().world.set_now(now);
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> Settings {
+        self.state().settings.clone()
+    }
+
+    /// Changes settings for the calls to come.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.state().settings);
+    }
+
+    /// Queues a fault.
+    pub fn fault(&self, fault: Fault) {
+        self.state().faults.push(fault);
+    }
+
+    /// Number of calls that queued faults will still hit.
+    pub fn faults_left(&self) -> usize {
+        self.state().faults.left()
+    }
+
+    /// Takes all faults back, but not the calls that [`FaultKind::Late`] holds.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
+    /// Carries out the calls that [`FaultKind::Late`] holds, and says how many they were.
+    pub fn release_late(&self) -> usize {
+        self.state().release_late()
+    }
+
+    /// The calls of the API so far, in the order of their arrival.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_calls(&self) {
+        self.state().calls.clear();
+    }
+
+    /// All licenses in the order of their creation.
+    pub fn licenses(&self) -> Vec<License> {
+        self.state().world.licenses.all().cloned().collect()
+    }
+
+    /// One license.
+    pub fn license(&self, id: &str) -> Option<License> {
+        self.state().world.licenses.get(id).cloned()
+    }
+
+    /// All users in the order of their creation.
+    pub fn users(&self) -> Vec<User> {
+        self.state().world.users.all().cloned().collect()
+    }
+
+    /// Adds a license and returns its id. The fields are those of POST, any others that an answer shows (`id`, `user`, `expiresAt`,
+    /// `createdAt`, ..), and none is required; `"expiresAt": null` means no expiry whatever the interval.
+    ///
+    /// # Panics
+    /// When the value is not an object, an instant does not parse, or the user does not exist.
+    pub fn insert_license(&self, license: serde_json::Value) -> String {
+        let body = object(license);
+        let state = &mut *self.state();
+        state.world.seed_license(body, &state.settings)
+    }
+
+    /// Adds a user and returns its id. The fields are those of POST and `id`, and none is required.
+    ///
+    /// # Panics
+    /// When the value is not an object.
+    pub fn insert_user(&self, user: serde_json::Value) -> String {
+        let body = object(user);
+        let state = &mut *self.state();
+        state.world.seed_user(&body, &state.settings)
+    }
+
+    /// Adds a license template, or puts it in the place of the one with its id.
+    pub fn insert_template(&self, template: Template) {
+        self.state()
+            .world
+            .templates
+            .insert(template.id.clone(), template);
+    }
+
+    /// Adds a product, or gives it another default template.
+    pub fn insert_product(&self, id: &str, default_template: &str) {
+        self.state()
+            .world
+            .products
+            .insert(id.to_owned(), default_template.to_owned());
+    }
+
+    /// Back to how it started: settings, clock and catalogue too.
+    pub fn reset(&self) {
+        self.state().reset();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        server::lock(&self.state)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Runs a sandbox until ctrl-c and prints where it is.
+pub async fn serve(addr: SocketAddr, settings: Settings) -> io::Result<()> {
+    let token = settings.access_token.clone();
+    let sandbox = Sandbox::start_on(addr, settings).await?;
+    println!("CRYPTLEX_WEB_API_BASE_URL={}", sandbox.url());
+    println!("CRYPTLEX_ACCESS_TOKEN={token}");
+    tokio::signal::ctrl_c().await
+}
+
+fn object(value: serde_json::Value) -> fields::Body {
+    match value {
+        serde_json::Value::Object(object) => object,
+        other => panic!("a license or user is an object, not {other}"),
+    }
+}

@@ -94,11 +94,19 @@ impl World {
         for (name, value) in body {
             user.assign(name, value);
         }
-        let Some(posted) = body.get("metadata") else { return Ok(()) };
+        let Some(posted) = body.get("metadata") else {
+            return Ok(());
+        };
         let now = self.now();
         let next_id = || self.next_metadata_id();
-        metadata::write(&mut user.metadata, posted, settings.metadata_patch, now, next_id)
-            .map_err(Refusal::invalid)
+        metadata::write(
+            &mut user.metadata,
+            posted,
+            settings.metadata_patch,
+            now,
+            next_id,
+        )
+        .map_err(Refusal::invalid)
     }
 
     fn check_email(
@@ -107,7 +115,9 @@ impl World {
         own_id: Option<&str>,
         settings: &Settings,
     ) -> Result<(), Refusal> {
-        let Some(email) = body.get("email").and_then(Value::as_str) else { return Ok(()) };
+        let Some(email) = body.get("email").and_then(Value::as_str) else {
+            return Ok(());
+        };
         match self.users.holder(&email.to_lowercase()) {
             Some(holder) if Some(holder) != own_id => {
                 let status = settings.user_conflict_status;

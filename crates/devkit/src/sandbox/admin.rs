@@ -1,0 +1,109 @@
+//! `/sandbox/...`: what Rust code does with a [`Sandbox`](super::Sandbox), over HTTP. No token, not logged.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{
+    fault::Fault,
+    instant,
+    reply::{Refusal, Reply},
+    request::Request,
+    state::State,
+};
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Clock {
+    now: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Faults {
+    One(Fault),
+    Several(Vec<Fault>),
+}
+
+/// Carries a request out.
+pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
+    carry_out(state, request).unwrap_or_else(Reply::from)
+}
+
+fn carry_out(state: &mut State, request: &Request) -> Result<Reply, Refusal> {
+    let segments: Vec<&str> = request
+        .segments
+        .iter()
+        .skip(1)
+        .map(String::as_str)
+        .collect();
+    match (request.method.as_str(), segments.as_slice()) {
+        ("GET", ["state"]) => {
+            let licenses: Vec<_> = state.world.licenses.all().collect();
+            let users: Vec<_> = state.world.users.all().collect();
+            Ok(Reply::json(
+                200,
+                &json!({ "licenses": licenses, "users": users }),
+            ))
+        }
+        ("GET", ["calls"]) => Ok(Reply::json(200, &state.calls)),
+        ("DELETE", ["calls"]) => {
+            state.calls.clear();
+            Ok(Reply::no_content())
+        }
+        ("GET", ["clock"]) => Ok(clock(state)),
+        ("PUT", ["clock"]) => {
+            let posted: Clock = read(&request.body)?;
+            let now = instant::read(&posted.now);
+            let wrong = || Refusal::invalid("'now' must be an ISO 8601 date-time with an offset");
+            state.world.set_now(now.ok_or_else(wrong)?);
+            Ok(clock(state))
+        }
+        ("GET", ["settings"]) => Ok(Reply::json(200, &state.settings)),
+        ("PATCH", ["settings"]) => {
+            let changes: serde_json::Map<String, Value> = read(&request.body)?;
+            let mut settings = json!(state.settings);
+            for (name, value) in changes {
+                settings[name] = value;
+            }
+            let wrong = |error: serde_json::Error| Refusal::invalid(error.to_string());
+            state.settings = serde_json::from_value(settings).map_err(wrong)?;
+            Ok(Reply::json(200, &state.settings))
+        }
+        ("POST", ["faults"]) => {
+            match read(&request.body)? {
+                Faults::One(fault) => state.faults.push(fault),
+                Faults::Several(faults) => faults.into_iter().for_each(|it| state.faults.push(it)),
+            }
+            Ok(Reply::json(200, &json!({ "left": state.faults.left() })))
+        }
+        ("DELETE", ["faults"]) => {
+            state.faults.clear();
+            Ok(Reply::no_content())
+        }
+        ("POST", ["late"]) => Ok(Reply::json(
+            200,
+            &json!({ "released": state.release_late() }),
+        )),
+        ("POST", ["reset"]) => {
+            state.reset();
+            Ok(Reply::no_content())
+        }
+        (method, path) => Err(Refusal::not_found(format!(
+            "no call {method} /sandbox/{}",
+            path.join("/")
+        ))),
+    }
+}
+
+fn clock(state: &State) -> Reply {
+    Reply::json(
+        200,
+        &Clock {
+            now: format!("{:.7}", state.world.now()),
+        },
+    )
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))
+}

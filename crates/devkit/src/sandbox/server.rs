@@ -1,0 +1,106 @@
+//! HTTP/1.1 on hyper itself: a service that returns an error closes the connection without an answer, which is how
+//! answers get lost.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use http::{Response, header::CONTENT_TYPE};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use super::{
+    admin,
+    reply::Reply,
+    request::Request,
+    state::{Outcome, State},
+};
+
+/// Accepts connections until the task that runs this is aborted; the connections end with it.
+pub(super) async fn run(listener: TcpListener, state: Arc<Mutex<State>>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            // A connection that could not be accepted is the client's to notice.
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                connections.spawn(serve_connection(stream, Arc::clone(&state)));
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>) {
+    // Without it small answers may wait for the client's acknowledgement of the one before.
+    stream.set_nodelay(true).ok();
+    let service = service_fn(|request| respond(request, &state));
+    // An error here is a closed connection: ours on purpose, or the client's.
+    http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+        .ok();
+}
+
+async fn respond(
+    request: http::Request<Incoming>,
+    state: &Mutex<State>,
+) -> Result<Response<Full<Bytes>>, Dropped> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
+    let request = Request::new(&parts, body.to_vec());
+    if request
+        .segments
+        .first()
+        .is_some_and(|segment| segment == "sandbox")
+    {
+        return Ok(response(admin::answer(&mut lock(state), &request)));
+    }
+    let Outcome { reply, wait } = lock(state).handle(request);
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    reply.map(response).ok_or(Dropped)
+}
+
+/// The state, also after a panic of a test that held it: the test has failed already.
+pub(super) fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    state
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn response(reply: Reply) -> Response<Full<Bytes>> {
+    let mut response = Response::builder().status(reply.status);
+    if !reply.content_type.is_empty() {
+        response = response.header(CONTENT_TYPE, reply.content_type);
+    }
+    for (name, value) in reply.headers {
+        response = response.header(name, value);
+    }
+    let body = Full::new(Bytes::from(reply.body));
+    response
+        .body(body)
+        .expect("statuses are numbers of HTTP and headers are ASCII")
+}
+
+/// The answer that is none.
+#[derive(Debug)]
+struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the connection is closed without an answer")
+    }
+}
+
+impl std::error::Error for Dropped {}

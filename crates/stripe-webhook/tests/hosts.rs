@@ -1,0 +1,18 @@
+//! The very binary that is deployed, under an emulator of the Lambda Runtime API and as a server.
+
+use std::path::Path;
+
+use devkit::hosts::{agree, survive};
+use devkit::sign::Provider;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_stripe-webhook");
+
+#[tokio::test]
+async fn both_hosts_give_the_same_answers() {
+    agree(Provider::Stripe, Path::new(BINARY)).await;
+}
+
+#[tokio::test]
+async fn what_a_gateway_gets_wrong_is_survived() {
+    survive(Provider::Stripe, Path::new(BINARY)).await;
+}

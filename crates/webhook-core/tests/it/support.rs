@@ -1,0 +1,246 @@
+//! An application of three functions over one sandbox, with a clock that the test sets.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use devkit::corpus;
+use devkit::sandbox::{ACCESS_TOKEN, License, Sandbox, Settings};
+use devkit::sign::{Provider as Signer, sign};
+use http::Request;
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use serde_json::Value;
+use tower::ServiceExt as _;
+use webhook_core::clock::Clock;
+use webhook_core::config::load;
+use webhook_core::cryptlex::Timing;
+use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
+use webhook_core::router::router;
+use webhook_core::service::Service;
+
+pub(crate) const STRIPE: Signer = Signer::Stripe;
+pub(crate) const FASTSPRING: Signer = Signer::Fastspring;
+pub(crate) const PADDLE: Signer = Signer::Paddle;
+
+pub(crate) const SECRET: &str = "test_secret_that_is_not_one";
+pub(crate) const PRODUCT: &str = "11111111-1111-4111-8111-000000000001";
+
+/// Milliseconds where production takes seconds.
+pub(crate) const TIMING: Timing = Timing {
+    connect: Duration::from_millis(500),
+    call: Duration::from_millis(1000),
+    least: Duration::from_millis(5),
+    backoff: Duration::from_millis(1),
+    window: Duration::from_millis(100),
+};
+
+pub(crate) struct App {
+    pub(crate) sandbox: Sandbox,
+    clock: Arc<AtomicI64>,
+    variables: Vec<(String, String)>,
+    /// Made when first needed: most tests need one.
+    stripe: OnceLock<Router>,
+    fastspring: OnceLock<Router>,
+    paddle: OnceLock<Router>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<u64>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn message(&self) -> String {
+        let json: Value = serde_json::from_str(&self.body).unwrap_or_default();
+        json["message"].as_str().unwrap_or(&self.body).to_owned()
+    }
+}
+
+impl App {
+    pub(crate) async fn start() -> Self {
+        Self::with(Settings::default(), &[]).await
+    }
+
+    pub(crate) async fn with(settings: Settings, variables: &[(&str, &str)]) -> Self {
+        let sandbox = Sandbox::start(settings).await.unwrap();
+        let mut all: Vec<(String, String)> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        for (name, value) in [
+            ("STRIPE_WEBHOOK_SECRET", SECRET),
+            ("FASTSPRING_WEBHOOK_SECRET", SECRET),
+            ("PADDLE_WEBHOOK_SECRET", SECRET),
+            ("CRYPTLEX_ACCESS_TOKEN", ACCESS_TOKEN),
+            ("CRYPTLEX_WEB_API_BASE_URL", &sandbox.url()),
+            ("CRYPTLEX_PRODUCT_ID", PRODUCT),
+            ("CRYPTLEX_REQUESTS_PER_5S", "0"),
+            ("DEADLINE_MS", "10000"),
+        ] {
+            if !all.iter().any(|(given, _)| given == name) {
+                all.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let clock = Arc::new(AtomicI64::new(1_788_220_900));
+        let [stripe, fastspring, paddle] = <_>::default();
+        Self {
+            sandbox,
+            clock,
+            variables: all,
+            stripe,
+            fastspring,
+            paddle,
+        }
+    }
+
+    /// New processes: whatever the ledger held is forgotten.
+    pub(crate) fn restart(&mut self) {
+        [self.stripe, self.fastspring, self.paddle] = <_>::default();
+    }
+
+    fn router<P: Provider>(&self) -> Router {
+        let loaded = load::<P>(|name| {
+            let found = self.variables.iter().find(|(variable, _)| variable == name);
+            found
+                .map(|(_, value)| value.clone())
+                .filter(|value| value != "unset")
+        });
+        let clock = Arc::clone(&self.clock);
+        let clock =
+            Clock::new(move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap());
+        router(Arc::new(Service::<P>::new(loaded, clock, TIMING)))
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) async fn request(&self, provider: Signer, request: Request<Body>) -> Answer {
+        let router = match provider {
+            Signer::Stripe => self.stripe.get_or_init(|| self.router::<Stripe>()),
+            Signer::Fastspring => self.fastspring.get_or_init(|| self.router::<FastSpring>()),
+            Signer::Paddle => self.paddle.get_or_init(|| self.router::<Paddle>()),
+        };
+        let response = router.clone().oneshot(request).await.unwrap();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after.map(|value| value.to_str().unwrap().parse().unwrap());
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        Answer {
+            status,
+            retry_after,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    pub(crate) async fn deliver(&self, provider: Signer, path: &str, body: &[u8]) -> Answer {
+        let header = sign(provider, SECRET, body, self.now());
+        let request = Request::post(path)
+            .header(provider.signature_header(), header)
+            .body(Body::from(body.to_vec()))
+            .unwrap();
+        self.request(provider, request).await
+    }
+
+    /// A body of the corpus, at the path that vendors use.
+    pub(crate) async fn case(&self, provider: Signer, case: &str) -> Answer {
+        self.deliver(provider, path_of(provider), &body(provider, case))
+            .await
+    }
+
+    /// Cases that must be answered 200.
+    pub(crate) async fn cases(&self, provider: Signer, cases: &[&str]) {
+        for case in cases {
+            let answer = self.case(provider, case).await;
+            assert_eq!(answer.status, 200, "{provider} {case}: {}", answer.body);
+        }
+    }
+
+    /// What the licenses look like: product, expiry, flags, owner, slot; in the order of their slots.
+    pub(crate) fn licenses(&self) -> Vec<String> {
+        let mut shown: Vec<String> = self.sandbox.licenses().iter().map(shown).collect();
+        shown.sort();
+        shown
+    }
+
+    /// Expiry and flags only.
+    pub(crate) fn ends(&self) -> Vec<String> {
+        let mut ends: Vec<String> = self.sandbox.licenses().iter().map(end_of).collect();
+        ends.sort();
+        ends
+    }
+
+    pub(crate) fn writes(&self) -> Vec<String> {
+        let calls = self.sandbox.calls();
+        let writes = calls.iter().filter(|call| call.method != "GET");
+        writes
+            .map(|call| format!("{} {}", call.method, call.path))
+            .collect()
+    }
+}
+
+pub(crate) fn path_of(provider: Signer) -> &'static str {
+    match provider {
+        Signer::Stripe => "/v2",
+        Signer::Fastspring | Signer::Paddle => "/v1",
+    }
+}
+
+pub(crate) fn body(provider: Signer, case: &str) -> Vec<u8> {
+    corpus::case(provider, case).unwrap().body
+}
+
+pub(crate) fn json(provider: Signer, case: &str) -> Value {
+    serde_json::from_slice(&body(provider, case)).unwrap()
+}
+
+/// A body of the corpus with something else in it; also a new event id, if it gets one.
+pub(crate) fn edited(provider: Signer, case: &str, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut value = json(provider, case);
+    edit(&mut value);
+    serde_json::to_vec(&value).unwrap()
+}
+
+pub(crate) fn end_of(license: &License) -> String {
+    let end = license
+        .expires_at
+        .map_or("never".to_owned(), |end| end.to_string()[..10].to_owned());
+    let flag = |on: bool, name: &str| {
+        if on {
+            format!(" {name}")
+        } else {
+            String::new()
+        }
+    };
+    format!(
+        "{end}{}{}",
+        flag(license.suspended, "suspended"),
+        flag(license.revoked, "revoked")
+    )
+}
+
+fn shown(license: &License) -> String {
+    let slot = license
+        .metadata
+        .iter()
+        .find(|item| item.key == "license_slot");
+    let slot = slot.map_or("-", |item| item.value.as_str());
+    let owner = license
+        .user
+        .as_ref()
+        .map_or("nobody", |user| user.email.as_str());
+    let product = license.product_id.chars().last().unwrap();
+    format!(
+        "{slot} product {product} until {} for {owner}",
+        end_of(license)
+    )
+}
