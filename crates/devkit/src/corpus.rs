@@ -73,23 +73,12 @@ fn cases_in(events: &Path) -> Result<Vec<Case>, CorpusError> {
 fn case_in(events: &Path, provider: Provider, name: &str) -> Result<Case, CorpusError> {
     let path = events.join(provider.name()).join(format!("{name}.json"));
     match std::fs::read(&path) {
-        Ok(body) => Ok(Case {
-            provider,
-            name: name.to_owned(),
-            body,
-        }),
+        Ok(body) => Ok(Case { provider, name: name.to_owned(), body }),
         Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
             let existing = names(events, provider)?;
-            let existing = if existing.is_empty() {
-                "none yet".to_owned()
-            } else {
-                existing.join(", ")
-            };
-            Err(CorpusError::Missing {
-                provider,
-                path: path.display().to_string(),
-                existing,
-            })
+            let existing =
+                if existing.is_empty() { "none yet".to_owned() } else { existing.join(", ") };
+            Err(CorpusError::Missing { provider, path: path.display().to_string(), existing })
         }
         Err(reason) => Err(unreadable(&path, reason)),
     }
@@ -104,9 +93,7 @@ fn names(events: &Path, provider: Provider) -> Result<Vec<String>, CorpusError> 
     };
     let mut names = Vec::new();
     for entry in entries {
-        let file = entry
-            .map_err(|reason| unreadable(&folder, reason))?
-            .file_name();
+        let file = entry.map_err(|reason| unreadable(&folder, reason))?.file_name();
         if let Some(name) = file.to_string_lossy().strip_suffix(".json") {
             names.push(name.to_owned());
         }
@@ -116,10 +103,7 @@ fn names(events: &Path, provider: Provider) -> Result<Vec<String>, CorpusError> 
 }
 
 fn unreadable(path: &Path, reason: io::Error) -> CorpusError {
-    CorpusError::Unreadable {
-        path: path.display().to_string(),
-        reason,
-    }
+    CorpusError::Unreadable { path: path.display().to_string(), reason }
 }
 
 #[cfg(test)]
@@ -168,22 +152,15 @@ mod tests {
     #[test]
     fn a_missing_case_is_named_with_those_that_exist() {
         let events = folder("missing", &[("stripe/b.json", b""), ("stripe/a.json", b"")]);
-        let stripe = case_in(&events, Provider::Stripe, "c")
-            .unwrap_err()
-            .to_string();
-        let paddle = case_in(&events, Provider::Paddle, "c")
-            .unwrap_err()
-            .to_string();
+        let stripe = case_in(&events, Provider::Stripe, "c").unwrap_err().to_string();
+        let paddle = case_in(&events, Provider::Paddle, "c").unwrap_err().to_string();
         std::fs::remove_dir_all(&events).unwrap();
 
         assert!(
             stripe.ends_with("stripe/c.json does not exist; the cases of stripe are: a, b"),
             "{stripe}"
         );
-        assert!(
-            paddle.ends_with("the cases of paddle are: none yet"),
-            "{paddle}"
-        );
+        assert!(paddle.ends_with("the cases of paddle are: none yet"), "{paddle}");
     }
 
     #[test]

@@ -47,79 +47,24 @@ const fn step(
     case: &'static str,
     expected: &'static [&'static str],
 ) -> Step {
-    Step {
-        day,
-        what,
-        case,
-        expected,
-    }
+    Step { day, what, case, expected }
 }
 
 const STRIPE: &[Step] = &[
     step("2026-09-01", "a customer signs up", "customer-created", &[]),
-    step(
-        "2026-09-01",
-        "buys a year, by checkout",
-        "checkout-subscription",
-        &["2027-09-01 active"],
-    ),
-    step(
-        "2026-09-01",
-        "and by its first invoice",
-        "invoice-create",
-        &["2027-09-01 active"],
-    ),
-    step(
-        "2026-09-01",
-        "the checkout once more",
-        "checkout-subscription",
-        &["2027-09-01 active"],
-    ),
-    step(
-        "2026-10-01",
-        "pauses",
-        "subscription-paused",
-        &["2027-09-01 suspended"],
-    ),
-    step(
-        "2026-10-08",
-        "resumes",
-        "subscription-resumed",
-        &["2027-09-01 active"],
-    ),
-    step(
-        "2027-09-01",
-        "renews",
-        "invoice-cycle",
-        &["2028-09-01 active"],
-    ),
-    step(
-        "2027-09-01",
-        "the renewal once more",
-        "invoice-cycle",
-        &["2028-09-01 active"],
-    ),
-    step(
-        "2027-10-01",
-        "cancels for good",
-        "subscription-deleted",
-        &["2028-09-01 revoked"],
-    ),
+    step("2026-09-01", "buys a year, by checkout", "checkout-subscription", &["2027-09-01 active"]),
+    step("2026-09-01", "and by its first invoice", "invoice-create", &["2027-09-01 active"]),
+    step("2026-09-01", "the checkout once more", "checkout-subscription", &["2027-09-01 active"]),
+    step("2026-10-01", "pauses", "subscription-paused", &["2027-09-01 suspended"]),
+    step("2026-10-08", "resumes", "subscription-resumed", &["2027-09-01 active"]),
+    step("2027-09-01", "renews", "invoice-cycle", &["2028-09-01 active"]),
+    step("2027-09-01", "the renewal once more", "invoice-cycle", &["2028-09-01 active"]),
+    step("2027-10-01", "cancels for good", "subscription-deleted", &["2028-09-01 revoked"]),
 ];
 
 const FASTSPRING: &[Step] = &[
-    step(
-        "2026-09-01",
-        "buys a year",
-        "order-subscription",
-        &["2027-09-01 active"],
-    ),
-    step(
-        "2026-09-01",
-        "the order once more",
-        "order-subscription",
-        &["2027-09-01 active"],
-    ),
+    step("2026-09-01", "buys a year", "order-subscription", &["2027-09-01 active"]),
+    step("2026-09-01", "the order once more", "order-subscription", &["2027-09-01 active"]),
     step(
         "2026-12-01",
         "adds support, which ends with it",
@@ -144,22 +89,12 @@ const FASTSPRING: &[Step] = &[
         "charge-completed-late",
         &["2028-09-01 active", "2028-09-01 active"],
     ),
-    step(
-        "2027-10-01",
-        "ends: FastSpring's policy deletes",
-        "deactivated",
-        &[],
-    ),
+    step("2027-10-01", "ends: FastSpring's policy deletes", "deactivated", &[]),
     step(
         "2027-10-02",
         "three other buyers in one delivery",
         "batch-three-orders",
-        &[
-            "2028-10-02 active",
-            "never active",
-            "never active",
-            "never active",
-        ],
+        &["2028-10-02 active", "never active", "never active", "never active"],
     ),
 ];
 
@@ -192,11 +127,7 @@ const PADDLE: &[Step] = &[
         "2026-10-08",
         "pauses",
         "subscription-paused",
-        &[
-            "2026-11-01 suspended",
-            "2026-11-01 suspended",
-            "never active",
-        ],
+        &["2026-11-01 suspended", "2026-11-01 suspended", "never active"],
     ),
     step(
         "2026-10-20",
@@ -215,11 +146,9 @@ const PADDLE: &[Step] = &[
 /// Plays all stories; `false` when a step differs from what it expects.
 pub async fn play() -> Result<bool, DemoError> {
     let mut as_expected = true;
-    for (provider, story) in [
-        (Provider::Stripe, STRIPE),
-        (Provider::Fastspring, FASTSPRING),
-        (Provider::Paddle, PADDLE),
-    ] {
+    for (provider, story) in
+        [(Provider::Stripe, STRIPE), (Provider::Fastspring, FASTSPRING), (Provider::Paddle, PADDLE)]
+    {
         as_expected &= tell(provider, story).await?;
     }
     let verdict = match as_expected {
@@ -231,13 +160,9 @@ pub async fn play() -> Result<bool, DemoError> {
 }
 
 async fn tell(provider: Provider, story: &[Step]) -> Result<bool, DemoError> {
-    let started = |what: &str, reason| DemoError::Start {
-        what: what.to_owned(),
-        reason,
-    };
-    let sandbox = Sandbox::start(Settings::default())
-        .await
-        .map_err(|e| started("the sandbox", e))?;
+    let started = |what: &str, reason| DemoError::Start { what: what.to_owned(), reason };
+    let sandbox =
+        Sandbox::start(Settings::default()).await.map_err(|e| started("the sandbox", e))?;
     let binary = sibling(provider.binary());
     let environment = [
         (provider.secret_variable(), provider.demo_secret()),
@@ -248,11 +173,7 @@ async fn tell(provider: Provider, story: &[Step]) -> Result<bool, DemoError> {
     let server = Server::start(&binary, &environment)
         .await
         .map_err(|e| started(&binary.to_string_lossy(), e))?;
-    let path = if provider == Provider::Stripe {
-        "/v2"
-    } else {
-        "/v1"
-    };
+    let path = if provider == Provider::Stripe { "/v2" } else { "/v1" };
     let url = format!("{}{path}", server.url());
     println!(
         "\n{}: {} on {url}, Cryptlex sandbox on {}",
@@ -294,11 +215,7 @@ async fn tell(provider: Provider, story: &[Step]) -> Result<bool, DemoError> {
             step.case.to_owned(),
             format!("{} {}", answer.status, message(&answer.body)),
             sandbox.calls().len().to_string(),
-            if right {
-                shown
-            } else {
-                format!("{shown}\nexpected: {:?}", step.expected)
-            },
+            if right { shown } else { format!("{shown}\nexpected: {:?}", step.expected) },
             if right { "✓" } else { "✗" }.to_owned(),
         ]);
     }
@@ -325,9 +242,8 @@ fn message(body: &str) -> String {
 }
 
 fn stand(license: &License) -> String {
-    let end = license.expires_at.map_or("never".to_owned(), |end| {
-        end.strftime("%Y-%m-%d").to_string()
-    });
+    let end =
+        license.expires_at.map_or("never".to_owned(), |end| end.strftime("%Y-%m-%d").to_string());
     let flag = match (license.revoked, license.suspended) {
         (true, _) => "revoked",
         (false, true) => "suspended",
@@ -350,11 +266,7 @@ fn all_shown(licenses: &[License]) -> String {
         more => format!("{more} x {line}"),
     });
     let all: Vec<String> = counted.collect();
-    if all.is_empty() {
-        "none".to_owned()
-    } else {
-        all.join("\n")
-    }
+    if all.is_empty() { "none".to_owned() } else { all.join("\n") }
 }
 
 fn shown(license: &License) -> String {
@@ -364,10 +276,7 @@ fn shown(license: &License) -> String {
         catalogue::PERPETUAL_PRODUCT => "perpetual",
         _ => "other",
     };
-    let owner = license
-        .user
-        .as_ref()
-        .map_or("nobody", |user| user.email.as_str());
+    let owner = license.user.as_ref().map_or("nobody", |user| user.email.as_str());
     // Stand-ins are long; their beginning says enough.
     let owner: String = owner.chars().take(24).collect();
     format!("{product}, {}, {owner}", stand(license))

@@ -39,18 +39,12 @@ pub fn wrap(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Value {
-    let text = if base64 {
-        STANDARD.encode(body)
-    } else {
-        String::from_utf8_lossy(body).into_owned()
-    };
+    let text =
+        if base64 { STANDARD.encode(body) } else { String::from_utf8_lossy(body).into_owned() };
     let text = (!text.is_empty()).then_some(text);
     let added = [
         ("Host", HOST),
-        (
-            "X-Amzn-Trace-Id",
-            "Root=1-6a450140-0123456789abcdef01234567",
-        ),
+        ("X-Amzn-Trace-Id", "Root=1-6a450140-0123456789abcdef01234567"),
         ("X-Forwarded-For", SOURCE_IP),
         ("X-Forwarded-Port", "443"),
         ("X-Forwarded-Proto", "https"),
@@ -93,11 +87,8 @@ fn rest(request: &Request<'_>) -> Value {
         all.entry(name).or_default().push(value);
     }
     let proxy = request.path.trim_start_matches('/');
-    let (resource, path_parameters) = if proxy.is_empty() {
-        ("/", Value::Null)
-    } else {
-        ("/{proxy+}", json!({"proxy": proxy}))
-    };
+    let (resource, path_parameters) =
+        if proxy.is_empty() { ("/", Value::Null) } else { ("/{proxy+}", json!({"proxy": proxy})) };
     json!({
         "resource": resource,
         "path": request.path,
@@ -192,22 +183,12 @@ mod tests {
     use super::*;
     use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
 
-    const HEADERS: [(&str, &str); 3] = [
-        ("Content-Type", "application/json"),
-        ("X-Fs-Signature", "abc="),
-        ("User-Agent", "FS"),
-    ];
+    const HEADERS: [(&str, &str); 3] =
+        [("Content-Type", "application/json"), ("X-Fs-Signature", "abc="), ("User-Agent", "FS")];
 
     #[test]
     fn the_event_library_reads_a_rest_api_request() {
-        let event = wrap(
-            Gateway::Rest,
-            false,
-            "POST",
-            "/fastspring/v1",
-            &HEADERS,
-            b"{\"a\":\n1}",
-        );
+        let event = wrap(Gateway::Rest, false, "POST", "/fastspring/v1", &HEADERS, b"{\"a\":\n1}");
         let request: ApiGatewayProxyRequest = serde_json::from_value(event).unwrap();
 
         assert_eq!(request.http_method, http::Method::POST);

@@ -34,17 +34,13 @@ enum Command {
 async fn main() -> ExitCode {
     let result: Result<bool, Box<dyn std::error::Error>> = match Cli::parse().command {
         Command::Demo => demo::play().await.map_err(Into::into),
-        Command::Sandbox { listen } => sandbox::serve(listen, Settings::default())
-            .await
-            .map(|()| true)
-            .map_err(Into::into),
-        Command::Send(args) => send::command(&args)
-            .await
-            .map(|delivery| delivery.status < 400)
-            .map_err(Into::into),
-        Command::Envelope(args) => send::write_envelope(&args)
-            .map(|()| true)
-            .map_err(Into::into),
+        Command::Sandbox { listen } => {
+            sandbox::serve(listen, Settings::default()).await.map(|()| true).map_err(Into::into)
+        }
+        Command::Send(args) => {
+            send::command(&args).await.map(|delivery| delivery.status < 400).map_err(Into::into)
+        }
+        Command::Envelope(args) => send::write_envelope(&args).map(|()| true).map_err(Into::into),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -113,9 +113,7 @@ pub struct SignedCase {
 
 impl SignedCase {
     fn secret(&self) -> &str {
-        self.secret
-            .as_deref()
-            .unwrap_or(self.provider.demo_secret())
+        self.secret.as_deref().unwrap_or(self.provider.demo_secret())
     }
 }
 
@@ -123,10 +121,7 @@ impl SignedCase {
 #[derive(Debug, Clone, clap::Args)]
 pub struct SendArgs {
     #[command(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "its text would replace that of the subcommand in --help"
-    )]
+    #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
     pub signed: SignedCase,
     /// Where the function listens
     #[arg(long, default_value = "http://127.0.0.1:3000/v1")]
@@ -137,10 +132,7 @@ pub struct SendArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct EnvelopeArgs {
     #[command(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "its text would replace that of the subcommand in --help"
-    )]
+    #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
     pub signed: SignedCase,
     /// Which API Gateway hands the event over
     #[arg(long, value_enum, default_value = "rest")]
@@ -172,10 +164,7 @@ pub async fn post(
         .post(url)
         .header(CONTENT_TYPE, "application/json")
         .header(USER_AGENT, provider.user_agent())
-        .header(
-            provider.signature_header(),
-            sign(provider, secret, body, at_unix_secs),
-        )
+        .header(provider.signature_header(), sign(provider, secret, body, at_unix_secs))
         .body(body.to_vec())
         .send()
         .await
@@ -183,11 +172,7 @@ pub async fn post(
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let body = response.bytes().await.map_err(unanswered)?;
-    Ok(Delivery {
-        status,
-        headers,
-        body: String::from_utf8_lossy(&body).into_owned(),
-    })
+    Ok(Delivery { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 /// `devkit send`: prints status and body, and returns them, so that the caller can choose an exit code.
@@ -196,12 +181,8 @@ pub async fn command(args: &SendArgs) -> Result<Delivery, SendError> {
     let Case { provider, body, .. } = corpus::case(signed.provider, &signed.case)?;
     let at = signed.at.unix_secs();
     let delivery = post(&args.url, provider, signed.secret(), &body, at).await?;
-    writeln!(io::stdout(), "{}\n{}", delivery.status, delivery.body).map_err(|reason| {
-        SendError::Unwritable {
-            target: "stdout".to_owned(),
-            reason,
-        }
-    })?;
+    writeln!(io::stdout(), "{}\n{}", delivery.status, delivery.body)
+        .map_err(|reason| SendError::Unwritable { target: "stdout".to_owned(), reason })?;
     Ok(delivery)
 }
 
@@ -215,26 +196,14 @@ pub fn write_envelope(args: &EnvelopeArgs) -> Result<(), SendError> {
         ("user-agent", provider.user_agent()),
         (provider.signature_header(), signature.as_str()),
     ];
-    let event = envelope::wrap(
-        args.gateway,
-        args.base64,
-        "POST",
-        &args.path,
-        &headers,
-        &body,
-    );
+    let event = envelope::wrap(args.gateway, args.base64, "POST", &args.path, &headers, &body);
     let text = format!("{event:#}\n");
     match &args.out {
-        Some(path) => std::fs::write(path, text).map_err(|reason| SendError::Unwritable {
-            target: path.display().to_string(),
-            reason,
-        }),
+        Some(path) => std::fs::write(path, text)
+            .map_err(|reason| SendError::Unwritable { target: path.display().to_string(), reason }),
         None => io::stdout()
             .write_all(text.as_bytes())
-            .map_err(|reason| SendError::Unwritable {
-                target: "stdout".to_owned(),
-                reason,
-            }),
+            .map_err(|reason| SendError::Unwritable { target: "stdout".to_owned(), reason }),
     }
 }
 
@@ -249,9 +218,7 @@ pub fn now_unix() -> i64 {
     reason = "the one clock of the tools; what they call gets it as an argument"
 )]
 pub(crate) fn since_1970() -> Duration {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .expect("the clock is set")
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is set")
 }
 
 fn innermost(error: &dyn Error) -> String {
@@ -287,9 +254,7 @@ mod tests {
             let heard = heard.clone();
             async move {
                 let (parts, body) = request.into_parts();
-                heard
-                    .send((parts, body.collect().await.unwrap().to_bytes()))
-                    .unwrap();
+                heard.send((parts, body.collect().await.unwrap().to_bytes())).unwrap();
                 let answer = http::Response::builder().status(202).header("x-kept", "1");
                 Ok::<_, Infallible>(answer.body(Full::new(Bytes::from("done\n"))).unwrap())
             }
@@ -306,10 +271,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhooks/paddle", listener.local_addr().unwrap());
         let body = b"{ \"a\" : \"\\u00e9\" }\r\n\xff";
-        let (delivery, (request, received)) = tokio::join!(
-            post(&url, Provider::Paddle, "s", body, 1_700_000_000),
-            receive(listener)
-        );
+        let (delivery, (request, received)) =
+            tokio::join!(post(&url, Provider::Paddle, "s", body, 1_700_000_000), receive(listener));
 
         assert_eq!(request.uri.path(), "/webhooks/paddle");
         assert_eq!(request.headers["content-type"], "application/json");
@@ -326,18 +289,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         drop(listener);
-        let error = post(&url, Provider::Stripe, "s", b"{}", 0)
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with(&format!("no answer from {url}: ")),
-            "{error}"
-        );
-        assert!(
-            error.to_lowercase().contains("connection refused"),
-            "{error}"
-        );
+        let error = post(&url, Provider::Stripe, "s", b"{}", 0).await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("no answer from {url}: ")), "{error}");
+        assert!(error.to_lowercase().contains("connection refused"), "{error}");
     }
 
     #[tokio::test]
@@ -351,25 +305,13 @@ mod tests {
         assert_eq!(send.signed.secret(), Provider::Stripe.demo_secret());
         assert!(matches!(command(&send).await, Err(SendError::Corpus(_))));
 
-        let words = [
-            "tool",
-            "envelope",
-            "paddle",
-            "no-such",
-            "--gateway",
-            "http",
-            "--at",
-            "-5",
-        ];
+        let words = ["tool", "envelope", "paddle", "no-such", "--gateway", "http", "--at", "-5"];
         let Ok(Tool::Envelope(envelope)) = Tool::try_parse_from(words) else {
             panic!("arguments refused");
         };
         assert_eq!(envelope.gateway, Gateway::HttpApi);
         assert_eq!(envelope.signed.at, SignedAt::Unix(-5));
-        assert!(matches!(
-            write_envelope(&envelope),
-            Err(SendError::Corpus(_))
-        ));
+        assert!(matches!(write_envelope(&envelope), Err(SendError::Corpus(_))));
     }
 
     #[test]

@@ -160,11 +160,7 @@ mod tests {
             ),
         ];
         for (provider, secret, at, body, expected) in vectors {
-            assert_eq!(
-                sign(provider, secret, body.as_bytes(), at),
-                expected,
-                "{provider}: {body}"
-            );
+            assert_eq!(sign(provider, secret, body.as_bytes(), at), expected, "{provider}: {body}");
         }
     }
 
@@ -179,10 +175,7 @@ mod tests {
     #[test]
     fn the_command_line_knows_a_provider_by_its_name() {
         for provider in Provider::ALL {
-            assert_eq!(
-                Provider::from_str(&provider.to_string(), false),
-                Ok(provider)
-            );
+            assert_eq!(Provider::from_str(&provider.to_string(), false), Ok(provider));
         }
     }
 }

@@ -5,10 +5,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where the environment comes in"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is where the environment comes in")]
     let read = |name: &str| std::env::var(name).ok();
     match webhook_core::host::run::<webhook_core::provider::FastSpring>(read) {
         Ok(()) => ExitCode::SUCCESS,

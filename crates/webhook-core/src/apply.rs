@@ -60,12 +60,7 @@ pub enum Cause {
 impl std::fmt::Display for Stopped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.cause)?;
-        let names: Vec<String> = self
-            .missing
-            .iter()
-            .take(5)
-            .map(ToString::to_string)
-            .collect();
+        let names: Vec<String> = self.missing.iter().take(5).map(ToString::to_string).collect();
         match (self.done.len(), names.is_empty()) {
             (_, true) => Ok(()),
             (done, false) => write!(f, " (done: {done}; missing: {})", names.join(", ")),
@@ -86,39 +81,23 @@ pub async fn settle(
         let next = match plan(command, at, snapshot, policy) {
             Ok(next) => next,
             Err(refused) => {
-                return Err(Stopped {
-                    cause: Cause::Refused(refused),
-                    done,
-                    missing: Vec::new(),
-                });
+                return Err(Stopped { cause: Cause::Refused(refused), done, missing: Vec::new() });
             }
         };
         if next.steps.is_empty() {
             return Ok(Settled { plan: next, done });
         }
         if next.steps.iter().any(|step| done.contains(step)) {
-            return Err(Stopped {
-                cause: Cause::NoChange,
-                done,
-                missing: next.steps,
-            });
+            return Err(Stopped { cause: Cause::NoChange, done, missing: next.steps });
         }
         if let Some((cause, missing)) =
             side_by_side(session, command, next.steps, snapshot, &mut done).await
             && !forgotten_user(session, command, &cause, snapshot).await
         {
-            return Err(Stopped {
-                cause,
-                done,
-                missing,
-            });
+            return Err(Stopped { cause, done, missing });
         }
     }
-    Err(Stopped {
-        cause: Cause::NoChange,
-        done,
-        missing: Vec::new(),
-    })
+    Err(Stopped { cause: Cause::NoChange, done, missing: Vec::new() })
 }
 
 /// The first failure lets what is under way finish and starts nothing more.
@@ -180,13 +159,7 @@ async fn forgotten_user(
         | Action::End
         | Action::Note(_) => false,
     };
-    let gone = matches!(
-        cause,
-        Cause::Call(ApiError {
-            kind: Kind::NotFound,
-            ..
-        })
-    );
+    let gone = matches!(cause, Cause::Call(ApiError { kind: Kind::NotFound, .. }));
     if !about_a_user || !gone || snapshot.people.remembered.take().is_none() {
         return false;
     }
@@ -211,10 +184,7 @@ impl Effect {
             Self::License(license) => {
                 // Known from now on, however late a list shows it.
                 if let Step::CreateLicense(blank) = step {
-                    snapshot
-                        .state
-                        .slots
-                        .insert(blank.slot.clone(), license.id.clone());
+                    snapshot.state.slots.insert(blank.slot.clone(), license.id.clone());
                 }
                 snapshot.absorb_license(*license);
             }
@@ -285,22 +255,13 @@ async fn write(session: &Session<'_>, step: &Step) -> Result<Effect, ApiError> {
         |id, change: LicenseChange| async move { session.change_license(id, &change).await };
     let license = match step {
         Step::CreateUser(user) => {
-            return session
-                .create_user(user)
-                .await
-                .map(|user| Effect::User(Box::new(user)));
+            return session.create_user(user).await.map(|user| Effect::User(Box::new(user)));
         }
         Step::ChangeUser(id, change) => {
-            return session
-                .change_user(id, change)
-                .await
-                .map(|user| Effect::User(Box::new(user)));
+            return session.change_user(id, change).await.map(|user| Effect::User(Box::new(user)));
         }
         Step::Delete(id) => {
-            return session
-                .delete_license(id)
-                .await
-                .map(|()| Effect::Gone(id.clone()));
+            return session.delete_license(id).await.map(|()| Effect::Gone(id.clone()));
         }
         Step::CreateLicense(blank) => session.create_license(&blank.license).await,
         Step::Renew { license, .. } => session.renew(license).await,
@@ -308,10 +269,7 @@ async fn write(session: &Session<'_>, step: &Step) -> Result<Effect, ApiError> {
         Step::SetSuspended { license, suspended } => {
             change(
                 license,
-                LicenseChange {
-                    suspended: Some(*suspended),
-                    ..LicenseChange::default()
-                },
+                LicenseChange { suspended: Some(*suspended), ..LicenseChange::default() },
             )
             .await
         }
@@ -324,31 +282,16 @@ async fn write(session: &Session<'_>, step: &Step) -> Result<Effect, ApiError> {
             change(id, both).await
         }
         Step::Revoke(id) => {
-            change(
-                id,
-                LicenseChange {
-                    revoked: Some(true),
-                    ..LicenseChange::default()
-                },
-            )
-            .await
+            change(id, LicenseChange { revoked: Some(true), ..LicenseChange::default() }).await
         }
         Step::SetActivations { license, allowed } => {
-            let allowed = LicenseChange {
-                allowed_activations: Some(*allowed),
-                ..LicenseChange::default()
-            };
+            let allowed =
+                LicenseChange { allowed_activations: Some(*allowed), ..LicenseChange::default() };
             change(license, allowed).await
         }
         Step::Move { license, to } => {
-            change(
-                license,
-                LicenseChange {
-                    user_id: Some(to.clone()),
-                    ..LicenseChange::default()
-                },
-            )
-            .await
+            change(license, LicenseChange { user_id: Some(to.clone()), ..LicenseChange::default() })
+                .await
         }
     };
     license.map(|license| Effect::License(Box::new(license)))
@@ -377,11 +320,8 @@ async fn look(
             let Some(email) = &change.email else {
                 return Ok(None);
             };
-            let user = session
-                .users_with_email(email)
-                .await?
-                .into_iter()
-                .find(|user| &user.id == id);
+            let user =
+                session.users_with_email(email).await?.into_iter().find(|user| &user.id == id);
             return Ok(user.map(|user| Effect::User(Box::new(user))));
         }
         (Step::Delete(id), _) => {
@@ -399,8 +339,5 @@ async fn look(
 
 async fn user_with(session: &Session<'_>, email: &str) -> Result<Option<Effect>, ApiError> {
     let users = session.users_with_email(email).await?;
-    Ok(users
-        .into_iter()
-        .next()
-        .map(|user| Effect::User(Box::new(user))))
+    Ok(users.into_iter().next().map(|user| Effect::User(Box::new(user))))
 }

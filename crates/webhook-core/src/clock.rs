@@ -16,10 +16,7 @@ impl Clock {
 
     /// The machine's clock.
     pub fn system() -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is where the clock comes in"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is where the clock comes in")]
         Self::new(Timestamp::now)
     }
 

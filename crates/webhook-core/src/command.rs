@@ -96,10 +96,7 @@ pub struct Slot(String);
 impl Slot {
     /// The slot of the `ordinal`th license of a line.
     pub fn new(subject: &Subject, line: &str, ordinal: u32) -> Self {
-        Self(format!(
-            "{}/{}/{line}/{ordinal}",
-            subject.provider, subject.id
-        ))
+        Self(format!("{}/{}/{line}/{ordinal}", subject.provider, subject.id))
     }
 
     /// As it stands in the metadata item `license_slot`.
@@ -214,6 +211,19 @@ pub struct Mapping {
     pub entitlement_set: Option<EntitlementSetId>,
 }
 
+/// What the end of a subscription does to its licenses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtTheEnd {
+    /// Reversible, but the user must activate again.
+    Revoke,
+    /// Final.
+    Delete,
+    /// Reversible without re-activation.
+    Suspend,
+    /// They run until their expiry.
+    Nothing,
+}
+
 /// What a quantity buys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum QuantityMeans {
@@ -297,11 +307,8 @@ pub struct Name {
 impl Name {
     /// Blank parts count as absent; without a first name the last stands in for it.
     pub fn of(first: Option<&str>, last: Option<&str>) -> Option<Self> {
-        let part = |text: Option<&str>| {
-            text.map(str::trim)
-                .filter(|t| !t.is_empty())
-                .map(str::to_owned)
-        };
+        let part =
+            |text: Option<&str>| text.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
         match (part(first), part(last)) {
             (Some(first), last) => Some(Self { first, last }),
             (None, Some(first)) => Some(Self { first, last: None }),
@@ -334,10 +341,7 @@ impl Email {
 
     /// The stand-in for a Paddle customer.
     pub fn placeholder(customer: &CustomerId) -> Self {
-        Self::Placeholder(format!(
-            "{}{PLACEHOLDER_DOMAIN}",
-            customer.as_str().to_lowercase()
-        ))
+        Self::Placeholder(format!("{}{PLACEHOLDER_DOMAIN}", customer.as_str().to_lowercase()))
     }
 
     /// The address.
@@ -349,17 +353,13 @@ impl Email {
 
     /// What stands before the @: the name of somebody who gave none.
     pub fn local_part(&self) -> &str {
-        self.as_str()
-            .rsplit_once('@')
-            .map_or(self.as_str(), |(local, _)| local)
+        self.as_str().rsplit_once('@').map_or(self.as_str(), |(local, _)| local)
     }
 }
 
 impl fmt::Debug for Customer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Customer")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Customer").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 
-use crate::command::QuantityMeans;
+use crate::command::{AtTheEnd, QuantityMeans};
 use crate::ids::ProductId;
 use crate::provider::Provider;
 use crate::signature::{Secrets, Tolerance};
@@ -57,19 +57,6 @@ pub struct Policy {
     pub accept_unmapped: bool,
 }
 
-/// What the end of a subscription does to its licenses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtTheEnd {
-    /// Reversible, but the user must activate again.
-    Revoke,
-    /// Final.
-    Delete,
-    /// Reversible without re-activation.
-    Suspend,
-    /// They run until their expiry.
-    Nothing,
-}
-
 /// Something about the configuration that a person must fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -106,44 +93,25 @@ pub struct Loaded {
 
 /// Reads the configuration of one provider's function through `read`, which gives a variable's value.
 pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
-    let mut reader = Reader {
-        read,
-        problems: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut reader = Reader { read, problems: Vec::new(), warnings: Vec::new() };
     let secrets = reader.secrets::<P>();
     let access_token = reader.required("CRYPTLEX_ACCESS_TOKEN");
-    let base_url = reader
-        .required("CRYPTLEX_WEB_API_BASE_URL")
-        .and_then(|url| reader.base_url(&url));
-    let product = reader
-        .optional("CRYPTLEX_PRODUCT_ID")
-        .and_then(|id| ProductId::new(&id).ok());
+    let base_url =
+        reader.required("CRYPTLEX_WEB_API_BASE_URL").and_then(|url| reader.base_url(&url));
+    let product = reader.optional("CRYPTLEX_PRODUCT_ID").and_then(|id| ProductId::new(&id).ok());
     if P::NAME == "stripe" && product.is_none() {
         reader
             .warnings
             .push("CRYPTLEX_PRODUCT_ID is not set: /v1 cannot grant licenses".to_owned());
     }
     let policy = reader.policy::<P>();
-    let tolerance = reader.number(
-        "SIGNATURE_TOLERANCE_SECS",
-        300,
-        1..=86_400,
-        "1 to 86400 seconds",
-    );
-    let deadline = reader.number(
-        "DEADLINE_MS",
-        P::DEADLINE_MS,
-        100..=900_000,
-        "100 to 900000 milliseconds",
-    );
+    let tolerance =
+        reader.number("SIGNATURE_TOLERANCE_SECS", 300, 1..=86_400, "1 to 86400 seconds");
+    let deadline =
+        reader.number("DEADLINE_MS", P::DEADLINE_MS, 100..=900_000, "100 to 900000 milliseconds");
     let settle = reader.number("SETTLE_SECS", 30, 0..=900, "0 to 900 seconds");
-    let requests = reader.number(
-        "CRYPTLEX_REQUESTS_PER_5S",
-        50,
-        0..=100_000,
-        "0 to 100000 requests",
-    );
+    let requests =
+        reader.number("CRYPTLEX_REQUESTS_PER_5S", 50, 0..=100_000, "0 to 100000 requests");
     let config = match (secrets, access_token, base_url, reader.problems.is_empty()) {
         (Some(secrets), Some(access_token), Some(base_url), true) => Ok(Config {
             secrets,
@@ -160,10 +128,7 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
         }),
         _ => Err(reader.problems),
     };
-    Loaded {
-        config,
-        warnings: reader.warnings,
-    }
+    Loaded { config, warnings: reader.warnings }
 }
 
 struct Reader<R> {
@@ -177,9 +142,7 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         let raw = (self.read)(variable)?;
         let value = raw.trim();
         if value.len() != raw.len() && !value.is_empty() {
-            self.warnings.push(format!(
-                "{variable} has blanks around it: they were cut off"
-            ));
+            self.warnings.push(format!("{variable} has blanks around it: they were cut off"));
         }
         Some(value.to_owned()).filter(|value| !value.is_empty())
     }
@@ -260,16 +223,11 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         ];
         // The predecessor's documentation used both names.
         let mut at_the_end = P::AT_THE_END;
-        for variable in [
-            "CRYPTLEX_SUBSCRIPTION_CANCELLATION_ACTION",
-            "CRYPTLEX_CANCELLATION_ACTION",
-        ] {
-            at_the_end = self.choice(
-                variable,
-                at_the_end,
-                &ends,
-                "revoke, delete, suspend or none",
-            );
+        for variable in
+            ["CRYPTLEX_SUBSCRIPTION_CANCELLATION_ACTION", "CRYPTLEX_CANCELLATION_ACTION"]
+        {
+            at_the_end =
+                self.choice(variable, at_the_end, &ends, "revoke, delete, suspend or none");
         }
         let quantities = [
             ("one", QuantityMeans::One),
@@ -316,28 +274,18 @@ mod tests {
     fn stripe(changes: &[(&str, &str)]) -> Loaded {
         load::<Stripe>(|name| {
             let all = changes.iter().chain(&STRIPE);
-            all.filter(|(n, _)| *n == name)
-                .map(|(_, v)| (*v).to_owned())
-                .next()
+            all.filter(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()).next()
         })
     }
 
     #[test]
     fn every_missing_variable_is_named_the_secret_first() {
         let problems = |loaded: Loaded| -> Vec<String> {
-            loaded
-                .config
-                .unwrap_err()
-                .iter()
-                .map(ToString::to_string)
-                .collect()
+            loaded.config.unwrap_err().iter().map(ToString::to_string).collect()
         };
         for (secret, loaded) in [
             ("STRIPE_WEBHOOK_SECRET", load::<Stripe>(|_| None)),
-            (
-                "FASTSPRING_WEBHOOK_SECRET",
-                load::<FastSpring>(|_| Some("  ".to_owned())),
-            ),
+            ("FASTSPRING_WEBHOOK_SECRET", load::<FastSpring>(|_| Some("  ".to_owned()))),
             ("PADDLE_WEBHOOK_SECRET", load::<Paddle>(|_| None)),
         ] {
             let expected = [secret, "CRYPTLEX_ACCESS_TOKEN", "CRYPTLEX_WEB_API_BASE_URL"]
@@ -354,15 +302,11 @@ mod tests {
             "https://h.example/v3",
             "https://h.example/v3/",
         ] {
-            let config = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)])
-                .config
-                .unwrap();
+            let config = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)]).config.unwrap();
             assert_eq!(config.cryptlex.base_url, "https://h.example", "{url}");
         }
         for url in ["api.cryptlex.com", "https://", "/v3", "ftp://h.example"] {
-            let problems = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)])
-                .config
-                .unwrap_err();
+            let problems = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)]).config.unwrap_err();
             assert_eq!(problems[0].variable(), "CRYPTLEX_WEB_API_BASE_URL", "{url}");
         }
     }
@@ -370,12 +314,7 @@ mod tests {
     #[test]
     fn blanks_are_cut_off_with_a_warning() {
         let loaded = stripe(&[("CRYPTLEX_ACCESS_TOKEN", " token\n")]);
-        assert!(
-            loaded
-                .warnings
-                .iter()
-                .any(|w| w.contains("CRYPTLEX_ACCESS_TOKEN has blanks"))
-        );
+        assert!(loaded.warnings.iter().any(|w| w.contains("CRYPTLEX_ACCESS_TOKEN has blanks")));
         let config = loaded.config.unwrap();
         assert_eq!(config.cryptlex.access_token.expose_secret(), "token");
     }
@@ -396,9 +335,7 @@ mod tests {
             let problems = stripe(&[(variable, value)]).config.unwrap_err();
             assert_eq!(problems.len(), 1, "{variable}");
             assert!(
-                problems[0]
-                    .to_string()
-                    .starts_with(&format!("{variable} must be ")),
+                problems[0].to_string().starts_with(&format!("{variable} must be ")),
                 "{variable}"
             );
             assert!(!problems[0].to_string().contains(value), "{variable}");
@@ -408,25 +345,13 @@ mod tests {
     #[test]
     fn defaults_differ_by_provider() {
         let common = |name: &str| {
-            Some(
-                if name.ends_with("URL") {
-                    "http://h"
-                } else {
-                    "x"
-                }
-                .to_owned(),
-            )
-            .filter(|_| {
+            Some(if name.ends_with("URL") { "http://h" } else { "x" }.to_owned()).filter(|_| {
                 name.ends_with("_SECRET") || name.ends_with("TOKEN") || name.ends_with("URL")
             })
         };
         let defaults = |loaded: Loaded| {
             let config = loaded.config.unwrap();
-            (
-                config.policy.quantity_means,
-                config.policy.at_the_end,
-                config.deadline.as_millis(),
-            )
+            (config.policy.quantity_means, config.policy.at_the_end, config.deadline.as_millis())
         };
         assert_eq!(
             defaults(load::<Stripe>(common)),
@@ -446,10 +371,7 @@ mod tests {
     fn no_secret_shows_in_debug() {
         let loaded = stripe(&[("STRIPE_WEBHOOK_SECRET_PREVIOUS", "whsec_older")]);
         let shown = format!("{loaded:?}");
-        assert!(
-            !shown.contains("whsec") && !shown.contains("token\""),
-            "{shown}"
-        );
+        assert!(!shown.contains("whsec") && !shown.contains("token\""), "{shown}");
         assert!(shown.contains("2 of them"));
     }
 }

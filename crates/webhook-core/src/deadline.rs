@@ -11,11 +11,7 @@ pub struct Deadline(Instant);
 impl Deadline {
     /// A deadline so far from now.
     pub fn after(budget: Duration) -> Self {
-        Self(
-            Instant::now()
-                .checked_add(budget)
-                .unwrap_or_else(Instant::now),
-        )
+        Self(Instant::now().checked_add(budget).unwrap_or_else(Instant::now))
     }
 
     /// What is left, zero when it is over.

@@ -125,16 +125,9 @@ mod tests {
     fn an_id_is_never_empty_nor_a_placeholder() {
         for text in ["", " ", "\t\n", "subscription_empty", " transaction_empty "] {
             assert_eq!(SubjectId::new(text), Err(NotAnId), "{text:?}");
-            assert_eq!(
-                Mark::new("stripe_subscription_id", text),
-                Err(NotAnId),
-                "{text:?}"
-            );
+            assert_eq!(Mark::new("stripe_subscription_id", text), Err(NotAnId), "{text:?}");
             let json = serde_json::to_string(text).unwrap();
-            assert!(
-                serde_json::from_str::<LicenseId>(&json).is_err(),
-                "{text:?}"
-            );
+            assert!(serde_json::from_str::<LicenseId>(&json).is_err(), "{text:?}");
         }
         assert_eq!(SubjectId::new(" sub_1 ").unwrap().as_str(), "sub_1");
     }

@@ -17,10 +17,8 @@ impl Interval {
     /// Accepts what Cryptlex documents: `P1Y`, `P3M10D`, `P30D`; refuses zero and negative ones.
     pub fn parse(text: &str) -> Result<Self, NotAnInterval> {
         let text = text.trim();
-        let span = text
-            .parse::<Span>()
-            .ok()
-            .filter(|span| text.starts_with('P') && span.is_positive());
+        let span =
+            text.parse::<Span>().ok().filter(|span| text.starts_with('P') && span.is_positive());
         match span {
             Some(_) => Ok(Self(text.to_owned())),
             None => Err(NotAnInterval(text.chars().take(40).collect())),
@@ -55,11 +53,7 @@ impl Interval {
 /// Cryptlex may keep fewer digits than it was sent; whole seconds survive, and up is never shorter than paid.
 pub fn whole_second_from(t: Timestamp) -> Timestamp {
     let second = t.as_second();
-    let whole = if t.subsec_nanosecond() > 0 {
-        second.saturating_add(1)
-    } else {
-        second
-    };
+    let whole = if t.subsec_nanosecond() > 0 { second.saturating_add(1) } else { second };
     Timestamp::from_second(whole).unwrap_or(t)
 }
 
@@ -86,11 +80,7 @@ mod tests {
             ("P2W", "2026-09-01T00:00:00Z", "2026-09-15T00:00:00Z"),
         ] {
             let interval = Interval::parse(interval).unwrap();
-            assert_eq!(
-                interval.after(at(start)),
-                Some(at(end)),
-                "{interval:?} from {start}"
-            );
+            assert_eq!(interval.after(at(start)), Some(at(end)), "{interval:?} from {start}");
         }
     }
 
@@ -113,9 +103,6 @@ mod tests {
             whole_second_from(at("2026-09-01T00:00:00.0000001Z")),
             at("2026-09-01T00:00:01Z")
         );
-        assert_eq!(
-            whole_second_from(at("2026-09-01T00:00:00Z")),
-            at("2026-09-01T00:00:00Z")
-        );
+        assert_eq!(whole_second_from(at("2026-09-01T00:00:00Z")), at("2026-09-01T00:00:00Z"));
     }
 }

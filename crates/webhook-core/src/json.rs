@@ -51,19 +51,13 @@ impl<'a> Object<'a> {
     /// The error for a field that is needed and not there.
     pub fn lacks(&self, field: &str) -> Unreadable {
         let Event { id, kind } = self.event;
-        Unreadable(format!(
-            "{field} not found in {} (event {id}, {kind})",
-            self.title()
-        ))
+        Unreadable(format!("{field} not found in {} (event {id}, {kind})", self.title()))
     }
 
     /// The error for a field that is there and makes no sense.
     pub fn misshapen(&self, field: &str, wanted: &str) -> Unreadable {
         let Event { id, kind } = self.event;
-        Unreadable(format!(
-            "{field} in {} is not {wanted} (event {id}, {kind})",
-            self.title()
-        ))
+        Unreadable(format!("{field} in {} is not {wanted} (event {id}, {kind})", self.title()))
     }
 
     /// The raw value; `null` counts as absent.
@@ -73,10 +67,7 @@ impl<'a> Object<'a> {
 
     /// A text that is not blank.
     pub fn text(&self, field: &str) -> Option<&'a str> {
-        self.value(field)?
-            .as_str()
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
+        self.value(field)?.as_str().map(str::trim).filter(|text| !text.is_empty())
     }
 
     /// An object inside.
@@ -86,14 +77,8 @@ impl<'a> Object<'a> {
 
     /// The objects of a list; anything else in it is passed over.
     pub fn objects(&self, field: &str, name: &'static str) -> Vec<Object<'a>> {
-        let items = self
-            .value(field)
-            .and_then(Value::as_array)
-            .map_or(&[][..], Vec::as_slice);
-        items
-            .iter()
-            .filter_map(|item| Object::new(self.event, name, item).ok())
-            .collect()
+        let items = self.value(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        items.iter().filter_map(|item| Object::new(self.event, name, item).ok()).collect()
     }
 
     /// An id that stands there itself or inside the expanded object (under `id`).
@@ -133,11 +118,7 @@ impl<'a> Object<'a> {
 
     /// Unix milliseconds.
     pub fn millis(&self, field: &str) -> Result<Option<Timestamp>, Unreadable> {
-        self.unix(
-            field,
-            "a time in unix milliseconds",
-            Timestamp::from_millisecond,
-        )
+        self.unix(field, "a time in unix milliseconds", Timestamp::from_millisecond)
     }
 
     /// An RFC 3339 time.
@@ -162,10 +143,7 @@ impl<'a> Object<'a> {
         };
         // Beyond year 9000 the arithmetic on it would run out of calendar.
         let sane = |at: &Timestamp| (0..221_845_392_000).contains(&at.as_second());
-        match whole_number(value)
-            .and_then(|n| convert(n).ok())
-            .filter(sane)
-        {
+        match whole_number(value).and_then(|n| convert(n).ok()).filter(sane) {
             Some(at) => Ok(Some(at)),
             None => Err(self.misshapen(field, wanted)),
         }
@@ -192,9 +170,8 @@ fn whole_number(value: &Value) -> Option<i64> {
         return Some(whole);
     }
     // A float is exact up to 2^53, which is far more than any time or count.
-    let float = number
-        .as_f64()
-        .filter(|f| f.fract() == 0.0 && f.abs() < 9_007_199_254_740_992.0)?;
+    let float =
+        number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9_007_199_254_740_992.0)?;
     format!("{float:.0}").parse().ok()
 }
 
@@ -204,15 +181,7 @@ mod tests {
     use serde_json::json;
 
     fn object(value: &Value) -> Object<'_> {
-        Object::new(
-            Event {
-                id: "evt_1",
-                kind: "order.completed",
-            },
-            "order",
-            value,
-        )
-        .unwrap()
+        Object::new(Event { id: "evt_1", kind: "order.completed" }, "order", value).unwrap()
     }
 
     #[test]
@@ -246,10 +215,7 @@ mod tests {
     fn a_reference_is_an_id_or_an_object_with_one() {
         let value = json!({"a": "sub_1", "b": {"id": "sub_2"}, "c": {}, "d": "", "e": 7});
         let order = object(&value);
-        let found: Vec<_> = ["a", "b", "c", "d", "e"]
-            .iter()
-            .map(|f| order.reference(f))
-            .collect();
+        let found: Vec<_> = ["a", "b", "c", "d", "e"].iter().map(|f| order.reference(f)).collect();
         assert_eq!(found, [Some("sub_1"), Some("sub_2"), None, None, None]);
     }
 }

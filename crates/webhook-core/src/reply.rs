@@ -51,18 +51,12 @@ pub enum Class {
 impl Failure {
     /// A failure that stays until a person acts.
     pub fn person(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            class: Class::Person,
-        }
+        Self { message: message.into(), class: Class::Person }
     }
 
     /// A failure that passes by itself.
     pub fn passing(message: impl Into<String>, retry_after: Option<Duration>) -> Self {
-        Self {
-            message: message.into(),
-            class: Class::Passing(retry_after),
-        }
+        Self { message: message.into(), class: Class::Passing(retry_after) }
     }
 }
 
@@ -73,12 +67,7 @@ pub fn message(status: StatusCode, text: &str) -> Reply {
 
 /// A JSON body with a status.
 pub fn json_reply(status: StatusCode, body: &Value) -> Reply {
-    Reply {
-        status,
-        content_type: "application/json",
-        body: body.to_string(),
-        retry_after: None,
-    }
+    Reply { status, content_type: "application/json", body: body.to_string(), retry_after: None }
 }
 
 /// The contract of `/v1` and `/v2`: 200 with message and data, every failure 400 with a message.
@@ -87,10 +76,8 @@ pub fn cryptlex(reports: &[Report], batches: bool) -> Reply {
         .iter()
         .filter_map(|report| Some((&report.event, report.result.as_ref().ok()?)))
         .collect();
-    let failed: Vec<&Failure> = reports
-        .iter()
-        .filter_map(|report| report.result.as_ref().err())
-        .collect();
+    let failed: Vec<&Failure> =
+        reports.iter().filter_map(|report| report.result.as_ref().err()).collect();
     match (failed.first(), done.as_slice()) {
         (None, [(_, outcome)]) => json_reply(
             StatusCode::OK,
@@ -108,10 +95,7 @@ pub fn cryptlex(reports: &[Report], batches: bool) -> Reply {
                 Class::Person => None,
                 Class::Passing(after) => after,
             };
-            Reply {
-                retry_after,
-                ..message(StatusCode::BAD_REQUEST, &text)
-            }
+            Reply { retry_after, ..message(StatusCode::BAD_REQUEST, &text) }
         }
     }
 }
@@ -122,22 +106,14 @@ fn all_done(all: &[(&EventId, &Outcome)]) -> Reply {
         .map(|(id, outcome)| json!({ "id": id, "message": outcome.message, "data": data(outcome) }))
         .collect();
     let text = format!("{} events processed successfully.", all.len());
-    json_reply(
-        StatusCode::OK,
-        &json!({ "message": text, "data": { "events": events } }),
-    )
+    json_reply(StatusCode::OK, &json!({ "message": text, "data": { "events": events } }))
 }
 
 /// FastSpring repeats only what a 202 does not list, and everything after any other failure:
 /// <https://developer.fastspring.com/reference/webhooks-overview>.
 fn accepted(done: &[(&EventId, &Outcome)]) -> Reply {
     let ids: String = done.iter().map(|(id, _)| format!("{id}\n")).collect();
-    Reply {
-        status: StatusCode::ACCEPTED,
-        content_type: "text/plain",
-        body: ids,
-        retry_after: None,
-    }
+    Reply { status: StatusCode::ACCEPTED, content_type: "text/plain", body: ids, retry_after: None }
 }
 
 fn data(outcome: &Outcome) -> Value {
@@ -158,15 +134,9 @@ mod tests {
     use crate::ids::{LicenseId, UserId};
 
     fn report(id: &str, result: Result<&str, &str>) -> Report {
-        let outcome = |message: &str| Outcome {
-            message: message.to_owned(),
-            ..Outcome::default()
-        };
+        let outcome = |message: &str| Outcome { message: message.to_owned(), ..Outcome::default() };
         let failure = |message: &str| Failure::passing(message, Some(Duration::from_secs(7)));
-        Report {
-            event: EventId::new(id).unwrap(),
-            result: result.map(outcome).map_err(failure),
-        }
+        Report { event: EventId::new(id).unwrap(), result: result.map(outcome).map_err(failure) }
     }
 
     fn check(reports: &[Report], batches: bool, status: u16, body: &str) {
@@ -191,49 +161,23 @@ mod tests {
             200,
             r#"{"data":{"licenses":[{"expiresAt":"2027-09-01T00:00:00Z","id":"l1"}],"userId":"u1"},"message":"License created successfully."}"#,
         );
-        check(
-            &[report("e1", Ok("Noted."))],
-            true,
-            200,
-            r#"{"data":{},"message":"Noted."}"#,
-        );
-        check(
-            &[report("e1", Err("no"))],
-            false,
-            400,
-            r#"{"message":"no"}"#,
-        );
+        check(&[report("e1", Ok("Noted."))], true, 200, r#"{"data":{},"message":"Noted."}"#);
+        check(&[report("e1", Err("no"))], false, 400, r#"{"message":"no"}"#);
     }
 
     #[test]
     fn a_batch_is_done_partly_done_or_failed() {
         let (done, failed) = (|| report("e1", Ok("a")), || report("e2", Err("b")));
         check(&[done(), failed()], true, 202, "e1\n");
-        check(
-            &[done(), report("e3", Ok("c")), failed()],
-            true,
-            202,
-            "e1\ne3\n",
-        );
-        check(
-            &[failed(), report("e4", Err("d"))],
-            true,
-            400,
-            r#"{"message":"b; d"}"#,
-        );
-        assert_eq!(
-            cryptlex(&[done(), report("e3", Ok("c"))], true).status,
-            StatusCode::OK
-        );
+        check(&[done(), report("e3", Ok("c")), failed()], true, 202, "e1\ne3\n");
+        check(&[failed(), report("e4", Err("d"))], true, 400, r#"{"message":"b; d"}"#);
+        assert_eq!(cryptlex(&[done(), report("e3", Ok("c"))], true).status, StatusCode::OK);
         check(
             &[],
             true,
             200,
             r#"{"data":{"events":[]},"message":"0 events processed successfully."}"#,
         );
-        assert_eq!(
-            cryptlex(&[failed()], true).retry_after,
-            Some(Duration::from_secs(7))
-        );
+        assert_eq!(cryptlex(&[failed()], true).retry_after, Some(Duration::from_secs(7)));
     }
 }

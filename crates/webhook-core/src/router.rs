@@ -39,18 +39,13 @@ pub fn router<P: Provider>(service: Arc<Service<P>>) -> Router {
         }
         router = router.route(&format!("{prefix}/health"), get(health::<P>));
     }
-    router
-        .fallback(not_found)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(service)
+    router.fallback(not_found).method_not_allowed_fallback(wrong_method).with_state(service)
 }
 
 fn webhook<P: Provider>(contract: Contract) -> MethodRouter<Arc<Service<P>>> {
-    post(
-        move |State(service): State<Arc<Service<P>>>, request: Request| {
-            deliver(service, contract, request)
-        },
-    )
+    post(move |State(service): State<Arc<Service<P>>>, request: Request| {
+        deliver(service, contract, request)
+    })
 }
 
 async fn deliver<P: Provider>(
@@ -58,10 +53,7 @@ async fn deliver<P: Provider>(
     contract: Contract,
     request: Request,
 ) -> Response {
-    let budget = request
-        .extensions()
-        .get()
-        .map_or(service.deadline(), |Budget(left)| *left);
+    let budget = request.extensions().get().map_or(service.deadline(), |Budget(left)| *left);
     let source = source_of(&request);
     let (parts, body) = request.into_parts();
     let began = tokio::time::Instant::now();
@@ -80,39 +72,26 @@ async fn deliver<P: Provider>(
             ));
         }
     };
-    let inbound = Inbound {
-        headers: parts.headers,
-        body,
-        source,
-    };
+    let inbound = Inbound { headers: parts.headers, body, source };
     let left = budget.saturating_sub(began.elapsed());
     // A task of its own: a provider that hangs up must not leave the work half-done.
     let work = tokio::spawn(async move { service.handle(contract, inbound, left).await });
     response(work.await.unwrap_or_else(|_panicked| {
-        message(
-            StatusCode::BAD_REQUEST,
-            "an internal error stopped the delivery; see the log",
-        )
+        message(StatusCode::BAD_REQUEST, "an internal error stopped the delivery; see the log")
     }))
 }
 
 fn source_of(request: &Request) -> Option<IpAddr> {
     let extensions = request.extensions();
     let gateway = extensions.get().map(|SourceAddress(address)| *address);
-    gateway.or_else(|| {
-        extensions
-            .get()
-            .map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip())
-    })
+    gateway
+        .or_else(|| extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip()))
 }
 
 async fn health<P: Provider>(State(service): State<Arc<Service<P>>>) -> Response {
     let version = env!("CARGO_PKG_VERSION");
-    let missing: Vec<&str> = service
-        .problems()
-        .iter()
-        .map(crate::config::Problem::variable)
-        .collect();
+    let missing: Vec<&str> =
+        service.problems().iter().map(crate::config::Problem::variable).collect();
     response(match missing.is_empty() {
         true => {
             let warnings = service.warnings();
@@ -130,10 +109,7 @@ async fn health<P: Provider>(State(service): State<Arc<Service<P>>>) -> Response
 }
 
 async fn not_found(uri: Uri) -> Response {
-    response(message(
-        StatusCode::NOT_FOUND,
-        &format!("no route for {}", uri.path()),
-    ))
+    response(message(StatusCode::NOT_FOUND, &format!("no route for {}", uri.path())))
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Response {
@@ -145,15 +121,9 @@ fn response(reply: Reply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(reply.content_type),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     if let Some(after) = reply.retry_after {
-        let seconds = after
-            .as_secs()
-            .saturating_add(u64::from(after.subsec_nanos() > 0))
-            .max(1);
+        let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

@@ -11,10 +11,18 @@ use sha2::Sha256;
 use std::fmt;
 
 use crate::inbound::Inbound;
-use crate::provider::Provider;
 
 /// More signatures in one header than any rotation explains are not looked at.
 const MOST_SIGNATURES: usize = 16;
+
+/// The form of one provider's signature header.
+pub trait Scheme {
+    /// Lower case.
+    const SIGNATURE_HEADER: &'static str;
+
+    /// Takes the header apart; `None` when it does not have the provider's form.
+    fn claimed(header: &[u8]) -> Option<Claimed>;
+}
 
 /// The secrets that a signature may be made with: at least one, none empty.
 #[derive(Clone)]
@@ -29,11 +37,7 @@ impl Secrets {
         }
         let previous = previous.map(str::trim).filter(|secret| !secret.is_empty());
         Some(Self(
-            [Some(current), previous]
-                .into_iter()
-                .flatten()
-                .map(SecretString::from)
-                .collect(),
+            [Some(current), previous].into_iter().flatten().map(SecretString::from).collect(),
         ))
     }
 }
@@ -95,7 +99,7 @@ impl<P> Verified<P> {
 }
 
 /// Tries every signature of the header against every secret, in constant time, then looks at the time.
-pub fn verify<P: Provider>(
+pub fn verify<P: Scheme>(
     inbound: Inbound,
     secrets: &Secrets,
     tolerance: Tolerance,
@@ -131,11 +135,7 @@ pub fn verify<P: Provider>(
         Some(signed_at) => within(signed_at, tolerance, now)?,
         None => None,
     };
-    Ok(Verified {
-        body: inbound.body,
-        close_to_threshold,
-        provider: std::marker::PhantomData,
-    })
+    Ok(Verified { body: inbound.body, close_to_threshold, provider: std::marker::PhantomData })
 }
 
 fn within(signed_at: i64, tolerance: Tolerance, now: Timestamp) -> Result<Option<i64>, Rejected> {

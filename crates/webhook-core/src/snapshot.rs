@@ -46,28 +46,20 @@ impl Snapshot {
                 let people = async {
                     match &grant.customer {
                         Some(customer) => buyer(session, customer, remembered).await,
-                        None => Ok(People {
-                            remembered,
-                            ..People::default()
-                        }),
+                        None => Ok(People { remembered, ..People::default() }),
                     }
                 };
                 try_join(licenses(session, &command.marks, &state), people).await?
             }
-            Action::Renew(_) | Action::Suspend(_) | Action::Resume(_) | Action::End => (
-                licenses(session, &command.marks, &state).await?,
-                People::default(),
-            ),
+            Action::Renew(_) | Action::Suspend(_) | Action::Resume(_) | Action::End => {
+                (licenses(session, &command.marks, &state).await?, People::default())
+            }
             Action::SyncCustomer(customer) => {
                 (Vec::new(), person(session, customer, remembered).await?)
             }
             Action::Note(_) => (Vec::new(), People::default()),
         };
-        Ok(Self {
-            licenses,
-            state,
-            people,
-        })
+        Ok(Self { licenses, state, people })
     }
 
     /// Takes in a license as a write left it.
@@ -89,11 +81,7 @@ impl Snapshot {
 
     /// Takes in a user as a write left it.
     pub fn absorb_user(&mut self, user: User) {
-        let mut places = self
-            .people
-            .by_email
-            .iter_mut()
-            .chain(&mut self.people.by_mark);
+        let mut places = self.people.by_email.iter_mut().chain(&mut self.people.by_mark);
         match places.find(|known| known.id == user.id) {
             Some(known) => *known = user,
             None => self.people.by_email.push(user),
@@ -109,11 +97,8 @@ pub async fn licenses(
 ) -> Result<Vec<License>, ApiError> {
     let lists = try_join_all(marks.iter().map(|mark| session.licenses_with(mark))).await?;
     let mut seen = BTreeSet::new();
-    let mut all: Vec<License> = lists
-        .into_iter()
-        .flatten()
-        .filter(|l| seen.insert(l.id.clone()))
-        .collect();
+    let mut all: Vec<License> =
+        lists.into_iter().flatten().filter(|l| seen.insert(l.id.clone())).collect();
     let unlisted = state.slots.values().filter(|id| !seen.contains(*id));
     let unlisted = try_join_all(unlisted.map(|id| session.license(id))).await?;
     all.extend(unlisted.into_iter().flatten());
@@ -127,19 +112,11 @@ async fn buyer(
     remembered: Option<UserId>,
 ) -> Result<People, ApiError> {
     if remembered.is_some() {
-        return Ok(People {
-            remembered,
-            ..People::default()
-        });
+        return Ok(People { remembered, ..People::default() });
     }
     let by_email = session.users_with_email(customer.email.as_str());
     let (by_email, by_mark) = try_join(by_email, with_mark(session, customer)).await?;
-    Ok(People {
-        remembered: None,
-        by_email,
-        by_mark,
-        to_move: Vec::new(),
-    })
+    Ok(People { remembered: None, by_email, by_mark, to_move: Vec::new() })
 }
 
 /// For a change of the customer all of its users count, whatever the ledger remembers.
@@ -158,12 +135,7 @@ async fn person(
         Some(user) => session.licenses_of(&user.id).await?,
         None => Vec::new(),
     };
-    Ok(People {
-        remembered,
-        by_email,
-        by_mark,
-        to_move,
-    })
+    Ok(People { remembered, by_email, by_mark, to_move })
 }
 
 async fn with_mark(session: &Session<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {

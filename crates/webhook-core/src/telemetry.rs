@@ -14,18 +14,13 @@ pub fn install(json: bool, filter: Option<&str>) {
     let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,webhook_core=info"));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match json {
-        true => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .boxed(),
+        true => {
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        }
         false => lines.with_ansi(false).with_target(false).boxed(),
     };
-    let subscriber = tracing_subscriber::registry()
-        .with(filter)
-        .with(filter_fn(may_speak))
-        .with(lines);
+    let subscriber =
+        tracing_subscriber::registry().with(filter).with(filter_fn(may_speak)).with(lines);
     if subscriber.try_init().is_err() {
         tracing::debug!("a subscriber is installed already");
     }

@@ -21,10 +21,7 @@ const LAMBDA_ENVIRONMENT: [(&str, &str); 17] = [
     ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
     ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
     ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/emulated"),
-    (
-        "AWS_LAMBDA_LOG_STREAM_NAME",
-        "2026/07/01/[$LATEST]0123456789abcdef",
-    ),
+    ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/07/01/[$LATEST]0123456789abcdef"),
     ("AWS_REGION", "eu-central-1"),
     ("AWS_SECRET_ACCESS_KEY", "emulated"),
     ("AWS_SESSION_TOKEN", "emulated"),
@@ -54,10 +51,7 @@ impl Function {
             .envs(LAMBDA_ENVIRONMENT)
             .env("AWS_LAMBDA_RUNTIME_API", api.address())
             .envs(environment.iter().copied());
-        Ok(Function {
-            process: Process::spawn(command)?,
-            api,
-        })
+        Ok(Function { process: Process::spawn(command)?, api })
     }
 
     /// As [`RuntimeApi::invoke`], and ends early when the process does.
@@ -113,18 +107,12 @@ mod tests {
     #[tokio::test]
     async fn a_function_that_ends_fails_the_invocation_with_its_logs() {
         let function = shell("echo to stdout; echo to stderr >&2; exit 1", &[]).await;
-        let error = function
-            .invoke(&json!({}), Duration::from_secs(20))
-            .await
-            .unwrap_err();
+        let error = function.invoke(&json!({}), Duration::from_secs(20)).await.unwrap_err();
         assert!(
             matches!(&error, InvokeError::Exited { logs } if logs == "to stdout\nto stderr\n"),
             "{error}"
         );
-        assert!(matches!(
-            function.ready().await,
-            Err(InvokeError::Exited { .. })
-        ));
+        assert!(matches!(function.ready().await, Err(InvokeError::Exited { .. })));
     }
 
     #[tokio::test]
@@ -133,16 +121,9 @@ mod tests {
         function.process.ended().await;
         let logs = function.logs();
         let address = format!("AWS_LAMBDA_RUNTIME_API={}", function.api.address());
-        for line in [
-            &address,
-            "AWS_LAMBDA_FUNCTION_NAME=emulated",
-            "AWS_REGION=moon-1",
-            "EXTRA=1",
-        ] {
-            assert!(
-                logs.lines().any(|logged| logged == line),
-                "{line} not in\n{logs}"
-            );
+        for line in [&address, "AWS_LAMBDA_FUNCTION_NAME=emulated", "AWS_REGION=moon-1", "EXTRA=1"]
+        {
+            assert!(logs.lines().any(|logged| logged == line), "{line} not in\n{logs}");
         }
         assert!(!logs.contains("CARGO_MANIFEST_DIR"), "{logs}");
     }

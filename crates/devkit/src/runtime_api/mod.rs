@@ -117,11 +117,7 @@ impl RuntimeApi {
         });
         let mut server = JoinSet::new();
         server.spawn(serve(listener, Arc::clone(&shared)));
-        Ok(RuntimeApi {
-            address,
-            shared,
-            _server: server,
-        })
+        Ok(RuntimeApi { address, shared, _server: server })
     }
 
     /// `127.0.0.1:PORT`, the value for `AWS_LAMBDA_RUNTIME_API`.
@@ -134,16 +130,8 @@ impl RuntimeApi {
     pub async fn invoke(&self, event: &Value, timeout: Duration) -> Answer {
         let (taken, is_taken) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
-        let offer = Offer {
-            event: event.to_string(),
-            timeout,
-            taken,
-            answer,
-        };
-        self.shared
-            .offers
-            .send(offer)
-            .expect("the receiver lives as long as the sender");
+        let offer = Offer { event: event.to_string(), timeout, taken, answer };
+        self.shared.offers.send(offer).expect("the receiver lives as long as the sender");
         let exchange = async {
             if tokio::time::timeout(ASK_LIMIT, is_taken).await.is_err() {
                 return Err(InvokeError::NotAsked);
@@ -164,10 +152,7 @@ impl RuntimeApi {
     /// Resolves when the function has asked for its first event: its cold start is over.
     pub async fn ready(&self) {
         let mut phase = self.shared.phase.subscribe();
-        phase
-            .wait_for(|phase| phase.asked)
-            .await
-            .expect("the sender lives as long as self");
+        phase.wait_for(|phase| phase.asked).await.expect("the sender lives as long as self");
     }
 
     /// What the function reported to `init/error`, if it did.
@@ -210,11 +195,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
-        return Ok(refusal(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequest",
-            "body cut short",
-        ));
+        return Ok(refusal(StatusCode::BAD_REQUEST, "InvalidRequest", "body cut short"));
     };
     let body = body.to_bytes();
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
@@ -229,16 +210,10 @@ async fn answer(
         }
         (&Method::POST, ["init", "error"]) => {
             let error = json_of(&body).unwrap_or_else(|error| json!(error.to_string()));
-            shared
-                .phase
-                .send_modify(|phase| phase.init_error = Some(error));
+            shared.phase.send_modify(|phase| phase.init_error = Some(error));
             accepted()
         }
-        _ => refusal(
-            StatusCode::NOT_FOUND,
-            "NotFound",
-            "no such operation of the Runtime API",
-        ),
+        _ => refusal(StatusCode::NOT_FOUND, "NotFound", "no such operation of the Runtime API"),
     })
 }
 
@@ -247,10 +222,7 @@ impl Shared {
         self.phase.send_modify(|phase| phase.asked = true);
         let mut waiting = self.waiting.lock().await;
         loop {
-            let offer = waiting
-                .recv()
-                .await
-                .expect("the sender lives as long as the receiver");
+            let offer = waiting.recv().await.expect("the sender lives as long as the receiver");
             // Its caller gave up meanwhile.
             if offer.taken.send(()).is_err() {
                 continue;
@@ -258,10 +230,7 @@ impl Shared {
             let number = self.invocations.fetch_add(1, Ordering::Relaxed) + 1;
             let id = uuid::Uuid::from_u64_pair(FIRST_ID.0, FIRST_ID.1 + number).to_string();
             let deadline_ms = (since_1970() + offer.timeout).as_millis();
-            self.handed_out
-                .lock()
-                .expect("no panic holds it")
-                .insert(id.clone(), offer.answer);
+            self.handed_out.lock().expect("no panic holds it").insert(id.clone(), offer.answer);
             return Response::builder()
                 .header("Content-Type", "application/json")
                 .header("Lambda-Runtime-Aws-Request-Id", id)
@@ -278,18 +247,12 @@ impl Shared {
 
     /// An answer counts once, and only while somebody waits for it.
     fn settle(&self, id: &str, answer: Answer) -> Response<Full<Bytes>> {
-        let waiting = self
-            .handed_out
-            .lock()
-            .expect("no panic holds it")
-            .remove(id);
+        let waiting = self.handed_out.lock().expect("no panic holds it").remove(id);
         match waiting.map(|waiting| waiting.send(answer)) {
             Some(Ok(())) => accepted(),
-            Some(Err(_)) | None => refusal(
-                StatusCode::BAD_REQUEST,
-                "InvalidRequestID",
-                "nobody waits for this id",
-            ),
+            Some(Err(_)) | None => {
+                refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", "nobody waits for this id")
+            }
         }
     }
 }

@@ -39,11 +39,7 @@ impl Process {
     pub(super) fn spawn(mut command: Command) -> io::Result<Process> {
         // One pipe for both streams keeps their lines in the order in which they were written.
         let (reader, writer) = io::pipe()?;
-        command
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone()?)
-            .stderr(writer)
-            .kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).kill_on_drop(true);
         let program = command.as_std().get_program().to_owned();
         let child = command
             .spawn()
@@ -95,10 +91,7 @@ impl Process {
             Ok(status)
         };
         match tokio::time::timeout(STOP_LIMIT, end).await {
-            Ok(status) => status.map(|status| Exit {
-                status,
-                logs: self.logs(),
-            }),
+            Ok(status) => status.map(|status| Exit { status, logs: self.logs() }),
             Err(_) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!(

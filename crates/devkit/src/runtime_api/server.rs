@@ -31,21 +31,12 @@ impl Server {
         let port = tokio::time::timeout(START_LIMIT, process.find(announced_port)).await;
         let (kind, what) = match port {
             Ok(Some(port)) => {
-                return Ok(Server {
-                    process,
-                    url: format!("http://127.0.0.1:{port}"),
-                });
+                return Ok(Server { process, url: format!("http://127.0.0.1:{port}") });
             }
             Ok(None) => (io::ErrorKind::UnexpectedEof, "ended before it listened"),
-            Err(_) => (
-                io::ErrorKind::TimedOut,
-                "did not say in time where it listens",
-            ),
+            Err(_) => (io::ErrorKind::TimedOut, "did not say in time where it listens"),
         };
-        Err(io::Error::new(
-            kind,
-            format!("the server {what}; it wrote:\n{}", process.logs()),
-        ))
+        Err(io::Error::new(kind, format!("the server {what}; it wrote:\n{}", process.logs())))
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at the end.
@@ -109,27 +100,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_ends_at_once_shows_what_it_wrote() {
-        let error = Server::announced(shell("echo no port; exit 1"))
-            .await
-            .err()
-            .unwrap();
+        let error = Server::announced(shell("echo no port; exit 1")).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-        assert!(
-            error.to_string().ends_with("it wrote:\nno port\n"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("it wrote:\nno port\n"), "{error}");
     }
 
     #[tokio::test]
     async fn a_missing_binary_is_named() {
-        let error = Server::start(Path::new("/nowhere/binary"), &[])
-            .await
-            .err()
-            .unwrap();
+        let error = Server::start(Path::new("/nowhere/binary"), &[]).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        assert!(
-            error.to_string().starts_with("/nowhere/binary: "),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("/nowhere/binary: "), "{error}");
     }
 }

@@ -25,24 +25,13 @@ impl FakeFunction {
 
     async fn tell(&self, path: &str, body: &str) -> u16 {
         let url = format!("{}/{path}", self.base);
-        self.client
-            .post(url)
-            .body(body.to_owned())
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16()
+        self.client.post(url).body(body.to_owned()).send().await.unwrap().status().as_u16()
     }
 
     /// Answers one event and returns its headers.
     async fn work(&self, kind: &str, body: &str) -> http::HeaderMap {
         let (headers, _) = self.ask().await;
-        assert_eq!(
-            self.tell(&format!("invocation/{}/{kind}", id(&headers)), body)
-                .await,
-            202
-        );
+        assert_eq!(self.tell(&format!("invocation/{}/{kind}", id(&headers)), body).await, 202);
         headers
     }
 }
@@ -70,11 +59,8 @@ async fn an_event_is_handed_out_and_its_response_comes_back() {
         answer.unwrap(),
         Invocation::Response(json!({"statusCode": 200, "echo": {"path": "/v1", "body": "é"}}))
     );
-    let deadline_ms: u128 = headers["lambda-runtime-deadline-ms"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let deadline_ms: u128 =
+        headers["lambda-runtime-deadline-ms"].to_str().unwrap().parse().unwrap();
     let told = before_ms + PATIENCE.as_millis()..=since_1970().as_millis() + PATIENCE.as_millis();
     assert!(told.contains(&deadline_ms));
     assert!(headers.contains_key("lambda-runtime-invoked-function-arn"));
@@ -88,10 +74,7 @@ async fn a_function_answers_one_event_after_another() {
     let (event, error) = (json!({}), r#"{"errorType":"E","errorMessage":"m"}"#);
 
     let (answer, first) = tokio::join!(api.invoke(&event, PATIENCE), function.work("error", error));
-    assert_eq!(
-        answer.unwrap(),
-        Invocation::Error(json!({"errorType": "E", "errorMessage": "m"}))
-    );
+    assert_eq!(answer.unwrap(), Invocation::Error(json!({"errorType": "E", "errorMessage": "m"})));
 
     let (answer, second) =
         tokio::join!(api.invoke(&event, PATIENCE), function.work("response", "7"));
@@ -104,10 +87,7 @@ async fn an_answer_that_is_not_json_is_the_callers_error() {
     let api = RuntimeApi::start().await.unwrap();
     let function = FakeFunction::of(&api);
     let event = json!({});
-    let (answer, _) = tokio::join!(
-        api.invoke(&event, PATIENCE),
-        function.work("response", "oops")
-    );
+    let (answer, _) = tokio::join!(api.invoke(&event, PATIENCE), function.work("response", "oops"));
     assert!(matches!(answer, Err(InvokeError::NotJson(text)) if text == "oops"));
 }
 
@@ -116,17 +96,10 @@ async fn an_answer_after_the_timeout_is_refused() {
     let api = RuntimeApi::start().await.unwrap();
     let function = FakeFunction::of(&api);
     let event = json!({});
-    let (answer, (headers, _)) = tokio::join!(
-        api.invoke(&event, Duration::from_millis(20)),
-        function.ask()
-    );
+    let (answer, (headers, _)) =
+        tokio::join!(api.invoke(&event, Duration::from_millis(20)), function.ask());
     assert!(matches!(answer, Err(InvokeError::TimedOut(_))));
-    assert_eq!(
-        function
-            .tell(&format!("invocation/{}/response", id(&headers)), "1")
-            .await,
-        400
-    );
+    assert_eq!(function.tell(&format!("invocation/{}/response", id(&headers)), "1").await, 400);
 }
 
 #[tokio::test]
@@ -141,12 +114,7 @@ async fn an_event_whose_caller_gave_up_is_not_handed_out() {
     }
     let work = async {
         let (headers, event) = function.ask().await;
-        function
-            .tell(
-                &format!("invocation/{}/response", id(&headers)),
-                &event.to_string(),
-            )
-            .await
+        function.tell(&format!("invocation/{}/response", id(&headers)), &event.to_string()).await
     };
     let (answer, _) = tokio::join!(api.invoke(&event, PATIENCE), work);
     assert_eq!(answer.unwrap(), Invocation::Response(json!("awaited")));

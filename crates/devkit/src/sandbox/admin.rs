@@ -30,20 +30,12 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
 }
 
 fn carry_out(state: &mut State, request: &Request) -> Result<Reply, Refusal> {
-    let segments: Vec<&str> = request
-        .segments
-        .iter()
-        .skip(1)
-        .map(String::as_str)
-        .collect();
+    let segments: Vec<&str> = request.segments.iter().skip(1).map(String::as_str).collect();
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["state"]) => {
             let licenses: Vec<_> = state.world.licenses.all().collect();
             let users: Vec<_> = state.world.users.all().collect();
-            Ok(Reply::json(
-                200,
-                &json!({ "licenses": licenses, "users": users }),
-            ))
+            Ok(Reply::json(200, &json!({ "licenses": licenses, "users": users })))
         }
         ("GET", ["calls"]) => Ok(Reply::json(200, &state.calls)),
         ("DELETE", ["calls"]) => {
@@ -80,28 +72,19 @@ fn carry_out(state: &mut State, request: &Request) -> Result<Reply, Refusal> {
             state.faults.clear();
             Ok(Reply::no_content())
         }
-        ("POST", ["late"]) => Ok(Reply::json(
-            200,
-            &json!({ "released": state.release_late() }),
-        )),
+        ("POST", ["late"]) => Ok(Reply::json(200, &json!({ "released": state.release_late() }))),
         ("POST", ["reset"]) => {
             state.reset();
             Ok(Reply::no_content())
         }
-        (method, path) => Err(Refusal::not_found(format!(
-            "no call {method} /sandbox/{}",
-            path.join("/")
-        ))),
+        (method, path) => {
+            Err(Refusal::not_found(format!("no call {method} /sandbox/{}", path.join("/"))))
+        }
     }
 }
 
 fn clock(state: &State) -> Reply {
-    Reply::json(
-        200,
-        &Clock {
-            now: format!("{:.7}", state.world.now()),
-        },
-    )
+    Reply::json(200, &Clock { now: format!("{:.7}", state.world.now()) })
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {

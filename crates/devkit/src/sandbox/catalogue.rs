@@ -93,11 +93,6 @@ pub(super) fn templates() -> [Template; 4] {
         Template::new(YEARLY_TEMPLATE, "Yearly", "P1Y", creation),
         Template::new(MONTHLY_TEMPLATE, "Monthly", "P1M", creation),
         Template::new(PERPETUAL_TEMPLATE, "Perpetual", "", None),
-        Template::new(
-            YEARLY_ON_ACTIVATION_TEMPLATE,
-            "Yearly on activation",
-            "P1Y",
-            activation,
-        ),
+        Template::new(YEARLY_ON_ACTIVATION_TEMPLATE, "Yearly on activation", "P1Y", activation),
     ]
 }

@@ -146,18 +146,12 @@ impl Match {
 
     /// [`FaultKind::Throttle`] in seconds.
     pub fn throttle(self, retry_after_secs: u32) -> Fault {
-        self.meets(FaultKind::Throttle {
-            retry_after_secs,
-            as_date: false,
-        })
+        self.meets(FaultKind::Throttle { retry_after_secs, as_date: false })
     }
 
     /// [`FaultKind::Throttle`] until a date.
     pub fn throttle_until(self, retry_after_secs: u32) -> Fault {
-        self.meets(FaultKind::Throttle {
-            retry_after_secs,
-            as_date: true,
-        })
+        self.meets(FaultKind::Throttle { retry_after_secs, as_date: true })
     }
 
     /// [`FaultKind::BadJson`].
@@ -172,21 +166,12 @@ impl Match {
 
     /// A fault of any kind, once.
     pub fn meets(self, kind: FaultKind) -> Fault {
-        Fault {
-            matches: self,
-            times: once(),
-            kind,
-        }
+        Fault { matches: self, times: once(), kind }
     }
 
     fn is_met_by(&self, method: &str, path: &str) -> bool {
-        self.method
-            .as_ref()
-            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-            && self
-                .path_contains
-                .as_ref()
-                .is_none_or(|part| path.contains(part))
+        self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+            && self.path_contains.as_ref().is_none_or(|part| path.contains(part))
     }
 }
 
@@ -200,9 +185,9 @@ impl FaultKind {
             FaultKind::DroppedAnswer => "dropped answer".to_owned(),
             FaultKind::Late => "late".to_owned(),
             FaultKind::Delay { ms } => format!("delay: {ms} ms"),
-            FaultKind::Throttle {
-                retry_after_secs, ..
-            } => format!("throttle: {retry_after_secs} s"),
+            FaultKind::Throttle { retry_after_secs, .. } => {
+                format!("throttle: {retry_after_secs} s")
+            }
             FaultKind::BadJson => "bad JSON".to_owned(),
             FaultKind::HtmlError { status } => format!("HTML error: {status}"),
         }
@@ -261,29 +246,15 @@ mod tests {
     fn faults_count_the_calls_that_others_hit() {
         let mut queue = Queue::default();
         queue.push(Fault::on("POST", "/renew").dropped_before());
-        queue.push(
-            Fault::on("post", "/renew")
-                .dropped_answer()
-                .skip(2)
-                .times(2),
-        );
+        queue.push(Fault::on("post", "/renew").dropped_answer().skip(2).times(2));
         queue.push(Fault::anywhere().skip(4).bad_json());
         assert_eq!(queue.left(), 4);
         let mut hits = |method, path| queue.take(method, path).map(|kind| kind.name());
         assert_eq!(hits("GET", "/v3/licenses/1/renew"), None);
-        assert_eq!(
-            hits("POST", "/v3/licenses/1/renew").as_deref(),
-            Some("dropped before")
-        );
+        assert_eq!(hits("POST", "/v3/licenses/1/renew").as_deref(), Some("dropped before"));
         assert_eq!(hits("POST", "/v3/licenses/1/renew"), None);
-        assert_eq!(
-            hits("POST", "/v3/licenses/1/renew").as_deref(),
-            Some("dropped answer")
-        );
-        assert_eq!(
-            hits("POST", "/v3/licenses/1/renew").as_deref(),
-            Some("dropped answer")
-        );
+        assert_eq!(hits("POST", "/v3/licenses/1/renew").as_deref(), Some("dropped answer"));
+        assert_eq!(hits("POST", "/v3/licenses/1/renew").as_deref(), Some("dropped answer"));
         assert_eq!(hits("GET", "/v3/users").as_deref(), Some("bad JSON"));
         assert_eq!(queue.left(), 0);
     }
@@ -292,25 +263,16 @@ mod tests {
     fn faults_are_readable_json() {
         for (json, expect) in [
             (r#"{"kind":"droppedAnswer"}"#, FaultKind::DroppedAnswer),
-            (
-                r#"{"kind":{"errorAfter":{"status":503}}}"#,
-                FaultKind::ErrorAfter { status: 503 },
-            ),
+            (r#"{"kind":{"errorAfter":{"status":503}}}"#, FaultKind::ErrorAfter { status: 503 }),
             (
                 r#"{"kind":{"throttle":{"retryAfterSecs":2}},"times":3}"#,
-                FaultKind::Throttle {
-                    retry_after_secs: 2,
-                    as_date: false,
-                },
+                FaultKind::Throttle { retry_after_secs: 2, as_date: false },
             ),
         ] {
             assert_eq!(serde_json::from_str::<Fault>(json).unwrap().kind, expect);
         }
         let skips =
             r#"{"matches":{"method":"POST","pathContains":"/renew","skip":1},"kind":"late"}"#;
-        assert_eq!(
-            serde_json::from_str::<Fault>(skips).unwrap().matches.skip,
-            1
-        );
+        assert_eq!(serde_json::from_str::<Fault>(skips).unwrap().matches.skip, 1);
     }
 }

@@ -156,14 +156,11 @@ impl Shape {
                 let fits = text.is_some_and(|it| it.is_empty() || instant::is_interval(it));
                 unless(fits, "must be an ISO 8601 duration, or empty for perpetual")
             }
-            Shape::Version => unless(
-                text.is_some_and(is_version),
-                "must look like x.x, x.x.x or x.x.x.x",
-            ),
+            Shape::Version => {
+                unless(text.is_some_and(is_version), "must look like x.x, x.x.x or x.x.x.x")
+            }
             Shape::MeterAttributes => {
-                let fits = value
-                    .as_array()
-                    .is_some_and(|it| it.iter().all(Value::is_object));
+                let fits = value.as_array().is_some_and(|it| it.iter().all(Value::is_object));
                 unless(fits, "must be an array of objects")
             }
             Shape::Nothing => Some("names something that does not exist".to_owned()),
@@ -176,9 +173,7 @@ fn unless(fits: bool, flaw: &str) -> Option<String> {
 }
 
 fn is_id(value: &Value) -> bool {
-    value
-        .as_str()
-        .is_some_and(|text| Uuid::try_parse(text).is_ok())
+    value.as_str().is_some_and(|text| Uuid::try_parse(text).is_ok())
 }
 
 fn is_email(text: &str) -> bool {
@@ -209,19 +204,11 @@ mod tests {
             (Shape::Email, json!("a+b@x.org"), json!("a b@x.org")),
             (Shape::Flag, json!(false), json!("false")),
             (Shape::Whole { min: -1 }, json!(-1), json!(-2)),
-            (
-                Shape::Whole { min: 0 },
-                json!(2_147_483_647),
-                json!(2_147_483_648_i64),
-            ),
+            (Shape::Whole { min: 0 }, json!(2_147_483_647), json!(2_147_483_648_i64)),
             (Shape::Whole { min: 0 }, json!(1), json!(1.5)),
             (Shape::Id, json!(id), json!("")),
             (Shape::Ids, json!([id]), json!(["x"])),
-            (
-                Shape::Instant,
-                json!("2026-01-01T00:00:00+02:00"),
-                json!("2026-01-01"),
-            ),
+            (Shape::Instant, json!("2026-01-01T00:00:00+02:00"), json!("2026-01-01")),
             (Shape::Interval, json!(""), json!("monthly")),
             (Shape::Interval, json!("P3M10D"), json!(30)),
             (Shape::Texts { max: 1 }, json!(["a"]), json!(["a", "b"])),

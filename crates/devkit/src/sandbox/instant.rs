@@ -23,9 +23,7 @@ pub(super) fn cut(instant: Timestamp, precision: Precision) -> Timestamp {
 
 /// An instant from text; an offset is required, as nothing says which zone would be meant without one.
 pub(super) fn read(text: &str) -> Option<Timestamp> {
-    text.parse()
-        .ok()
-        .map(|instant| cut(instant, Precision::Full))
+    text.parse().ok().map(|instant| cut(instant, Precision::Full))
 }
 
 /// The instant one interval later, or nothing if the calendar ends before.
@@ -66,11 +64,7 @@ mod tests {
         for (from, interval, to) in [
             ("2026-01-31T10:00:00Z", "P1M", "2026-02-28T10:00:00Z"),
             ("2028-02-29T00:00:00Z", "P1Y", "2029-02-28T00:00:00Z"),
-            (
-                "2026-11-30T23:59:59.9999999Z",
-                "P3M",
-                "2027-02-28T23:59:59.9999999Z",
-            ),
+            ("2026-11-30T23:59:59.9999999Z", "P3M", "2027-02-28T23:59:59.9999999Z"),
             ("2026-09-01T00:00:00Z", "P30D", "2026-10-01T00:00:00Z"),
         ] {
             let from = read(from).unwrap();

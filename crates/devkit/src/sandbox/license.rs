@@ -255,9 +255,9 @@ impl Listed for License {
             "tags" => Seen::AnyOf(&self.tags),
             "entitlementSetId" => Seen::text(self.entitlement_set_id.as_ref()),
             "subscriptionInterval" => Seen::Text(&self.subscription_interval),
-            "subscriptionStartTrigger" => self
-                .subscription_start_trigger
-                .map_or(Seen::Absent, |it| Seen::Text(it.word())),
+            "subscriptionStartTrigger" => {
+                self.subscription_start_trigger.map_or(Seen::Absent, |it| Seen::Text(it.word()))
+            }
             "allowedActivations" => Seen::Whole(self.allowed_activations),
             "totalActivations" => Seen::Whole(self.total_activations),
             _ => Seen::Absent,

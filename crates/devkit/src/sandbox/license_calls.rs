@@ -32,13 +32,8 @@ impl World {
             .filter_map(|item| item["key"].as_str())
             .collect();
         let required = &template.required_metadata_keys;
-        if let Some(key) = required
-            .iter()
-            .find(|key| !metadata_keys.contains(&key.as_str()))
-        {
-            return Err(Refusal::invalid(format!(
-                "the template requires metadata '{key}'"
-            )));
+        if let Some(key) = required.iter().find(|key| !metadata_keys.contains(&key.as_str())) {
+            return Err(Refusal::invalid(format!("the template requires metadata '{key}'")));
         }
         self.check_key(&body, None, settings)?;
         self.check_users(&body, settings)?;
@@ -115,10 +110,7 @@ impl World {
 
     /// DELETE /v3/licenses/{id}
     pub(super) fn delete_license(&mut self, id: &str) -> Result<(), Refusal> {
-        self.licenses
-            .remove(id)
-            .map(drop)
-            .ok_or_else(|| unknown(id))
+        self.licenses.remove(id).map(drop).ok_or_else(|| unknown(id))
     }
 
     /// A license from any fields, without the checks of the API, shown by the next list.
@@ -130,10 +122,7 @@ impl World {
         body.retain(|_, value| !value.is_null());
         for name in ["expiresAt", "createdAt"] {
             let text = body.get(name).and_then(Value::as_str);
-            assert!(
-                text.is_none_or(|it| instant::read(it).is_some()),
-                "{name} is no instant"
-            );
+            assert!(text.is_none_or(|it| instant::read(it).is_some()), "{name} is no instant");
         }
         for derived in ["perpetual", "updatedAt"] {
             body.remove(derived);
@@ -144,8 +133,7 @@ impl World {
         if let Err(refusal) = self.check_users(&body, settings) {
             panic!("{}", refusal.message);
         }
-        body.entry("productId")
-            .or_insert_with(|| YEARLY_PRODUCT.into());
+        body.entry("productId").or_insert_with(|| YEARLY_PRODUCT.into());
         let template = self.template_for(&body).unwrap_or_else(|_| {
             let trigger = Some(StartTrigger::Creation);
             Template::new("", "", "", trigger)
@@ -187,10 +175,7 @@ impl World {
         settings: &Settings,
     ) -> Result<License, Refusal> {
         let (number, counted) = self.next_license();
-        let created = body
-            .get("createdAt")
-            .and_then(Value::as_str)
-            .and_then(instant::read);
+        let created = body.get("createdAt").and_then(Value::as_str).and_then(instant::read);
         let mut license = License::seeded(
             world::id("11ce05e0", number),
             format!("SANDBOX-KEY-{number:06}"),
@@ -245,9 +230,7 @@ impl World {
         license.updated_at = self.now();
         let id = license.id.clone();
         self.licenses.replace(license);
-        self.licenses
-            .get(&id)
-            .expect("was there before it was replaced")
+        self.licenses.get(&id).expect("was there before it was replaced")
     }
 
     fn check_key(
@@ -265,10 +248,7 @@ impl World {
         match self.licenses.holder(key) {
             Some(holder) if Some(holder) != own_id => {
                 let status = settings.license_conflict_status;
-                Err(Refusal::conflict(
-                    status,
-                    "'key' belongs to another license",
-                ))
+                Err(Refusal::conflict(status, "'key' belongs to another license"))
             }
             Some(_) | None => Ok(()),
         }
@@ -276,27 +256,14 @@ impl World {
 
     fn check_users(&self, body: &Body, settings: &Settings) -> Result<(), Refusal> {
         let more = body.get("additionalUserIds").and_then(Value::as_array);
-        let ids = body
-            .get("userId")
-            .into_iter()
-            .chain(more.into_iter().flatten());
-        let unknown = ids
-            .filter_map(Value::as_str)
-            .find(|id| self.users.get(id).is_none());
+        let ids = body.get("userId").into_iter().chain(more.into_iter().flatten());
+        let unknown = ids.filter_map(Value::as_str).find(|id| self.users.get(id).is_none());
         match unknown {
             Some(id) => {
                 let message = format!("user {id} does not exist");
                 let status = settings.unknown_user_status;
-                let code = if status == 404 {
-                    "NOT_FOUND"
-                } else {
-                    "INVALID_REQUEST"
-                };
-                Err(Refusal {
-                    status,
-                    code,
-                    message,
-                })
+                let code = if status == 404 { "NOT_FOUND" } else { "INVALID_REQUEST" };
+                Err(Refusal { status, code, message })
             }
             None => Ok(()),
         }

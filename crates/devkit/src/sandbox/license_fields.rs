@@ -16,11 +16,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("key", Text { min: 16, max: 256 }, Changed),
     field("revoked", Flag, Changed),
     field("suspended", Flag, Changed),
-    field(
-        "fingerprintMatchingStrategy",
-        OneOf(&["fuzzy", "exact", "loose"]),
-        Changed,
-    ),
+    field("fingerprintMatchingStrategy", OneOf(&["fuzzy", "exact", "loose"]), Changed),
     field("allowedActivations", Whole { min: -1 }, Changed),
     field("allowedDeactivations", Whole { min: -1 }, Changed),
     field("leaseDuration", Whole { min: -1 }, Changed),
@@ -35,14 +31,7 @@ pub(super) const FIELDS: &[Field] = &[
     field("allowContainerActivation", Flag, Changed),
     field("requireAuthentication", Flag, Changed),
     field("disableGeoLocation", Flag, Changed),
-    field(
-        "notes",
-        Text {
-            min: 0,
-            max: MAX_NOTES,
-        },
-        Cleared,
-    ),
+    field("notes", Text { min: 0, max: MAX_NOTES }, Cleared),
     field("allowedIpRange", Text { min: 0, max: 256 }, Cleared),
     field("allowedIpRanges", Texts { max: 20 }, Changed),
     field("allowedCountries", Texts { max: 256 }, Changed),
@@ -65,27 +54,11 @@ pub(super) const FIELDS: &[Field] = &[
     field("createdAt", Instant, Fixed),
     field("expiresAt", Instant, Fixed),
     field("subscriptionInterval", Interval, Fixed),
-    field(
-        "subscriptionStartTrigger",
-        OneOf(&["creation", "activation"]),
-        Fixed,
-    ),
-    field(
-        "type",
-        OneOf(&["node-locked", "hosted-floating", "on-premise-floating"]),
-        Fixed,
-    ),
-    field(
-        "leasingStrategy",
-        OneOf(&["per-machine", "per-instance"]),
-        Fixed,
-    ),
+    field("subscriptionStartTrigger", OneOf(&["creation", "activation"]), Fixed),
+    field("type", OneOf(&["node-locked", "hosted-floating", "on-premise-floating"]), Fixed),
+    field("leasingStrategy", OneOf(&["per-machine", "per-instance"]), Fixed),
     field("validity", Whole { min: 0 }, Fixed),
-    field(
-        "expirationStrategy",
-        OneOf(&["immediate", "delayed", "rolling"]),
-        Fixed,
-    ),
+    field("expirationStrategy", OneOf(&["immediate", "delayed", "rolling"]), Fixed),
     field("userLocked", Flag, Fixed),
 ];
 
@@ -93,9 +66,5 @@ pub(super) const FIELDS: &[Field] = &[
 pub(super) const EXPIRY: &[Field] = &[field("expiresAt", Instant, Cleared)];
 
 const fn field(name: &'static str, shape: Shape, after_creation: After) -> Field {
-    Field {
-        name,
-        shape,
-        after_creation,
-    }
+    Field { name, shape, after_creation }
 }

@@ -43,13 +43,9 @@ pub(super) fn flaw(value: &Value) -> Option<String> {
         };
         let unknown = item.iter().find(|(name, value)| !is_known(name, value));
         if let Some((name, _)) = unknown {
-            return Some(format!(
-                "has an item {index} with an unknown or wrong '{name}'"
-            ));
+            return Some(format!("has an item {index} with an unknown or wrong '{name}'"));
         }
-        let missing = ["key", "value"]
-            .into_iter()
-            .find(|name| !item.contains_key(*name));
+        let missing = ["key", "value"].into_iter().find(|name| !item.contains_key(*name));
         if let Some(name) = missing {
             return Some(format!("has an item {index} without '{name}'"));
         }
@@ -64,9 +60,7 @@ fn is_known(name: &str, value: &Value) -> bool {
     match name {
         "key" => value.as_str().is_some_and(|text| !text.is_empty()),
         "value" => value.is_string(),
-        "viewPermissions" => value
-            .as_array()
-            .is_some_and(|list| list.iter().all(is_viewer)),
+        "viewPermissions" => value.as_array().is_some_and(|list| list.iter().all(is_viewer)),
         // Required until view permissions came, and still sent by Cryptlex's own importer.
         "visible" => value.is_boolean(),
         _ => false,
@@ -117,14 +111,10 @@ mod tests {
 
     #[test]
     fn flaws_name_the_item() {
-        let many: Vec<Value> = (0..51)
-            .map(|n| json!({"key": format!("k{n}"), "value": ""}))
-            .collect();
+        let many: Vec<Value> =
+            (0..51).map(|n| json!({"key": format!("k{n}"), "value": ""})).collect();
         for (posted, expect) in [
-            (
-                json!([{"key": "a", "value": "1", "viewPermissions": []}]),
-                None,
-            ),
+            (json!([{"key": "a", "value": "1", "viewPermissions": []}]), None),
             (json!([{"key": "a", "value": "", "visible": true}]), None),
             (json!(many[..50]), None),
             (json!(many), Some("must have at most 50 items")),

@@ -71,11 +71,7 @@ impl Sandbox {
         let addr = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::new(settings)));
         let server = tokio::spawn(server::run(listener, Arc::clone(&state)));
-        Ok(Sandbox {
-            state,
-            addr,
-            server,
-        })
+        Ok(Sandbox { state, addr, server })
     }
 
     /// Base URL without a path.
@@ -171,18 +167,12 @@ impl Sandbox {
 
     /// Adds a license template, or puts it in the place of the one with its id.
     pub fn insert_template(&self, template: Template) {
-        self.state()
-            .world
-            .templates
-            .insert(template.id.clone(), template);
+        self.state().world.templates.insert(template.id.clone(), template);
     }
 
     /// Adds a product, or gives it another default template.
     pub fn insert_product(&self, id: &str, default_template: &str) {
-        self.state()
-            .world
-            .products
-            .insert(id.to_owned(), default_template.to_owned());
+        self.state().world.products.insert(id.to_owned(), default_template.to_owned());
     }
 
     /// Back to how it started: settings, clock and catalogue too.

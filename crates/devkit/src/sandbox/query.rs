@@ -145,11 +145,7 @@ impl Listing {
         let order = |a: &&T, b: &&T| {
             let (a, b) = (a.seen(self.sort_by, now), b.seen(self.sort_by, now));
             let order = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
-            if self.descending {
-                order.reverse()
-            } else {
-                order
-            }
+            if self.descending { order.reverse() } else { order }
         };
         found.sort_by(order);
         let before = (self.page - 1).saturating_mul(self.limit);
@@ -164,13 +160,12 @@ impl Listing {
         };
         let about_metadata = &self.about_metadata;
         let metadata = || match self.metadata_filters {
-            MetadataFilters::SameItem => item
-                .metadata()
-                .iter()
-                .any(|it| about_metadata.iter().all(|wanted| on(wanted, it))),
-            MetadataFilters::AnyItem => about_metadata
-                .iter()
-                .all(|wanted| item.metadata().iter().any(|it| on(wanted, it))),
+            MetadataFilters::SameItem => {
+                item.metadata().iter().any(|it| about_metadata.iter().all(|wanted| on(wanted, it)))
+            }
+            MetadataFilters::AnyItem => {
+                about_metadata.iter().all(|wanted| item.metadata().iter().any(|it| on(wanted, it)))
+            }
         };
         self.conditions.iter().all(plain) && (about_metadata.is_empty() || metadata())
     }
@@ -179,9 +174,9 @@ impl Listing {
 fn number(name: &str, value: &str, max: usize) -> Result<usize, Refusal> {
     match value.parse() {
         Ok(number) if (1..=max).contains(&number) => Ok(number),
-        Ok(_) | Err(_) => Err(Refusal::invalid(format!(
-            "'{name}' must be a number between 1 and {max}"
-        ))),
+        Ok(_) | Err(_) => {
+            Err(Refusal::invalid(format!("'{name}' must be a number between 1 and {max}")))
+        }
     }
 }
 
@@ -195,10 +190,7 @@ fn condition<T: Listed>(
         Some((field, operator)) => (field, Some(operator)),
         None => (name, None),
     };
-    let (field, compared) = *T::FILTERS
-        .iter()
-        .find(|(it, _)| *it == field)
-        .ok_or_else(unknown)?;
+    let (field, compared) = *T::FILTERS.iter().find(|(it, _)| *it == field).ok_or_else(unknown)?;
     let is_text = matches!(compared, Compared::Text | Compared::Email);
     let is_ordered = matches!(compared, Compared::Whole | Compared::Instant);
     let bare_contains = T::BARE_MAY_CONTAIN && settings.bare_filters == BareFilters::Contains;
@@ -241,12 +233,7 @@ fn condition<T: Listed>(
         wanted.ok_or_else(|| Refusal::invalid(format!("'{name}' has the wrong type")))
     };
     let wanted = values.iter().map(wanted).collect::<Result<_, _>>()?;
-    Ok(Some(Condition {
-        field,
-        operator,
-        wanted,
-        folds_case,
-    }))
+    Ok(Some(Condition { field, operator, wanted, folds_case }))
 }
 
 impl Condition {
@@ -258,11 +245,7 @@ impl Condition {
                     self.operator,
                     Operator::NotEqual | Operator::NotContains | Operator::NotIn
                 );
-                if excludes {
-                    texts.iter().all(meets)
-                } else {
-                    texts.iter().any(meets)
-                }
+                if excludes { texts.iter().all(meets) } else { texts.iter().any(meets) }
             }
             (Seen::Text(text), true) => self.compare(Seen::Text(&text.to_lowercase())),
             (seen, _) => self.compare(seen),
@@ -279,10 +262,7 @@ impl Condition {
         let equals = || self.wanted.iter().any(|wanted| wanted.seen() == seen);
         let order = || match seen {
             Seen::Absent => None,
-            _ => self
-                .wanted
-                .first()
-                .and_then(|wanted| seen.partial_cmp(&wanted.seen())),
+            _ => self.wanted.first().and_then(|wanted| seen.partial_cmp(&wanted.seen())),
         };
         match self.operator {
             Operator::Equal | Operator::In => equals(),

@@ -23,12 +23,7 @@ impl Reply {
     }
 
     pub(super) fn no_content() -> Reply {
-        Reply {
-            status: 204,
-            content_type: "",
-            body: Vec::new(),
-            headers: Vec::new(),
-        }
+        Reply { status: 204, content_type: "", body: Vec::new(), headers: Vec::new() }
     }
 
     /// A page as a proxy in front of the API would send it.
@@ -67,64 +62,36 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn invalid(message: impl Into<String>) -> Refusal {
-        Refusal {
-            status: 400,
-            code: "INVALID_REQUEST",
-            message: message.into(),
-        }
+        Refusal { status: 400, code: "INVALID_REQUEST", message: message.into() }
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Refusal {
-        Refusal {
-            status: 404,
-            code: "NOT_FOUND",
-            message: message.into(),
-        }
+        Refusal { status: 404, code: "NOT_FOUND", message: message.into() }
     }
 
     pub(super) fn conflict(status: u16, message: impl Into<String>) -> Refusal {
-        Refusal {
-            status,
-            code: "CONFLICT",
-            message: message.into(),
-        }
+        Refusal { status, code: "CONFLICT", message: message.into() }
     }
 
     pub(super) fn unauthorized() -> Refusal {
         let message = "the access token is missing or not known".to_owned();
-        Refusal {
-            status: 401,
-            code: "UNAUTHORIZED",
-            message,
-        }
+        Refusal { status: 401, code: "UNAUTHORIZED", message }
     }
 
     pub(super) fn too_many() -> Refusal {
         let message = "too many requests".to_owned();
-        Refusal {
-            status: 429,
-            code: "TOO_MANY_REQUESTS",
-            message,
-        }
+        Refusal { status: 429, code: "TOO_MANY_REQUESTS", message }
     }
 
     /// An error that a fault asked for.
     pub(super) fn injected(status: u16) -> Refusal {
-        Refusal {
-            status,
-            code: "INJECTED",
-            message: format!("injected fault: {status}"),
-        }
+        Refusal { status, code: "INJECTED", message: format!("injected fault: {status}") }
     }
 }
 
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Reply {
-        let Refusal {
-            status,
-            code,
-            message,
-        } = refusal;
+        let Refusal { status, code, message } = refusal;
         Reply::json(status, &json!({ "message": message, "code": code }))
     }
 }

@@ -24,10 +24,7 @@ impl Request {
         let pairs = parts.uri.query().unwrap_or_default().split('&');
         Request {
             method: parts.method.as_str().to_owned(),
-            segments: path
-                .split('/')
-                .map(|segment| decode(segment, false))
-                .collect(),
+            segments: path.split('/').map(|segment| decode(segment, false)).collect(),
             query: pairs
                 .filter(|pair| !pair.is_empty())
                 .map(|pair| pair.split_once('=').unwrap_or((pair, "")))

@@ -33,22 +33,19 @@ fn carry_out(world: &mut World, settings: &Settings, request: &Request) -> Resul
             Ok(page(&mut world.licenses, &listing, now))
         }
         ("GET", ["v3", "licenses", id]) => Ok(Reply::json(200, world.license(id)?)),
-        ("PATCH", ["v3", "licenses", id]) => Ok(Reply::json(
-            200,
-            world.change_license(id, body()?, settings)?,
-        )),
+        ("PATCH", ["v3", "licenses", id]) => {
+            Ok(Reply::json(200, world.change_license(id, body()?, settings)?))
+        }
         ("DELETE", ["v3", "licenses", id]) => {
             world.delete_license(id)?;
             Ok(Reply::no_content())
         }
-        ("POST", ["v3", "licenses", id, "renew"]) => Ok(Reply::json(
-            200,
-            world.renew_license(id, &request.body, settings)?,
-        )),
-        ("PATCH", ["v3", "licenses", id, "expires-at"]) => Ok(Reply::json(
-            200,
-            world.end_license_at(id, body()?, settings)?,
-        )),
+        ("POST", ["v3", "licenses", id, "renew"]) => {
+            Ok(Reply::json(200, world.renew_license(id, &request.body, settings)?))
+        }
+        ("PATCH", ["v3", "licenses", id, "expires-at"]) => {
+            Ok(Reply::json(200, world.end_license_at(id, body()?, settings)?))
+        }
         ("POST", ["v3", "users"]) => Ok(Reply::json(201, world.create_user(body()?, settings)?)),
         ("GET", ["v3", "users"]) => {
             let listing = Listing::read::<super::User>(&request.query, settings)?;
@@ -60,10 +57,7 @@ fn carry_out(world: &mut World, settings: &Settings, request: &Request) -> Resul
         }
         ("GET", ["v3", "license-templates", id]) => {
             let unknown = || Refusal::not_found(format!("license template {id} does not exist"));
-            Ok(Reply::json(
-                200,
-                world.templates.get(*id).ok_or_else(unknown)?,
-            ))
+            Ok(Reply::json(200, world.templates.get(*id).ok_or_else(unknown)?))
         }
         (method, _) => {
             let path = request.segments.join("/");

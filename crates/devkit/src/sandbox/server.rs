@@ -45,10 +45,7 @@ async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>) {
     stream.set_nodelay(true).ok();
     let service = service_fn(|request| respond(request, &state));
     // An error here is a closed connection: ours on purpose, or the client's.
-    http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await
-        .ok();
+    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
 }
 
 async fn respond(
@@ -58,11 +55,7 @@ async fn respond(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
     let request = Request::new(&parts, body.to_vec());
-    if request
-        .segments
-        .first()
-        .is_some_and(|segment| segment == "sandbox")
-    {
+    if request.segments.first().is_some_and(|segment| segment == "sandbox") {
         return Ok(response(admin::answer(&mut lock(state), &request)));
     }
     let Outcome { reply, wait } = lock(state).handle(request);
@@ -74,9 +67,7 @@ async fn respond(
 
 /// The state, also after a panic of a test that held it: the test has failed already.
 pub(super) fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
-    state
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn response(reply: Reply) -> Response<Full<Bytes>> {
@@ -88,9 +79,7 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
         response = response.header(name, value);
     }
     let body = Full::new(Bytes::from(reply.body));
-    response
-        .body(body)
-        .expect("statuses are numbers of HTTP and headers are ASCII")
+    response.body(body).expect("statuses are numbers of HTTP and headers are ASCII")
 }
 
 /// The answer that is none.

@@ -50,18 +50,12 @@ impl<T: Item> Shelf<T> {
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&T> {
-        self.by_id
-            .get(id)
-            .and_then(|row| self.rows.get(row))
-            .map(|row| &row.item)
+        self.by_id.get(id).and_then(|row| self.rows.get(row)).map(|row| &row.item)
     }
 
     /// Id of the item that has the unique name.
     pub(super) fn holder(&self, name: &str) -> Option<&str> {
-        self.by_name
-            .get(name)
-            .and_then(|row| self.rows.get(row))
-            .map(|row| row.item.id())
+        self.by_name.get(name).and_then(|row| self.rows.get(row)).map(|row| row.item.id())
     }
 
     /// Puts a changed item in the place of the one with its id.
@@ -95,9 +89,6 @@ impl<T: Item> Shelf<T> {
     pub(super) fn list(&mut self) -> impl Iterator<Item = &T> {
         let answered = self.lists_answered;
         self.lists_answered += 1;
-        self.rows
-            .values()
-            .filter(move |row| row.listed_from <= answered)
-            .map(|row| &row.item)
+        self.rows.values().filter(move |row| row.listed_from <= answered).map(|row| &row.item)
     }
 }

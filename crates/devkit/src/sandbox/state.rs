@@ -103,15 +103,8 @@ impl State {
             fault: fault.as_ref().map(FaultKind::name),
         });
         // Whoever closes a connection does not make the caller wait for it.
-        let wait = if reply.is_some() {
-            wait
-        } else {
-            Duration::ZERO
-        };
-        Outcome {
-            reply: reply.map(|reply| reply.with("date", http_date(now))),
-            wait,
-        }
+        let wait = if reply.is_some() { wait } else { Duration::ZERO };
+        Outcome { reply: reply.map(|reply| reply.with("date", http_date(now))), wait }
     }
 
     fn reply(&mut self, request: Request, fault: Option<&FaultKind>) -> Option<Reply> {
@@ -131,10 +124,7 @@ impl State {
                 self.late.push(request);
                 None
             }
-            Some(FaultKind::Throttle {
-                retry_after_secs,
-                as_date,
-            }) => {
+            Some(FaultKind::Throttle { retry_after_secs, as_date }) => {
                 let until = SignedDuration::from_secs(i64::from(*retry_after_secs));
                 let retry_after = if *as_date {
                     http_date(self.world.now() + until)

@@ -77,17 +77,9 @@ mod tests {
             (5000, true, 1, "5"),
         ] {
             let got = window.admit(2, start + Duration::from_millis(after_ms));
-            assert_eq!(
-                (got.admitted, got.remaining),
-                (admitted, remaining),
-                "{after_ms}"
-            );
+            assert_eq!((got.admitted, got.remaining), (admitted, remaining), "{after_ms}");
             let reply = got.refusal();
-            assert_eq!(
-                reply.headers[0],
-                ("retry-after", retry_after.to_owned()),
-                "{after_ms}"
-            );
+            assert_eq!(reply.headers[0], ("retry-after", retry_after.to_owned()), "{after_ms}");
         }
     }
 }

@@ -34,11 +34,7 @@ pub(super) const FIELDS: &[Field] = &[
 ];
 
 const fn field(name: &'static str, shape: Shape, after_creation: After) -> Field {
-    Field {
-        name,
-        shape,
-        after_creation,
-    }
+    Field { name, shape, after_creation }
 }
 
 /// A user. The password is checked and forgotten.
@@ -97,9 +93,7 @@ impl User {
             "tags" => self.tags = serde_json::from_value(value.clone()).unwrap_or_default(),
             _ => {}
         }
-        self.name = format!("{} {}", self.first_name, self.last_name)
-            .trim()
-            .to_owned();
+        self.name = format!("{} {}", self.first_name, self.last_name).trim().to_owned();
     }
 }
 

@@ -99,14 +99,8 @@ impl World {
         };
         let now = self.now();
         let next_id = || self.next_metadata_id();
-        metadata::write(
-            &mut user.metadata,
-            posted,
-            settings.metadata_patch,
-            now,
-            next_id,
-        )
-        .map_err(Refusal::invalid)
+        metadata::write(&mut user.metadata, posted, settings.metadata_patch, now, next_id)
+            .map_err(Refusal::invalid)
     }
 
     fn check_email(

@@ -61,10 +61,7 @@ impl World {
     /// Id of the next user and the instant of its creation.
     pub(super) fn next_user(&mut self) -> (String, Timestamp) {
         self.users_made += 1;
-        (
-            id("05e70000", self.users_made),
-            self.creation(self.users_made),
-        )
+        (id("05e70000", self.users_made), self.creation(self.users_made))
     }
 
     pub(super) fn next_metadata_id(&mut self) -> String {

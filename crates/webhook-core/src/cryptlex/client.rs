@@ -41,9 +41,7 @@ impl Client {
     ) -> Result<Self, reqwest::Error> {
         let token = config.access_token.clone();
         let transport = Transport::new(&config.base_url, token, clock, timing)?;
-        let pace = config
-            .requests_per_5s
-            .map(|limit| Pace::new(limit, timing.window));
+        let pace = config.requests_per_5s.map(|limit| Pace::new(limit, timing.window));
         Ok(Self { transport, pace })
     }
 
@@ -52,11 +50,7 @@ impl Client {
         if let Some(pace) = &self.pace {
             pace.admit(deadline).await?;
         }
-        Ok(Session {
-            client: self,
-            deadline,
-            place_taken: AtomicBool::new(self.pace.is_some()),
-        })
+        Ok(Session { client: self, deadline, place_taken: AtomicBool::new(self.pace.is_some()) })
     }
 }
 
@@ -72,37 +66,24 @@ impl Session<'_> {
     /// Every license that carries the mark, whatever else the filters let through.
     pub async fn licenses_with(&self, mark: &Mark) -> Result<Vec<License>, ApiError> {
         let filter = metadata_filter(mark);
-        let licenses: Vec<License> = self
-            .pages(&format!("/v3/licenses?{filter}"), |l: &License| {
-                l.id.to_string()
-            })
-            .await?;
-        Ok(licenses
-            .into_iter()
-            .filter(|license| license.carries(mark))
-            .collect())
+        let licenses: Vec<License> =
+            self.pages(&format!("/v3/licenses?{filter}"), |l: &License| l.id.to_string()).await?;
+        Ok(licenses.into_iter().filter(|license| license.carries(mark)).collect())
     }
 
     /// Every license that is this user's own.
     pub async fn licenses_of(&self, user: &UserId) -> Result<Vec<License>, ApiError> {
         let path = format!("/v3/licenses?userId[eq]={}", encoded(user.as_str()));
-        let licenses: Vec<License> = self
-            .pages(&path, |license: &License| license.id.to_string())
-            .await?;
-        Ok(licenses
-            .into_iter()
-            .filter(|license| license.user() == Some(user))
-            .collect())
+        let licenses: Vec<License> =
+            self.pages(&path, |license: &License| license.id.to_string()).await?;
+        Ok(licenses.into_iter().filter(|license| license.user() == Some(user)).collect())
     }
 
     /// `None` when there is no such license.
     pub async fn license(&self, id: &LicenseId) -> Result<Option<License>, ApiError> {
         match self.read(Request::get(license_path(id, ""))).await {
             Ok(license) => Ok(Some(license)),
-            Err(ApiError {
-                kind: Kind::NotFound,
-                ..
-            }) => Ok(None),
+            Err(ApiError { kind: Kind::NotFound, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -111,36 +92,24 @@ impl Session<'_> {
     pub async fn users_with_email(&self, email: &str) -> Result<Vec<User>, ApiError> {
         let path = format!("/v3/users?email[eq]={}", encoded(email));
         let users: Vec<User> = self.pages(&path, |user: &User| user.id.to_string()).await?;
-        Ok(users
-            .into_iter()
-            .filter(|user| user.has_email(email))
-            .collect())
+        Ok(users.into_iter().filter(|user| user.has_email(email)).collect())
     }
 
     /// Every user that carries the mark.
     pub async fn users_with(&self, mark: &Mark) -> Result<Vec<User>, ApiError> {
         let path = format!("/v3/users?{}", metadata_filter(mark));
         let users: Vec<User> = self.pages(&path, |user: &User| user.id.to_string()).await?;
-        Ok(users
-            .into_iter()
-            .filter(|user| user.carries(mark))
-            .collect())
+        Ok(users.into_iter().filter(|user| user.carries(mark)).collect())
     }
 
     /// Not repeat-safe: a second one is a second license.
     pub async fn create_license(&self, license: &NewLicense) -> Result<License, ApiError> {
-        self.write(
-            Method::POST,
-            "/v3/licenses".to_owned(),
-            Some(to_json(license)),
-        )
-        .await
+        self.write(Method::POST, "/v3/licenses".to_owned(), Some(to_json(license))).await
     }
 
     /// Adds one interval to the expiry. Not repeat-safe.
     pub async fn renew(&self, id: &LicenseId) -> Result<License, ApiError> {
-        self.write(Method::POST, license_path(id, "/renew"), None)
-            .await
+        self.write(Method::POST, license_path(id, "/renew"), None).await
     }
 
     /// Sets the expiry.
@@ -150,8 +119,7 @@ impl Session<'_> {
         expires_at: jiff::Timestamp,
     ) -> Result<License, ApiError> {
         let body = json!({ "expiresAt": expires_at });
-        self.write(Method::PATCH, license_path(id, "/expires-at"), Some(body))
-            .await
+        self.write(Method::PATCH, license_path(id, "/expires-at"), Some(body)).await
     }
 
     /// Sets what the change names.
@@ -160,28 +128,18 @@ impl Session<'_> {
         id: &LicenseId,
         change: &LicenseChange,
     ) -> Result<License, ApiError> {
-        self.write(Method::PATCH, license_path(id, ""), Some(to_json(change)))
-            .await
+        self.write(Method::PATCH, license_path(id, ""), Some(to_json(change))).await
     }
 
     /// A license that is gone already is deleted.
     pub async fn delete_license(&self, id: &LicenseId) -> Result<(), ApiError> {
-        let request = Request {
-            method: Method::DELETE,
-            path: license_path(id, ""),
-            body: None,
-        };
+        let request = Request { method: Method::DELETE, path: license_path(id, ""), body: None };
         match self
-            .once_more(&request, |request| {
-                self.client.transport.send(request, self.deadline)
-            })
+            .once_more(&request, |request| self.client.transport.send(request, self.deadline))
             .await
         {
             Ok(_no_content) => Ok(()),
-            Err(ApiError {
-                kind: Kind::NotFound,
-                ..
-            }) => Ok(()),
+            Err(ApiError { kind: Kind::NotFound, .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -194,8 +152,7 @@ impl Session<'_> {
             fields.insert("password".to_owned(), Value::String(password));
             fields.insert("role".to_owned(), Value::String("user".to_owned()));
         }
-        self.write(Method::POST, "/v3/users".to_owned(), Some(body))
-            .await
+        self.write(Method::POST, "/v3/users".to_owned(), Some(body)).await
     }
 
     /// Sets what the change names.
@@ -233,10 +190,7 @@ impl Session<'_> {
             .with_jitter();
         let attempt = || async {
             self.wait_for_place(&request).await?;
-            self.client
-                .transport
-                .exchange(&request, self.deadline)
-                .await
+            self.client.transport.exchange(&request, self.deadline).await
         };
         attempt
             .retry(backoff)
@@ -255,10 +209,8 @@ impl Session<'_> {
         body: Option<Value>,
     ) -> Result<T, ApiError> {
         let request = Request { method, path, body };
-        self.once_more(&request, |request| {
-            self.client.transport.exchange(request, self.deadline)
-        })
-        .await
+        self.once_more(&request, |request| self.client.transport.exchange(request, self.deadline))
+            .await
     }
 
     /// A write that surely had no effect and may have one the next time is tried once more.
@@ -316,11 +268,7 @@ fn license_path(id: &LicenseId, action: &str) -> String {
 
 /// Both filters; a mark's value is never empty, because Cryptlex ignores empty filters and answers with everything.
 fn metadata_filter(mark: &Mark) -> String {
-    format!(
-        "metadata.key[eq]={}&metadata.value[eq]={}",
-        encoded(mark.key),
-        encoded(mark.value())
-    )
+    format!("metadata.key[eq]={}&metadata.value[eq]={}", encoded(mark.key), encoded(mark.value()))
 }
 
 /// Percent-encodes everything that is not unreserved in RFC 3986.
@@ -329,7 +277,7 @@ fn encoded(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(byte))
+                out.push(char::from(byte));
             }
             _ => out.push_str(&format!("%{byte:02X}")),
         }

@@ -70,11 +70,7 @@ impl ApiError {
 
     /// How long Cryptlex asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
-        if let Kind::Throttled(after) = self.kind {
-            after
-        } else {
-            None
-        }
+        if let Kind::Throttled(after) = self.kind { after } else { None }
     }
 
     /// Whether it may pass without a person.
@@ -97,10 +93,7 @@ impl fmt::Display for ApiError {
         let call = &self.call;
         match self.kind {
             Kind::Unauthorized(status) => {
-                write!(
-                    f,
-                    "Cryptlex refused the access token for {call} with status {status}"
-                )?;
+                write!(f, "Cryptlex refused the access token for {call} with status {status}")?;
             }
             Kind::NotFound => write!(f, "Cryptlex answered {call} with status 404")?,
             Kind::Conflict => write!(f, "Cryptlex answered {call} with status 409")?,
@@ -127,11 +120,7 @@ pub(super) fn cleaned(message: &str) -> String {
     let words = message.split_whitespace().take(60).map(|word| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let long = bare.len() >= 16 && bare.chars().any(|c| c.is_ascii_digit()) && !is_uuid(bare);
-        if word.contains('@') || long || bare.len() > 60 {
-            "[redacted]"
-        } else {
-            word
-        }
+        if word.contains('@') || long || bare.len() > 60 { "[redacted]" } else { word }
     });
     let text = words.collect::<Vec<_>>().join(" ");
     text.chars().filter(|c| !c.is_control()).take(300).collect()
@@ -148,14 +137,8 @@ mod tests {
     #[test]
     fn messages_lose_what_must_not_leak() {
         for (message, clean) in [
-            (
-                "User with email 'ada@example.com' exists.",
-                "User with email [redacted] exists.",
-            ),
-            (
-                "license key A1B2C3-D4E5F6-A1B2C3-D4E5F6 is taken",
-                "license key [redacted] is taken",
-            ),
+            ("User with email 'ada@example.com' exists.", "User with email [redacted] exists."),
+            ("license key A1B2C3-D4E5F6-A1B2C3-D4E5F6 is taken", "license key [redacted] is taken"),
             (
                 "License 11111111-1111-4111-8111-000000000001 not found",
                 "License 11111111-1111-4111-8111-000000000001 not found",

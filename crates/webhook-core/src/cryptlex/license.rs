@@ -58,11 +58,7 @@ pub struct MetadataItem {
 impl MetadataItem {
     /// An item that only administrators see.
     pub fn hidden(key: &str, value: &str) -> Self {
-        Self {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            view_permissions: Vec::new(),
-        }
+        Self { key: key.to_owned(), value: value.to_owned(), view_permissions: Vec::new() }
     }
 }
 
@@ -89,26 +85,19 @@ impl License {
 
     /// How many activations it allows; `None` when it says nothing, or allows any number (0 or -1).
     pub fn activations(&self) -> Option<u32> {
-        u32::try_from(self.allowed_activations?)
-            .ok()
-            .filter(|count| *count > 0)
+        u32::try_from(self.allowed_activations?).ok().filter(|count| *count > 0)
     }
 
     /// The value of a metadata item.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         let items = self.metadata.as_deref().unwrap_or_default();
-        items
-            .iter()
-            .find(|item| item.key == key)
-            .map(|item| item.value.as_str())
+        items.iter().find(|item| item.key == key).map(|item| item.value.as_str())
     }
 
     /// Whether it really carries the mark: Cryptlex's filters may answer with more than was asked for.
     pub fn carries(&self, mark: &Mark) -> bool {
         let items = self.metadata.as_deref().unwrap_or_default();
-        items
-            .iter()
-            .any(|item| item.key == mark.key && item.value == mark.value())
+        items.iter().any(|item| item.key == mark.key && item.value == mark.value())
     }
 }
 
@@ -120,9 +109,7 @@ pub(super) fn instant<'de, D: Deserializer<'de>>(
         return Ok(None);
     };
     let instant = text.parse::<Timestamp>().or_else(|e| {
-        let local = text
-            .parse::<jiff::civil::DateTime>()
-            .map_err(|_not_local| e)?;
+        let local = text.parse::<jiff::civil::DateTime>().map_err(|_not_local| e)?;
         Ok::<_, jiff::Error>(local.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp())
     });
     instant.map(Some).map_err(serde::de::Error::custom)
@@ -189,25 +176,15 @@ mod tests {
         )
         .unwrap();
         assert_eq!(license.expires_at.unwrap().subsec_nanosecond(), 936_114_300);
+        assert_eq!(license.created_at.unwrap().to_string(), "2026-05-05T08:49:17.1Z");
         assert_eq!(
-            license.created_at.unwrap().to_string(),
-            "2026-05-05T08:49:17.1Z"
-        );
-        assert_eq!(
-            (
-                license.is_suspended(),
-                license.activations(),
-                license.interval()
-            ),
+            (license.is_suspended(), license.activations(), license.interval()),
             (false, None, None)
         );
         assert!(!format!("{license:?}").contains("\"K\""));
         let bare: License =
             serde_json::from_str(r#"{"id":"l2","metadata":null,"user":null}"#).unwrap();
-        assert_eq!(
-            (bare.user(), bare.metadata("a"), bare.expires_at),
-            (None, None, None)
-        );
+        assert_eq!((bare.user(), bare.metadata("a"), bare.expires_at), (None, None, None));
         for bad in [r#"{"id":""}"#, r#"{}"#, r#"{"id":"l","expiresAt":"soon"}"#] {
             assert!(serde_json::from_str::<License>(bad).is_err(), "{bad}");
         }

@@ -68,10 +68,7 @@ impl Pace {
     fn place(&self, acceptable: impl FnOnce(Instant, Instant) -> bool) -> Result<Instant, Instant> {
         let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let free = match starts
-            .len()
-            .checked_sub(self.limit)
-            .and_then(|oldest| starts.get(oldest))
+        let free = match starts.len().checked_sub(self.limit).and_then(|oldest| starts.get(oldest))
         {
             Some(start) => now.max(start.checked_add(self.window).unwrap_or(*start)),
             None => now,
@@ -128,10 +125,7 @@ mod tests {
             Instant::now()
         };
         let (fresh, begun) = tokio::join!(fresh, begun);
-        assert!(
-            begun < fresh,
-            "the delivery that had begun waited for the one that had not"
-        );
+        assert!(begun < fresh, "the delivery that had begun waited for the one that had not");
     }
 
     #[tokio::test(start_paused = true)]

@@ -52,11 +52,7 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn get(path: String) -> Self {
-        Self {
-            method: Method::GET,
-            path,
-            body: None,
-        }
+        Self { method: Method::GET, path, body: None }
     }
 
     /// How errors name it: without the query, which may hold an e-mail address.
@@ -66,11 +62,7 @@ impl Request {
     }
 
     pub(super) fn error(&self, kind: Kind, message: Option<String>) -> ApiError {
-        ApiError {
-            call: self.name(),
-            kind,
-            message,
-        }
+        ApiError { call: self.name(), kind, message }
     }
 }
 
@@ -90,21 +82,12 @@ impl Transport {
         timing: Timing,
     ) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
-            .user_agent(concat!(
-                "cryptlex-payment-webhooks/",
-                env!("CARGO_PKG_VERSION")
-            ))
+            .user_agent(concat!("cryptlex-payment-webhooks/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timing.connect)
             // A redirect would carry the token to wherever it points.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self {
-            http,
-            base_url: base_url.to_owned(),
-            access_token,
-            clock,
-            timing,
-        })
+        Ok(Self { http, base_url: base_url.to_owned(), access_token, clock, timing })
     }
 
     /// Sends once. A part of the time that is left is kept for looking what became of it.
@@ -150,10 +133,7 @@ impl Transport {
 
     async fn receive(&self, request: &Request, response: Response) -> Result<Vec<u8>, ApiError> {
         let status = response.status();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok());
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| wait_of(text, self.clock.now()));
         let body = body_of(response).await;
         if status.is_success() {
@@ -191,10 +171,7 @@ async fn body_of(mut response: Response) -> Result<Vec<u8>, Kind> {
 fn message_of(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     let message = cleaned(value.get("message")?.as_str()?);
-    let code = value
-        .get("code")
-        .and_then(serde_json::Value::as_str)
-        .map(cleaned);
+    let code = value.get("code").and_then(serde_json::Value::as_str).map(cleaned);
     Some(match code.filter(|code| !code.is_empty()) {
         Some(code) => format!("{message} ({code})"),
         None => message,
@@ -231,14 +208,9 @@ mod tests {
     #[test]
     fn an_error_names_its_call_without_the_query() {
         let request = Request::get("/v3/users?email[eq]=ada%40example.com".to_owned());
-        let error = request.error(
-            Kind::Failed(500),
-            message_of(b"{\"message\":\"Oops\",\"code\":\"E1\"}"),
-        );
-        assert_eq!(
-            error.to_string(),
-            "Cryptlex answered GET /v3/users with status 500: Oops (E1)"
-        );
+        let error =
+            request.error(Kind::Failed(500), message_of(b"{\"message\":\"Oops\",\"code\":\"E1\"}"));
+        assert_eq!(error.to_string(), "Cryptlex answered GET /v3/users with status 500: Oops (E1)");
         assert_eq!(message_of(b"<html>"), None);
     }
 }

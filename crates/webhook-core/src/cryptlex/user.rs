@@ -34,9 +34,7 @@ pub struct User {
 impl User {
     /// E-mail addresses are one user's however they are spelt.
     pub fn has_email(&self, email: &str) -> bool {
-        self.email
-            .as_deref()
-            .is_some_and(|own| own.trim().to_lowercase() == email)
+        self.email.as_deref().is_some_and(|own| own.trim().to_lowercase() == email)
     }
 
     /// Whether this user stands in for a customer of whom only the id was known.
@@ -48,9 +46,7 @@ impl User {
 
     /// Whether it really carries the mark.
     pub fn carries(&self, mark: &Mark) -> bool {
-        self.items()
-            .iter()
-            .any(|item| item.key == mark.key && item.value == mark.value())
+        self.items().iter().any(|item| item.key == mark.key && item.value == mark.value())
     }
 
     /// The list to write so that the mark is among the items whether a PATCH replaces or merges them.
@@ -72,9 +68,7 @@ impl User {
 
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

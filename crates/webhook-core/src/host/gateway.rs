@@ -44,10 +44,7 @@ pub(super) fn request(event: Value) -> Result<Request<Body>, NotHttp> {
     };
     let mut request = Request::new(Body::from(body));
     *request.method_mut() = parts.method;
-    *request.uri_mut() = parts
-        .path
-        .parse()
-        .map_err(|_invalid| unknown("its path is not a URI"))?;
+    *request.uri_mut() = parts.path.parse().map_err(|_invalid| unknown("its path is not a URI"))?;
     *request.headers_mut() = parts.headers;
     if let Some(source) = parts.source.and_then(|text| text.parse::<IpAddr>().ok()) {
         request.extensions_mut().insert(SourceAddress(source));
@@ -93,10 +90,7 @@ fn v2(event: Value) -> Result<Parts, NotHttp> {
     let context = event.request_context;
     let path = event.raw_path.ok_or_else(|| unknown("it has no rawPath"))?;
     // A named stage is part of an HTTP API's path, though not of the route.
-    let stage = context
-        .stage
-        .filter(|stage| stage != "$default")
-        .map(|stage| format!("/{stage}"));
+    let stage = context.stage.filter(|stage| stage != "$default").map(|stage| format!("/{stage}"));
     let path = match stage.and_then(|stage| path.strip_prefix(&stage).map(str::to_owned)) {
         Some(rest) if rest.starts_with('/') => rest,
         Some(_) | None => path,

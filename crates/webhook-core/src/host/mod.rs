@@ -20,15 +20,9 @@ pub fn run<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Result<(), Fat
     let in_lambda = read("AWS_LAMBDA_RUNTIME_API").is_some();
     crate::telemetry::install(in_lambda, read("RUST_LOG").as_deref());
     let loaded = load::<P>(&read);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let service = Arc::new(Service::<P>::new(
-            loaded,
-            Clock::system(),
-            Timing::default(),
-        ));
+        let service = Arc::new(Service::<P>::new(loaded, Clock::system(), Timing::default()));
         service.report_configuration();
         let router = crate::router::router(service);
         match in_lambda {

@@ -20,9 +20,7 @@ pub(super) async fn run(
         .map_err(|e| format!("cannot listen on {address}: {e}"))?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(told_to_stop())
-        .await?;
+    axum::serve(listener, service).with_graceful_shutdown(told_to_stop()).await?;
     Ok(())
 }
 

@@ -100,10 +100,7 @@ struct Held {
 impl Leases {
     /// What is known of a subject; a subject that was not claimed has no memory.
     pub fn state(&self, subject: &Subject) -> SubjectState {
-        self.subjects
-            .get(subject)
-            .map(|held| held.state.clone())
-            .unwrap_or_default()
+        self.subjects.get(subject).map(|held| held.state.clone()).unwrap_or_default()
     }
 
     /// Replaces what is known of a claimed subject, to be written with the outcome.
@@ -152,10 +149,9 @@ impl Ledger {
             let event_expect = expectation(stored_event.as_ref());
             let known: Option<EventRecord> = decoded(&event_key, stored_event)?;
             let attempts = match known {
-                Some(EventRecord {
-                    status: EventStatus::Done(outcome),
-                    ..
-                }) => return Ok(Claim::Done(outcome)),
+                Some(EventRecord { status: EventStatus::Done(outcome), .. }) => {
+                    return Ok(Claim::Done(outcome));
+                }
                 Some(record) => record.attempts,
                 None => 0,
             };
@@ -171,32 +167,16 @@ impl Ledger {
             for subject in subjects {
                 let (key, stored) = (subject_key(subject), next());
                 let expect = expectation(stored.as_ref());
-                let version = stored
-                    .as_ref()
-                    .map_or(0, |record| record.version)
-                    .saturating_add(1);
+                let version = stored.as_ref().map_or(0, |record| record.version).saturating_add(1);
                 let record: SubjectRecord = decoded(&key, stored)?.unwrap_or_default();
                 if let Some(lease) = record.lease.filter(|lease| lease.until > now) {
                     busy = busy.max(Some((lease.until, lease.abandoned)));
                     continue;
                 }
-                let lease = Lease {
-                    event: event.id.clone(),
-                    until,
-                    abandoned: false,
-                };
-                let leased = SubjectRecord {
-                    lease: Some(lease),
-                    state: record.state,
-                };
+                let lease = Lease { event: event.id.clone(), until, abandoned: false };
+                let leased = SubjectRecord { lease: Some(lease), state: record.state };
                 writes.push(write(&key, expect, &leased)?);
-                held.insert(
-                    subject.clone(),
-                    Held {
-                        version,
-                        state: leased.state,
-                    },
-                );
+                held.insert(subject.clone(), Held { version, state: leased.state });
             }
             if let Some((until, abandoned)) = busy {
                 return Ok(Claim::Busy { until, abandoned });
@@ -221,10 +201,7 @@ impl Ledger {
                 })));
             }
         }
-        Ok(Claim::Busy {
-            until: now,
-            abandoned: false,
-        })
+        Ok(Claim::Busy { until: now, abandoned: false })
     }
 
     /// The event is done: one commit that writes its outcome and what is known now, and ends the leases.
@@ -236,14 +213,11 @@ impl Ledger {
     pub async fn fail(&self, leases: Leases, reason: &str, keep: Keep) -> Result<(), LedgerError> {
         let lease = match keep {
             Keep::Release => None,
-            Keep::RunOut => Some(Lease {
-                event: leases.event.clone(),
-                until: leases.until,
-                abandoned: true,
-            }),
+            Keep::RunOut => {
+                Some(Lease { event: leases.event.clone(), until: leases.until, abandoned: true })
+            }
         };
-        self.settle(leases, EventStatus::Failed(reason.to_owned()), lease)
-            .await
+        self.settle(leases, EventStatus::Failed(reason.to_owned()), lease).await
     }
 
     async fn settle(
@@ -252,26 +226,12 @@ impl Ledger {
         status: EventStatus,
         lease: Option<Lease>,
     ) -> Result<(), LedgerError> {
-        let event_record = EventRecord {
-            status,
-            ..leases.event_record
-        };
+        let event_record = EventRecord { status, ..leases.event_record };
         let key = event_key(leases.provider, &leases.event);
-        let mut writes = vec![write(
-            &key,
-            Expect::Version(leases.event_version),
-            &event_record,
-        )?];
+        let mut writes = vec![write(&key, Expect::Version(leases.event_version), &event_record)?];
         for (subject, held) in leases.subjects {
-            let record = SubjectRecord {
-                lease: lease.clone(),
-                state: held.state,
-            };
-            writes.push(write(
-                &subject_key(&subject),
-                Expect::Version(held.version),
-                &record,
-            )?);
+            let record = SubjectRecord { lease: lease.clone(), state: held.state };
+            writes.push(write(&subject_key(&subject), Expect::Version(held.version), &record)?);
         }
         for customer in &leases.changed_customers {
             let user = leases.customers.get(customer).cloned().flatten();
@@ -316,11 +276,7 @@ fn version_after(expect: Expect) -> u64 {
 fn write(key: &str, expect: Expect, record: &impl Serialize) -> Result<Write, StoreError> {
     let value = serde_json::to_vec(record)
         .map_err(|e| StoreError(format!("{key} cannot be written: {e}")))?;
-    Ok(Write {
-        key: key.to_owned(),
-        expect,
-        value,
-    })
+    Ok(Write { key: key.to_owned(), expect, value })
 }
 
 fn decoded<T: DeserializeOwned>(
@@ -331,9 +287,7 @@ fn decoded<T: DeserializeOwned>(
         return Ok(None);
     };
     let record = serde_json::from_slice(&stored.value);
-    record
-        .map(Some)
-        .map_err(|e| StoreError(format!("record {key} cannot be read: {e}")))
+    record.map(Some).map_err(|e| StoreError(format!("record {key} cannot be read: {e}")))
 }
 
 #[cfg(test)]

@@ -76,9 +76,7 @@ impl MemoryStore {
             return Ok(Committed::Lost);
         }
         for Write { key, value, .. } in writes {
-            let version = records
-                .get(&key)
-                .map_or(1, |record| record.version.saturating_add(1));
+            let version = records.get(&key).map_or(1, |record| record.version.saturating_add(1));
             records.insert(key, Versioned { version, value });
         }
         Ok(Committed::All)
@@ -89,9 +87,7 @@ impl MemoryStore {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let from_prefix = records.range(prefix.to_owned()..);
         let those = from_prefix.take_while(|(key, _)| key.starts_with(prefix));
-        Ok(those
-            .map(|(key, record)| (key.clone(), record.clone()))
-            .collect())
+        Ok(those.map(|(key, record)| (key.clone(), record.clone())).collect())
     }
 }
 
@@ -100,36 +96,23 @@ mod tests {
     use super::*;
 
     fn write(key: &str, expect: Expect, value: &[u8]) -> Write {
-        Write {
-            key: key.to_owned(),
-            expect,
-            value: value.to_vec(),
-        }
+        Write { key: key.to_owned(), expect, value: value.to_vec() }
     }
 
     #[tokio::test]
     async fn writes_happen_all_or_none() {
         let store = MemoryStore::default();
-        let first = vec![
-            write("a", Expect::Absent, b"1"),
-            write("b", Expect::Absent, b"1"),
-        ];
+        let first = vec![write("a", Expect::Absent, b"1"), write("b", Expect::Absent, b"1")];
         assert_eq!(store.commit(first).await, Ok(Committed::All));
         for (second, expected) in [
             (
-                vec![
-                    write("a", Expect::Version(1), b"2"),
-                    write("b", Expect::Absent, b"2"),
-                ],
+                vec![write("a", Expect::Version(1), b"2"), write("b", Expect::Absent, b"2")],
                 Committed::Lost,
             ),
             (vec![write("a", Expect::Version(2), b"2")], Committed::Lost),
             (vec![write("c", Expect::Version(1), b"2")], Committed::Lost),
             (
-                vec![
-                    write("a", Expect::Version(1), b"2"),
-                    write("c", Expect::Anything, b"2"),
-                ],
+                vec![write("a", Expect::Version(1), b"2"), write("c", Expect::Anything, b"2")],
                 Committed::All,
             ),
         ] {
@@ -137,14 +120,9 @@ mod tests {
         }
         let keys = ["a", "b", "c", "d"].map(str::to_owned);
         let found = store.read(&keys).await.unwrap();
-        let found: Vec<_> = found
-            .iter()
-            .map(|r| r.as_ref().map(|r| (r.version, r.value[0])))
-            .collect();
-        assert_eq!(
-            found,
-            [Some((2, b'2')), Some((1, b'1')), Some((1, b'2')), None]
-        );
+        let found: Vec<_> =
+            found.iter().map(|r| r.as_ref().map(|r| (r.version, r.value[0]))).collect();
+        assert_eq!(found, [Some((2, b'2')), Some((1, b'1')), Some((1, b'2')), None]);
         assert_eq!(store.list("b").await.unwrap().len(), 1);
     }
 }

@@ -9,26 +9,17 @@ use crate::snapshot::{People, Snapshot};
 /// The user to whom the customer's licenses belong, if there is one: as remembered, by the customer's id, by e-mail.
 pub fn user_of(people: &People) -> Option<&UserId> {
     let known = people.remembered.as_ref();
-    known.or_else(|| {
-        by_mark(people)
-            .or_else(|| oldest(&people.by_email))
-            .map(|user| &user.id)
-    })
+    known.or_else(|| by_mark(people).or_else(|| oldest(&people.by_email)).map(|user| &user.id))
 }
 
 /// Whom a customer that changed is to be known as: the user with the e-mail has it whatever was remembered.
 pub fn association(people: &People) -> Option<&UserId> {
-    oldest(&people.by_email)
-        .map(|user| &user.id)
-        .or_else(|| user_of(people))
+    oldest(&people.by_email).map(|user| &user.id).or_else(|| user_of(people))
 }
 
 /// A user of his own before a stand-in; else the newest association.
 fn by_mark(people: &People) -> Option<&User> {
-    people
-        .by_mark
-        .iter()
-        .max_by_key(|user| (!user.is_placeholder(), user.created_at))
+    people.by_mark.iter().max_by_key(|user| (!user.is_placeholder(), user.created_at))
 }
 
 fn oldest(users: &[User]) -> Option<&User> {
@@ -38,11 +29,8 @@ fn oldest(users: &[User]) -> Option<&User> {
 /// The user to make for a customer whom nobody knows.
 pub(super) fn new_user(customer: &Customer) -> NewUser {
     let Name { first, last } = named(customer);
-    let metadata = customer
-        .mark
-        .iter()
-        .map(|mark| MetadataItem::hidden(mark.key, mark.value()))
-        .collect();
+    let metadata =
+        customer.mark.iter().map(|mark| MetadataItem::hidden(mark.key, mark.value())).collect();
     NewUser {
         email: customer.email.as_str().to_owned(),
         first_name: first,
@@ -58,19 +46,13 @@ fn named(customer: &Customer) -> Name {
         (Email::Placeholder(_), Some(id)) => id.to_string(),
         (email, _) => email.local_part().to_owned(),
     };
-    customer.name.clone().unwrap_or_else(|| Name {
-        first: nameless(),
-        last: None,
-    })
+    customer.name.clone().unwrap_or_else(|| Name { first: nameless(), last: None })
 }
 
 /// A customer exists or changed: the user with that e-mail is the customer's, else the one known so far becomes it.
 pub(super) fn plan(customer: &Customer, snapshot: &Snapshot) -> Plan {
     let people = &snapshot.people;
-    let mut plan = Plan {
-        state: snapshot.state.clone(),
-        ..Plan::default()
-    };
+    let mut plan = Plan { state: snapshot.state.clone(), ..Plan::default() };
     let known = by_mark(people);
     match oldest(&people.by_email) {
         Some(user) => {
@@ -81,20 +63,13 @@ pub(super) fn plan(customer: &Customer, snapshot: &Snapshot) -> Plan {
                     .push("the customer's e-mail is another user's: that user is the customer now");
             }
             plan.steps.extend(correction(customer, user));
-            let strays = people
-                .to_move
-                .iter()
-                .filter(|license| license.user() != Some(&user.id));
-            plan.steps.extend(strays.map(|l| Step::Move {
-                license: l.id.clone(),
-                to: user.id.clone(),
-            }));
+            let strays = people.to_move.iter().filter(|license| license.user() != Some(&user.id));
+            plan.steps
+                .extend(strays.map(|l| Step::Move { license: l.id.clone(), to: user.id.clone() }));
         }
         None => match (known, &people.remembered) {
             (Some(user), _) => plan.steps.extend(correction(customer, user)),
-            (None, Some(user)) => plan
-                .steps
-                .push(Step::ChangeUser(user.clone(), all_of(customer))),
+            (None, Some(user)) => plan.steps.push(Step::ChangeUser(user.clone(), all_of(customer))),
             (None, None) => plan.steps.push(Step::CreateUser(new_user(customer))),
         },
     }
@@ -111,29 +86,16 @@ fn correction(customer: &Customer, user: &User) -> Option<Step> {
         None if user.is_placeholder() && email.is_some() => (Some(named(customer).first), None),
         Some(_) | None => (None, None),
     };
-    let missing_mark = |mark: &Mark| {
-        (!user.carries(mark))
-            .then(|| user.metadata_with(mark))
-            .flatten()
-    };
+    let missing_mark =
+        |mark: &Mark| (!user.carries(mark)).then(|| user.metadata_with(mark)).flatten();
     let metadata = customer.mark.as_ref().and_then(missing_mark);
-    let change = UserChange {
-        email,
-        first_name,
-        last_name,
-        metadata,
-    };
+    let change = UserChange { email, first_name, last_name, metadata };
     (change != UserChange::default()).then(|| Step::ChangeUser(user.id.clone(), change))
 }
 
 /// A provider with one name field is content when first and last name together are the name.
 fn is_called(user: &User, name: &Name) -> bool {
-    let own = |part: &Option<String>| {
-        part.as_deref()
-            .map(str::trim)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let own = |part: &Option<String>| part.as_deref().map(str::trim).unwrap_or_default().to_owned();
     let (first, last) = (own(&user.first_name), own(&user.last_name));
     match &name.last {
         Some(wanted) => first == name.first && &last == wanted,

@@ -22,11 +22,7 @@ pub(super) fn renewed(license: &License, end: Timestamp) -> Option<Step> {
             let earliest = shifted(end, -(length / 8));
             let latest = shifted(end, (length / 8).min(DAY));
             let leads_there = earliest <= next && next <= latest;
-            Some(if leads_there {
-                renew(license, expires_at)
-            } else {
-                Step::expire(license, end)
-            })
+            Some(if leads_there { renew(license, expires_at) } else { Step::expire(license, end) })
         }
         None => Some(Step::expire(license, end)),
     }
@@ -85,10 +81,7 @@ pub(super) fn with_leeway(license: &License, leeway: SignedDuration) -> Option<S
 }
 
 fn renew(license: &License, from: Timestamp) -> Step {
-    Step::Renew {
-        license: license.id.clone(),
-        from,
-    }
+    Step::Renew { license: license.id.clone(), from }
 }
 
 fn one_interval_later(license: &License, start: Timestamp) -> Option<(Timestamp, SignedDuration)> {

@@ -46,23 +46,15 @@ pub(super) fn plan(
     remember_what_was_bought(grant, &mut state);
     let wanted = wanted(command, grant, &state, policy);
     let held = Held::of(snapshot, &wanted, grant.other_product);
-    state.slots.extend(
-        held.filled
-            .iter()
-            .map(|(slot, license)| (slot.clone(), license.id.clone())),
-    );
+    state
+        .slots
+        .extend(held.filled.iter().map(|(slot, license)| (slot.clone(), license.id.clone())));
 
-    let mut plan = Plan {
-        unmapped: still_unmapped(grant, &held),
-        ..Plan::default()
-    };
+    let mut plan = Plan { unmapped: still_unmapped(grant, &held), ..Plan::default() };
     let nothing_is_ours = grant.lines.is_empty() && snapshot.licenses.is_empty();
     state.unlicensed = nothing_is_ours && (plan.unmapped.is_empty() || policy.accept_unmapped);
 
-    let paid_through = grant
-        .paid_through
-        .or(state.paid_through)
-        .map(|end| paid_until(end, policy));
+    let paid_through = grant.paid_through.or(state.paid_through).map(|end| paid_until(end, policy));
     let mut missing = 0_usize;
     for wanted in &wanted {
         match (held.filled.get(&wanted.slot), &wanted.mapping) {
@@ -76,19 +68,14 @@ pub(super) fn plan(
             }
             (None, Some(mapping)) => {
                 missing = missing.saturating_add(1);
-                plan.steps
-                    .extend(creation(command, grant, wanted, mapping, snapshot, &held)?);
+                plan.steps.extend(creation(command, grant, wanted, mapping, snapshot, &held)?);
             }
             // Which product it is, another event will say.
             (None, None) => {}
         }
     }
     if missing == 0 {
-        plan.steps.extend(
-            held.superseded
-                .iter()
-                .filter_map(|license| at_the_end(license, policy)),
-        );
+        plan.steps.extend(held.superseded.iter().filter_map(|license| at_the_end(license, policy)));
     }
     make_the_user_once(&mut plan.steps);
     plan.state = state;
@@ -129,10 +116,9 @@ fn wanted<'g>(
         let (mapping, quantity) = match grant.other_product {
             OtherProduct::DoesNotFill => (line.mapping.clone(), line.quantity),
             // What was granted stands until a purchase that names its product replaces it.
-            OtherProduct::Fills | OtherProduct::IsReplaced => (
-                state.granted.clone(),
-                state.quantity.unwrap_or(line.quantity),
-            ),
+            OtherProduct::Fills | OtherProduct::IsReplaced => {
+                (state.granted.clone(), state.quantity.unwrap_or(line.quantity))
+            }
         };
         let (count, activations) = match line.quantity_means.unwrap_or(policy.quantity_means) {
             QuantityMeans::One => (1, None),
@@ -160,16 +146,10 @@ impl<'s> Held<'s> {
     fn of(snapshot: &'s Snapshot, wanted: &[Wanted<'_>], other_product: OtherProduct) -> Self {
         let mut filled: BTreeMap<Slot, &License> = BTreeMap::new();
         let mut superseded = Vec::new();
-        let known: BTreeMap<&LicenseId, &Slot> = snapshot
-            .state
-            .slots
-            .iter()
-            .map(|(slot, license)| (license, slot))
-            .collect();
+        let known: BTreeMap<&LicenseId, &Slot> =
+            snapshot.state.slots.iter().map(|(slot, license)| (license, slot)).collect();
         let slot_of = |license: &'s License| {
-            license
-                .metadata(SLOT_KEY)
-                .or(known.get(&license.id).map(|slot| slot.as_str()))
+            license.metadata(SLOT_KEY).or(known.get(&license.id).map(|slot| slot.as_str()))
         };
         for wanted in wanted {
             let is_ours = |license: &License| is_of(license, wanted.mapping.as_ref());
@@ -215,9 +195,7 @@ impl<'s> Held<'s> {
 
 /// The license that an add-on was added to: of the same subscription, and added to nothing itself.
 fn parent(licenses: &[License]) -> Option<&License> {
-    licenses
-        .iter()
-        .find(|license| license.metadata(DRIVER_KEY).is_none())
+    licenses.iter().find(|license| license.metadata(DRIVER_KEY).is_none())
 }
 
 fn is_of(license: &License, mapping: Option<&Mapping>) -> bool {
@@ -227,11 +205,7 @@ fn is_of(license: &License, mapping: Option<&Mapping>) -> bool {
 /// A purchase that only presumes its product is content with what is there.
 fn still_unmapped(grant: &Grant, held: &Held<'_>) -> Vec<crate::command::Unmapped> {
     let content = grant.other_product == OtherProduct::Fills && !held.filled.is_empty();
-    if content {
-        Vec::new()
-    } else {
-        grant.unmapped.clone()
-    }
+    if content { Vec::new() } else { grant.unmapped.clone() }
 }
 
 fn interval_decides(
@@ -256,10 +230,7 @@ fn interval_decides(
 fn more_activations(license: &License, wanted: Option<u32>) -> Option<Step> {
     let allowed = wanted?;
     let fewer = license.activations().is_some_and(|now| now < allowed);
-    fewer.then(|| Step::SetActivations {
-        license: license.id.clone(),
-        allowed,
-    })
+    fewer.then(|| Step::SetActivations { license: license.id.clone(), allowed })
 }
 
 /// What is needed next to fill a slot: its user, its parent's license (nothing to do but wait for that), or itself.
@@ -272,10 +243,8 @@ fn creation(
     held: &Held<'_>,
 ) -> Result<Option<Step>, Refused> {
     let Some(user) = user_of(&snapshot.people) else {
-        let customer = grant
-            .customer
-            .as_ref()
-            .ok_or_else(|| Refused::NoCustomer(command.subject.clone()))?;
+        let customer =
+            grant.customer.as_ref().ok_or_else(|| Refused::NoCustomer(command.subject.clone()))?;
         return Ok(Some(Step::CreateUser(new_user(customer))));
     };
     let parent = match &wanted.line.term {
@@ -285,13 +254,11 @@ fn creation(
     };
     let subscription_interval = match (&wanted.line.term, parent) {
         (Term::AsParent(_), Some(parent)) => Some(
-            parent
-                .interval()
-                .map_or_else(String::new, |interval| interval.as_str().to_owned()),
+            parent.interval().map_or_else(String::new, |interval| interval.as_str().to_owned()),
         ),
-        (Term::AsParent(declared), None) => declared
-            .as_ref()
-            .map(|interval| interval.as_str().to_owned()),
+        (Term::AsParent(declared), None) => {
+            declared.as_ref().map(|interval| interval.as_str().to_owned())
+        }
         (Term::Every(interval), _) => Some(interval.as_str().to_owned()),
         (Term::Perpetual, _) => Some(String::new()),
         (Term::Template, _) => None,
@@ -308,18 +275,12 @@ fn creation(
         max_allowed_release_version: wanted.line.max_release.clone(),
         metadata: metadata(&wanted.slot, &wanted.line.metadata),
     };
-    Ok(Some(Step::CreateLicense(Box::new(Blank {
-        slot: wanted.slot.clone(),
-        license,
-    }))))
+    Ok(Some(Step::CreateLicense(Box::new(Blank { slot: wanted.slot.clone(), license }))))
 }
 
 /// Whether this very purchase still has to make the license that its add-ons take after.
 fn parent_is_due(command: &Command, grant: &Grant, held: &Held<'_>) -> bool {
-    let parents = grant
-        .lines
-        .iter()
-        .filter(|line| !matches!(line.term, Term::AsParent(_)));
+    let parents = grant.lines.iter().filter(|line| !matches!(line.term, Term::AsParent(_)));
     parents
         .map(|line| Slot::new(&command.subject, &line.key, 1))
         .any(|slot| !held.filled.contains_key(&slot))

@@ -23,10 +23,7 @@ pub(super) fn payment(state: &SubjectState, at: Timestamp, ends_pause: bool) -> 
         return None;
     }
     let after_the_end = state.ended_at.is_some();
-    let mut state = SubjectState {
-        ended_at: None,
-        ..state.clone()
-    };
+    let mut state = SubjectState { ended_at: None, ..state.clone() };
     state.paid_at = state.paid_at.max(Some(at));
     state.failing_since = state.failing_since.filter(|since| *since > at);
     state.causes.retain(|cause, since| {
@@ -36,10 +33,7 @@ pub(super) fn payment(state: &SubjectState, at: Timestamp, ends_pause: bool) -> 
         };
         !clearable || *since > at
     });
-    Some(Payment {
-        state,
-        after_the_end,
-    })
+    Some(Payment { state, after_the_end })
 }
 
 impl Payment {
@@ -72,18 +66,12 @@ pub(super) fn failing(state: &SubjectState, at: Timestamp) -> Option<SubjectStat
         return None;
     }
     let first = state.failing_since.map_or(at, |since| since.min(at));
-    Some(SubjectState {
-        failing_since: Some(first),
-        ..state.clone()
-    })
+    Some(SubjectState { failing_since: Some(first), ..state.clone() })
 }
 
 /// Whether a payment or the end, at the same time or later, makes a failure or pause of that time meaningless.
 fn outlived(state: &SubjectState, at: Timestamp) -> bool {
-    state
-        .paid_at
-        .max(state.ended_at)
-        .is_some_and(|newer| newer >= at)
+    state.paid_at.max(state.ended_at).is_some_and(|newer| newer >= at)
 }
 
 pub(super) fn resumed(state: &SubjectState, cause: Cause, at: Timestamp) -> Option<SubjectState> {
@@ -102,8 +90,5 @@ pub(super) fn ended(state: &SubjectState, at: Timestamp) -> Option<SubjectState>
     if state.paid_at.is_some_and(|paid| paid > at) {
         return None;
     }
-    Some(SubjectState {
-        ended_at: state.ended_at.max(Some(at)),
-        ..state.clone()
-    })
+    Some(SubjectState { ended_at: state.ended_at.max(Some(at)), ..state.clone() })
 }

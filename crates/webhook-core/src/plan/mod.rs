@@ -15,8 +15,8 @@ mod step;
 
 use jiff::Timestamp;
 
-use crate::command::{Action, Cause, Command, Renew, Subject, Through, Unmapped};
-use crate::config::{AtTheEnd, Policy};
+use crate::command::{Action, AtTheEnd, Cause, Command, Renew, Subject, Through, Unmapped};
+use crate::config::Policy;
 use crate::cryptlex::License;
 use crate::interval::{shifted, whole_second_from};
 use crate::ledger::SubjectState;
@@ -70,19 +70,12 @@ pub fn plan(
         Action::Resume(cause) => Ok(resumption(*cause, at, snapshot)),
         Action::End => Ok(end(at, snapshot, policy)),
         Action::SyncCustomer(customer) => Ok(customer::plan(customer, snapshot)),
-        Action::Note(_) => Ok(Plan {
-            state: snapshot.state.clone(),
-            ..Plan::default()
-        }),
+        Action::Note(_) => Ok(Plan { state: snapshot.state.clone(), ..Plan::default() }),
     }
 }
 
 fn stale(snapshot: &Snapshot) -> Plan {
-    Plan {
-        state: snapshot.state.clone(),
-        stale: true,
-        ..Plan::default()
-    }
+    Plan { state: snapshot.state.clone(), stale: true, ..Plan::default() }
 }
 
 fn renewal(
@@ -97,22 +90,15 @@ fn renewal(
     };
     if snapshot.licenses.is_empty() {
         return match (&snapshot.state, payment.after_the_end) {
-            (state, _) if state.unlicensed => Ok(Plan {
-                state: payment.state,
-                ..Plan::default()
-            }),
+            (state, _) if state.unlicensed => Ok(Plan { state: payment.state, ..Plan::default() }),
             (state, true) if state.deleted => Err(Refused::Deleted(subject.clone())),
             (_, _) => Err(Refused::NoLicense(subject.clone())),
         };
     }
-    let mut plan = Plan {
-        state: payment.state.clone(),
-        ..Plan::default()
-    };
+    let mut plan = Plan { state: payment.state.clone(), ..Plan::default() };
     if let Through::NextPeriod { order, .. } = &renew.through {
         plan.state.charges.insert(order.clone());
-        plan.warnings
-            .push("the charge does not say what it paid for: switch on webhook expansion");
+        plan.warnings.push("the charge does not say what it paid for: switch on webhook expansion");
     }
     for license in current(snapshot) {
         let expiry = match &renew.through {
@@ -138,11 +124,7 @@ fn renewal(
 fn current(snapshot: &Snapshot) -> impl Iterator<Item = &License> {
     snapshot.licenses.iter().filter(|license| {
         let slot = license.metadata(grant::SLOT_KEY);
-        let holder = snapshot
-            .state
-            .slots
-            .iter()
-            .find(|(of, _)| Some(of.as_str()) == slot);
+        let holder = snapshot.state.slots.iter().find(|(of, _)| Some(of.as_str()) == slot);
         holder.is_none_or(|(_, id)| id == &license.id)
     })
 }
@@ -160,14 +142,8 @@ fn suspension(cause: Cause, at: Timestamp, snapshot: &Snapshot, policy: &Policy)
         return stale(snapshot);
     };
     let running = current(snapshot).filter(|license| !license.is_suspended());
-    let steps = running
-        .map(|license| Step::suspend(license, true))
-        .collect();
-    Plan {
-        steps,
-        state,
-        ..Plan::default()
-    }
+    let steps = running.map(|license| Step::suspend(license, true)).collect();
+    Plan { steps, state, ..Plan::default() }
 }
 
 /// Instead of suspending, the licenses run on from the first failed payment for so many days, and then end by themselves.
@@ -179,11 +155,7 @@ fn grace(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
     let until = shifted(whole_second_from(since), policy.grace);
     let ending = current(snapshot).filter(|l| l.expires_at.is_some_and(|end| end < until));
     let steps = ending.map(|license| Step::expire(license, until)).collect();
-    Plan {
-        steps,
-        state,
-        ..Plan::default()
-    }
+    Plan { steps, state, ..Plan::default() }
 }
 
 fn resumption(cause: Cause, at: Timestamp, snapshot: &Snapshot) -> Plan {
@@ -193,37 +165,24 @@ fn resumption(cause: Cause, at: Timestamp, snapshot: &Snapshot) -> Plan {
     let was_its_cause = snapshot.state.causes.contains_key(&cause);
     let steps = if was_its_cause && state.causes.is_empty() {
         let suspended = current(snapshot).filter(|license| license.is_suspended());
-        suspended
-            .map(|license| Step::suspend(license, false))
-            .collect()
+        suspended.map(|license| Step::suspend(license, false)).collect()
     } else {
         Vec::new()
     };
-    Plan {
-        steps,
-        state,
-        ..Plan::default()
-    }
+    Plan { steps, state, ..Plan::default() }
 }
 
 fn end(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
     let Some(mut state) = history::ended(&snapshot.state, at) else {
         return stale(snapshot);
     };
-    let steps = snapshot
-        .licenses
-        .iter()
-        .filter_map(|license| at_the_end(license, policy))
-        .collect();
+    let steps =
+        snapshot.licenses.iter().filter_map(|license| at_the_end(license, policy)).collect();
     if policy.at_the_end == AtTheEnd::Delete {
         state.deleted = true;
         state.slots.clear();
     }
-    Plan {
-        steps,
-        state,
-        ..Plan::default()
-    }
+    Plan { steps, state, ..Plan::default() }
 }
 
 fn at_the_end(license: &License, policy: &Policy) -> Option<Step> {

@@ -69,17 +69,11 @@ pub struct Blank {
 
 impl Step {
     pub(super) fn suspend(license: &License, suspended: bool) -> Self {
-        Self::SetSuspended {
-            license: license.id.clone(),
-            suspended,
-        }
+        Self::SetSuspended { license: license.id.clone(), suspended }
     }
 
     pub(super) fn expire(license: &License, to: Timestamp) -> Self {
-        Self::SetExpiry {
-            license: license.id.clone(),
-            to,
-        }
+        Self::SetExpiry { license: license.id.clone(), to }
     }
 
     /// The license that it is about, if it exists already.
@@ -106,14 +100,12 @@ impl std::fmt::Display for Step {
             Self::CreateLicense(blank) => write!(f, "create license {}", blank.slot),
             Self::Renew { license, .. } => write!(f, "renew license {license}"),
             Self::SetExpiry { license, to } => write!(f, "set expiry of license {license} to {to}"),
-            Self::SetSuspended {
-                license,
-                suspended: true,
-            } => write!(f, "suspend license {license}"),
-            Self::SetSuspended {
-                license,
-                suspended: false,
-            } => write!(f, "resume license {license}"),
+            Self::SetSuspended { license, suspended: true } => {
+                write!(f, "suspend license {license}")
+            }
+            Self::SetSuspended { license, suspended: false } => {
+                write!(f, "resume license {license}")
+            }
             Self::Reinstate(license) => write!(f, "reinstate license {license}"),
             Self::Revoke(license) => write!(f, "revoke license {license}"),
             Self::Delete(license) => write!(f, "delete license {license}"),
@@ -127,9 +119,6 @@ impl std::fmt::Display for Step {
 
 /// The metadata of a license that we create: its slot, and the provider's ids.
 pub(super) fn metadata(slot: &Slot, marks: &[crate::ids::Mark]) -> Vec<MetadataItem> {
-    let ids = marks
-        .iter()
-        .map(|mark| MetadataItem::hidden(mark.key, mark.value()));
-    ids.chain([MetadataItem::hidden(super::grant::SLOT_KEY, slot.as_str())])
-        .collect()
+    let ids = marks.iter().map(|mark| MetadataItem::hidden(mark.key, mark.value()));
+    ids.chain([MetadataItem::hidden(super::grant::SLOT_KEY, slot.as_str())]).collect()
 }

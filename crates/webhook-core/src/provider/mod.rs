@@ -13,21 +13,19 @@ pub use stripe::Stripe;
 use serde_json::Value;
 
 use crate::command::{
-    Line, Mapping, Meaning, Notice, QuantityMeans, Reason, Subject, SubjectKind, Unreadable,
+    AtTheEnd, Line, Mapping, Meaning, Notice, QuantityMeans, Reason, Subject, SubjectKind,
+    Unreadable,
 };
-use crate::config::AtTheEnd;
 use crate::ids::{EventId, Mark, ProductId, SubjectId, TemplateId};
 use crate::json::{Event, Object};
-use crate::signature::{Claimed, Verified};
+use crate::signature::{Scheme, Verified};
 
 /// A payment provider. There is no default for anything: each says it all.
-pub trait Provider: Sized + Send + Sync + 'static {
+pub trait Provider: Scheme + Sized + Send + Sync + 'static {
     /// In paths, slots and logs: `stripe`.
     const NAME: &'static str;
     /// In messages: `Stripe`.
     const TITLE: &'static str;
-    /// Lower case.
-    const SIGNATURE_HEADER: &'static str;
     /// The variable that holds the signing secret.
     const SECRET_VARIABLE: &'static str;
     /// How long a delivery may take unless configured, in milliseconds.
@@ -38,9 +36,6 @@ pub trait Provider: Sized + Send + Sync + 'static {
     const AT_THE_END: AtTheEnd;
     /// Whether its deliveries are batches, acknowledged event by event.
     const BATCHES: bool;
-
-    /// Takes the signature header apart; `None` when it does not have the provider's form.
-    fn claimed(header: &[u8]) -> Option<Claimed>;
 
     /// Translates what was delivered.
     fn read(delivery: &Verified<Self>, source: &ProductSource) -> Result<Vec<Notice>, NotEvents>;
@@ -89,10 +84,7 @@ fn envelope<'a>(
             "the body is not a {provider} event: {field} not found in it"
         ))
     };
-    let unnamed = Event {
-        id: "without id",
-        kind: "without type",
-    };
+    let unnamed = Event { id: "without id", kind: "without type" };
     let root = Object::new(unnamed, "event", value).map_err(|_not_an_object| {
         NotEvents::NotAnEvent(format!("the body is not a {provider} event"))
     })?;
@@ -102,23 +94,14 @@ fn envelope<'a>(
     };
     let root =
         Object::new(event, "event", value).map_err(|e| NotEvents::NotAnEvent(e.to_string()))?;
-    Ok(Envelope {
-        event,
-        live: root.flag(live),
-        root,
-    })
+    Ok(Envelope { event, live: root.flag(live), root })
 }
 
 impl Envelope<'_> {
     fn notice(&self, meaning: Result<Meaning, Unreadable>) -> Result<Notice, NotEvents> {
         let id = EventId::new(self.event.id)
             .map_err(|e| NotEvents::NotAnEvent(format!("event id: {e}")))?;
-        Ok(Notice {
-            id,
-            kind: self.event.kind.to_owned(),
-            live: self.live,
-            meaning,
-        })
+        Ok(Notice { id, kind: self.event.kind.to_owned(), live: self.live, meaning })
     }
 }
 
@@ -143,9 +126,7 @@ fn subject_of(
 
 /// Metadata marks with one value; a value that is no id gives none.
 fn marks(keys: &[&'static str], value: &str) -> Vec<Mark> {
-    keys.iter()
-        .filter_map(|key| Mark::new(key, value).ok())
-        .collect()
+    keys.iter().filter_map(|key| Mark::new(key, value).ok()).collect()
 }
 
 /// What a product says about Cryptlex: everything, part of it, or nothing.
@@ -161,11 +142,9 @@ fn product_and_template(product: Option<&str>, template: Option<&str>, names: [&
     let template = template.and_then(|id| TemplateId::new(id).ok());
     let [product_name, template_name] = names;
     match (product, template) {
-        (Some(product), Some(template)) => Named::Whole(Mapping {
-            product,
-            template: Some(template),
-            entitlement_set: None,
-        }),
+        (Some(product), Some(template)) => {
+            Named::Whole(Mapping { product, template: Some(template), entitlement_set: None })
+        }
         (Some(_), None) => Named::Partly(format!("{template_name} is not set")),
         (None, Some(_)) => Named::Partly(format!("{product_name} is not set")),
         (None, None) => Named::None,

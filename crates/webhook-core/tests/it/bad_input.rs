@@ -14,8 +14,7 @@ async fn with_header(app: &App, provider: Signer, headers: &[&str], body: &[u8])
     for value in headers {
         request = request.header(provider.signature_header(), *value);
     }
-    app.request(provider, request.body(Body::from(body.to_vec())).unwrap())
-        .await
+    app.request(provider, request.body(Body::from(body.to_vec())).unwrap()).await
 }
 
 #[tokio::test]
@@ -43,9 +42,7 @@ async fn what_is_not_signed_is_refused_without_an_outward_call() {
             let answer = with_header(&app, provider, &[value], body).await;
             assert_eq!(answer.status, 400);
             assert!(
-                answer
-                    .message()
-                    .starts_with("Webhook signature verification failed: "),
+                answer.message().starts_with("Webhook signature verification failed: "),
                 "{}",
                 answer.body
             );
@@ -72,22 +69,10 @@ async fn paths_methods_and_sizes() {
         (FASTSPRING, Method::GET, "/fastspring/health", 200),
         (PADDLE, Method::GET, "/health", 200),
     ] {
-        let request = Request::builder()
-            .method(&method)
-            .uri(path)
-            .body(Body::empty())
-            .unwrap();
+        let request = Request::builder().method(&method).uri(path).body(Body::empty()).unwrap();
         let answer = app.request(provider, request).await;
-        assert_eq!(
-            answer.status, status,
-            "{provider} {method} {path}: {}",
-            answer.body
-        );
-        assert!(
-            serde_json::from_str::<Value>(&answer.body).is_ok(),
-            "{}",
-            answer.body
-        );
+        assert_eq!(answer.status, status, "{provider} {method} {path}: {}", answer.body);
+        assert!(serde_json::from_str::<Value>(&answer.body).is_ok(), "{}", answer.body);
     }
     let limit = 1024 * 1024;
     for (size, status) in [(limit, 400), (limit + 1, 413), (5 * limit, 413)] {
@@ -111,12 +96,8 @@ async fn a_missing_variable_is_named_at_every_delivery() {
                 let answer = app.deliver(provider, "/v1", b"{}").await;
                 assert_eq!((answer.status, answer.message()), (400, text.clone()));
             }
-            let health = app
-                .request(
-                    provider,
-                    Request::get("/health").body(Body::empty()).unwrap(),
-                )
-                .await;
+            let health =
+                app.request(provider, Request::get("/health").body(Body::empty()).unwrap()).await;
             let told: Value = serde_json::from_str(&health.body).unwrap();
             assert_eq!((health.status, &told["missing"]), (503, &json!([variable])));
         }
@@ -126,21 +107,12 @@ async fn a_missing_variable_is_named_at_every_delivery() {
 #[tokio::test]
 async fn a_missing_product_is_the_business_of_v1_only() {
     let app = App::with(<_>::default(), &[("CRYPTLEX_PRODUCT_ID", "unset")]).await;
-    let answer = app
-        .deliver(STRIPE, "/v1", &body(STRIPE, "invoice-create"))
-        .await;
-    assert_eq!(
-        answer.message(),
-        "CRYPTLEX_PRODUCT_ID was not found in environment variables."
-    );
+    let answer = app.deliver(STRIPE, "/v1", &body(STRIPE, "invoice-create")).await;
+    assert_eq!(answer.message(), "CRYPTLEX_PRODUCT_ID was not found in environment variables.");
     app.cases(STRIPE, &["checkout-subscription"]).await;
     for (provider, warnings) in [(STRIPE, 1), (FASTSPRING, 0)] {
-        let health = app
-            .request(
-                provider,
-                Request::get("/health").body(Body::empty()).unwrap(),
-            )
-            .await;
+        let health =
+            app.request(provider, Request::get("/health").body(Body::empty()).unwrap()).await;
         let told: Value = serde_json::from_str(&health.body).unwrap();
         assert_eq!((health.status, &told["status"]), (200, &json!("ok")));
         assert_eq!(told["warnings"].as_array().unwrap().len(), warnings);
@@ -169,11 +141,7 @@ async fn what_is_no_event_is_told_so() {
         for provider in Signer::ALL {
             let answer = app.deliver(provider, "/v1", body).await;
             assert_eq!(answer.status, 400, "{provider} {}", answer.body);
-            assert!(
-                answer.message().starts_with("the body is not "),
-                "{provider} {}",
-                answer.body
-            );
+            assert!(answer.message().starts_with("the body is not "), "{provider} {}", answer.body);
         }
     }
     assert!(app.sandbox.calls().is_empty());
@@ -262,11 +230,7 @@ async fn a_missing_field_is_named_with_its_event_and_object() {
             }
         });
         let answer = app.deliver(provider, path_of(provider), &without).await;
-        assert_eq!(
-            (answer.status, answer.message().as_str()),
-            (400, says),
-            "{case} {pointer}"
-        );
+        assert_eq!((answer.status, answer.message().as_str()), (400, says), "{case} {pointer}");
     }
     assert!(app.sandbox.licenses().is_empty());
 }
@@ -279,10 +243,7 @@ async fn one_event_of_a_batch_without_envelope_does_not_stop_the_others() {
     });
     let answer = app.deliver(FASTSPRING, "/v1", &batch).await;
     assert_eq!(answer.status, 202);
-    assert_eq!(
-        answer.body,
-        "M0OXhPbfQD4yS1pgAqkQvQ\neRG_oSmPxHBg_4mWudO50Q\n"
-    );
+    assert_eq!(answer.body, "M0OXhPbfQD4yS1pgAqkQvQ\neRG_oSmPxHBg_4mWudO50Q\n");
 }
 
 #[tokio::test]
@@ -290,11 +251,7 @@ async fn unknown_types_are_acknowledged_with_their_name() {
     let app = App::start().await;
     for (provider, case, kind) in [
         (STRIPE, "product-created", "product.created"),
-        (
-            STRIPE,
-            "thin-event",
-            "v1.billing.meter.error_report_triggered",
-        ),
+        (STRIPE, "thin-event", "v1.billing.meter.error_report_triggered"),
         (PADDLE, "address-created", "address.created"),
         (FASTSPRING, "account-updated", "account.updated"),
     ] {
@@ -315,24 +272,9 @@ async fn huge_numbers_are_errors() {
             "/events/0/data/items/0/quantity",
             json!(4_000_000_000_u64),
         ),
-        (
-            FASTSPRING,
-            "order-subscription-seats",
-            "/events/0/data/items/0/quantity",
-            json!(-3),
-        ),
-        (
-            FASTSPRING,
-            "order-subscription-seats",
-            "/events/0/data/items/0/quantity",
-            json!(1.5),
-        ),
-        (
-            FASTSPRING,
-            "order-subscription-seats",
-            "/events/0/created",
-            json!(1e300),
-        ),
+        (FASTSPRING, "order-subscription-seats", "/events/0/data/items/0/quantity", json!(-3)),
+        (FASTSPRING, "order-subscription-seats", "/events/0/data/items/0/quantity", json!(1.5)),
+        (FASTSPRING, "order-subscription-seats", "/events/0/created", json!(1e300)),
         (
             STRIPE,
             "invoice-create-named",
@@ -340,18 +282,8 @@ async fn huge_numbers_are_errors() {
             json!(99_999_999_999_999_i64),
         ),
         (STRIPE, "invoice-create-named", "/created", json!(-1)),
-        (
-            PADDLE,
-            "transaction-api",
-            "/occurred_at",
-            json!("yesterday"),
-        ),
-        (
-            PADDLE,
-            "transaction-api",
-            "/data/items/0/price/billing_cycle/frequency",
-            json!(0),
-        ),
+        (PADDLE, "transaction-api", "/occurred_at", json!("yesterday")),
+        (PADDLE, "transaction-api", "/data/items/0/price/billing_cycle/frequency", json!(0)),
         (
             PADDLE,
             "transaction-api",
@@ -359,22 +291,11 @@ async fn huge_numbers_are_errors() {
             json!(4_294_967_295_u32),
         ),
     ] {
-        let body = edited(provider, case, |body| {
-            *body.pointer_mut(pointer).unwrap() = value.clone()
-        });
+        let body =
+            edited(provider, case, |body| *body.pointer_mut(pointer).unwrap() = value.clone());
         let answer = app.deliver(provider, path_of(provider), &body).await;
-        assert_eq!(
-            answer.status, 400,
-            "{case} {pointer} {value}: {}",
-            answer.body
-        );
-        assert!(
-            answer
-                .message()
-                .contains(pointer.rsplit('/').next().unwrap()),
-            "{}",
-            answer.body
-        );
+        assert_eq!(answer.status, 400, "{case} {pointer} {value}: {}", answer.body);
+        assert!(answer.message().contains(pointer.rsplit('/').next().unwrap()), "{}", answer.body);
     }
     assert!(app.sandbox.licenses().is_empty());
 }
@@ -425,20 +346,14 @@ async fn no_change_of_any_body_makes_it_panic() {
             let mut changed = value.clone();
             *changed.pointer_mut(place).unwrap() = odd[index % odd.len()].clone();
             let body = serde_json::to_vec(&changed).unwrap();
-            let answer = app
-                .deliver(case.provider, path_of(case.provider), &body)
-                .await;
+            let answer = app.deliver(case.provider, path_of(case.provider), &body).await;
             assert!(
                 [200, 202, 400].contains(&answer.status),
                 "{} {place}: {}",
                 case.name,
                 answer.body
             );
-            assert!(
-                !answer.body.contains("internal error"),
-                "{} {place}",
-                case.name
-            );
+            assert!(!answer.body.contains("internal error"), "{} {place}", case.name);
             deliveries += 1;
         }
     }

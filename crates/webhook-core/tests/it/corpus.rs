@@ -36,11 +36,9 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
             | "subscription-paused"
             | "subscription-deleted",
         ) => &["checkout-subscription", "invoice-create"],
-        (Signer::Stripe, "subscription-resumed") => &[
-            "checkout-subscription",
-            "invoice-create",
-            "subscription-paused",
-        ],
+        (Signer::Stripe, "subscription-resumed") => {
+            &["checkout-subscription", "invoice-create", "subscription-paused"]
+        }
         (
             Signer::Fastspring,
             "order-addon-later"
@@ -71,27 +69,15 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
 
 /// The old shape names no product, so only `/v1` grants it.
 pub(crate) fn path(provider: Signer, case: &str) -> &'static str {
-    let old = [
-        "invoice-create-old",
-        "invoice-cycle-old",
-        "invoice-subscription-reason",
-    ];
-    if old.contains(&case) {
-        "/v1"
-    } else {
-        path_of(provider)
-    }
+    let old = ["invoice-create-old", "invoice-cycle-old", "invoice-subscription-reason"];
+    if old.contains(&case) { "/v1" } else { path_of(provider) }
 }
 
 pub(crate) async fn prepare(app: &App, provider: Signer, case: &str) {
     for earlier in before(provider, case) {
         let body = crate::support::body(provider, earlier);
         let answer = app.deliver(provider, path(provider, earlier), &body).await;
-        assert_eq!(
-            answer.status, 200,
-            "{earlier} before {case}: {}",
-            answer.body
-        );
+        assert_eq!(answer.status, 200, "{earlier} before {case}: {}", answer.body);
     }
     app.sandbox.clear_calls();
 }
@@ -102,18 +88,10 @@ fn notices(case: &Case, source: &ProductSource) -> Vec<Notice> {
         let header = sign(case.provider, SECRET, &case.body, now);
         let mut headers = HeaderMap::new();
         headers.insert(P::SIGNATURE_HEADER, HeaderValue::from_str(&header).unwrap());
-        let inbound = Inbound {
-            headers,
-            body: case.body.clone(),
-            source: None,
-        };
+        let inbound = Inbound { headers, body: case.body.clone(), source: None };
         let secrets = Secrets::new(SECRET, None).unwrap();
         let now = Timestamp::from_second(now).unwrap();
-        P::read(
-            &verify::<P>(inbound, &secrets, Tolerance(300), now).unwrap(),
-            source,
-        )
-        .unwrap()
+        P::read(&verify::<P>(inbound, &secrets, Tolerance(300), now).unwrap(), source).unwrap()
     }
     match case.provider {
         Signer::Stripe => read::<Stripe>(case, source),
@@ -134,15 +112,8 @@ fn transcript(calls: &[Call]) -> String {
                 }
                 format!(" {body}")
             });
-            let status = call
-                .status
-                .map_or("dropped".to_owned(), |status| status.to_string());
-            format!(
-                "{} {}{} -> {status}",
-                call.method,
-                call.path,
-                body.unwrap_or_default()
-            )
+            let status = call.status.map_or("dropped".to_owned(), |status| status.to_string());
+            format!("{} {}{} -> {status}", call.method, call.path, body.unwrap_or_default())
         })
         .collect();
     for neighbours in lines.chunk_by_mut(|a, b| kind_of(a) == kind_of(b)) {
@@ -154,9 +125,7 @@ fn transcript(calls: &[Call]) -> String {
 /// Reads are one kind, writes differ by what is written: `POST /v3/users`.
 fn kind_of(line: &str) -> String {
     let words = if line.starts_with("GET") { 1 } else { 3 };
-    line.split_inclusive([' ', '/', '?'])
-        .take(words + 1)
-        .collect()
+    line.split_inclusive([' ', '/', '?']).take(words + 1).collect()
 }
 
 #[tokio::test]
@@ -168,10 +137,7 @@ async fn every_case_is_read_and_answered_as_its_snapshot_says() {
         let configured = ProductSource::Configured(ProductId::new(PRODUCT).unwrap());
         let mut sources = vec![("", ProductSource::Metadata)];
         if provider == Signer::Stripe {
-            sources = vec![
-                (" on /v1", configured),
-                (" on /v2", ProductSource::Metadata),
-            ];
+            sources = vec![(" on /v1", configured), (" on /v2", ProductSource::Metadata)];
         }
         for (on, source) in sources {
             let read = serde_json::to_string_pretty(&notices(&case, &source)).unwrap();
@@ -181,12 +147,7 @@ async fn every_case_is_read_and_answered_as_its_snapshot_says() {
         prepare(&app, provider, name).await;
         let on = path(provider, name);
         let answer = app.deliver(provider, on, &case.body).await;
-        writeln!(
-            text,
-            "# calls on {on}\n{}\n",
-            transcript(&app.sandbox.calls())
-        )
-        .unwrap();
+        writeln!(text, "# calls on {on}\n{}\n", transcript(&app.sandbox.calls())).unwrap();
         writeln!(text, "# answer\n{} {}\n", answer.status, answer.body).unwrap();
         writeln!(text, "# licenses\n{}", app.licenses().join("\n")).unwrap();
         let snapshot = format!("{provider}__{name}");
@@ -199,9 +160,6 @@ async fn every_case_is_read_and_answered_as_its_snapshot_says() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots");
     for entry in std::fs::read_dir(folder).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        assert!(
-            names.contains(&file) || file.ends_with(".snap.new"),
-            "{file} belongs to no case"
-        );
+        assert!(names.contains(&file) || file.ends_with(".snap.new"), "{file} belongs to no case");
     }
 }

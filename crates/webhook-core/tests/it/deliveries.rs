@@ -57,18 +57,10 @@ async fn after(provider: Signer, case: &str, delivery: Delivery) -> (Vec<String>
     }
     for _ in 0..again {
         let next = app.deliver(provider, path, &body).await;
-        assert_eq!(
-            next.status, first.status,
-            "{provider} {case}: {}",
-            next.body
-        );
+        assert_eq!(next.status, first.status, "{provider} {case}: {}", next.body);
     }
     // FastSpring deletes at the end, so a forgotten end looks for licenses and finds none.
-    assert_eq!(
-        app.writes(),
-        writes,
-        "{provider} {case} {delivery:?} wrote something more"
-    );
+    assert_eq!(app.writes(), writes, "{provider} {case} {delivery:?} wrote something more");
     state(&app)
 }
 
@@ -114,10 +106,7 @@ async fn a_checkout_and_its_invoice_at_the_same_moment_are_one_purchase() {
             for answer in [answers.0, answers.1, answers.2, answers.3] {
                 assert_eq!(answer.status, 200, "{}", answer.body);
             }
-            assert_eq!(
-                (app.sandbox.licenses().len(), app.sandbox.users().len()),
-                (1, 1)
-            );
+            assert_eq!((app.sandbox.licenses().len(), app.sandbox.users().len()), (1, 1));
             assert_eq!(app.ends(), ["2027-09-01"]);
         }
     }
@@ -127,25 +116,14 @@ async fn a_checkout_and_its_invoice_at_the_same_moment_are_one_purchase() {
 async fn a_paddle_customer_and_his_transaction_at_the_same_moment_are_one_user() {
     for _ in 0..20 {
         let app = App::start().await;
-        let (customer, transaction) = (
-            body(PADDLE, "customer-created"),
-            body(PADDLE, "transaction-web"),
-        );
+        let (customer, transaction) =
+            (body(PADDLE, "customer-created"), body(PADDLE, "transaction-web"));
         let (one, two) = tokio::join!(
             app.deliver(PADDLE, "/v1", &transaction),
             app.deliver(PADDLE, "/v1", &customer)
         );
-        assert_eq!(
-            (one.status, two.status),
-            (200, 200),
-            "{} {}",
-            one.body,
-            two.body
-        );
-        assert_eq!(
-            (app.sandbox.licenses().len(), app.sandbox.users().len()),
-            (3, 1)
-        );
+        assert_eq!((one.status, two.status), (200, 200), "{} {}", one.body, two.body);
+        assert_eq!((app.sandbox.licenses().len(), app.sandbox.users().len()), (3, 1));
         assert_eq!(app.sandbox.users()[0].email, "ada@example.com");
     }
 }
@@ -153,18 +131,8 @@ async fn a_paddle_customer_and_his_transaction_at_the_same_moment_are_one_user()
 #[tokio::test]
 async fn a_renewal_before_its_purchase_is_delivered_again_until_the_purchase_is_there() {
     for (provider, purchase, renewal, end) in [
-        (
-            STRIPE,
-            "checkout-subscription",
-            "invoice-cycle",
-            "2028-09-01",
-        ),
-        (
-            FASTSPRING,
-            "order-subscription",
-            "charge-completed",
-            "2028-09-01",
-        ),
+        (STRIPE, "checkout-subscription", "invoice-cycle", "2028-09-01"),
+        (FASTSPRING, "order-subscription", "charge-completed", "2028-09-01"),
         (PADDLE, "transaction-api", "transaction-recurring", ""),
     ] {
         let app = App::start().await;
@@ -181,14 +149,10 @@ async fn a_renewal_before_its_purchase_is_delivered_again_until_the_purchase_is_
                     .starts_with("while attempting to renew licenses, no license of subscription ")
             );
         }
-        app.cases(provider, &[purchase, renewal, purchase, renewal])
-            .await;
+        app.cases(provider, &[purchase, renewal, purchase, renewal]).await;
         let ends = app.ends();
         let end = if end.is_empty() { "2026-11-01" } else { end };
-        assert!(
-            ends.iter().filter(|e| *e != "never").all(|e| e == end),
-            "{provider}: {ends:?}"
-        );
+        assert!(ends.iter().filter(|e| *e != "never").all(|e| e == end), "{provider}: {ends:?}");
     }
 }
 
@@ -208,8 +172,7 @@ async fn renewals_of_two_periods_in_the_wrong_order_end_at_the_later_one() {
     let second = renewal("evt_second", 1_851_379_200, 1_882_915_200);
     for order in [[&first, &second], [&second, &first]] {
         let app = App::start().await;
-        app.cases(STRIPE, &["checkout-subscription", "invoice-create"])
-            .await;
+        app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
         for (id, body) in order.into_iter().chain(order) {
             assert_eq!(app.deliver(STRIPE, "/v2", body).await.status, 200, "{id}");
         }
@@ -221,9 +184,7 @@ async fn renewals_of_two_periods_in_the_wrong_order_end_at_the_later_one() {
 async fn overdue_charge_and_end_come_in_any_order() {
     // By their own times: overdue 2027-09-01 12:00, charge 2027-09-02, end 2027-10-01.
     let at = |case: &str, created: i64| {
-        edited(FASTSPRING, case, |batch| {
-            batch["events"][0]["created"] = json!(created)
-        })
+        edited(FASTSPRING, case, |batch| batch["events"][0]["created"] = json!(created))
     };
     let events = [
         at("payment-overdue", 1_819_800_000_000),
@@ -231,19 +192,9 @@ async fn overdue_charge_and_end_come_in_any_order() {
         at("deactivated", 1_822_352_400_000),
     ];
     for (variable, ended) in [("suspend", "suspended"), ("revoke", "revoked")] {
-        for order in [
-            [0, 1, 2],
-            [0, 2, 1],
-            [1, 0, 2],
-            [1, 2, 0],
-            [2, 0, 1],
-            [2, 1, 0],
-        ] {
-            let app = App::with(
-                <_>::default(),
-                &[("CRYPTLEX_CANCELLATION_ACTION", variable)],
-            )
-            .await;
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let app =
+                App::with(<_>::default(), &[("CRYPTLEX_CANCELLATION_ACTION", variable)]).await;
             app.cases(FASTSPRING, &["order-subscription"]).await;
             for event in order {
                 assert_eq!(
@@ -252,9 +203,7 @@ async fn overdue_charge_and_end_come_in_any_order() {
                     "{order:?}"
                 );
             }
-            let [end] = &app.ends()[..] else {
-                panic!("{order:?}: {:?}", app.ends())
-            };
+            let [end] = &app.ends()[..] else { panic!("{order:?}: {:?}", app.ends()) };
             assert!(end.ends_with(ended), "{order:?}: {end}");
             // What an older charge paid for does not matter any more once its subscription has ended.
             let charged = order.iter().position(|e| *e == 1) < order.iter().position(|e| *e == 2);
@@ -266,28 +215,18 @@ async fn overdue_charge_and_end_come_in_any_order() {
 #[tokio::test]
 async fn an_event_that_was_answered_in_part_is_listed_in_part() {
     let app = App::start().await;
-    app.sandbox
-        .fault(Fault::on("POST", "/v3/users").skip(1).error_before(400));
+    app.sandbox.fault(Fault::on("POST", "/v3/users").skip(1).error_before(400));
     let partly = app.case(FASTSPRING, "batch-three-orders").await;
     assert_eq!(partly.status, 202);
-    assert_eq!(
-        partly.body,
-        "M0OXhPbfQD4yS1pgAqkQvQ\neRG_oSmPxHBg_4mWudO50Q\n"
-    );
+    assert_eq!(partly.body, "M0OXhPbfQD4yS1pgAqkQvQ\neRG_oSmPxHBg_4mWudO50Q\n");
     let rest = app.case(FASTSPRING, "batch-three-orders").await;
-    assert_eq!(
-        (rest.status, app.sandbox.licenses().len()),
-        (200, 4),
-        "{}",
-        rest.body
-    );
+    assert_eq!((rest.status, app.sandbox.licenses().len()), (200, 4), "{}", rest.body);
 }
 
 #[tokio::test]
 async fn an_unknown_event_beside_a_failing_one_is_listed_as_done() {
     let app = App::start().await;
-    app.sandbox
-        .fault(Fault::anywhere().error_before(401).always());
+    app.sandbox.fault(Fault::anywhere().error_before(401).always());
     let answer = app.case(FASTSPRING, "batch-purchase").await;
     assert_eq!(
         (answer.status, answer.body.as_str()),

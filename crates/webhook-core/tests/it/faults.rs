@@ -26,48 +26,14 @@ const KINDS: [(&str, Make); 12] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_of_a_story_may_fail_in_every_way() {
     for (provider, story) in [
-        (
-            STRIPE,
-            &["checkout-subscription", "invoice-create", "invoice-cycle"][..],
-        ),
-        (
-            STRIPE,
-            &["checkout-trial", "invoice-create-trial", "customer-created"],
-        ),
+        (STRIPE, &["checkout-subscription", "invoice-create", "invoice-cycle"][..]),
+        (STRIPE, &["checkout-trial", "invoice-create-trial", "customer-created"]),
         (FASTSPRING, &["order-addon-first"]),
-        (
-            FASTSPRING,
-            &["order-subscription-seats", "charge-completed-seats"],
-        ),
-        (
-            FASTSPRING,
-            &[
-                "order-subscription",
-                "payment-overdue",
-                "charge-completed",
-                "deactivated",
-            ],
-        ),
-        (
-            PADDLE,
-            &[
-                "transaction-web",
-                "customer-created",
-                "transaction-recurring",
-            ],
-        ),
-        (
-            PADDLE,
-            &["transaction-trial", "transaction-recurring-trial"],
-        ),
-        (
-            PADDLE,
-            &[
-                "transaction-web",
-                "subscription-paused",
-                "subscription-canceled",
-            ],
-        ),
+        (FASTSPRING, &["order-subscription-seats", "charge-completed-seats"]),
+        (FASTSPRING, &["order-subscription", "payment-overdue", "charge-completed", "deactivated"]),
+        (PADDLE, &["transaction-web", "customer-created", "transaction-recurring"]),
+        (PADDLE, &["transaction-trial", "transaction-recurring-trial"]),
+        (PADDLE, &["transaction-web", "subscription-paused", "subscription-canceled"]),
     ] {
         let calm = App::start().await;
         calm.cases(provider, story).await;
@@ -75,16 +41,10 @@ async fn every_call_of_a_story_may_fail_in_every_way() {
         for (name, kind) in KINDS {
             for call in 0..calls {
                 let app = App::start().await;
-                app.sandbox
-                    .fault(kind(Fault::anywhere().skip(u32::try_from(call).unwrap())));
+                app.sandbox.fault(kind(Fault::anywhere().skip(u32::try_from(call).unwrap())));
                 for case in story {
-                    until_done(
-                        &app,
-                        provider,
-                        case,
-                        &format!("{story:?}, {name} at call {call}"),
-                    )
-                    .await;
+                    until_done(&app, provider, case, &format!("{story:?}, {name} at call {call}"))
+                        .await;
                 }
                 assert_eq!(app.licenses(), expected, "{story:?}, {name} at call {call}");
                 assert_eq!(
@@ -119,16 +79,10 @@ async fn a_lost_answer_to_a_creation_or_a_renewal_changes_nothing_more() {
         calm.cases(provider, &[purchase, renewal]).await;
         for lose_ledger in [false, true] {
             let mut app = App::start().await;
-            app.sandbox
-                .fault(Fault::on("POST", "/v3/licenses").dropped_answer());
-            app.sandbox
-                .fault(Fault::on("POST", "/renew").dropped_answer());
+            app.sandbox.fault(Fault::on("POST", "/v3/licenses").dropped_answer());
+            app.sandbox.fault(Fault::on("POST", "/renew").dropped_answer());
             for case in [purchase, renewal] {
-                assert_eq!(
-                    app.case(provider, case).await.status,
-                    200,
-                    "a look finds the effect"
-                );
+                assert_eq!(app.case(provider, case).await.status, 200, "a look finds the effect");
                 if lose_ledger {
                     app.restart();
                 }
@@ -142,10 +96,7 @@ async fn a_lost_answer_to_a_creation_or_a_renewal_changes_nothing_more() {
 #[tokio::test]
 async fn a_write_whose_outcome_is_unknown_keeps_others_away_until_it_has_arrived_or_died() {
     for (case, fault) in [
-        (
-            "order-subscription",
-            Fault::on("POST", "/v3/licenses").late(),
-        ),
+        ("order-subscription", Fault::on("POST", "/v3/licenses").late()),
         ("charge-completed", Fault::on("POST", "/renew").late()),
     ] {
         for arrives in [true, false] {
@@ -156,24 +107,18 @@ async fn a_write_whose_outcome_is_unknown_keeps_others_away_until_it_has_arrived
             app.sandbox.fault(fault.clone());
             let first = app.case(FASTSPRING, case).await;
             assert!(
-                first
-                    .message()
-                    .contains("whether it had an effect is not known yet"),
+                first.message().contains("whether it had an effect is not known yet"),
                 "{}",
                 first.body
             );
             let second = app.case(FASTSPRING, case).await;
             assert!(
-                second
-                    .message()
-                    .contains("is being worked on by another delivery"),
+                second.message().contains("is being worked on by another delivery"),
                 "{}",
                 second.body
             );
             assert!(
-                second
-                    .retry_after
-                    .is_some_and(|after| (30..=45).contains(&after)),
+                second.retry_after.is_some_and(|after| (30..=45).contains(&after)),
                 "{second:?}"
             );
             if arrives {
@@ -181,11 +126,7 @@ async fn a_write_whose_outcome_is_unknown_keeps_others_away_until_it_has_arrived
             }
             app.pass(45);
             app.cases(FASTSPRING, &[case, case]).await;
-            let end = if case == "charge-completed" {
-                "2028-09-01"
-            } else {
-                "2027-09-01"
-            };
+            let end = if case == "charge-completed" { "2028-09-01" } else { "2027-09-01" };
             assert_eq!(app.ends(), [end], "{case}, arrives: {arrives}");
         }
     }
@@ -206,14 +147,8 @@ async fn an_error_says_which_call_failed_and_why_and_never_the_token() {
             Fault::on("POST", "/v3/users").html_error(503).always(),
             "Cryptlex answered POST /v3/users with status 503",
         ),
-        (
-            Fault::anywhere().dropped_before().always(),
-            "Cryptlex gave no answer to GET /v3/",
-        ),
-        (
-            Fault::anywhere().bad_json().always(),
-            "Cryptlex gave an unreadable answer to GET /v3/",
-        ),
+        (Fault::anywhere().dropped_before().always(), "Cryptlex gave no answer to GET /v3/"),
+        (Fault::anywhere().bad_json().always(), "Cryptlex gave an unreadable answer to GET /v3/"),
     ] {
         let app = App::start().await;
         app.sandbox.fault(fault);
@@ -231,10 +166,7 @@ async fn an_error_says_which_call_failed_and_why_and_never_the_token() {
 
 #[tokio::test]
 async fn a_wrong_token_and_an_unreachable_cryptlex_are_told_apart() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (variable, value, says) in [
         (
             "CRYPTLEX_ACCESS_TOKEN",
@@ -278,49 +210,31 @@ async fn everything_is_answered_within_the_deadline() {
 async fn throttling_is_waited_out_when_the_deadline_allows() {
     let app = App::start().await;
     app.sandbox.fault(Fault::on("GET", "/v3/users").throttle(0));
-    app.sandbox
-        .fault(Fault::on("POST", "/v3/licenses").throttle(0));
+    app.sandbox.fault(Fault::on("POST", "/v3/licenses").throttle(0));
     app.cases(FASTSPRING, &["order-plain"]).await;
     assert_eq!(app.sandbox.licenses().len(), 1);
 
     let app = App::with(<_>::default(), &[("DEADLINE_MS", "1000")]).await;
-    app.sandbox
-        .fault(Fault::on("POST", "/v3/licenses").throttle(30));
+    app.sandbox.fault(Fault::on("POST", "/v3/licenses").throttle(30));
     let answer = app.case(FASTSPRING, "order-plain").await;
-    assert_eq!(
-        (answer.status, answer.retry_after),
-        (400, Some(30)),
-        "{}",
-        answer.body
-    );
+    assert_eq!((answer.status, answer.retry_after), (400, Some(30)), "{}", answer.body);
     app.cases(FASTSPRING, &["order-plain"]).await;
 }
 
 #[tokio::test]
 async fn the_request_limit_of_cryptlex_is_kept() {
-    let app = App::with(
-        <_>::default(),
-        &[("CRYPTLEX_REQUESTS_PER_5S", "4"), ("DEADLINE_MS", "20000")],
-    )
-    .await;
-    app.cases(
-        FASTSPRING,
-        &["order-subscription-seats", "charge-completed-seats"],
-    )
-    .await;
+    let app =
+        App::with(<_>::default(), &[("CRYPTLEX_REQUESTS_PER_5S", "4"), ("DEADLINE_MS", "20000")])
+            .await;
+    app.cases(FASTSPRING, &["order-subscription-seats", "charge-completed-seats"]).await;
     assert_eq!(app.ends(), ["2028-09-01"; 3]);
 }
 
 #[tokio::test]
 async fn a_fault_before_the_effect_is_tried_once_more_and_no_oftener() {
     let app = App::start().await;
-    app.sandbox
-        .fault(Fault::on("POST", "/v3/licenses").error_before(500).always());
+    app.sandbox.fault(Fault::on("POST", "/v3/licenses").error_before(500).always());
     assert_eq!(app.case(FASTSPRING, "order-plain").await.status, 400);
-    let creations = app
-        .writes()
-        .iter()
-        .filter(|call| call.as_str() == "POST /v3/licenses")
-        .count();
+    let creations = app.writes().iter().filter(|call| call.as_str() == "POST /v3/licenses").count();
     assert_eq!(creations, 2);
 }

@@ -1,6 +1,15 @@
 //! End to end: signed deliveries go in over the router, the sandbox's licenses are looked at. One binary, so that it
 //! links once.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that meets the unexpected fails"
+)]
+
+mod architecture;
 mod bad_input;
 mod corpus;
 mod deliveries;

@@ -30,25 +30,18 @@ async fn stripe_checkout_and_first_invoice_give_one_license_on_both_paths() {
 
 #[tokio::test]
 async fn a_quantity_that_only_the_invoice_knows_is_counted_in_either_order() {
-    for order in [
-        ["checkout-subscription", "invoice-create"],
-        ["invoice-create", "checkout-subscription"],
-    ] {
-        for (means, licenses, activations) in [
-            ("one", 1, 1),
-            ("total_licenses", 3, 1),
-            ("allowed_activations", 1, 3),
-        ] {
+    for order in
+        [["checkout-subscription", "invoice-create"], ["invoice-create", "checkout-subscription"]]
+    {
+        for (means, licenses, activations) in
+            [("one", 1, 1), ("total_licenses", 3, 1), ("allowed_activations", 1, 3)]
+        {
             let app = App::with(<_>::default(), &[("CRYPTLEX_MAPPINGS_QUANTITY", means)]).await;
             app.cases(STRIPE, &order).await;
             let made = app.sandbox.licenses();
             assert_eq!(made.len(), licenses, "{means} {order:?}");
             if means == "allowed_activations" {
-                assert_eq!(
-                    json!(made[0])["allowedActivations"],
-                    json!(activations),
-                    "{order:?}"
-                );
+                assert_eq!(json!(made[0])["allowedActivations"], json!(activations), "{order:?}");
             }
         }
     }
@@ -58,12 +51,7 @@ async fn a_quantity_that_only_the_invoice_knows_is_counted_in_either_order() {
 async fn three_fastspring_orders_in_one_post_give_three_buyers_their_licenses() {
     let app = App::start().await;
     let answer = app.case(FASTSPRING, "batch-three-orders").await;
-    assert_eq!(
-        (answer.status, app.sandbox.users().len()),
-        (200, 3),
-        "{}",
-        answer.body
-    );
+    assert_eq!((answer.status, app.sandbox.users().len()), (200, 3), "{}", answer.body);
     assert_eq!(app.sandbox.licenses().len(), 4, "one of them bought two");
 }
 
@@ -71,18 +59,13 @@ async fn three_fastspring_orders_in_one_post_give_three_buyers_their_licenses() 
 async fn all_licenses_of_a_subscription_are_renewed_over_all_pages() {
     for (seats, page_size) in [(25, 10), (230, 100)] {
         let app = App::start().await;
-        app.sandbox
-            .configure(|settings| settings.default_page_size = page_size);
+        app.sandbox.configure(|settings| settings.default_page_size = page_size);
         let order = edited(FASTSPRING, "order-subscription-seats", |batch| {
             let items = batch["events"][0]["data"]["items"].as_array_mut().unwrap();
             items[0]["quantity"] = json!(seats);
         });
         assert_eq!(app.deliver(FASTSPRING, "/v1", &order).await.status, 200);
-        app.cases(
-            FASTSPRING,
-            &["charge-completed-seats", "charge-completed-seats"],
-        )
-        .await;
+        app.cases(FASTSPRING, &["charge-completed-seats", "charge-completed-seats"]).await;
         assert_eq!(app.ends(), vec!["2028-09-01"; seats]);
     }
 }
@@ -91,10 +74,7 @@ async fn all_licenses_of_a_subscription_are_renewed_over_all_pages() {
 async fn an_order_whose_second_creation_fails_is_completed_by_its_redelivery() {
     for fault in [
         Fault::on("POST", "/v3/licenses").skip(1).error_before(400),
-        Fault::on("POST", "/v3/licenses")
-            .skip(1)
-            .error_before(500)
-            .times(9),
+        Fault::on("POST", "/v3/licenses").skip(1).error_before(500).times(9),
         Fault::on("POST", "/v3/licenses").skip(1).error_before(403),
     ] {
         let app = App::start().await;
@@ -102,9 +82,7 @@ async fn an_order_whose_second_creation_fails_is_completed_by_its_redelivery() {
         let first = app.case(FASTSPRING, "order-subscription-seats").await;
         assert_eq!(first.status, 400, "{}", first.body);
         assert!(
-            first
-                .message()
-                .contains("missing: create license fastspring/"),
+            first.message().contains("missing: create license fastspring/"),
             "{}",
             first.message()
         );
@@ -143,18 +121,12 @@ async fn the_paid_period_wins_over_the_template() {
 
     // A trial of a yearly plan ends after two weeks unless it is paid.
     let app = App::start().await;
-    app.cases(STRIPE, &["checkout-trial", "invoice-create-trial"])
-        .await;
+    app.cases(STRIPE, &["checkout-trial", "invoice-create-trial"]).await;
     assert_eq!(app.ends(), ["2026-09-15"]);
     app.cases(STRIPE, &["invoice-cycle-trial"]).await;
     assert_eq!(app.ends(), ["2027-09-15"]);
     for (provider, trial, paid, end) in [
-        (
-            PADDLE,
-            "transaction-trial",
-            Some("transaction-recurring-trial"),
-            "2027-09-15",
-        ),
+        (PADDLE, "transaction-trial", Some("transaction-recurring-trial"), "2027-09-15"),
         (FASTSPRING, "order-subscription-trial", None, "2026-09-15"),
     ] {
         let app = App::start().await;
@@ -170,20 +142,8 @@ async fn the_paid_period_wins_over_the_template() {
 #[tokio::test]
 async fn licenses_of_the_predecessor_are_adopted_and_renewed_without_a_change_of_their_metadata() {
     for (key, provider, order, charge, product) in [
-        (
-            "stripe_subscription_id",
-            STRIPE,
-            "invoice-create",
-            "invoice-cycle",
-            PRODUCT,
-        ),
-        (
-            "subscription_id",
-            STRIPE,
-            "checkout-subscription",
-            "invoice-cycle",
-            PRODUCT,
-        ),
+        ("stripe_subscription_id", STRIPE, "invoice-create", "invoice-cycle", PRODUCT),
+        ("subscription_id", STRIPE, "checkout-subscription", "invoice-cycle", PRODUCT),
         (
             "fastspring_subscription_id",
             FASTSPRING,
@@ -201,15 +161,10 @@ async fn licenses_of_the_predecessor_are_adopted_and_renewed_without_a_change_of
     ] {
         let app = App::start().await;
         let subscription = subscription_of(provider, order);
-        let owner = app
-            .sandbox
-            .insert_user(json!({"email": "old@example.com", "firstName": "Old"}));
+        let owner =
+            app.sandbox.insert_user(json!({"email": "old@example.com", "firstName": "Old"}));
         let interval = if provider == PADDLE { "P1M" } else { "P1Y" };
-        let end = if provider == PADDLE {
-            "2026-10-01T00:00:00Z"
-        } else {
-            "2027-09-01T00:00:00Z"
-        };
+        let end = if provider == PADDLE { "2026-10-01T00:00:00Z" } else { "2027-09-01T00:00:00Z" };
         for _ in 0..2 {
             app.sandbox.insert_license(json!({
                 "productId": product, "userId": owner, "subscriptionInterval": interval, "expiresAt": end,
@@ -239,10 +194,7 @@ async fn licenses_of_the_predecessor_are_adopted_and_renewed_without_a_change_of
         }
         let metadata_writes = app.sandbox.calls().iter().any(|call| {
             call.method == "PATCH"
-                && call
-                    .body
-                    .as_ref()
-                    .is_some_and(|body| body.get("metadata").is_some())
+                && call.body.as_ref().is_some_and(|body| body.get("metadata").is_some())
         });
         assert!(!metadata_writes, "{key}");
     }
@@ -257,11 +209,7 @@ fn subscription_of(provider: devkit::sign::Provider, case: &str) -> String {
         &body["events"][0]["data"]["items"][0]["subscription"]["id"],
         &body["data"]["subscription_id"],
     ];
-    found
-        .iter()
-        .find_map(|value| value.as_str())
-        .unwrap()
-        .to_owned()
+    found.iter().find_map(|value| value.as_str()).unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -275,10 +223,7 @@ async fn a_second_genuine_purchase_of_the_same_product_is_another_license() {
         event["data"]["order"] = json!("another-order-0000000");
     });
     assert_eq!(app.deliver(FASTSPRING, "/v1", &again).await.status, 200);
-    assert_eq!(
-        (app.sandbox.licenses().len(), app.sandbox.users().len()),
-        (2, 1)
-    );
+    assert_eq!((app.sandbox.licenses().len(), app.sandbox.users().len()), (2, 1));
 }
 
 #[tokio::test]
@@ -294,11 +239,8 @@ async fn a_session_that_names_another_product_than_the_invoice_replaces_it() {
         assert_eq!(app.deliver(STRIPE, "/v2", &invoice).await.status, 200);
         app.cases(STRIPE, &["checkout-subscription"]).await;
     }
-    let products: Vec<String> = app
-        .licenses()
-        .iter()
-        .map(|l| l[l.find("product").unwrap()..].to_owned())
-        .collect();
+    let products: Vec<String> =
+        app.licenses().iter().map(|l| l[l.find("product").unwrap()..].to_owned()).collect();
     let ada = "for ada@example.com";
     assert_eq!(
         products,
@@ -311,10 +253,8 @@ async fn a_session_that_names_another_product_than_the_invoice_replaces_it() {
 
 #[tokio::test]
 async fn a_paddle_buyer_gets_his_own_user_whichever_event_comes_first() {
-    for order in [
-        ["customer-created", "transaction-web"],
-        ["transaction-web", "customer-created"],
-    ] {
+    for order in [["customer-created", "transaction-web"], ["transaction-web", "customer-created"]]
+    {
         for lost in [false, true] {
             let mut app = App::start().await;
             for case in order {
@@ -341,16 +281,10 @@ async fn the_licenses_of_a_paddle_stand_in_move_to_the_user_who_has_the_email() 
         json!({"email": "Ada@Example.com", "firstName": "Ada", "lastName": "Lovelace-Example"}),
     );
     app.cases(PADDLE, &["transaction-web"]).await;
-    assert!(
-        app.licenses()[0].ends_with("@cryptlexpaddle.com"),
-        "{:?}",
-        app.licenses()
-    );
+    assert!(app.licenses()[0].ends_with("@cryptlexpaddle.com"), "{:?}", app.licenses());
     app.cases(PADDLE, &["customer-created"]).await;
     assert!(
-        app.licenses()
-            .iter()
-            .all(|license| license.ends_with("for Ada@Example.com")),
+        app.licenses().iter().all(|license| license.ends_with("for Ada@Example.com")),
         "{:?}",
         app.licenses()
     );
@@ -359,9 +293,7 @@ async fn the_licenses_of_a_paddle_stand_in_move_to_the_user_who_has_the_email() 
     app.cases(PADDLE, &["transaction-charge"]).await;
     assert_eq!(app.sandbox.licenses().len(), 4);
     assert!(
-        app.licenses()
-            .iter()
-            .all(|license| license.ends_with("for Ada@Example.com")),
+        app.licenses().iter().all(|license| license.ends_with("for Ada@Example.com")),
         "{:?}",
         app.licenses()
     );
@@ -371,8 +303,7 @@ async fn the_licenses_of_a_paddle_stand_in_move_to_the_user_who_has_the_email() 
 async fn a_remembered_user_that_was_deleted_is_forgotten() {
     let app = App::start().await;
     app.cases(PADDLE, &["customer-created"]).await;
-    app.sandbox
-        .fault(Fault::on("POST", "/v3/licenses").error_before(404));
+    app.sandbox.fault(Fault::on("POST", "/v3/licenses").error_before(404));
     app.cases(PADDLE, &["transaction-web"]).await;
     assert_eq!(app.sandbox.licenses().len(), 3);
 }
@@ -381,11 +312,7 @@ async fn a_remembered_user_that_was_deleted_is_forgotten() {
 async fn a_gift_belongs_to_its_recipient() {
     let app = App::start().await;
     app.cases(FASTSPRING, &["order-gift"]).await;
-    assert!(
-        app.licenses()[0].ends_with("for mia@example.com"),
-        "{:?}",
-        app.licenses()
-    );
+    assert!(app.licenses()[0].ends_with("for mia@example.com"), "{:?}", app.licenses());
 }
 
 #[tokio::test]

@@ -88,14 +88,7 @@ impl App {
         }
         let clock = Arc::new(AtomicI64::new(1_788_220_900));
         let [stripe, fastspring, paddle] = <_>::default();
-        Self {
-            sandbox,
-            clock,
-            variables: all,
-            stripe,
-            fastspring,
-            paddle,
-        }
+        Self { sandbox, clock, variables: all, stripe, fastspring, paddle }
     }
 
     /// New processes: whatever the ledger held is forgotten.
@@ -106,9 +99,7 @@ impl App {
     fn router<P: Provider>(&self) -> Router {
         let loaded = load::<P>(|name| {
             let found = self.variables.iter().find(|(variable, _)| variable == name);
-            found
-                .map(|(_, value)| value.clone())
-                .filter(|value| value != "unset")
+            found.map(|(_, value)| value.clone()).filter(|value| value != "unset")
         });
         let clock = Arc::clone(&self.clock);
         let clock =
@@ -135,11 +126,7 @@ impl App {
         let retry_after = retry_after.map(|value| value.to_str().unwrap().parse().unwrap());
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        Answer {
-            status,
-            retry_after,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        Answer { status, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
     }
 
     pub(crate) async fn deliver(&self, provider: Signer, path: &str, body: &[u8]) -> Answer {
@@ -153,8 +140,7 @@ impl App {
 
     /// A body of the corpus, at the path that vendors use.
     pub(crate) async fn case(&self, provider: Signer, case: &str) -> Answer {
-        self.deliver(provider, path_of(provider), &body(provider, case))
-            .await
+        self.deliver(provider, path_of(provider), &body(provider, case)).await
     }
 
     /// Cases that must be answered 200.
@@ -182,9 +168,7 @@ impl App {
     pub(crate) fn writes(&self) -> Vec<String> {
         let calls = self.sandbox.calls();
         let writes = calls.iter().filter(|call| call.method != "GET");
-        writes
-            .map(|call| format!("{} {}", call.method, call.path))
-            .collect()
+        writes.map(|call| format!("{} {}", call.method, call.path)).collect()
     }
 }
 
@@ -211,36 +195,17 @@ pub(crate) fn edited(provider: Signer, case: &str, edit: impl FnOnce(&mut Value)
 }
 
 pub(crate) fn end_of(license: &License) -> String {
-    let end = license
-        .expires_at
-        .map_or("never".to_owned(), |end| end.to_string()[..10].to_owned());
+    let end = license.expires_at.map_or("never".to_owned(), |end| end.to_string()[..10].to_owned());
     let flag = |on: bool, name: &str| {
-        if on {
-            format!(" {name}")
-        } else {
-            String::new()
-        }
+        if on { format!(" {name}") } else { String::new() }
     };
-    format!(
-        "{end}{}{}",
-        flag(license.suspended, "suspended"),
-        flag(license.revoked, "revoked")
-    )
+    format!("{end}{}{}", flag(license.suspended, "suspended"), flag(license.revoked, "revoked"))
 }
 
 fn shown(license: &License) -> String {
-    let slot = license
-        .metadata
-        .iter()
-        .find(|item| item.key == "license_slot");
+    let slot = license.metadata.iter().find(|item| item.key == "license_slot");
     let slot = slot.map_or("-", |item| item.value.as_str());
-    let owner = license
-        .user
-        .as_ref()
-        .map_or("nobody", |user| user.email.as_str());
+    let owner = license.user.as_ref().map_or("nobody", |user| user.email.as_str());
     let product = license.product_id.chars().last().unwrap();
-    format!(
-        "{slot} product {product} until {} for {owner}",
-        end_of(license)
-    )
+    format!("{slot} product {product} until {} for {owner}", end_of(license))
 }

@@ -16,22 +16,10 @@ fn with(change: impl FnOnce(&mut Settings)) -> Settings {
 
 fn every_setting() -> Vec<(&'static str, Settings)> {
     vec![
-        (
-            "a taken e-mail is 400",
-            with(|s| s.user_conflict_status = 400),
-        ),
-        (
-            "a taken e-mail is 409",
-            with(|s| s.user_conflict_status = 409),
-        ),
-        (
-            "a taken key is 400",
-            with(|s| s.license_conflict_status = 400),
-        ),
-        (
-            "an unknown user is 400",
-            with(|s| s.unknown_user_status = 400),
-        ),
+        ("a taken e-mail is 400", with(|s| s.user_conflict_status = 400)),
+        ("a taken e-mail is 409", with(|s| s.user_conflict_status = 409)),
+        ("a taken key is 400", with(|s| s.license_conflict_status = 400)),
+        ("an unknown user is 400", with(|s| s.unknown_user_status = 400)),
         ("pages of one", with(|s| s.default_page_size = 1)),
         ("pages of ten", with(|s| s.default_page_size = 10)),
         (
@@ -54,42 +42,15 @@ fn every_setting() -> Vec<(&'static str, Settings)> {
             "metadata filters match any items",
             with(|s| s.metadata_filters = MetadataFilters::AnyItem),
         ),
-        (
-            "metadata is merged",
-            with(|s| s.metadata_patch = MetadataPatch::MergeByKey),
-        ),
-        (
-            "metadata is replaced",
-            with(|s| s.metadata_patch = MetadataPatch::Replace),
-        ),
-        (
-            "e-mails are compared by letter",
-            with(|s| s.email_filter_case_sensitive = true),
-        ),
-        (
-            "a past expiry is taken",
-            with(|s| s.expires_at_in_past = Verdict::Accept),
-        ),
-        (
-            "a null expiry is refused",
-            with(|s| s.expires_at_null = Verdict::Refuse400),
-        ),
-        (
-            "expiry in seconds",
-            with(|s| s.expires_at_precision = Precision::Seconds),
-        ),
-        (
-            "expiry in milliseconds",
-            with(|s| s.expires_at_precision = Precision::Milliseconds),
-        ),
-        (
-            "expiry wins over interval",
-            with(|s| s.expiry_or_interval = ExpiryOrInterval::Expiry),
-        ),
-        (
-            "interval wins over expiry",
-            with(|s| s.expiry_or_interval = ExpiryOrInterval::Interval),
-        ),
+        ("metadata is merged", with(|s| s.metadata_patch = MetadataPatch::MergeByKey)),
+        ("metadata is replaced", with(|s| s.metadata_patch = MetadataPatch::Replace)),
+        ("e-mails are compared by letter", with(|s| s.email_filter_case_sensitive = true)),
+        ("a past expiry is taken", with(|s| s.expires_at_in_past = Verdict::Accept)),
+        ("a null expiry is refused", with(|s| s.expires_at_null = Verdict::Refuse400)),
+        ("expiry in seconds", with(|s| s.expires_at_precision = Precision::Seconds)),
+        ("expiry in milliseconds", with(|s| s.expires_at_precision = Precision::Milliseconds)),
+        ("expiry wins over interval", with(|s| s.expiry_or_interval = ExpiryOrInterval::Expiry)),
+        ("interval wins over expiry", with(|s| s.expiry_or_interval = ExpiryOrInterval::Interval)),
         (
             "fixed fields are refused",
             with(|s| s.patch_of_fixed_field = PatchOfFixedField::Refuse400),
@@ -101,15 +62,7 @@ fn every_setting() -> Vec<(&'static str, Settings)> {
 
 /// One story per provider, each event twice.
 const STORIES: [(devkit::sign::Provider, &[&str]); 4] = [
-    (
-        STRIPE,
-        &[
-            "customer-created",
-            "checkout-subscription",
-            "invoice-create",
-            "invoice-cycle",
-        ],
-    ),
+    (STRIPE, &["customer-created", "checkout-subscription", "invoice-create", "invoice-cycle"]),
     (
         FASTSPRING,
         &[
@@ -121,22 +74,9 @@ const STORIES: [(devkit::sign::Provider, &[&str]); 4] = [
     ),
     (
         PADDLE,
-        &[
-            "transaction-web",
-            "customer-created",
-            "transaction-recurring",
-            "subscription-canceled",
-        ],
+        &["transaction-web", "customer-created", "transaction-recurring", "subscription-canceled"],
     ),
-    (
-        PADDLE,
-        &[
-            "customer-created",
-            "transaction-web",
-            "transaction-charge",
-            "subscription-paused",
-        ],
-    ),
+    (PADDLE, &["customer-created", "transaction-web", "transaction-charge", "subscription-paused"]),
 ];
 
 #[tokio::test]
@@ -175,24 +115,15 @@ async fn filters_that_match_too_much_touch_nobody_elses_license() {
                 {"key": "note", "value": subscription, "viewPermissions": []},
             ],
         }));
-        app.cases(STRIPE, &["invoice-cycle", "subscription-deleted"])
-            .await;
-        assert_eq!(
-            end_of(&app.sandbox.license(&other).unwrap()),
-            "2027-09-01",
-            "{filters:?}"
-        );
+        app.cases(STRIPE, &["invoice-cycle", "subscription-deleted"]).await;
+        assert_eq!(end_of(&app.sandbox.license(&other).unwrap()), "2027-09-01", "{filters:?}");
     }
 }
 
 #[tokio::test]
 async fn placeholders_of_the_predecessor_are_never_looked_up() {
     let app = App::start().await;
-    for key in [
-        "stripe_subscription_id",
-        "stripe_transaction_id",
-        "subscription_id",
-    ] {
+    for key in ["stripe_subscription_id", "stripe_transaction_id", "subscription_id"] {
         for value in ["subscription_empty", "transaction_empty"] {
             app.sandbox.insert_license(json!({
                 "productId": "11111111-1111-4111-8111-000000000003",
@@ -200,22 +131,16 @@ async fn placeholders_of_the_predecessor_are_never_looked_up() {
             }));
         }
     }
-    for (field, value) in [
-        ("payment_intent", "transaction_empty"),
-        ("payment_intent", ""),
-        ("payment_intent", " "),
-    ] {
+    for (field, value) in
+        [("payment_intent", "transaction_empty"), ("payment_intent", ""), ("payment_intent", " ")]
+    {
         let checkout = crate::support::edited(STRIPE, "checkout-payment", |event| {
             event["data"]["object"][field] = json!(value);
         });
         let answer = app.deliver(STRIPE, "/v2", &checkout).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
-    let own = app
-        .licenses()
-        .into_iter()
-        .filter(|license| license.starts_with("stripe/"))
-        .count();
+    let own = app.licenses().into_iter().filter(|license| license.starts_with("stripe/")).count();
     assert_eq!(own, 1, "{:?}", app.licenses());
     for call in app.sandbox.calls() {
         assert!(!call.path.contains("_empty"), "{}", call.path);

@@ -13,9 +13,7 @@ async fn templates_can_be_read_and_other_calls_do_not_exist() {
         (PERPETUAL_TEMPLATE, "", Value::Null),
         (YEARLY_ON_ACTIVATION_TEMPLATE, "P1Y", json!("activation")),
     ] {
-        let template = api
-            .ok(&format!("GET /v3/license-templates/{id}"), Value::Null)
-            .await;
+        let template = api.ok(&format!("GET /v3/license-templates/{id}"), Value::Null).await;
         assert_eq!(template["subscriptionInterval"], interval);
         assert_eq!(template["subscriptionStartTrigger"], trigger);
         assert_eq!(template["requiredMetadataKeys"], json!([]));
@@ -37,13 +35,7 @@ async fn templates_can_be_read_and_other_calls_do_not_exist() {
 async fn only_the_token_is_let_in() {
     let api = Api::start().await;
     let url = format!("{}/v3/licenses", api.sandbox.url());
-    for authorization in [
-        "",
-        "Bearer",
-        "Bearer other",
-        "sandbox-token",
-        "Basic sandbox-token",
-    ] {
+    for authorization in ["", "Bearer", "Bearer other", "sandbox-token", "Basic sandbox-token"] {
         let request = api.http.get(&url).header("authorization", authorization);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 401, "{authorization:?}");

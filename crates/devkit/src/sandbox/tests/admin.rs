@@ -10,22 +10,14 @@ use super::{
 #[tokio::test]
 async fn everything_can_be_done_over_http() {
     let api = Api::start().await;
-    let clock = api
-        .ok(
-            "PUT /sandbox/clock",
-            json!({"now": "2027-01-31T12:00:00+01:00"}),
-        )
-        .await;
+    let clock = api.ok("PUT /sandbox/clock", json!({"now": "2027-01-31T12:00:00+01:00"})).await;
     assert_eq!(clock, json!({"now": "2027-01-31T11:00:00.0000000Z"}));
     assert_eq!(api.ok("GET /sandbox/clock", Value::Null).await, clock);
     assert_eq!(api.sandbox.now(), "2027-01-31T11:00:00Z".parse().unwrap());
     api.ok("POST /v3/users", user("ada@example.com")).await;
     api.license(json!({})).await;
     let state = api.ok("GET /sandbox/state", Value::Null).await;
-    assert_eq!(
-        state["licenses"][0]["expiresAt"],
-        "2028-01-31T11:00:00.0000000Z"
-    );
+    assert_eq!(state["licenses"][0]["expiresAt"], "2028-01-31T11:00:00.0000000Z");
     assert_eq!(state["users"][0]["email"], "ada@example.com");
 
     let calls = api.ok("GET /sandbox/calls", Value::Null).await;
@@ -38,37 +30,19 @@ async fn everything_can_be_done_over_http() {
     let settings = api.ok("PATCH /sandbox/settings", patch).await;
     assert_eq!(api.ok("GET /sandbox/settings", Value::Null).await, settings);
     assert_eq!(settings["userConflictStatus"], 409);
-    assert_eq!(
-        api.sandbox.settings().metadata_patch,
-        MetadataPatch::Replace
-    );
-    for wrong in [
-        json!({"metadataPatch": "guess"}),
-        json!({"colour": "red"}),
-        json!([]),
-    ] {
+    assert_eq!(api.sandbox.settings().metadata_patch, MetadataPatch::Replace);
+    for wrong in [json!({"metadataPatch": "guess"}), json!({"colour": "red"}), json!([])] {
         assert_eq!(api.status("PATCH /sandbox/settings", wrong).await, 400);
     }
 
     let fault = json!({"matches": {"method": "POST"}, "kind": "late"});
     let several = json!([fault, {"times": 2, "kind": {"delay": {"ms": 1}}}]);
-    assert_eq!(
-        api.ok("POST /sandbox/faults", fault).await,
-        json!({"left": 1})
-    );
-    assert_eq!(
-        api.ok("POST /sandbox/faults", several).await,
-        json!({"left": 4})
-    );
-    api.send("POST /v3/licenses", product(json!({})))
-        .await
-        .unwrap_err();
+    assert_eq!(api.ok("POST /sandbox/faults", fault).await, json!({"left": 1}));
+    assert_eq!(api.ok("POST /sandbox/faults", several).await, json!({"left": 4}));
+    api.send("POST /v3/licenses", product(json!({}))).await.unwrap_err();
     assert_eq!(api.status("DELETE /sandbox/faults", Value::Null).await, 204);
     assert_eq!(api.sandbox.faults_left(), 0);
-    assert_eq!(
-        api.ok("POST /sandbox/late", Value::Null).await,
-        json!({"released": 1})
-    );
+    assert_eq!(api.ok("POST /sandbox/late", Value::Null).await, json!({"released": 1}));
     assert_eq!(api.sandbox.licenses().len(), 2);
     for (call, wrong) in [
         ("POST /sandbox/faults", json!({"kind": "earthquake"})),
@@ -87,9 +61,7 @@ async fn everything_can_be_done_over_http() {
 #[tokio::test]
 async fn seeds_are_taken_as_they_are() {
     let api = Api::start().await;
-    let ada = api
-        .sandbox
-        .insert_user(json!({"email": "ada@example.com", "id": "ada"}));
+    let ada = api.sandbox.insert_user(json!({"email": "ada@example.com", "id": "ada"}));
     api.sandbox.insert_product("product", YEARLY_TEMPLATE);
     let id = api.sandbox.insert_license(json!({
         "id": "mine",
@@ -117,19 +89,12 @@ async fn seeds_are_taken_as_they_are() {
 #[tokio::test]
 async fn a_dropped_sandbox_stops_and_frees_its_port() {
     let first = Api::start().await;
-    let addr = first
-        .sandbox
-        .url()
-        .trim_start_matches("http://")
-        .parse()
-        .unwrap();
+    let addr = first.sandbox.url().trim_start_matches("http://").parse().unwrap();
     first.ok("GET /v3/licenses", Value::Null).await;
     assert!(Sandbox::start_on(addr, Settings::default()).await.is_err());
     let Api { sandbox, http } = first;
     drop(sandbox);
     let url = format!("http://{addr}/v3/licenses");
     let answers = async { while http.get(&url).send().await.is_ok() {} };
-    tokio::time::timeout(std::time::Duration::from_secs(10), answers)
-        .await
-        .unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), answers).await.unwrap();
 }

@@ -28,16 +28,9 @@ async fn errors_come_before_or_after_the_effect() {
         let response = create(&api).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{name}");
         let is_json = response.json::<Value>().await.is_ok();
-        assert_eq!(
-            (is_json, api.sandbox.licenses().len()),
-            (json, effects),
-            "{name}"
-        );
+        assert_eq!((is_json, api.sandbox.licenses().len()), (json, effects), "{name}");
         let call = &api.sandbox.calls()[0];
-        assert_eq!(
-            (call.status, call.fault.as_deref()),
-            (Some(status), Some(name.as_str()))
-        );
+        assert_eq!((call.status, call.fault.as_deref()), (Some(status), Some(name.as_str())));
         assert_eq!(create(&api).await.unwrap().status(), 201);
     }
 }
@@ -45,34 +38,22 @@ async fn errors_come_before_or_after_the_effect() {
 #[tokio::test]
 async fn dropped_answers_close_the_connection() {
     let on = || Fault::on("POST", "/v3/licenses");
-    for (fault, effects, after_release) in [
-        (on().dropped_before(), 0, 0),
-        (on().dropped_answer(), 1, 1),
-        (on().late(), 0, 1),
-    ] {
+    for (fault, effects, after_release) in
+        [(on().dropped_before(), 0, 0), (on().dropped_answer(), 1, 1), (on().late(), 0, 1)]
+    {
         let api = Api::start().await;
         // A connection that was good before must not hide the fault behind a silent retry.
         api.ok("GET /v3/licenses", Value::Null).await;
         let name = fault.kind.name();
         api.sandbox.fault(fault);
         let error = create(&api).await.unwrap_err();
-        assert!(
-            !error.is_connect() && !error.is_timeout(),
-            "{name}: {error:?}"
-        );
+        assert!(!error.is_connect() && !error.is_timeout(), "{name}: {error:?}");
         assert_eq!(api.sandbox.licenses().len(), effects, "{name}");
-        assert_eq!(
-            api.sandbox.release_late(),
-            after_release - effects,
-            "{name}"
-        );
+        assert_eq!(api.sandbox.release_late(), after_release - effects, "{name}");
         assert_eq!(api.sandbox.licenses().len(), after_release, "{name}");
         let calls = api.sandbox.calls();
         assert_eq!(calls.len(), 2);
-        assert_eq!(
-            (calls[1].status, calls[1].fault.as_deref()),
-            (None, Some(name.as_str()))
-        );
+        assert_eq!((calls[1].status, calls[1].fault.as_deref()), (None, Some(name.as_str())));
     }
 }
 
@@ -82,11 +63,9 @@ async fn a_delayed_answer_is_of_a_call_that_happened() {
     api.sandbox.fault(Fault::anywhere().delay(1));
     assert_eq!(create(&api).await.unwrap().status(), 201);
 
-    api.sandbox
-        .fault(Fault::on("POST", "/licenses").delay(600_000));
+    api.sandbox.fault(Fault::on("POST", "/licenses").delay(600_000));
     unanswered(&api, 2).await;
-    api.sandbox
-        .configure(|settings| settings.latency_ms = 600_000);
+    api.sandbox.configure(|settings| settings.latency_ms = 600_000);
     unanswered(&api, 3).await;
 }
 
@@ -123,12 +102,7 @@ async fn faults_hit_the_calls_they_are_about_in_turn() {
     let api = Api::start().await;
     let id = api.license(json!({})).await;
     let renew = format!("POST /v3/licenses/{id}/renew");
-    api.sandbox.fault(
-        Fault::on("POST", "/renew")
-            .error_before(500)
-            .skip(1)
-            .times(2),
-    );
+    api.sandbox.fault(Fault::on("POST", "/renew").error_before(500).skip(1).times(2));
     api.sandbox
         .fault(Fault::on("GET", "productId[eq]=").meets(FaultKind::HtmlError { status: 504 }));
     assert_eq!(api.sandbox.faults_left(), 3);
@@ -140,8 +114,7 @@ async fn faults_hit_the_calls_they_are_about_in_turn() {
     assert_eq!(api.sandbox.faults_left(), 1);
     let query = format!("GET /v3/licenses?productId%5Beq%5D={YEARLY_PRODUCT}");
     assert_eq!(api.send(&query, Value::Null).await.unwrap().status(), 504);
-    api.sandbox
-        .fault(Fault::anywhere().error_before(500).always());
+    api.sandbox.fault(Fault::anywhere().error_before(500).always());
     api.sandbox.clear_faults();
     assert_eq!(api.sandbox.faults_left(), 0);
     api.ok(&renew, Value::Null).await;
@@ -152,10 +125,7 @@ async fn a_cut_answer_without_a_body_is_none_either() {
     let api = Api::start().await;
     let id = api.license(json!({})).await;
     api.sandbox.fault(Fault::on("DELETE", "").bad_json());
-    let response = api
-        .send(&format!("DELETE /v3/licenses/{id}"), Value::Null)
-        .await
-        .unwrap();
+    let response = api.send(&format!("DELETE /v3/licenses/{id}"), Value::Null).await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.json::<Value>().await.is_err());
     assert!(api.sandbox.licenses().is_empty());
@@ -164,23 +134,13 @@ async fn a_cut_answer_without_a_body_is_none_either() {
 #[tokio::test]
 async fn calls_are_logged_as_people_read_them() {
     let api = Api::start().await;
-    api.listed("GET /v3/licenses?metadata.value[eq]=a%20b%2B&limit=100")
-        .await;
+    api.listed("GET /v3/licenses?metadata.value[eq]=a%20b%2B&limit=100").await;
     api.ok("GET /sandbox/state", Value::Null).await;
     create(&api).await.unwrap();
     let url = format!("{}/v3/users", api.sandbox.url());
-    api.http
-        .post(url)
-        .bearer_auth("sandbox-token")
-        .body("{")
-        .send()
-        .await
-        .unwrap();
+    api.http.post(url).bearer_auth("sandbox-token").body("{").send().await.unwrap();
     let calls = api.sandbox.calls();
-    let lines: Vec<_> = calls
-        .iter()
-        .map(|call| (call.path.as_str(), call.status))
-        .collect();
+    let lines: Vec<_> = calls.iter().map(|call| (call.path.as_str(), call.status)).collect();
     assert_eq!(
         lines,
         [

@@ -41,31 +41,19 @@ async fn a_license_has_the_shape_of_the_reference() {
         ("/productId", json!(YEARLY_PRODUCT)),
         ("/user/id", ada["id"].clone()),
         ("/user/email", json!("ada@example.com")),
-        (
-            "/metadata/0/id",
-            json!("0e7ada7a-0000-4000-8000-000000000001"),
-        ),
+        ("/metadata/0/id", json!("0e7ada7a-0000-4000-8000-000000000001")),
         ("/metadata/0/key", json!("subscription_id")),
         ("/metadata/0/value", json!("sub_1")),
         ("/metadata/0/viewPermissions", json!([])),
-        (
-            "/metadata/0/createdAt",
-            json!("2026-09-01T00:00:00.0000000Z"),
-        ),
+        ("/metadata/0/createdAt", json!("2026-09-01T00:00:00.0000000Z")),
     ] {
         assert_eq!(license.pointer(pointer), Some(&expect), "{pointer}");
     }
     assert_eq!(license.get("userId"), None);
     assert_eq!(license.get("templateId"), None);
     let path = format!("/v3/licenses/{}", license["id"].as_str().unwrap());
-    assert_eq!(
-        api.call(&format!("GET {path}"), Value::Null).await,
-        (200, license)
-    );
-    assert_eq!(
-        api.sandbox.licenses()[0].template_id.as_deref(),
-        Some(MONTHLY_TEMPLATE)
-    );
+    assert_eq!(api.call(&format!("GET {path}"), Value::Null).await, (200, license));
+    assert_eq!(api.sandbox.licenses()[0].template_id.as_deref(), Some(MONTHLY_TEMPLATE));
 }
 
 #[tokio::test]
@@ -73,57 +61,29 @@ async fn interval_and_trigger_decide_the_first_expiry() {
     let api = Api::start().await;
     for (fields, interval, expires_at) in [
         (json!({}), "P1Y", Some("2027-09-01T00:00:00.0000000Z")),
-        (
-            json!({"subscriptionInterval": null}),
-            "P1Y",
-            Some("2027-09-01T00:00:00.0000000Z"),
-        ),
+        (json!({"subscriptionInterval": null}), "P1Y", Some("2027-09-01T00:00:00.0000000Z")),
         (json!({"subscriptionInterval": ""}), "", None),
-        (
-            json!({"subscriptionInterval": "P30D"}),
-            "P30D",
-            Some("2026-10-01T00:00:00.0000000Z"),
-        ),
-        (
-            json!({"productId": MONTHLY_PRODUCT}),
-            "P1M",
-            Some("2026-10-01T00:00:00.0000000Z"),
-        ),
+        (json!({"subscriptionInterval": "P30D"}), "P30D", Some("2026-10-01T00:00:00.0000000Z")),
+        (json!({"productId": MONTHLY_PRODUCT}), "P1M", Some("2026-10-01T00:00:00.0000000Z")),
         (json!({"productId": PERPETUAL_PRODUCT}), "", None),
         (
             json!({"productId": PERPETUAL_PRODUCT, "subscriptionInterval": "P1M"}),
             "P1M",
             Some("2026-10-01T00:00:00.0000000Z"),
         ),
-        (
-            json!({"licenseTemplateId": YEARLY_ON_ACTIVATION_TEMPLATE}),
-            "P1Y",
-            None,
-        ),
-        (
-            json!({"subscriptionStartTrigger": "activation"}),
-            "P1Y",
-            None,
-        ),
+        (json!({"licenseTemplateId": YEARLY_ON_ACTIVATION_TEMPLATE}), "P1Y", None),
+        (json!({"subscriptionStartTrigger": "activation"}), "P1Y", None),
         (
             json!({"expiresAt": "2026-12-24T18:00:00+01:00"}),
             "P1Y",
             Some("2026-12-24T17:00:00.0000000Z"),
         ),
-        (
-            json!({"createdAt": "2024-02-29T00:00:00Z"}),
-            "P1Y",
-            Some("2025-02-28T00:00:00.0000000Z"),
-        ),
+        (json!({"createdAt": "2024-02-29T00:00:00Z"}), "P1Y", Some("2025-02-28T00:00:00.0000000Z")),
     ] {
         let license = api.ok("POST /v3/licenses", product(fields.clone())).await;
         assert_eq!(license["subscriptionInterval"], interval, "{fields}");
         assert_eq!(license["expiresAt"].as_str(), expires_at, "{fields}");
-        assert_eq!(
-            license["perpetual"],
-            interval.is_empty() && expires_at.is_none(),
-            "{fields}"
-        );
+        assert_eq!(license["perpetual"], interval.is_empty() && expires_at.is_none(), "{fields}");
     }
 }
 
@@ -139,16 +99,8 @@ async fn wrong_licenses_are_refused_by_name() {
     let unknown = "99999999-9999-4999-8999-999999999999";
     for (fields, status, about) in [
         (json!({"productId": null}), 400, "'productId' is required"),
-        (
-            json!({"productId": unknown}),
-            400,
-            "'productId': no product",
-        ),
-        (
-            json!({"licenseTemplateId": unknown}),
-            400,
-            "'licenseTemplateId': no template",
-        ),
+        (json!({"productId": unknown}), 400, "'productId': no product"),
+        (json!({"licenseTemplateId": unknown}), 400, "'licenseTemplateId': no template"),
         (json!({"licenseTemplateId": strict_id}), 400, "'order_id'"),
         (json!({"userId": NOBODY}), 404, "user"),
         (json!({"userId": ""}), 400, "'userId'"),
@@ -156,45 +108,18 @@ async fn wrong_licenses_are_refused_by_name() {
         (json!({"organizationId": unknown}), 400, "'organizationId'"),
         (json!({"key": "0123456789abcde"}), 400, "'key'"),
         (json!({"key": "0123456789abcdef"}), 409, "'key'"),
-        (
-            json!({"allowedActivations": "3"}),
-            400,
-            "'allowedActivations'",
-        ),
-        (
-            json!({"entitlementSetId": "set"}),
-            400,
-            "'entitlementSetId'",
-        ),
-        (
-            json!({"maxAllowedReleaseVersion": "1"}),
-            400,
-            "'maxAllowedReleaseVersion'",
-        ),
-        (
-            json!({"subscriptionInterval": "monthly"}),
-            400,
-            "'subscriptionInterval'",
-        ),
+        (json!({"allowedActivations": "3"}), 400, "'allowedActivations'"),
+        (json!({"entitlementSetId": "set"}), 400, "'entitlementSetId'"),
+        (json!({"maxAllowedReleaseVersion": "1"}), 400, "'maxAllowedReleaseVersion'"),
+        (json!({"subscriptionInterval": "monthly"}), 400, "'subscriptionInterval'"),
         (json!({"subscriptionInterval": "P9000Y"}), 400, "calendar"),
-        (
-            json!({"subscriptionStartTrigger": "purchase"}),
-            400,
-            "'subscriptionStartTrigger'",
-        ),
-        (
-            json!({"metadata": [{"key": "a", "value": 1}]}),
-            400,
-            "'metadata'",
-        ),
+        (json!({"subscriptionStartTrigger": "purchase"}), 400, "'subscriptionStartTrigger'"),
+        (json!({"metadata": [{"key": "a", "value": 1}]}), 400, "'metadata'"),
     ] {
-        api.refused("POST /v3/licenses", product(fields), status, about)
-            .await;
+        api.refused("POST /v3/licenses", product(fields), status, about).await;
     }
-    api.refused("POST /v3/licenses", json!([]), 400, "not a JSON object")
-        .await;
-    api.refused("POST /v3/licenses", Value::Null, 400, "not JSON")
-        .await;
+    api.refused("POST /v3/licenses", json!([]), 400, "not a JSON object").await;
+    api.refused("POST /v3/licenses", Value::Null, 400, "not JSON").await;
     assert_eq!(api.sandbox.licenses().len(), 1);
     let fields = json!({"licenseTemplateId": strict_id, "metadata": [item("order_id", "1")]});
     api.license(fields).await;
@@ -205,16 +130,12 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
     let api = Api::start().await;
     let ada = api.ok("POST /v3/users", user("ada@example.com")).await;
     let set = "22222222-2222-4222-8222-000000000001";
-    let id = api
-        .license(json!({"userId": ada["id"], "metadata": [item("a", "1")]}))
-        .await;
+    let id = api.license(json!({"userId": ada["id"], "metadata": [item("a", "1")]})).await;
     let taken = api.license(json!({"key": "taken-taken-taken"})).await;
     let path = format!("PATCH /v3/licenses/{id}");
     api.sandbox.set_now("2026-09-02T00:00:00Z".parse().unwrap());
     let before = json!(api.sandbox.license(&id));
-    let changed = api
-        .ok(&path, json!({"suspended": true, "entitlementSetId": set}))
-        .await;
+    let changed = api.ok(&path, json!({"suspended": true, "entitlementSetId": set})).await;
     for (name, value) in before.as_object().unwrap() {
         let expect = match name.as_str() {
             "suspended" => json!(true),
@@ -224,48 +145,17 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
         };
         assert_eq!(changed[name], expect, "{name}");
     }
-    let cleared = api
-        .ok(&path, json!({"userId": null, "entitlementSetId": null}))
-        .await;
-    assert_eq!(
-        (&cleared["user"], &cleared["entitlementSetId"]),
-        (&Value::Null, &Value::Null)
-    );
-    assert_eq!(
-        api.ok(&path, json!({"key": "free-free-free-free"})).await["id"],
-        json!(id)
-    );
-    assert_eq!(
-        api.ok(&path, json!({"key": "free-free-free-free"})).await["id"],
-        json!(id)
-    );
+    let cleared = api.ok(&path, json!({"userId": null, "entitlementSetId": null})).await;
+    assert_eq!((&cleared["user"], &cleared["entitlementSetId"]), (&Value::Null, &Value::Null));
+    assert_eq!(api.ok(&path, json!({"key": "free-free-free-free"})).await["id"], json!(id));
+    assert_eq!(api.ok(&path, json!({"key": "free-free-free-free"})).await["id"], json!(id));
 
     for (fields, status, about) in [
-        (
-            json!({"productId": YEARLY_PRODUCT}),
-            400,
-            "'productId' cannot be changed",
-        ),
-        (
-            json!({"licenseTemplateId": YEARLY_TEMPLATE}),
-            400,
-            "'licenseTemplateId'",
-        ),
-        (
-            json!({"createdAt": "2026-01-01T00:00:00Z"}),
-            400,
-            "'createdAt'",
-        ),
-        (
-            json!({"expiresAt": "2027-01-01T00:00:00Z"}),
-            400,
-            "'expiresAt'",
-        ),
-        (
-            json!({"subscriptionInterval": "P1M"}),
-            400,
-            "'subscriptionInterval'",
-        ),
+        (json!({"productId": YEARLY_PRODUCT}), 400, "'productId' cannot be changed"),
+        (json!({"licenseTemplateId": YEARLY_TEMPLATE}), 400, "'licenseTemplateId'"),
+        (json!({"createdAt": "2026-01-01T00:00:00Z"}), 400, "'createdAt'"),
+        (json!({"expiresAt": "2027-01-01T00:00:00Z"}), 400, "'expiresAt'"),
+        (json!({"subscriptionInterval": "P1M"}), 400, "'subscriptionInterval'"),
         (json!({"suspended": null}), 400, "'suspended'"),
         (json!({"colour": "red"}), 400, "'colour'"),
         (json!({"key": "taken-taken-taken"}), 409, "'key'"),
@@ -273,10 +163,7 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
     ] {
         api.refused(&path, fields, status, about).await;
     }
-    assert_eq!(
-        api.sandbox.license(&taken).unwrap().key,
-        "taken-taken-taken"
-    );
+    assert_eq!(api.sandbox.license(&taken).unwrap().key, "taken-taken-taken");
 }
 
 #[tokio::test]
@@ -284,10 +171,9 @@ async fn renewing_adds_an_interval_to_the_expiry_each_time() {
     let api = Api::start().await;
     let posted = json!({"productId": MONTHLY_PRODUCT, "expiresAt": "2020-01-31T12:00:00Z"});
     let path = format!("POST /v3/licenses/{}/renew", api.license(posted).await);
-    for (body, expect) in [
-        (Value::Null, "2020-02-29T12:00:00.0000000Z"),
-        (json!({}), "2020-03-29T12:00:00.0000000Z"),
-    ] {
+    for (body, expect) in
+        [(Value::Null, "2020-02-29T12:00:00.0000000Z"), (json!({}), "2020-03-29T12:00:00.0000000Z")]
+    {
         let (status, license) = api.call(&path, body).await;
         assert_eq!((status, license["expiresAt"].as_str()), (200, Some(expect)));
     }
@@ -297,41 +183,19 @@ async fn renewing_adds_an_interval_to_the_expiry_each_time() {
 #[tokio::test]
 async fn expires_at_is_absolute() {
     let api = Api::start().await;
-    let path = format!(
-        "PATCH /v3/licenses/{}/expires-at",
-        api.license(json!({})).await
-    );
+    let path = format!("PATCH /v3/licenses/{}/expires-at", api.license(json!({})).await);
     for (posted, expect) in [
-        (
-            "2026-10-05T08:49:17.936114Z",
-            "2026-10-05T08:49:17.9361140Z",
-        ),
-        (
-            "2026-10-05T08:49:17.936114Z",
-            "2026-10-05T08:49:17.9361140Z",
-        ),
-        (
-            "2019-01-01T00:00:00.123456789+00:00",
-            "2019-01-01T00:00:00.1234567Z",
-        ),
+        ("2026-10-05T08:49:17.936114Z", "2026-10-05T08:49:17.9361140Z"),
+        ("2026-10-05T08:49:17.936114Z", "2026-10-05T08:49:17.9361140Z"),
+        ("2019-01-01T00:00:00.123456789+00:00", "2019-01-01T00:00:00.1234567Z"),
     ] {
         let (status, license) = api.call(&path, json!({"expiresAt": posted})).await;
         assert_eq!((status, license["expiresAt"].as_str()), (200, Some(expect)));
     }
-    for body in [
-        json!({}),
-        json!({"expiresAt": null}),
-        json!({"expiresAt": "tomorrow"}),
-    ] {
+    for body in [json!({}), json!({"expiresAt": null}), json!({"expiresAt": "tomorrow"})] {
         api.refused(&path, body, 400, "'expiresAt'").await;
     }
-    api.refused(
-        &path,
-        json!({"expiresAt": "2026-10-05T00:00:00Z", "x": 1}),
-        400,
-        "'x'",
-    )
-    .await;
+    api.refused(&path, json!({"expiresAt": "2026-10-05T00:00:00Z", "x": 1}), 400, "'x'").await;
 }
 
 #[tokio::test]
@@ -339,10 +203,7 @@ async fn a_deleted_license_is_gone() {
     let api = Api::start().await;
     let id = api.license(json!({"key": "0123456789abcdef"})).await;
     let path = format!("/v3/licenses/{id}");
-    assert_eq!(
-        api.call(&format!("DELETE {path}"), Value::Null).await,
-        (204, Value::Null)
-    );
+    assert_eq!(api.call(&format!("DELETE {path}"), Value::Null).await, (204, Value::Null));
     for call in [
         format!("DELETE {path}"),
         format!("GET {path}"),

@@ -27,24 +27,14 @@ impl Api {
         let mut settings = Settings::default();
         change(&mut settings);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Api {
-            sandbox: Sandbox::start(settings).await.unwrap(),
-            http,
-        }
+        Api { sandbox: Sandbox::start(settings).await.unwrap(), http }
     }
 
     async fn send(&self, call: &str, body: Value) -> reqwest::Result<reqwest::Response> {
         let (method, path) = call.split_once(' ').unwrap();
         let url = format!("{}{path}", self.sandbox.url());
-        let request = self
-            .http
-            .request(method.parse().unwrap(), url)
-            .bearer_auth(ACCESS_TOKEN);
-        let request = if body.is_null() {
-            request
-        } else {
-            request.json(&body)
-        };
+        let request = self.http.request(method.parse().unwrap(), url).bearer_auth(ACCESS_TOKEN);
+        let request = if body.is_null() { request } else { request.json(&body) };
         request.send().await
     }
 
@@ -53,11 +43,7 @@ impl Api {
         let response = self.send(call, body).await.unwrap();
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
-        let json = if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text).unwrap()
-        };
+        let json = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
         (status, json)
     }
 
@@ -77,10 +63,7 @@ impl Api {
         let (got, answer) = self.call(call, body.clone()).await;
         let message = answer["message"].as_str().unwrap_or_default();
         assert_eq!(got, status, "{call} {body}: {answer}");
-        assert!(
-            message.contains(about),
-            "{call} {body}: {message:?} is not about {about:?}"
-        );
+        assert!(message.contains(about), "{call} {body}: {message:?} is not about {about:?}");
         assert!(answer["code"].is_string());
     }
 

@@ -60,32 +60,19 @@ async fn a_patch_of_a_user_shows_in_its_licenses() {
     api.ok("POST /v3/users", user("bob@example.com")).await;
     let license = api.license(json!({"userId": ada["id"]})).await;
     let path = format!("PATCH /v3/users/{}", ada["id"].as_str().unwrap());
-    let changed = api
-        .ok(&path, json!({"email": "ada@new.org", "lastName": "King"}))
-        .await;
-    assert_eq!(
-        (&changed["email"], &changed["firstName"]),
-        (&json!("ada@new.org"), &json!("Ada"))
-    );
+    let changed = api.ok(&path, json!({"email": "ada@new.org", "lastName": "King"})).await;
+    assert_eq!((&changed["email"], &changed["firstName"]), (&json!("ada@new.org"), &json!("Ada")));
     let shown = api.sandbox.license(&license).unwrap().user.unwrap();
-    assert_eq!(
-        (shown.email.as_str(), shown.name.as_str()),
-        ("ada@new.org", "Ada King")
-    );
+    assert_eq!((shown.email.as_str(), shown.name.as_str()), ("ada@new.org", "Ada King"));
     // The old address is free again, her own is not in her way, another's is.
     api.ok("POST /v3/users", user("ada@example.com")).await;
     api.ok(&path, json!({"email": "ADA@new.org"})).await;
     for (fields, status, about) in [
         (json!({"email": "Bob@example.com"}), 409, "'email'"),
-        (
-            json!({"password": "another password"}),
-            400,
-            "'password' cannot be changed",
-        ),
+        (json!({"password": "another password"}), 400, "'password' cannot be changed"),
         (json!({"firstName": null}), 400, "'firstName'"),
     ] {
         api.refused(&path, fields, status, about).await;
     }
-    api.refused("PATCH /v3/users/nobody", json!({}), 404, "nobody")
-        .await;
+    api.refused("PATCH /v3/users/nobody", json!({}), 404, "nobody").await;
 }

@@ -34,34 +34,19 @@ fn a_name_is_as_the_provider_cuts_it_and_nobody_is_nameless() {
     for (customer, first, last) in [
         (customer(), "Ada Example", None),
         (
-            Customer {
-                name: Name::of(Some("Ada"), Some("Example")),
-                ..customer()
-            },
+            Customer { name: Name::of(Some("Ada"), Some("Example")), ..customer() },
             "Ada",
             Some("Example"),
         ),
-        (
-            Customer {
-                name: None,
-                ..customer()
-            },
-            "ada",
-            None,
-        ),
+        (Customer { name: None, ..customer() }, "ada", None),
         (paddle(real, None), "ada", None),
         (paddle(placeholder, None), "ctm_1", None),
     ] {
         let mut world = World::new();
         world.snapshot.people = crate::snapshot::People::default();
         let plan = world.plan(&sync(customer), DAY).unwrap();
-        let [Step::CreateUser(made)] = &plan.steps[..] else {
-            panic!("{:?}", plan.steps)
-        };
-        assert_eq!(
-            (made.first_name.as_str(), made.last_name.as_deref()),
-            (first, last)
-        );
+        let [Step::CreateUser(made)] = &plan.steps[..] else { panic!("{:?}", plan.steps) };
+        assert_eq!((made.first_name.as_str(), made.last_name.as_deref()), (first, last));
     }
 }
 
@@ -77,16 +62,9 @@ fn an_existing_user_is_corrected_only_where_he_differs() {
         world.snapshot.people.by_email = vec![user(
             json!({"id": "u1", "email": "ADA@Example.com", "firstName": first, "lastName": last}),
         )];
-        let named = Customer {
-            name: Name::of(name, None),
-            ..customer()
-        };
+        let named = Customer { name: Name::of(name, None), ..customer() };
         let plan = world.plan(&sync(named), DAY).unwrap();
-        assert_eq!(
-            !plan.steps.is_empty(),
-            changes,
-            "{first} {last:?} against {name:?}"
-        );
+        assert_eq!(!plan.steps.is_empty(), changes, "{first} {last:?} against {name:?}");
     }
 }
 
@@ -102,10 +80,7 @@ fn a_changed_email_follows_the_remembered_user_or_moves_to_its_owner() {
     world.snapshot.people.by_email = vec![user(owner)];
     let plan = world.plan(&sync(customer()), DAY).unwrap();
     assert_eq!((plan.steps.len(), plan.warnings.len()), (0, 1));
-    assert_eq!(
-        association(&world.snapshot.people),
-        Some(&user_id("u_owner"))
-    );
+    assert_eq!(association(&world.snapshot.people), Some(&user_id("u_owner")));
 }
 
 #[test]
@@ -133,19 +108,11 @@ fn the_licenses_of_a_stand_in_move_to_the_user_who_has_the_email() {
     let plan = world.plan(&real, DAY).unwrap();
     assert!(plan.warnings.is_empty());
     let texts: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        texts,
-        ["change user u_owner", "move license l1 to user u_owner"]
-    );
-    let Step::ChangeUser(_, change) = &plan.steps[0] else {
-        panic!()
-    };
+    assert_eq!(texts, ["change user u_owner", "move license l1 to user u_owner"]);
+    let Step::ChangeUser(_, change) = &plan.steps[0] else { panic!() };
     let items = change.metadata.as_ref().unwrap();
     assert_eq!(
-        items
-            .iter()
-            .map(|item| item.key.as_str())
-            .collect::<Vec<_>>(),
+        items.iter().map(|item| item.key.as_str()).collect::<Vec<_>>(),
         ["plan", "paddle_customer_id"]
     );
     world.settle(&real, DAY).unwrap();

@@ -21,22 +21,11 @@ fn a_quantity_is_licenses_or_activations_or_nothing() {
         (QuantityMeans::Licenses, None, 3, None),
         (QuantityMeans::Activations, None, 1, Some(3)),
         (QuantityMeans::One, Some(QuantityMeans::Licenses), 3, None),
-        (
-            QuantityMeans::Licenses,
-            Some(QuantityMeans::Activations),
-            1,
-            Some(3),
-        ),
+        (QuantityMeans::Licenses, Some(QuantityMeans::Activations), 1, Some(3)),
     ] {
         let mut world = World::new();
-        world.policy = Policy {
-            quantity_means: policy,
-            ..POLICY
-        };
-        let bought = crate::command::Line {
-            quantity_means: of_product,
-            ..line("-", 3)
-        };
+        world.policy = Policy { quantity_means: policy, ..POLICY };
+        let bought = crate::command::Line { quantity_means: of_product, ..line("-", 3) };
         world.settle(&grant(vec![bought]), DAY).unwrap();
         let made = &world.snapshot.licenses;
         assert_eq!(
@@ -50,37 +39,20 @@ fn a_quantity_is_licenses_or_activations_or_nothing() {
 #[test]
 fn one_user_is_made_and_slots_count_from_one() {
     let mut world = World::new();
-    let done = world
-        .settle(&grant(vec![line("a", 2), line("b", 1)]), DAY)
-        .unwrap();
+    let done = world.settle(&grant(vec![line("a", 2), line("b", 1)]), DAY).unwrap();
     let licenses = ["a/1", "a/2", "b/1"].map(|slot| format!("create license stripe/sub_1/{slot}"));
-    assert_eq!(
-        done,
-        [&["create user".to_owned()][..], &licenses[..]].concat()
-    );
+    assert_eq!(done, [&["create user".to_owned()][..], &licenses[..]].concat());
 }
 
 #[test]
 fn slots_are_filled_by_slot_then_by_adoption_oldest_first() {
     for (name, held, made) in [
-        (
-            "the slot itself",
-            json!([{"metadata": slot(1)}, {"metadata": slot(2)}]),
-            0,
-        ),
+        ("the slot itself", json!([{"metadata": slot(1)}, {"metadata": slot(2)}]), 0),
         ("one slot of two", json!([{"metadata": slot(2)}]), 1),
-        (
-            "a slot of another product",
-            json!([{"metadata": slot(1), "productId": "other"}]),
-            2,
-        ),
+        ("a slot of another product", json!([{"metadata": slot(1), "productId": "other"}]), 2),
         ("without a slot", json!([{}, {}]), 0),
         ("one without a slot", json!([{}]), 1),
-        (
-            "without a slot, of another product",
-            json!([{"productId": "other"}]),
-            2,
-        ),
+        ("without a slot, of another product", json!([{"productId": "other"}]), 2),
         ("more than wanted", json!([{}, {}, {}]), 0),
         (
             "with a driver that the line does not have",
@@ -98,10 +70,7 @@ fn slots_are_filled_by_slot_then_by_adoption_oldest_first() {
             world.add(fields.clone());
         }
         let done = world.settle(&grant(vec![line("-", 2)]), DAY).unwrap();
-        let creations = done
-            .iter()
-            .filter(|step| step.starts_with("create license"))
-            .count();
+        let creations = done.iter().filter(|step| step.starts_with("create license")).count();
         assert_eq!(creations, made, "{name}: {done:?}");
         assert_eq!(
             world.settle(&grant(vec![line("-", 2)]), DAY).unwrap(),
@@ -117,72 +86,24 @@ fn the_ledger_fills_slots_that_metadata_does_not_show() {
     world.settle(&grant(vec![line("-", 1)]), DAY).unwrap();
     let hidden = &mut world.snapshot.licenses[0];
     *hidden = serde_json::from_value(json!({"id": "l1", "productId": "pro"})).unwrap();
-    assert_eq!(
-        world.settle(&grant(vec![line("-", 1)]), DAY).unwrap(),
-        [""; 0]
-    );
+    assert_eq!(world.settle(&grant(vec![line("-", 1)]), DAY).unwrap(), [""; 0]);
 }
 
 #[test]
 fn the_end_of_the_first_payment_wins_over_the_template() {
     for (name, interval, created, expires, end, expected) in [
-        (
-            "yearly price, monthly template",
-            "P1M",
-            DAY,
-            "2026-10-01",
-            "2027-09-01",
-            "2027-09-01",
-        ),
-        (
-            "a trial of a yearly plan",
-            "P1Y",
-            DAY,
-            "2027-09-01",
-            "2026-09-15",
-            "2026-09-15",
-        ),
-        (
-            "as long as the template",
-            "P1Y",
-            DAY,
-            "2027-09-01",
-            "2027-09-01",
-            "2027-09-01",
-        ),
-        (
-            "a day more is left",
-            "P1Y",
-            DAY,
-            "2027-09-01",
-            "2027-08-31",
-            "2027-09-01",
-        ),
-        (
-            "moved since it was made",
-            "P1Y",
-            DAY,
-            "2028-09-01",
-            "2026-09-15",
-            "2028-09-01",
-        ),
-        (
-            "made long before",
-            "P1Y",
-            "2025-01-01",
-            "2027-09-01",
-            "2026-09-15",
-            "2027-09-01",
-        ),
+        ("yearly price, monthly template", "P1M", DAY, "2026-10-01", "2027-09-01", "2027-09-01"),
+        ("a trial of a yearly plan", "P1Y", DAY, "2027-09-01", "2026-09-15", "2026-09-15"),
+        ("as long as the template", "P1Y", DAY, "2027-09-01", "2027-09-01", "2027-09-01"),
+        ("a day more is left", "P1Y", DAY, "2027-09-01", "2027-08-31", "2027-09-01"),
+        ("moved since it was made", "P1Y", DAY, "2028-09-01", "2026-09-15", "2028-09-01"),
+        ("made long before", "P1Y", "2025-01-01", "2027-09-01", "2026-09-15", "2027-09-01"),
     ] {
         let mut world = World::with_license(json!({
             "metadata": slot(1), "subscriptionInterval": interval,
             "createdAt": at(created), "expiresAt": at(expires),
         }));
-        let first = Grant {
-            paid_through: Some(at(end)),
-            ..purchase(vec![line("-", 1)])
-        };
+        let first = Grant { paid_through: Some(at(end)), ..purchase(vec![line("-", 1)]) };
         world.settle(&about(Action::Grant(first)), DAY).unwrap();
         assert_eq!(world.shown(), [expected], "{name}");
     }
@@ -196,10 +117,7 @@ fn leeway_is_added_to_every_end_and_once_to_an_interval() {
         world.policy = Policy { leeway, ..POLICY };
         let command = |paid_through: Option<&str>| {
             let paid_through = paid_through.map(at);
-            about(Action::Grant(Grant {
-                paid_through,
-                ..purchase(vec![line("-", 1)])
-            }))
+            about(Action::Grant(Grant { paid_through, ..purchase(vec![line("-", 1)]) }))
         };
         // The checkout comes first, and does not know the end.
         world.settle(&command(None), DAY).unwrap();
@@ -209,20 +127,10 @@ fn leeway_is_added_to_every_end_and_once_to_an_interval() {
 }
 
 fn session(product: Option<&str>) -> Command {
-    let bought = crate::command::Line {
-        mapping: product.map(mapping),
-        ..line("-", 1)
-    };
-    let missing = Unmapped {
-        line: "session".to_owned(),
-        problem: "is not mapped".to_owned(),
-    };
+    let bought = crate::command::Line { mapping: product.map(mapping), ..line("-", 1) };
+    let missing = Unmapped { line: "session".to_owned(), problem: "is not mapped".to_owned() };
     about(Action::Grant(Grant {
-        unmapped: if product.is_none() {
-            vec![missing]
-        } else {
-            Vec::new()
-        },
+        unmapped: if product.is_none() { vec![missing] } else { Vec::new() },
         other_product: if product.is_some() {
             OtherProduct::IsReplaced
         } else {
@@ -233,10 +141,7 @@ fn session(product: Option<&str>) -> Command {
 }
 
 fn invoice(product: Option<&str>, quantity: u32) -> Command {
-    let bought = crate::command::Line {
-        mapping: product.map(mapping),
-        ..line("-", quantity)
-    };
+    let bought = crate::command::Line { mapping: product.map(mapping), ..line("-", quantity) };
     about(Action::Grant(Grant {
         paid_through: Some(at("2026-09-15")),
         other_product: OtherProduct::Fills,
@@ -251,15 +156,10 @@ fn either_order(first: &Command, second: &Command, expected: &[&str]) {
         for command in order.into_iter().chain(order) {
             world.settle(command, DAY).unwrap();
         }
-        let products = world
-            .snapshot
-            .licenses
-            .iter()
-            .map(|l| l.product_id.clone().unwrap().to_string());
-        let mut shown: Vec<String> = products
-            .zip(world.shown())
-            .map(|(p, s)| format!("{p} {s}"))
-            .collect();
+        let products =
+            world.snapshot.licenses.iter().map(|l| l.product_id.clone().unwrap().to_string());
+        let mut shown: Vec<String> =
+            products.zip(world.shown()).map(|(p, s)| format!("{p} {s}")).collect();
         shown.sort();
         assert_eq!(shown, expected);
     }
@@ -268,27 +168,11 @@ fn either_order(first: &Command, second: &Command, expected: &[&str]) {
 #[test]
 fn checkout_and_first_invoice_are_one_purchase_in_either_order() {
     let yearly_for_two_weeks = ["pro 2026-09-15"];
-    either_order(
-        &session(Some("pro")),
-        &invoice(Some("pro"), 1),
-        &yearly_for_two_weeks,
-    );
-    either_order(
-        &session(Some("pro")),
-        &invoice(None, 1),
-        &yearly_for_two_weeks,
-    );
+    either_order(&session(Some("pro")), &invoice(Some("pro"), 1), &yearly_for_two_weeks);
+    either_order(&session(Some("pro")), &invoice(None, 1), &yearly_for_two_weeks);
     // The quantity is known to the invoice only, the product to the session only.
-    either_order(
-        &session(Some("pro")),
-        &invoice(None, 3),
-        &["pro 2026-09-15"; 3],
-    );
-    either_order(
-        &session(Some("pro")),
-        &invoice(Some("pro"), 3),
-        &["pro 2026-09-15"; 3],
-    );
+    either_order(&session(Some("pro")), &invoice(None, 3), &["pro 2026-09-15"; 3]);
+    either_order(&session(Some("pro")), &invoice(Some("pro"), 3), &["pro 2026-09-15"; 3]);
 }
 
 #[test]
@@ -304,19 +188,10 @@ fn a_session_that_names_another_product_replaces_what_was_presumed() {
             "revoke license l1"
         ]
     );
-    assert_eq!(
-        world.settle(&invoice(Some("presumed"), 1), DAY).unwrap(),
-        [""; 0]
-    );
-    world
-        .settle(&super::world::renew_until("2027-09-15"), "2026-09-15")
-        .unwrap();
+    assert_eq!(world.settle(&invoice(Some("presumed"), 1), DAY).unwrap(), [""; 0]);
+    world.settle(&super::world::renew_until("2027-09-15"), "2026-09-15").unwrap();
     assert_eq!(world.shown(), ["2026-09-15 revoked", "2027-09-15"]);
-    either_order(
-        &session(Some("named")),
-        &session(Some("named")),
-        &["named 2027-09-01"],
-    );
+    either_order(&session(Some("named")), &session(Some("named")), &["named 2027-09-01"]);
 }
 
 #[test]
@@ -330,18 +205,11 @@ fn an_unmapped_purchase_is_reported_unless_its_license_is_there() {
 #[test]
 fn what_is_not_ours_renews_without_a_license() {
     let mut world = World::new();
-    let foreign = Grant {
-        foreign: true,
-        customer: None,
-        ..purchase(Vec::new())
-    };
+    let foreign = Grant { foreign: true, customer: None, ..purchase(Vec::new()) };
     world.settle(&about(Action::Grant(foreign)), DAY).unwrap();
     let renewal = super::world::renew_until("2027-09-01");
     assert_eq!(world.settle(&renewal, "2026-09-02"), Ok(Vec::new()));
-    assert!(matches!(
-        World::new().settle(&renewal, "2026-09-02"),
-        Err(Refused::NoLicense(_))
-    ));
+    assert!(matches!(World::new().settle(&renewal, "2026-09-02"), Err(Refused::NoLicense(_))));
 }
 
 fn add_on(declared: Option<&str>) -> crate::command::Line {
@@ -362,9 +230,7 @@ fn an_add_on_takes_interval_and_expiry_of_its_parent() {
         term: Term::Every(Interval::parse("P6M").unwrap()),
         ..line("app", 1)
     };
-    let done = world
-        .settle(&grant(vec![parent, add_on(None)]), DAY)
-        .unwrap();
+    let done = world.settle(&grant(vec![parent, add_on(None)]), DAY).unwrap();
     assert_eq!(
         done[1..],
         ["app/1", "addon:app/support/1"].map(|s| format!("create license stripe/sub_1/{s}"))
@@ -374,16 +240,11 @@ fn an_add_on_takes_interval_and_expiry_of_its_parent() {
     // Bought later: it ends with the parent.
     let mut world = World::with_license(json!({"metadata": [], "subscriptionInterval": "P1Y"}));
     world.now = at("2027-03-01");
-    world
-        .settle(&grant(vec![add_on(None)]), "2027-03-01")
-        .unwrap();
+    world.settle(&grant(vec![add_on(None)]), "2027-03-01").unwrap();
     assert_eq!(world.shown(), ["2027-09-01", "2027-09-01"]);
     let interval = world.snapshot.licenses[1].interval().unwrap();
     assert_eq!(
-        (
-            interval.as_str(),
-            metadata_of(&world.snapshot.licenses[1])[1]["key"].clone()
-        ),
+        (interval.as_str(), metadata_of(&world.snapshot.licenses[1])[1]["key"].clone()),
         ("P1Y", json!("fastspring_driver"))
     );
 
@@ -397,17 +258,12 @@ fn an_add_on_takes_interval_and_expiry_of_its_parent() {
 
 #[test]
 fn more_activations_are_allowed_and_fewer_never() {
-    for (now, bought, expected) in [
-        (json!(1), 5, Some(5)),
-        (json!(9), 5, Some(9)),
-        (json!(-1), 5, None),
-    ] {
+    for (now, bought, expected) in
+        [(json!(1), 5, Some(5)), (json!(9), 5, Some(9)), (json!(-1), 5, None)]
+    {
         let mut world =
             World::with_license(json!({"metadata": slot(1), "allowedActivations": now}));
-        world.policy = Policy {
-            quantity_means: QuantityMeans::Activations,
-            ..POLICY
-        };
+        world.policy = Policy { quantity_means: QuantityMeans::Activations, ..POLICY };
         world.settle(&grant(vec![line("-", bought)]), DAY).unwrap();
         assert_eq!(world.snapshot.licenses[0].activations(), expected);
     }
@@ -415,30 +271,16 @@ fn more_activations_are_allowed_and_fewer_never() {
 
 #[test]
 fn a_purchase_without_a_buyer_is_refused() {
-    let nobody = Grant {
-        customer: None,
-        ..purchase(vec![line("-", 1)])
-    };
-    let refused = World::new()
-        .plan(&about(Action::Grant(nobody)), DAY)
-        .unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "customer email not found for subscription sub_1"
-    );
+    let nobody = Grant { customer: None, ..purchase(vec![line("-", 1)]) };
+    let refused = World::new().plan(&about(Action::Grant(nobody)), DAY).unwrap_err();
+    assert_eq!(refused.to_string(), "customer email not found for subscription sub_1");
 }
 
 #[test]
 fn perpetual_lines_say_so_whatever_the_template_says() {
     let mut world = World::new();
     world
-        .settle(
-            &grant(vec![crate::command::Line {
-                term: Term::Perpetual,
-                ..line("-", 1)
-            }]),
-            DAY,
-        )
+        .settle(&grant(vec![crate::command::Line { term: Term::Perpetual, ..line("-", 1) }]), DAY)
         .unwrap();
     assert_eq!(world.shown(), ["never"]);
     let plan = world.plan(&grant(vec![line("x", 1)]), DAY).unwrap();

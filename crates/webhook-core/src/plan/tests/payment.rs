@@ -3,31 +3,20 @@ use serde_json::{Value, json};
 
 use super::world::{POLICY, about, renew_until};
 use super::{World, at};
-use crate::command::{Action, Cause, Command, Renew, Through};
-use crate::config::{AtTheEnd, Policy};
+use crate::command::{Action, AtTheEnd, Cause, Command, Renew, Through};
+use crate::config::Policy;
 use crate::ids::SubjectId;
 use crate::plan::Refused;
 
 fn license(expires: &str, interval: &str) -> Value {
-    let expires = if expires == "never" {
-        Value::Null
-    } else {
-        json!(at(expires))
-    };
+    let expires = if expires == "never" { Value::Null } else { json!(at(expires)) };
     json!({"expiresAt": expires, "subscriptionInterval": interval})
 }
 
 #[test]
 fn a_renewal_ends_where_the_payment_puts_it() {
     for (name, expires, interval, through, expected, step) in [
-        (
-            "in time, yearly",
-            "2027-09-01",
-            "P1Y",
-            "2028-09-01",
-            "2028-09-01",
-            "renew",
-        ),
+        ("in time, yearly", "2027-09-01", "P1Y", "2028-09-01", "2028-09-01", "renew"),
         (
             "in time, monthly, charged a while later",
             "2026-10-01",
@@ -44,46 +33,11 @@ fn a_renewal_ends_where_the_payment_puts_it() {
             "2026-11-01",
             "renew",
         ),
-        (
-            "paid already",
-            "2028-09-01",
-            "P1Y",
-            "2028-09-01",
-            "2028-09-01",
-            "",
-        ),
-        (
-            "paid beyond",
-            "2030-01-01",
-            "P1Y",
-            "2028-09-01",
-            "2030-01-01",
-            "",
-        ),
-        (
-            "perpetual or not activated",
-            "never",
-            "P1Y",
-            "2028-09-01",
-            "never",
-            "",
-        ),
-        (
-            "lapsed three months ago",
-            "2026-06-01",
-            "P1M",
-            "2026-10-01",
-            "2026-10-01",
-            "set expiry",
-        ),
-        (
-            "moved by grace of a week",
-            "2026-10-08",
-            "P1M",
-            "2026-11-01",
-            "2026-11-01",
-            "set expiry",
-        ),
+        ("paid already", "2028-09-01", "P1Y", "2028-09-01", "2028-09-01", ""),
+        ("paid beyond", "2030-01-01", "P1Y", "2028-09-01", "2030-01-01", ""),
+        ("perpetual or not activated", "never", "P1Y", "2028-09-01", "never", ""),
+        ("lapsed three months ago", "2026-06-01", "P1M", "2026-10-01", "2026-10-01", "set expiry"),
+        ("moved by grace of a week", "2026-10-08", "P1M", "2026-11-01", "2026-11-01", "set expiry"),
         (
             "another period: yearly price, monthly template",
             "2027-09-01",
@@ -100,30 +54,9 @@ fn a_renewal_ends_where_the_payment_puts_it() {
             "2026-11-01",
             "set expiry",
         ),
-        (
-            "no interval",
-            "2026-10-01",
-            "",
-            "2026-11-01",
-            "2026-11-01",
-            "set expiry",
-        ),
-        (
-            "the day before",
-            "2026-10-02T00:00:01Z",
-            "P1M",
-            "2026-11-01",
-            "2026-11-01",
-            "set expiry",
-        ),
-        (
-            "a leap day",
-            "2027-02-28",
-            "P1Y",
-            "2028-02-29",
-            "2028-02-29",
-            "renew",
-        ),
+        ("no interval", "2026-10-01", "", "2026-11-01", "2026-11-01", "set expiry"),
+        ("the day before", "2026-10-02T00:00:01Z", "P1M", "2026-11-01", "2026-11-01", "set expiry"),
+        ("a leap day", "2027-02-28", "P1Y", "2028-02-29", "2028-02-29", "renew"),
         (
             "parts of a second round up",
             "2026-10-01",
@@ -142,10 +75,7 @@ fn a_renewal_ends_where_the_payment_puts_it() {
             "{name}: {done:?}"
         );
         let end = world.snapshot.licenses[0].expires_at;
-        assert!(
-            end.is_none_or(|end| end >= at(through)),
-            "{name}: shorter than paid"
-        );
+        assert!(end.is_none_or(|end| end >= at(through)), "{name}: shorter than paid");
         assert_eq!(
             world.settle(&renew_until(through), "2026-09-10").unwrap(),
             [""; 0],
@@ -157,53 +87,30 @@ fn a_renewal_ends_where_the_payment_puts_it() {
 #[test]
 fn what_was_paid_for_a_time_that_is_over_moves_no_expiry_but_is_a_payment() {
     let mut world = World::with_license(license("2026-08-01", "P1M"));
-    world
-        .settle(&about(Action::Suspend(Cause::Payment)), "2026-09-01")
-        .unwrap();
-    world
-        .settle(&renew_until("2026-09-01"), "2026-09-10")
-        .unwrap();
+    world.settle(&about(Action::Suspend(Cause::Payment)), "2026-09-01").unwrap();
+    world.settle(&renew_until("2026-09-01"), "2026-09-10").unwrap();
     assert_eq!(world.shown(), ["2026-08-01"]);
 }
 
 #[test]
 fn leeway_is_kept_from_renewal_to_renewal() {
     let mut world = World::with_license(license("2026-10-01T02:00:00Z", "P1M"));
-    world.policy = Policy {
-        leeway: SignedDuration::from_hours(2),
-        ..POLICY
-    };
-    let done = world
-        .settle(&renew_until("2026-11-01"), "2026-10-01")
-        .unwrap();
+    world.policy = Policy { leeway: SignedDuration::from_hours(2), ..POLICY };
+    let done = world.settle(&renew_until("2026-11-01"), "2026-10-01").unwrap();
     assert_eq!(done, ["renew license l1"]);
-    assert_eq!(
-        world.snapshot.licenses[0].expires_at,
-        Some(at("2026-11-01T02:00:00Z"))
-    );
+    assert_eq!(world.snapshot.licenses[0].expires_at, Some(at("2026-11-01T02:00:00Z")));
 }
 
 fn charge(order: &str, charged_at: &str) -> Command {
     let order = SubjectId::new(order).unwrap();
-    let through = Through::NextPeriod {
-        charged_at: at(charged_at),
-        order,
-    };
-    about(Action::Renew(Renew {
-        through,
-        ends_pause: true,
-    }))
+    let through = Through::NextPeriod { charged_at: at(charged_at), order };
+    about(Action::Renew(Renew { through, ends_pause: true }))
 }
 
 #[test]
 fn a_charge_without_a_date_renews_once_what_is_about_to_end() {
     for (name, expires, charged, expected) in [
-        (
-            "in time",
-            "2026-10-01",
-            "2026-10-01T01:00:00Z",
-            "2026-11-01",
-        ),
+        ("in time", "2026-10-01", "2026-10-01T01:00:00Z", "2026-11-01"),
         ("days before", "2026-10-05", "2026-10-01", "2026-11-05"),
         ("not about to end", "2026-10-20", "2026-10-01", "2026-10-20"),
         ("lapsed long ago", "2026-03-01", "2026-10-01", "2026-11-01"),
@@ -211,30 +118,16 @@ fn a_charge_without_a_date_renews_once_what_is_about_to_end() {
     ] {
         let mut world = World::with_license(license(expires, "P1M"));
         for _ in 0..3 {
-            world
-                .settle(&charge("ord_1", charged), "2026-10-01")
-                .unwrap();
-            world
-                .settle(&charge("ord_of_the_same_day", charged), "2026-10-01")
-                .unwrap();
+            world.settle(&charge("ord_1", charged), "2026-10-01").unwrap();
+            world.settle(&charge("ord_of_the_same_day", charged), "2026-10-01").unwrap();
         }
         assert_eq!(world.shown(), [expected], "{name}");
     }
     let mut world = World::with_license(license("2026-10-01", "P1M"));
-    world
-        .settle(&charge("ord_1", "2026-10-01"), "2026-10-01")
-        .unwrap();
-    world
-        .settle(&charge("ord_1", "2026-11-01"), "2026-11-01")
-        .unwrap();
+    world.settle(&charge("ord_1", "2026-10-01"), "2026-10-01").unwrap();
+    world.settle(&charge("ord_1", "2026-11-01"), "2026-11-01").unwrap();
     assert_eq!(world.shown(), ["2026-11-01"], "an order was counted twice");
-    assert!(
-        !world
-            .plan(&charge("ord_2", "2026-11-01"), "2026-11-01")
-            .unwrap()
-            .warnings
-            .is_empty()
-    );
+    assert!(!world.plan(&charge("ord_2", "2026-11-01"), "2026-11-01").unwrap().warnings.is_empty());
 }
 
 fn command(word: &str) -> Command {
@@ -242,10 +135,7 @@ fn command(word: &str) -> Command {
         "pay" => renew_until("2026-12-01"),
         "update" => {
             let through = Through::Until(at("2026-12-01"));
-            about(Action::Renew(Renew {
-                through,
-                ends_pause: false,
-            }))
+            about(Action::Renew(Renew { through, ends_pause: false }))
         }
         "fail" => about(Action::Suspend(Cause::Payment)),
         "pause" => about(Action::Suspend(Cause::Pause)),
@@ -260,9 +150,7 @@ fn story(text: &str) -> String {
     let mut world = World::with_license(license("2026-10-01", "P2M"));
     for event in text.split(", ") {
         let (word, day) = event.split_once(' ').unwrap();
-        world
-            .settle(&command(word), &format!("2026-10-{day:0>2}"))
-            .unwrap();
+        world.settle(&command(word), &format!("2026-10-{day:0>2}")).unwrap();
     }
     world.shown()[0].clone()
 }
@@ -316,28 +204,14 @@ fn expiry_comes_before_the_end_of_a_suspension() {
     let mut world = World::with_license(license("2026-06-01", "P1M"));
     world.settle(&command("fail"), "2026-10-02").unwrap();
     let done = world.settle(&command("pay"), "2026-10-03").unwrap();
-    assert_eq!(
-        done,
-        [
-            "set expiry of license l1 to 2026-12-01T00:00:00Z",
-            "resume license l1"
-        ]
-    );
+    assert_eq!(done, ["set expiry of license l1 to 2026-12-01T00:00:00Z", "resume license l1"]);
 }
 
 #[test]
 fn a_revoked_license_without_a_known_end_stays_revoked() {
     let mut world = World::with_license(json!({"revoked": true}));
-    assert!(
-        !world
-            .plan(&command("pay"), "2026-10-02")
-            .unwrap()
-            .warnings
-            .is_empty()
-    );
-    world
-        .settle(&renew_until("2028-09-01"), "2027-09-01")
-        .unwrap();
+    assert!(!world.plan(&command("pay"), "2026-10-02").unwrap().warnings.is_empty());
+    world.settle(&renew_until("2028-09-01"), "2027-09-01").unwrap();
     assert_eq!(world.shown(), ["2028-09-01 revoked"]);
 }
 
@@ -351,10 +225,7 @@ fn the_end_is_a_policy() {
     ] {
         let mut world = World::with_license(json!({}));
         world.add(json!({}));
-        world.policy = Policy {
-            at_the_end,
-            ..POLICY
-        };
+        world.policy = Policy { at_the_end, ..POLICY };
         for _ in 0..2 {
             world.settle(&command("end"), "2026-10-02").unwrap();
             assert_eq!(world.shown(), expected, "{at_the_end:?}");
@@ -372,10 +243,7 @@ fn the_end_is_a_policy() {
 #[test]
 fn grace_runs_from_the_first_failure_and_suspends_nobody() {
     let mut world = World::with_license(license("2026-10-01", "P1M"));
-    world.policy = Policy {
-        grace: SignedDuration::from_hours(7 * 24),
-        ..POLICY
-    };
+    world.policy = Policy { grace: SignedDuration::from_hours(7 * 24), ..POLICY };
     for day in ["2026-10-02", "2026-10-05", "2026-10-06"] {
         world.settle(&command("fail"), day).unwrap();
         assert_eq!(world.shown(), ["2026-10-09"], "{day}");
@@ -390,16 +258,12 @@ fn grace_runs_from_the_first_failure_and_suspends_nobody() {
 #[test]
 fn what_comes_before_its_purchase_is_remembered() {
     use super::world::{grant, line};
-    for (before, expected) in [
-        ("pause", vec!["2027-09-01 suspended"]),
-        ("end", vec![]),
-        ("resume", vec!["2027-09-01"]),
-    ] {
+    for (before, expected) in
+        [("pause", vec!["2027-09-01 suspended"]), ("end", vec![]), ("resume", vec!["2027-09-01"])]
+    {
         let mut world = World::new();
         world.settle(&command(before), "2026-10-02").unwrap();
-        world
-            .settle(&grant(vec![line("-", 1)]), "2026-10-01")
-            .unwrap();
+        world.settle(&grant(vec![line("-", 1)]), "2026-10-01").unwrap();
         assert_eq!(world.shown(), expected, "{before}");
     }
 }

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::World;
 use super::world::{POLICY, about, grant, line, purchase};
-use crate::command::{Action, Cause, Command, Grant, QuantityMeans, Renew, Through};
-use crate::config::{AtTheEnd, Policy};
+use crate::command::{Action, AtTheEnd, Cause, Command, Grant, QuantityMeans, Renew, Through};
+use crate::config::Policy;
 use crate::interval::shifted;
 
 fn day(n: i64) -> jiff::Timestamp {
@@ -39,16 +39,10 @@ fn commands() -> impl Strategy<Value = (Command, i64)> {
     let action = prop_oneof![
         (1_u32..4, prop::option::of(1_i64..800)).prop_map(|(quantity, end)| {
             let paid_through = end.map(day);
-            Action::Grant(Grant {
-                paid_through,
-                ..purchase(vec![line("-", quantity)])
-            })
+            Action::Grant(Grant { paid_through, ..purchase(vec![line("-", quantity)]) })
         }),
         (1_i64..800, any::<bool>()).prop_map(|(end, ends_pause)| {
-            Action::Renew(Renew {
-                through: Through::Until(day(end)),
-                ends_pause,
-            })
+            Action::Renew(Renew { through: Through::Until(day(end)), ends_pause })
         }),
         prop::sample::select(vec![Cause::Payment, Cause::Pause]).prop_map(Action::Suspend),
         Just(Action::Resume(Cause::Pause)),

@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Line, Mapping, Name, OtherProduct, QuantityMeans,
-    Renew, Subject, SubjectKind, Term, Through,
+    Action, AtTheEnd, Command, Customer, Email, Grant, Line, Mapping, Name, OtherProduct,
+    QuantityMeans, Renew, Subject, SubjectKind, Term, Through,
 };
-use crate::config::{AtTheEnd, Policy};
+use crate::config::Policy;
 use crate::cryptlex::{License, User};
 use crate::ids::{CustomerId, LicenseId, Mark, ProductId, SubjectId, UserId};
 use crate::interval::Interval;
@@ -15,11 +15,7 @@ use crate::plan::{Plan, Refused, Step, plan};
 use crate::snapshot::Snapshot;
 
 pub(super) fn at(text: &str) -> Timestamp {
-    let text = if text.len() == 10 {
-        format!("{text}T00:00:00Z")
-    } else {
-        text.to_owned()
-    };
+    let text = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     text.parse().unwrap()
 }
 
@@ -41,11 +37,7 @@ pub(super) fn subscription() -> Subject {
 
 pub(super) fn about(action: Action) -> Command {
     let marks = vec![Mark::new("subscription_id", "sub_1").unwrap()];
-    Command {
-        subject: subscription(),
-        marks,
-        action,
-    }
+    Command { subject: subscription(), marks, action }
 }
 
 pub(super) fn customer() -> Customer {
@@ -59,11 +51,7 @@ pub(super) fn customer() -> Customer {
 }
 
 pub(super) fn mapping(product: &str) -> Mapping {
-    Mapping {
-        product: ProductId::new(product).unwrap(),
-        template: None,
-        entitlement_set: None,
-    }
+    Mapping { product: ProductId::new(product).unwrap(), template: None, entitlement_set: None }
 }
 
 pub(super) fn line(key: &str, quantity: u32) -> Line {
@@ -95,10 +83,7 @@ pub(super) fn grant(lines: Vec<Line>) -> Command {
 }
 
 pub(super) fn renew_until(end: &str) -> Command {
-    about(Action::Renew(Renew {
-        through: Through::Until(at(end)),
-        ends_pause: true,
-    }))
+    about(Action::Renew(Renew { through: Through::Until(at(end)), ends_pause: true }))
 }
 
 /// Templates last `interval`; `now` is what Cryptlex takes for the time of a creation.
@@ -136,13 +121,8 @@ impl World {
             "id": format!("l{}", self.made), "productId": "pro", "createdAt": "2026-09-01T00:00:00Z",
             "expiresAt": "2027-09-01T00:00:00Z", "subscriptionInterval": "P1Y", "metadata": [],
         });
-        license
-            .as_object_mut()
-            .unwrap()
-            .extend(fields.as_object().unwrap().clone());
-        self.snapshot
-            .licenses
-            .push(serde_json::from_value(license).unwrap());
+        license.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        self.snapshot.licenses.push(serde_json::from_value(license).unwrap());
     }
 
     pub(super) fn plan(&self, command: &Command, event: &str) -> Result<Plan, Refused> {
@@ -176,42 +156,25 @@ impl World {
     pub(super) fn apply(&mut self, step: &Step) {
         if let Step::CreateUser(user) = step {
             let user = json!({"id": "u1", "email": user.email, "firstName": user.first_name, "lastName": user.last_name, "metadata": user.metadata});
-            return self
-                .snapshot
-                .absorb_user(serde_json::from_value(user).unwrap());
+            return self.snapshot.absorb_user(serde_json::from_value(user).unwrap());
         }
         if let Step::ChangeUser(id, change) = step {
             let people = &self.snapshot.people;
-            let known = people
-                .by_email
-                .iter()
-                .chain(&people.by_mark)
-                .find(|user| &user.id == id);
-            let email = change
-                .email
-                .clone()
-                .or(known.and_then(|user| user.email.clone()));
-            let first = change
-                .first_name
-                .clone()
-                .or(known.and_then(|user| user.first_name.clone()));
+            let known = people.by_email.iter().chain(&people.by_mark).find(|user| &user.id == id);
+            let email = change.email.clone().or(known.and_then(|user| user.email.clone()));
+            let first =
+                change.first_name.clone().or(known.and_then(|user| user.first_name.clone()));
             let mut user = json!({"id": id, "email": email, "firstName": first});
             if let Some(items) = &change.metadata {
                 user["metadata"] = json!(items);
             }
-            return self
-                .snapshot
-                .absorb_user(serde_json::from_value(user).unwrap());
+            return self.snapshot.absorb_user(serde_json::from_value(user).unwrap());
         }
         if let Step::CreateLicense(blank) = step {
             let made = &blank.license;
-            let interval = made
-                .subscription_interval
-                .clone()
-                .unwrap_or(self.interval.to_owned());
-            let expires_at = Interval::parse(&interval)
-                .ok()
-                .and_then(|interval| interval.after(self.now));
+            let interval = made.subscription_interval.clone().unwrap_or(self.interval.to_owned());
+            let expires_at =
+                Interval::parse(&interval).ok().and_then(|interval| interval.after(self.now));
             let activations = made.allowed_activations;
             self.add(json!({
                 "productId": made.product_id, "subscriptionInterval": interval, "createdAt": self.now,
@@ -254,20 +217,12 @@ impl World {
                 unreachable!("handled above")
             }
         }
-        self.snapshot
-            .absorb_license(serde_json::from_value(changed).unwrap());
+        self.snapshot.absorb_license(serde_json::from_value(changed).unwrap());
     }
 
     fn license(&self, id: &LicenseId) -> &License {
-        let everywhere = self
-            .snapshot
-            .licenses
-            .iter()
-            .chain(&self.snapshot.people.to_move);
-        everywhere
-            .into_iter()
-            .find(|license| &license.id == id)
-            .unwrap()
+        let everywhere = self.snapshot.licenses.iter().chain(&self.snapshot.people.to_move);
+        everywhere.into_iter().find(|license| &license.id == id).unwrap()
     }
 
     /// `2027-09-01 suspended`: how a license stands.
@@ -275,13 +230,9 @@ impl World {
         let one = |license: &License| {
             let end = license
                 .expires_at
-                .map_or("never".to_owned(), |end| end.to_string()[..10].to_owned());
+                .map_or("never".to_owned(), |end| end.strftime("%Y-%m-%d").to_string());
             let flag = |on, name: &str| {
-                if on {
-                    format!(" {name}")
-                } else {
-                    String::new()
-                }
+                if on { format!(" {name}") } else { String::new() }
             };
             format!(
                 "{end}{}{}",
@@ -295,9 +246,8 @@ impl World {
 
 pub(super) fn metadata_of(license: &License) -> Value {
     let keys = ["subscription_id", "license_slot", "fastspring_driver"];
-    let items = keys
-        .iter()
-        .filter_map(|key| Some(json!({"key": key, "value": license.metadata(key)?})));
+    let items =
+        keys.iter().filter_map(|key| Some(json!({"key": key, "value": license.metadata(key)?})));
     Value::Array(items.collect())
 }
 

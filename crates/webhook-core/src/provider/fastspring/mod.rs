@@ -6,48 +6,39 @@ mod subscription;
 use serde_json::Value;
 
 use super::{Envelope, NotEvents, ProductSource, Provider, UNHANDLED, envelope, parse};
-use crate::command::{Meaning, Notice, QuantityMeans, Unreadable};
-use crate::config::AtTheEnd;
+use crate::command::{AtTheEnd, Meaning, Notice, QuantityMeans, Unreadable};
 use crate::ids::EventId;
-use crate::signature::{Claimed, Verified, from_base64};
+use crate::signature::{Claimed, Scheme, Verified, from_base64};
 
 /// FastSpring, by its `X-FS-Signature` header.
 pub struct FastSpring;
 
+impl Scheme for FastSpring {
+    const SIGNATURE_HEADER: &'static str = "x-fs-signature";
+
+    fn claimed(header: &[u8]) -> Option<Claimed> {
+        let signatures = from_base64(header.trim_ascii()).into_iter().collect();
+        Some(Claimed { prefix: Vec::new(), signed_at: None, signatures })
+    }
+}
+
 impl Provider for FastSpring {
     const NAME: &'static str = "fastspring";
     const TITLE: &'static str = "FastSpring";
-    const SIGNATURE_HEADER: &'static str = "x-fs-signature";
     const SECRET_VARIABLE: &'static str = "FASTSPRING_WEBHOOK_SECRET";
     const DEADLINE_MS: u64 = 10_000;
     const QUANTITY_MEANS: QuantityMeans = QuantityMeans::Licenses;
     const AT_THE_END: AtTheEnd = AtTheEnd::Delete;
     const BATCHES: bool = true;
 
-    fn claimed(header: &[u8]) -> Option<Claimed> {
-        let signatures = from_base64(header.trim_ascii()).into_iter().collect();
-        Some(Claimed {
-            prefix: Vec::new(),
-            signed_at: None,
-            signatures,
-        })
-    }
-
     fn read(delivery: &Verified<Self>, _source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
         let body = parse(delivery.body())?;
-        let events = body
-            .get("events")
-            .and_then(Value::as_array)
-            .ok_or_else(|| {
-                NotEvents::NotAnEvent(
-                    "the body is not a FastSpring batch: events not found in it".to_owned(),
-                )
-            })?;
-        events
-            .iter()
-            .enumerate()
-            .map(|(index, event)| read_one(index, event))
-            .collect()
+        let events = body.get("events").and_then(Value::as_array).ok_or_else(|| {
+            NotEvents::NotAnEvent(
+                "the body is not a FastSpring batch: events not found in it".to_owned(),
+            )
+        })?;
+        events.iter().enumerate().map(|(index, event)| read_one(index, event)).collect()
     }
 }
 
@@ -75,9 +66,7 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
         "subscription.deactivated" => vec![subscription::deactivated(&data("subscription")?)?],
         _ => return UNHANDLED,
     };
-    let at = root
-        .millis("created")?
-        .ok_or_else(|| root.lacks("created"))?;
+    let at = root.millis("created")?.ok_or_else(|| root.lacks("created"))?;
     Ok(Meaning::Act { at, commands })
 }
 

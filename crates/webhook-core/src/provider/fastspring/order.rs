@@ -19,10 +19,7 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
     let id = order.text("id").or(order.reference("order"));
     let subject = subject_of(FastSpring::NAME, SubjectKind::Order, order, "id", id)?;
     if order.flag("completed") != Some(true) {
-        return Ok(vec![command(
-            subject,
-            Action::Note("the order is not completed"),
-        )]);
+        return Ok(vec![command(subject, Action::Note("the order is not completed"))]);
     }
     let items = order.objects("items", "order item");
     if items.is_empty() {
@@ -31,15 +28,11 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
     let mut purchases: Vec<Purchase> = Vec::new();
     for item in &items {
         let belongs = belonging(order, &subject, item, &items)?;
-        if !purchases
-            .iter()
-            .any(|purchase| purchase.subject == belongs.subject)
-        {
+        if !purchases.iter().any(|purchase| purchase.subject == belongs.subject) {
             purchases.push(Purchase::new(belongs.subject.clone()));
         }
-        let Some(purchase) = purchases
-            .iter_mut()
-            .find(|purchase| purchase.subject == belongs.subject)
+        let Some(purchase) =
+            purchases.iter_mut().find(|purchase| purchase.subject == belongs.subject)
         else {
             continue;
         };
@@ -57,10 +50,7 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
         blame_the_lines(&mut purchases);
     }
     purchases.retain(|p| !p.lines.is_empty() || !p.unmapped.is_empty() || !p.foreign.is_empty());
-    Ok(purchases
-        .into_iter()
-        .map(|purchase| purchase.into_command(customer.clone()))
-        .collect())
+    Ok(purchases.into_iter().map(|purchase| purchase.into_command(customer.clone())).collect())
 }
 
 struct Purchase {
@@ -100,11 +90,7 @@ impl Purchase {
 
 fn command(subject: Subject, action: Action) -> Command {
     let marks = marks(&[subject_key(&subject)], subject.id.as_str());
-    Command {
-        subject,
-        marks,
-        action,
-    }
+    Command { subject, marks, action }
 }
 
 fn subject_key(subject: &Subject) -> &'static str {
@@ -119,22 +105,14 @@ fn blame_the_lines(purchases: &mut [Purchase]) {
     for purchase in purchases.iter_mut() {
         let problem = "cryptlex_product_id and cryptlex_license_template_id are not set";
         let foreign = std::mem::take(&mut purchase.foreign);
-        let blamed = foreign.into_iter().map(|line| Unmapped {
-            line,
-            problem: problem.to_owned(),
-        });
+        let blamed = foreign.into_iter().map(|line| Unmapped { line, problem: problem.to_owned() });
         purchase.unmapped.extend(blamed);
     }
-    if purchases
-        .iter()
-        .all(|purchase| purchase.unmapped.is_empty())
+    if purchases.iter().all(|purchase| purchase.unmapped.is_empty())
         && let Some(first) = purchases.first_mut()
     {
         let problem = "the order holds a bundle and none of its members".to_owned();
-        first.unmapped.push(Unmapped {
-            line: first.subject.to_string(),
-            problem,
-        });
+        first.unmapped.push(Unmapped { line: first.subject.to_string(), problem });
     }
 }
 
@@ -167,10 +145,7 @@ fn belonging(
         }
         (Some("bundle"), Some(path)) => {
             let parent = items.iter().find(|item| product_path(item) == Some(path));
-            (
-                Kind::BundleMember,
-                own.or(parent.and_then(|parent| parent.reference("subscription"))),
-            )
+            (Kind::BundleMember, own.or(parent.and_then(|parent| parent.reference("subscription"))))
         }
         (Some("addon"), Some(_)) => (Kind::AddOn, own),
         _ => (Kind::Plain, own),
@@ -185,11 +160,7 @@ fn belonging(
         )?,
         None => order_subject.clone(),
     };
-    Ok(Belonging {
-        subject,
-        kind,
-        driver_path: driver_path.map(str::to_owned),
-    })
+    Ok(Belonging { subject, kind, driver_path: driver_path.map(str::to_owned) })
 }
 
 enum Read {
@@ -202,10 +173,7 @@ enum Read {
 fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<Read, Unreadable> {
     let path = product_path(item).ok_or_else(|| item.lacks("product"))?;
     let attributes = Attributes::of(item);
-    if attributes
-        .text("cryptlex_is_bundle")
-        .is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
-    {
+    if attributes.text("cryptlex_is_bundle").is_some_and(|flag| flag.eq_ignore_ascii_case("true")) {
         return Ok(Read::BundleItself);
     }
     let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
@@ -213,20 +181,14 @@ fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<
     let mapping = match product_and_template(product, template, names) {
         Named::Whole(mapping) => mapping,
         Named::Partly(problem) => {
-            return Ok(Read::Partly(Unmapped {
-                line: path.to_owned(),
-                problem,
-            }));
+            return Ok(Read::Partly(Unmapped { line: path.to_owned(), problem }));
         }
         Named::None => return Ok(Read::Foreign(path.to_owned())),
     };
     let declared = match attributes.interval() {
         Ok(declared) => declared,
         Err(problem) => {
-            return Ok(Read::Partly(Unmapped {
-                line: path.to_owned(),
-                problem,
-            }));
+            return Ok(Read::Partly(Unmapped { line: path.to_owned(), problem }));
         }
     };
     let in_subscription = belongs.subject.kind == SubjectKind::Subscription;
@@ -238,33 +200,18 @@ fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<
                 true => Term::AsParent(declared_by_parent(items, belongs)),
                 false => declared.unwrap_or(Term::Template),
             };
-            (
-                format!("addon:{driver_path}/{path}"),
-                Some(format!("addon_{driver_path}")),
-                term,
-            )
+            (format!("addon:{driver_path}/{path}"), Some(format!("addon_{driver_path}")), term)
         }
         Kind::BundleMember => {
             let term = match in_subscription {
                 true => declared.unwrap_or(Term::Template),
                 false => Term::Perpetual,
             };
-            (
-                format!("bundle:{driver_path}/{path}"),
-                Some(format!("bundle_{driver_path}")),
-                term,
-            )
+            (format!("bundle:{driver_path}/{path}"), Some(format!("bundle_{driver_path}")), term)
         }
     };
-    let mut metadata = marks(
-        &[subject_key(&belongs.subject)],
-        belongs.subject.id.as_str(),
-    );
-    metadata.extend(
-        driver
-            .as_deref()
-            .and_then(|driver| Mark::new(DRIVER_KEY, driver).ok()),
-    );
+    let mut metadata = marks(&[subject_key(&belongs.subject)], belongs.subject.id.as_str());
+    metadata.extend(driver.as_deref().and_then(|driver| Mark::new(DRIVER_KEY, driver).ok()));
     Ok(Read::Line(Box::new(Line {
         key,
         quantity: quantity(item)?,
@@ -272,9 +219,7 @@ fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<
         mapping: Some(mapping),
         term,
         driver,
-        max_release: attributes
-            .text("cryptlex_max_allowed_release_version")
-            .map(str::to_owned),
+        max_release: attributes.text("cryptlex_max_allowed_release_version").map(str::to_owned),
         metadata,
     })))
 }
@@ -301,8 +246,7 @@ fn trial_end(item: &Object<'_>) -> Result<Option<jiff::Timestamp>, Unreadable> {
 
 fn product_path<'a>(item: &Object<'a>) -> Option<&'a str> {
     let expanded = item.object("product", "product");
-    item.text("product")
-        .or(expanded.and_then(|p| p.text("product").or(p.text("id"))))
+    item.text("product").or(expanded.and_then(|p| p.text("product").or(p.text("id"))))
 }
 
 /// Product attributes, which stand on the item, on the expanded product, or on the subscription.
@@ -313,11 +257,7 @@ impl<'a> Attributes<'a> {
         let product = item.object("product", "product");
         let subscription = item.object("subscription", "subscription");
         let places = [Some(*item), product, subscription].into_iter().flatten();
-        Self(
-            places
-                .filter_map(|place| place.object("attributes", "attributes"))
-                .collect(),
-        )
+        Self(places.filter_map(|place| place.object("attributes", "attributes")).collect())
     }
 
     fn value(&self, name: &str) -> Option<&'a Value> {
@@ -326,20 +266,13 @@ impl<'a> Attributes<'a> {
 
     fn text(&self, name: &str) -> Option<&'a str> {
         let value = self.value(name)?;
-        let text = if value == &Value::Bool(true) {
-            Some("true")
-        } else {
-            value.as_str()
-        };
+        let text = if value == &Value::Bool(true) { Some("true") } else { value.as_str() };
         text.map(str::trim).filter(|text| !text.is_empty())
     }
 
     /// The name that the code of the predecessor reads first, then the one that was documented. Empty means perpetual.
     fn interval(&self) -> Result<Option<Term>, String> {
-        for name in [
-            "cryptlex_license_subscription_interval",
-            "cryptlex_subscription_interval",
-        ] {
+        for name in ["cryptlex_license_subscription_interval", "cryptlex_subscription_interval"] {
             match self.value(name).and_then(Value::as_str).map(str::trim) {
                 None => {}
                 Some("") => return Ok(Some(Term::Perpetual)),
@@ -367,14 +300,10 @@ fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
     let buyer = order.object("customer", "customer");
     let account = order.object("account", "account");
     let contact = account.and_then(|account| account.object("contact", "contact"));
-    let buyer_email = [buyer, contact]
-        .into_iter()
-        .flatten()
-        .find_map(|c| c.text("email").and_then(Email::real));
+    let buyer_email =
+        [buyer, contact].into_iter().flatten().find_map(|c| c.text("email").and_then(Email::real));
     let recipients = order.objects("recipients", "recipients");
-    let recipients = recipients
-        .iter()
-        .filter_map(|entry| entry.object("recipient", "recipient"));
+    let recipients = recipients.iter().filter_map(|entry| entry.object("recipient", "recipient"));
     let mut others = recipients
         .filter_map(|recipient| Some((recipient, recipient.text("email").and_then(Email::real)?)))
         .filter(|(_, email)| Some(email) != buyer_email.as_ref());

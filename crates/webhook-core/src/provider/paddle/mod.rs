@@ -4,27 +4,18 @@ mod transaction;
 
 use super::{NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parse, subject_of};
 use crate::command::{
-    Action, Cause, Command, Customer, Email, Meaning, Name, Notice, QuantityMeans, Subject,
-    SubjectKind, Unreadable,
+    Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Notice, QuantityMeans,
+    Subject, SubjectKind, Unreadable,
 };
-use crate::config::AtTheEnd;
 use crate::ids::{CustomerId, Mark};
 use crate::json::Object;
-use crate::signature::{Claimed, Verified, from_hex, unix_seconds};
+use crate::signature::{Claimed, Scheme, Verified, from_hex, unix_seconds};
 
 /// Paddle Billing, by its `Paddle-Signature` header.
 pub struct Paddle;
 
-impl Provider for Paddle {
-    const NAME: &'static str = "paddle";
-    const TITLE: &'static str = "Paddle";
+impl Scheme for Paddle {
     const SIGNATURE_HEADER: &'static str = "paddle-signature";
-    const SECRET_VARIABLE: &'static str = "PADDLE_WEBHOOK_SECRET";
-    /// Paddle gives up after five seconds: <https://developer.paddle.com/webhooks/respond-to-webhooks>.
-    const DEADLINE_MS: u64 = 4_000;
-    const QUANTITY_MEANS: QuantityMeans = QuantityMeans::Licenses;
-    const AT_THE_END: AtTheEnd = AtTheEnd::Revoke;
-    const BATCHES: bool = false;
 
     /// In any order; a key that is not known is no reason to refuse the ones that are.
     fn claimed(header: &[u8]) -> Option<Claimed> {
@@ -43,12 +34,19 @@ impl Provider for Paddle {
         }
         let signed_at = signed_at?;
         let prefix = [signed_at, b":"].concat();
-        Some(Claimed {
-            prefix,
-            signed_at: Some(unix_seconds(signed_at)?),
-            signatures,
-        })
+        Some(Claimed { prefix, signed_at: Some(unix_seconds(signed_at)?), signatures })
     }
+}
+
+impl Provider for Paddle {
+    const NAME: &'static str = "paddle";
+    const TITLE: &'static str = "Paddle";
+    const SECRET_VARIABLE: &'static str = "PADDLE_WEBHOOK_SECRET";
+    /// Paddle gives up after five seconds: <https://developer.paddle.com/webhooks/respond-to-webhooks>.
+    const DEADLINE_MS: u64 = 4_000;
+    const QUANTITY_MEANS: QuantityMeans = QuantityMeans::Licenses;
+    const AT_THE_END: AtTheEnd = AtTheEnd::Revoke;
+    const BATCHES: bool = false;
 
     fn read(delivery: &Verified<Self>, _source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
         let value = parse(delivery.body())?;
@@ -60,11 +58,7 @@ impl Provider for Paddle {
 }
 
 fn read_event(kind: &str, event: &Object<'_>) -> Result<Meaning, Unreadable> {
-    let data = |name| {
-        event
-            .object("data", name)
-            .ok_or_else(|| event.lacks("data"))
-    };
+    let data = |name| event.object("data", name).ok_or_else(|| event.lacks("data"));
     let commands = match kind {
         "transaction.completed" => match transaction::completed(&data("transaction")?)? {
             transaction::Decided::Commands(commands) => commands,
@@ -77,9 +71,7 @@ fn read_event(kind: &str, event: &Object<'_>) -> Result<Meaning, Unreadable> {
         "customer.created" => vec![customer_created(&data("customer")?)?],
         _ => return UNHANDLED,
     };
-    let at = event
-        .rfc3339("occurred_at")?
-        .ok_or_else(|| event.lacks("occurred_at"))?;
+    let at = event.rfc3339("occurred_at")?.ok_or_else(|| event.lacks("occurred_at"))?;
     Ok(Meaning::Act { at, commands })
 }
 
@@ -94,33 +86,18 @@ fn about(subject: Subject, action: Action) -> Command {
         SubjectKind::Customer => CUSTOMER_KEY,
     };
     let marks = marks(&[key], subject.id.as_str());
-    Command {
-        subject,
-        marks,
-        action,
-    }
+    Command { subject, marks, action }
 }
 
 fn of_subscription(subscription: &Object<'_>, action: Action) -> Result<Vec<Command>, Unreadable> {
     let id = subscription.text("id");
-    let subject = subject_of(
-        Paddle::NAME,
-        SubjectKind::Subscription,
-        subscription,
-        "id",
-        id,
-    )?;
+    let subject = subject_of(Paddle::NAME, SubjectKind::Subscription, subscription, "id", id)?;
     Ok(vec![about(subject, action)])
 }
 
 fn customer_created(customer: &Object<'_>) -> Result<Command, Unreadable> {
-    let subject = subject_of(
-        Paddle::NAME,
-        SubjectKind::Customer,
-        customer,
-        "id",
-        customer.text("id"),
-    )?;
+    let subject =
+        subject_of(Paddle::NAME, SubjectKind::Customer, customer, "id", customer.text("id"))?;
     let id = CustomerId::new(subject.id.as_str())
         .map_err(|_not_an_id| customer.misshapen("id", "an id"))?;
     let action = match customer.text("email").and_then(Email::real) {
@@ -142,13 +119,7 @@ fn customer_created(customer: &Object<'_>) -> Result<Command, Unreadable> {
 /// A transaction names its buyer by id only; `customer.created` brings the e-mail.
 fn unnamed_customer(id: CustomerId) -> Customer {
     let email = Email::placeholder(&id);
-    Customer {
-        email,
-        name: None,
-        company: None,
-        mark: customer_mark(&id),
-        id: Some(id),
-    }
+    Customer { email, name: None, company: None, mark: customer_mark(&id), id: Some(id) }
 }
 
 fn customer_mark(id: &CustomerId) -> Option<Mark> {

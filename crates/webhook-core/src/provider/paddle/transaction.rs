@@ -33,9 +33,7 @@ pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable>
             return Ok(Decided::Nothing("only the payment method changed"));
         }
         Some(_) => {
-            return Ok(Decided::Nothing(
-                "the transaction has an origin that sells nothing",
-            ));
+            return Ok(Decided::Nothing("the transaction has an origin that sells nothing"));
         }
         None => return Err(transaction.lacks("origin")),
     };
@@ -45,17 +43,10 @@ pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable>
 fn renewal(transaction: &Object<'_>, ends_pause: bool) -> Result<Command, Unreadable> {
     let subject = subscription(transaction)?;
     Ok(match billing_period_end(transaction)? {
-        Some(end) => about(
-            subject,
-            Action::Renew(Renew {
-                through: Through::Until(end),
-                ends_pause,
-            }),
-        ),
-        None => about(
-            subject,
-            Action::Note("the transaction has no billing period"),
-        ),
+        Some(end) => {
+            about(subject, Action::Renew(Renew { through: Through::Until(end), ends_pause }))
+        }
+        None => about(subject, Action::Note("the transaction has no billing period")),
     })
 }
 
@@ -63,18 +54,11 @@ fn renewal(transaction: &Object<'_>, ends_pause: bool) -> Result<Command, Unread
 fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
     let lines = lines(transaction)?;
     let mapped = lines.iter().any(|line| matches!(line.read, Read::Line(_)));
-    let customer = if mapped {
-        Some(customer(transaction)?)
-    } else {
-        None
-    };
+    let customer = if mapped { Some(customer(transaction)?) } else { None };
     let (recurring, one_time): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| line.recurring);
     let mut commands = Vec::new();
-    for (lines, kind) in [
-        (recurring, SubjectKind::Subscription),
-        (one_time, SubjectKind::Order),
-    ] {
+    for (lines, kind) in [(recurring, SubjectKind::Subscription), (one_time, SubjectKind::Order)] {
         if lines.is_empty() {
             continue;
         }
@@ -82,13 +66,7 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
             SubjectKind::Subscription => (subscription(transaction)?, trial_end(transaction)?),
             SubjectKind::Order | SubjectKind::Customer => (itself(transaction)?, None),
         };
-        commands.push(grant(
-            subject,
-            lines,
-            mapped,
-            paid_through,
-            customer.clone(),
-        ));
+        commands.push(grant(subject, lines, mapped, paid_through, customer.clone()));
     }
     Ok(commands)
 }
@@ -104,13 +82,7 @@ fn one_time_charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
             Action::Note("no one-time line of the charge is mapped to Cryptlex"),
         ));
     }
-    Ok(grant(
-        subject,
-        lines,
-        true,
-        None,
-        Some(customer(transaction)?),
-    ))
+    Ok(grant(subject, lines, true, None, Some(customer(transaction)?)))
 }
 
 fn grant(
@@ -172,9 +144,7 @@ fn interval(cycle: &Object<'_>) -> Result<Interval, Unreadable> {
         Some(_) => return Err(cycle.misshapen("interval", "day, week, month or year")),
         None => return Err(cycle.lacks("interval")),
     };
-    let frequency = cycle
-        .count("frequency")?
-        .ok_or_else(|| cycle.lacks("frequency"))?;
+    let frequency = cycle.count("frequency")?.ok_or_else(|| cycle.lacks("frequency"))?;
     Interval::of(frequency, unit)
         .map_err(|_not_positive| cycle.misshapen("frequency", "a number above 0"))
 }
@@ -192,17 +162,13 @@ enum Read {
 
 fn lines(transaction: &Object<'_>) -> Result<Vec<ReadLine>, Unreadable> {
     let items = items(transaction)?;
-    let details = transaction
-        .object("details", "details")
-        .ok_or_else(|| transaction.lacks("details"))?;
+    let details =
+        transaction.object("details", "details").ok_or_else(|| transaction.lacks("details"))?;
     let lines = details.objects("line_items", "line item");
     if lines.is_empty() {
         return Err(transaction.lacks("details.line_items"));
     }
-    lines
-        .iter()
-        .map(|line| read_line(transaction, line, &items))
-        .collect()
+    lines.iter().map(|line| read_line(transaction, line, &items)).collect()
 }
 
 fn read_line(
@@ -210,24 +176,18 @@ fn read_line(
     line: &Object<'_>,
     items: &[Item<'_>],
 ) -> Result<ReadLine, Unreadable> {
-    let price = line
-        .text("price_id")
-        .ok_or_else(|| line.lacks("price_id"))?;
+    let price = line.text("price_id").ok_or_else(|| line.lacks("price_id"))?;
     let item = items.iter().find(|item| item.price == price);
     let cycle = item.and_then(|item| item.cycle.clone());
     // A line whose price is not among the items recurs if the transaction belongs to a subscription.
-    let recurring = item.map_or(transaction.text("subscription_id").is_some(), |item| {
-        item.cycle.is_some()
-    });
+    let recurring =
+        item.map_or(transaction.text("subscription_id").is_some(), |item| item.cycle.is_some());
     let custom_data = line
         .object("product", "product")
         .and_then(|product| product.object("custom_data", "custom data"));
     let custom = |name| custom_data.as_ref().and_then(|data| data.text(name));
     let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
-    let unmapped = |problem| Unmapped {
-        line: price.to_owned(),
-        problem,
-    };
+    let unmapped = |problem| Unmapped { line: price.to_owned(), problem };
     let [product, template] = names.map(custom);
     let read = match product_and_template(product, template, names) {
         Named::Partly(problem) => Read::Partly(unmapped(problem)),
@@ -259,29 +219,15 @@ fn read_line(
 
 fn subscription(transaction: &Object<'_>) -> Result<Subject, Unreadable> {
     let id = transaction.text("subscription_id");
-    subject_of(
-        Paddle::NAME,
-        SubjectKind::Subscription,
-        transaction,
-        "subscription_id",
-        id,
-    )
+    subject_of(Paddle::NAME, SubjectKind::Subscription, transaction, "subscription_id", id)
 }
 
 fn itself(transaction: &Object<'_>) -> Result<Subject, Unreadable> {
-    subject_of(
-        Paddle::NAME,
-        SubjectKind::Order,
-        transaction,
-        "id",
-        transaction.text("id"),
-    )
+    subject_of(Paddle::NAME, SubjectKind::Order, transaction, "id", transaction.text("id"))
 }
 
 fn customer(transaction: &Object<'_>) -> Result<Customer, Unreadable> {
-    let id = transaction
-        .text("customer_id")
-        .ok_or_else(|| transaction.lacks("customer_id"))?;
+    let id = transaction.text("customer_id").ok_or_else(|| transaction.lacks("customer_id"))?;
     let id =
         CustomerId::new(id).map_err(|_not_an_id| transaction.misshapen("customer_id", "an id"))?;
     Ok(unnamed_customer(id))

@@ -16,9 +16,9 @@ pub(super) fn completed(data: &Object<'_>, source: &ProductSource) -> Result<Dec
     match session.text("payment_status") {
         Some("paid" | "no_payment_required") => grant(&session, source),
         Some("unpaid") => Ok(Decided::Nothing("the checkout session is not paid yet")),
-        Some(_) => Ok(Decided::Nothing(
-            "the checkout session has a payment status that grants nothing",
-        )),
+        Some(_) => {
+            Ok(Decided::Nothing("the checkout session has a payment status that grants nothing"))
+        }
         None => Err(session.lacks("payment_status")),
     }
 }
@@ -32,47 +32,29 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
     let (subject, find, write) = match session.text("mode") {
         Some("subscription") => {
             let id = session.reference("subscription");
-            let subject = subject_of(
-                Stripe::NAME,
-                SubjectKind::Subscription,
-                session,
-                "subscription",
-                id,
-            )?;
+            let subject =
+                subject_of(Stripe::NAME, SubjectKind::Subscription, session, "subscription", id)?;
             let find = subject_marks(&subject);
             (subject, find, Vec::new())
         }
         Some("payment") => {
-            let subject = subject_of(
-                Stripe::NAME,
-                SubjectKind::Order,
-                session,
-                "id",
-                session.text("id"),
-            )?;
+            let subject =
+                subject_of(Stripe::NAME, SubjectKind::Order, session, "id", session.text("id"))?;
             let intent = session.reference("payment_intent");
             let intent = intent.and_then(|id| Mark::new("stripe_transaction_id", id).ok());
-            let find = subject_marks(&subject)
-                .into_iter()
-                .chain(intent.clone())
-                .collect();
+            let find = subject_marks(&subject).into_iter().chain(intent.clone()).collect();
             (subject, find, intent.into_iter().collect())
         }
         Some("setup") => return Ok(Decided::Nothing("the checkout session is in setup mode")),
         Some(_) => {
-            return Ok(Decided::Nothing(
-                "the checkout session is in a mode that sells nothing",
-            ));
+            return Ok(Decided::Nothing("the checkout session is in a mode that sells nothing"));
         }
         None => return Err(session.lacks("mode")),
     };
     let (mapping, problem) = match source {
         ProductSource::Configured(product) => {
-            let mapping = Mapping {
-                product: product.clone(),
-                template: None,
-                entitlement_set: None,
-            };
+            let mapping =
+                Mapping { product: product.clone(), template: None, entitlement_set: None };
             (Some(mapping), None)
         }
         ProductSource::Metadata => {
@@ -96,11 +78,7 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
         line: session.title(),
         problem: format!("{problem} in its metadata"),
     });
-    let customer = if mapping.is_some() {
-        Some(buyer(session)?)
-    } else {
-        None
-    };
+    let customer = if mapping.is_some() { Some(buyer(session)?) } else { None };
     let metadata = written_marks(&subject).into_iter().chain(write).collect();
     let grant = Grant {
         customer,
@@ -116,15 +94,10 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
 fn buyer(session: &Object<'_>) -> Result<Customer, Unreadable> {
     let details = session.object("customer_details", "customer details");
     let detail = |field| details.as_ref().and_then(|details| details.text(field));
-    let email = session
-        .text("customer_email")
-        .or(detail("email"))
-        .and_then(Email::real);
+    let email = session.text("customer_email").or(detail("email")).and_then(Email::real);
     let missing = || Unreadable(format!("Customer email not found in {}", session.title()));
     Ok(Customer {
-        id: session
-            .reference("customer")
-            .and_then(|id| CustomerId::new(id).ok()),
+        id: session.reference("customer").and_then(|id| CustomerId::new(id).ok()),
         email: email.ok_or_else(missing)?,
         name: Name::of(detail("name"), None),
         company: detail("business_name").map(str::to_owned),

@@ -34,13 +34,8 @@ pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided,
             | "subscription",
         ) => renewal(&invoice, &billing),
         Some(_) => {
-            let subject = subject_of(
-                Stripe::NAME,
-                SubjectKind::Order,
-                &invoice,
-                "id",
-                invoice.text("id"),
-            )?;
+            let subject =
+                subject_of(Stripe::NAME, SubjectKind::Order, &invoice, "id", invoice.text("id"))?;
             Ok(Decided::command(
                 subject,
                 Vec::new(),
@@ -76,10 +71,7 @@ fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unrea
     )?;
     let marks = subject_marks(&subject);
     let action = match paid_through(invoice, billing)? {
-        Some(end) => Action::Renew(Renew {
-            through: Through::Until(end),
-            ends_pause: true,
-        }),
+        Some(end) => Action::Renew(Renew { through: Through::Until(end), ends_pause: true }),
         None => Action::Note("no line of the invoice pays for a period of the subscription"),
     };
     Ok(Decided::command(subject, marks, action))
@@ -101,11 +93,9 @@ fn first(
     let find = subject_marks(&subject);
     let quantity = quantity(invoice, billing)?;
     let mapping = match source {
-        ProductSource::Configured(product) => Some(Mapping {
-            product: product.clone(),
-            template: None,
-            entitlement_set: None,
-        }),
+        ProductSource::Configured(product) => {
+            Some(Mapping { product: product.clone(), template: None, entitlement_set: None })
+        }
         // Half a mapping here is none: the checkout session says all of it, and is where its lack is reported.
         ProductSource::Metadata => named_in(billing.metadata.as_ref()).ok().flatten(),
     };
@@ -116,11 +106,7 @@ fn first(
     };
     let grant = Grant {
         customer,
-        lines: vec![the_line(
-            quantity.unwrap_or(1),
-            mapping,
-            written_marks(&subject),
-        )],
+        lines: vec![the_line(quantity.unwrap_or(1), mapping, written_marks(&subject))],
         unmapped: Vec::new(),
         foreign: false,
         paid_through: paid_through(invoice, billing)?,
@@ -132,13 +118,8 @@ fn first(
 fn payer(invoice: &Object<'_>) -> Result<Customer, Unreadable> {
     let missing = || Unreadable(format!("Customer email not found in {}", invoice.title()));
     Ok(Customer {
-        id: invoice
-            .reference("customer")
-            .and_then(|id| CustomerId::new(id).ok()),
-        email: invoice
-            .text("customer_email")
-            .and_then(Email::real)
-            .ok_or_else(missing)?,
+        id: invoice.reference("customer").and_then(|id| CustomerId::new(id).ok()),
+        email: invoice.text("customer_email").and_then(Email::real).ok_or_else(missing)?,
         name: Name::of(invoice.text("customer_name"), None),
         company: None,
         mark: None,
@@ -157,9 +138,7 @@ fn paid_through(
         let period = line
             .object("period", "line period")
             .ok_or_else(|| invoice.lacks("lines.data[].period"))?;
-        let end = period
-            .seconds("end")?
-            .ok_or_else(|| invoice.lacks("lines.data[].period.end"))?;
+        let end = period.seconds("end")?.ok_or_else(|| invoice.lacks("lines.data[].period.end"))?;
         latest = latest.max(Some(end));
     }
     Ok(latest)
@@ -185,10 +164,7 @@ fn period_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'
         .object("lines", "lines")
         .map(|lines| lines.objects("data", "line"))
         .unwrap_or_default();
-    lines
-        .into_iter()
-        .filter(|line| pays_for_a_period(line, billing.subscription))
-        .collect()
+    lines.into_iter().filter(|line| pays_for_a_period(line, billing.subscription)).collect()
 }
 
 fn pays_for_a_period(line: &Object<'_>, subscription: Option<&str>) -> bool {
@@ -197,10 +173,8 @@ fn pays_for_a_period(line: &Object<'_>, subscription: Option<&str>) -> bool {
         parent.and_then(|p| p.object("subscription_item_details", "subscription item details"));
     let of_item = parent.and_then(|parent| parent.text("type")) == Some("invoice_item_details")
         || line.text("type") == Some("invoiceitem");
-    let proration = details
-        .and_then(|d| d.flag("proration"))
-        .or(line.flag("proration"))
-        .unwrap_or(false);
+    let proration =
+        details.and_then(|d| d.flag("proration")).or(line.flag("proration")).unwrap_or(false);
     let billed = first_reference([
         details.and_then(|details| details.value("subscription")),
         line.value("subscription"),

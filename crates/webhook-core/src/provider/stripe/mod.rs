@@ -10,26 +10,18 @@ use super::{
     product_and_template, subject_of,
 };
 use crate::command::{
-    Action, Cause, Command, Customer, Email, Line, Mapping, Meaning, Name, Notice, QuantityMeans,
-    Subject, SubjectKind, Term, Unreadable,
+    Action, AtTheEnd, Cause, Command, Customer, Email, Line, Mapping, Meaning, Name, Notice,
+    QuantityMeans, Subject, SubjectKind, Term, Unreadable,
 };
-use crate::config::AtTheEnd;
 use crate::ids::{CustomerId, EntitlementSetId, Mark};
 use crate::json::Object;
-use crate::signature::{Claimed, Verified, from_hex, unix_seconds};
+use crate::signature::{Claimed, Scheme, Verified, from_hex, unix_seconds};
 
 /// Stripe, by its `Stripe-Signature` header.
 pub struct Stripe;
 
-impl Provider for Stripe {
-    const NAME: &'static str = "stripe";
-    const TITLE: &'static str = "Stripe";
+impl Scheme for Stripe {
     const SIGNATURE_HEADER: &'static str = "stripe-signature";
-    const SECRET_VARIABLE: &'static str = "STRIPE_WEBHOOK_SECRET";
-    const DEADLINE_MS: u64 = 10_000;
-    const QUANTITY_MEANS: QuantityMeans = QuantityMeans::One;
-    const AT_THE_END: AtTheEnd = AtTheEnd::Revoke;
-    const BATCHES: bool = false;
 
     /// Only `v1` counts: `v0` is a scheme for tests and would be a downgrade.
     fn claimed(header: &[u8]) -> Option<Claimed> {
@@ -48,12 +40,18 @@ impl Provider for Stripe {
         }
         let signed_at = signed_at?;
         let prefix = [signed_at, b"."].concat();
-        Some(Claimed {
-            prefix,
-            signed_at: Some(unix_seconds(signed_at)?),
-            signatures,
-        })
+        Some(Claimed { prefix, signed_at: Some(unix_seconds(signed_at)?), signatures })
     }
+}
+
+impl Provider for Stripe {
+    const NAME: &'static str = "stripe";
+    const TITLE: &'static str = "Stripe";
+    const SECRET_VARIABLE: &'static str = "STRIPE_WEBHOOK_SECRET";
+    const DEADLINE_MS: u64 = 10_000;
+    const QUANTITY_MEANS: QuantityMeans = QuantityMeans::One;
+    const AT_THE_END: AtTheEnd = AtTheEnd::Revoke;
+    const BATCHES: bool = false;
 
     fn read(delivery: &Verified<Self>, source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
         let value = parse(delivery.body())?;
@@ -86,17 +84,10 @@ fn read_event(
         "customer.subscription.deleted" => subscription_deleted,
         _ => return UNHANDLED,
     };
-    let data = event
-        .object("data", "data")
-        .ok_or_else(|| event.lacks("data"))?;
-    let at = event
-        .seconds("created")?
-        .ok_or_else(|| event.lacks("created"))?;
+    let data = event.object("data", "data").ok_or_else(|| event.lacks("data"))?;
+    let at = event.seconds("created")?.ok_or_else(|| event.lacks("created"))?;
     match command(&data, source)? {
-        Decided::Command(command) => Ok(Meaning::Act {
-            at,
-            commands: vec![*command],
-        }),
+        Decided::Command(command) => Ok(Meaning::Act { at, commands: vec![*command] }),
         Decided::Nothing(why) => nothing_to_do(why),
     }
 }
@@ -108,17 +99,12 @@ enum Decided {
 
 impl Decided {
     fn command(subject: Subject, marks: Vec<Mark>, action: Action) -> Self {
-        Self::Command(Box::new(Command {
-            subject,
-            marks,
-            action,
-        }))
+        Self::Command(Box::new(Command { subject, marks, action }))
     }
 }
 
 fn of_data<'a>(data: &Object<'a>, name: &'static str) -> Result<Object<'a>, Unreadable> {
-    data.object("object", name)
-        .ok_or_else(|| data.lacks("data.object"))
+    data.object("object", name).ok_or_else(|| data.lacks("data.object"))
 }
 
 fn customer_created(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
@@ -153,13 +139,7 @@ fn subscription_deleted(data: &Object<'_>, _source: &ProductSource) -> Result<De
 fn of_subscription(data: &Object<'_>, action: Action) -> Result<Decided, Unreadable> {
     let subscription = of_data(data, "subscription")?;
     let id = subscription.text("id");
-    let subject = subject_of(
-        Stripe::NAME,
-        SubjectKind::Subscription,
-        &subscription,
-        "id",
-        id,
-    )?;
+    let subject = subject_of(Stripe::NAME, SubjectKind::Subscription, &subscription, "id", id)?;
     let marks = subject_marks(&subject);
     Ok(Decided::command(subject, marks, action))
 }
@@ -192,10 +172,7 @@ fn named_in(metadata: Option<&Object<'_>>) -> Result<Option<Mapping>, String> {
         Named::Whole(mapping) => {
             let entitlement_set = metadata.text("CRYPTLEX_ENTITLEMENT_SET_ID");
             let entitlement_set = entitlement_set.and_then(|id| EntitlementSetId::new(id).ok());
-            Ok(Some(Mapping {
-                entitlement_set,
-                ..mapping
-            }))
+            Ok(Some(Mapping { entitlement_set, ..mapping }))
         }
         Named::Partly(problem) => Err(problem),
         Named::None => Ok(None),
@@ -218,8 +195,5 @@ fn the_line(quantity: u32, mapping: Option<Mapping>, metadata: Vec<Mark>) -> Lin
 
 /// Ids that stand there or inside an expanded object, with the new place before the old one.
 fn first_reference(candidates: [Option<&Value>; 2]) -> Option<&str> {
-    candidates
-        .into_iter()
-        .flatten()
-        .find_map(crate::json::reference_of)
+    candidates.into_iter().flatten().find_map(crate::json::reference_of)
 }

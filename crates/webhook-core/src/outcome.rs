@@ -1,0 +1,91 @@
+//! What a command came to, in a sentence and ids: for the provider, and for the ledger.
+
+use crate::apply::Settled;
+use crate::command::{Action, Command, LicenseLine, Outcome, Reason, Unmapped};
+use crate::config::Policy;
+use crate::cryptlex::License;
+use crate::ids::UserId;
+use crate::plan::Step;
+use crate::snapshot::Snapshot;
+
+/// What one command came to.
+pub(crate) struct Told {
+    outcome: Outcome,
+    /// What could not be granted.
+    pub(crate) unmapped: Vec<Unmapped>,
+}
+
+impl Told {
+    /// The first command that did something gives the sentence.
+    pub(crate) fn merge_into(&self, all: &mut Outcome) {
+        if all.message.is_empty() || all.licenses.is_empty() {
+            all.message.clone_from(&self.outcome.message);
+        }
+        all.user = all.user.take().or_else(|| self.outcome.user.clone());
+        all.licenses.extend(self.outcome.licenses.iter().cloned());
+        if all.licenses.len() > 1 && all.message == ONE_CREATED {
+            all.message = MANY_CREATED.to_owned();
+        }
+    }
+}
+
+const ONE_CREATED: &str = "License created successfully.";
+const MANY_CREATED: &str = "Licenses created successfully.";
+
+/// The sentence says what was done, or why nothing was.
+pub(crate) fn tell(
+    command: &Command,
+    settled: &Settled,
+    snapshot: &Snapshot,
+    user: Option<UserId>,
+    policy: &Policy,
+) -> Told {
+    let made = settled.done.iter().filter(|step| matches!(step, Step::CreateLicense(_))).count();
+    let made_user = settled.done.iter().any(|step| matches!(step, Step::CreateUser(_)));
+    let subject = &command.subject;
+    let message = match &command.action {
+        _ if settled.plan.stale => {
+            format!("Nothing to do: the event is older than what is known of {subject}.")
+        }
+        Action::Grant(_) if made == 1 => ONE_CREATED.to_owned(),
+        Action::Grant(_) if made > 1 => MANY_CREATED.to_owned(),
+        Action::Grant(_) if snapshot.licenses.is_empty() => {
+            format!("Recorded: no license of {subject} is to be created by this event.")
+        }
+        Action::Grant(_) if !settled.done.is_empty() => {
+            "License(s) updated successfully.".to_owned()
+        }
+        Action::Grant(_) => format!("Nothing to do: the licenses of {subject} are there."),
+        Action::Renew(_) if snapshot.licenses.is_empty() => {
+            format!("Nothing to do: {subject} has no license.")
+        }
+        Action::Renew(_) => "License(s) renewed successfully.".to_owned(),
+        Action::Suspend(_) if policy.grace.is_positive() => {
+            "Payment failure recorded successfully.".to_owned()
+        }
+        Action::Suspend(_) => "License(s) suspended successfully.".to_owned(),
+        Action::Resume(_) => "License(s) resumed successfully.".to_owned(),
+        Action::End => format!("{subject} ended successfully."),
+        Action::SyncCustomer(_) if made_user => "User created successfully.".to_owned(),
+        Action::SyncCustomer(_) => "User updated successfully.".to_owned(),
+        Action::Note(why) => format!("Noted: {why}."),
+    };
+    let line =
+        |license: &License| LicenseLine { id: license.id.clone(), expires_at: license.expires_at };
+    let licenses = snapshot.licenses.iter().map(line).collect();
+    Told { outcome: Outcome { message, user, licenses }, unmapped: settled.plan.unmapped.clone() }
+}
+
+pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {
+    let message = match reason {
+        Reason::UnhandledType => format!("Webhook with event type {kind} is not handled: ignored."),
+        Reason::NothingToDo(why) => format!("Nothing to do for {kind}: {why}."),
+    };
+    Outcome { message, ..Outcome::default() }
+}
+
+pub(crate) fn unmapped_text(unmapped: &[Unmapped]) -> String {
+    let lines: Vec<String> =
+        unmapped.iter().map(|Unmapped { line, problem }| format!("{line}: {problem}")).collect();
+    format!("paid but not mapped to a Cryptlex product: {}", lines.join("; "))
+}
