@@ -5,7 +5,17 @@ SHELL := /bin/bash
 
 PROVIDER ?= stripe
 CASE ?= checkout-subscription
+WEBHOOK_PATH ?= $(if $(filter stripe,$(PROVIDER)),/v2,/v1)
 VENV := .venv
+
+# For the sandbox only: nothing of this is a secret.
+DEMO_ENVIRONMENT := \
+	STRIPE_WEBHOOK_SECRET=whsec_demo_not_a_secret \
+	FASTSPRING_WEBHOOK_SECRET=fs_demo_not_a_secret \
+	PADDLE_WEBHOOK_SECRET=pdl_ntfset_demo_not_a_secret \
+	CRYPTLEX_PRODUCT_ID=11111111-1111-4111-8111-000000000001 \
+	CRYPTLEX_ACCESS_TOKEN=sandbox-token \
+	CRYPTLEX_WEB_API_BASE_URL=http://127.0.0.1:4000
 
 .PHONY: help
 help: ## Say what there is
@@ -26,16 +36,20 @@ check: ## Formatting, lints and documentation, warnings denied
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
-.PHONY: invoke
-invoke: $(VENV)/bin/cargo-lambda ## Sign and wrap events/$(PROVIDER)/$(CASE).json and hand it to the function under `cargo lambda watch`
-	cargo build --locked -p devkit
-	mkdir -p target/invoke
-	target/debug/devkit envelope $(PROVIDER) $(CASE) --out target/invoke/$(PROVIDER)-$(CASE).json
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda invoke $(PROVIDER)-webhook --data-file target/invoke/$(PROVIDER)-$(CASE).json
+.PHONY: sandbox
+sandbox: ## Run the Cryptlex sandbox on 127.0.0.1:4000, to look at or for `make watch`
+	cargo run --locked --quiet -p devkit -- sandbox
 
 .PHONY: watch
-watch: $(VENV)/bin/cargo-lambda ## Run the functions under cargo-lambda's emulator, for `make invoke`
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda watch --ignore-changes
+watch: $(VENV)/bin/cargo-lambda ## Run the functions under cargo-lambda's emulator against that sandbox
+	$(DEMO_ENVIRONMENT) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda watch --ignore-changes
+
+.PHONY: invoke
+invoke: $(VENV)/bin/cargo-lambda ## Sign and wrap events/PROVIDER/CASE.json as of now and invoke the function under `make watch`
+	cargo build --locked --quiet -p devkit
+	mkdir -p target/invoke
+	target/debug/devkit envelope $(PROVIDER) $(CASE) --path $(WEBHOOK_PATH) --out target/invoke/$(PROVIDER)-$(CASE).json
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda invoke $(PROVIDER)-webhook --data-file target/invoke/$(PROVIDER)-$(CASE).json
 
 $(VENV)/bin/cargo-lambda:
 	python3 -m venv $(VENV)

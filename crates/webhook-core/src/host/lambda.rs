@@ -15,6 +15,9 @@ use crate::router::Budget;
 /// Kept of the remaining time for the answer to get out.
 const MARGIN: Duration = Duration::from_millis(500);
 
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>
+const LONGEST_TIMEOUT_MS: i64 = 900_000;
+
 pub(super) async fn run(router: Router) -> Result<(), Fatal> {
     let clock = Clock::system();
     let handler = service_fn(move |event: LambdaEvent<Value>| {
@@ -34,10 +37,9 @@ async fn answer(
         Err(gateway::NotHttp::BadBase64) => return Ok(undecodable()),
         Err(gateway::NotHttp::Unknown(what)) => return Err(what.into()),
     };
-    let ends_at = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
-    let left = ends_at.saturating_sub(clock.now().as_millisecond());
-    let left = Duration::from_millis(u64::try_from(left).unwrap_or(0)).saturating_sub(MARGIN);
-    request.extensions_mut().insert(Budget(left));
+    if let Some(left) = left_until(event.context.deadline, clock) {
+        request.extensions_mut().insert(Budget(left));
+    }
     let Ok(response) = router.call(request).await;
     let (parts, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();
@@ -54,6 +56,18 @@ async fn answer(
     }))
 }
 
+/// The time until the invocation's deadline, in milliseconds since 1970, less the margin.
+///
+/// `None` for a deadline that no function can have: cargo-lambda's emulator sends a span where Lambda sends a time.
+fn left_until(deadline: u64, clock: &Clock) -> Option<Duration> {
+    let ends_at = i64::try_from(deadline).ok()?;
+    let left = ends_at.checked_sub(clock.now().as_millisecond())?;
+    if left.abs() > LONGEST_TIMEOUT_MS {
+        return None;
+    }
+    Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)).saturating_sub(MARGIN))
+}
+
 fn undecodable() -> Value {
     json!({
         "statusCode": 400,
@@ -61,4 +75,29 @@ fn undecodable() -> Value {
         "body": json!({ "message": "the gateway's base64 of the body cannot be decoded" }).to_string(),
         "isBase64Encoded": false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_no_function_can_have_is_none() {
+        let clock = Clock::new(|| {
+            jiff::Timestamp::UNIX_EPOCH
+                .saturating_add(jiff::SignedDuration::from_hours(9999))
+                .unwrap()
+        });
+        let now = u64::try_from(clock.now().as_millisecond()).unwrap();
+        for (deadline, left) in [
+            (now + 10_000, Some(9_500)),
+            (now + 100, Some(0)),
+            (now - 100, Some(0)),
+            (600_000, None),
+            (now + 901_000, None),
+            (u64::MAX, None),
+        ] {
+            assert_eq!(left_until(deadline, &clock), left.map(Duration::from_millis), "{deadline}");
+        }
+    }
 }
