@@ -101,7 +101,7 @@ impl FromStr for SignedAt {
 pub struct SignedCase {
     /// Whose webhook it is
     pub provider: Provider,
-    /// File name under events/<provider>, without .json
+    /// File name under `events/<provider>`, without .json
     pub case: String,
     /// Signing secret [default: the demo secret of the provider]
     #[arg(long)]
