@@ -30,6 +30,10 @@ demo: ## Play the main job of all three providers on a Cryptlex sandbox, with th
 test: ## Run every test
 	cargo test --locked --workspace
 
+.PHONY: snapshots
+snapshots: ## Rewrite what the corpus is read as; the change is for `git diff` to show
+	INSTA_UPDATE=always cargo test --locked -p webhook-core --test it -- corpus
+
 .PHONY: check
 check: ## Formatting, lints and documentation, warnings denied
 	cargo fmt --all --check

@@ -216,7 +216,9 @@ impl Ready {
                     Cause::Refused(Refused::NoLicense(_)) => {
                         Failure::passing(stopped.to_string(), None)
                     }
-                    Cause::Refused(Refused::Deleted(_) | Refused::NoCustomer(_))
+                    Cause::Refused(
+                        Refused::Deleted(_) | Refused::NoCustomer(_) | Refused::TooMany(..),
+                    )
                     | Cause::NoChange => Failure::person(stopped.to_string()),
                 };
                 let keep = match stopped.cause {

@@ -127,6 +127,8 @@ async fn side_by_side(
         };
         match result {
             Ok(effect) => {
+                let license = effect.license().or(step.license()).map(LicenseId::as_str);
+                tracing::info!(subject = %command.subject, license.id = license, "{}: {step}", command.subject);
                 effect.absorbed_by(snapshot, &step);
                 done.push(step);
             }
@@ -179,6 +181,14 @@ enum Effect {
 }
 
 impl Effect {
+    fn license(&self) -> Option<&LicenseId> {
+        match self {
+            Self::License(license) => Some(&license.id),
+            Self::Gone(id) => Some(id),
+            Self::User(_) => None,
+        }
+    }
+
     fn absorbed_by(self, snapshot: &mut Snapshot, step: &Step) {
         match self {
             Self::License(license) => {

@@ -262,8 +262,19 @@ pub struct Unmapped {
 pub struct Renew {
     /// What the payment paid for.
     pub through: Through,
-    /// Whether it also ends a pause.
-    pub ends_pause: bool,
+    /// What that says about a failed payment and a pause before it.
+    pub pays: Pays,
+}
+
+/// What a payment settles beside the period that it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Pays {
+    /// For the subscription itself: whatever failed or paused before is over.
+    ForThePeriod,
+    /// For a change of it: no payment is failing, but a pause goes on.
+    ForAChange,
+    /// For something beside it, such as an add-on: neither.
+    Beside,
 }
 
 /// What a payment paid for.
@@ -317,11 +328,16 @@ impl Name {
     }
 }
 
-/// An e-mail address in lower case, so that two spellings are one user.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+/// An e-mail address; two spellings are one user.
+#[derive(Clone, Serialize)]
 pub enum Email {
-    /// The customer's own.
-    Real(String),
+    /// The customer's own, and as the provider spells it.
+    Real {
+        /// In lower case: how it is written and compared.
+        address: String,
+        /// Looked up as well, because Cryptlex may compare letter by letter.
+        spelt: String,
+    },
     /// A stand-in for a customer of whom only the id is known.
     Placeholder(String),
 }
@@ -332,11 +348,11 @@ pub const PLACEHOLDER_DOMAIN: &str = "@cryptlexpaddle.com";
 impl Email {
     /// Refuses what has nothing on both sides of an @.
     pub fn real(text: &str) -> Option<Self> {
-        let text = text.trim().to_lowercase();
-        let (local, domain) = text.rsplit_once('@')?;
+        let spelt = text.trim();
+        let (local, domain) = spelt.rsplit_once('@')?;
         let plausible =
-            !local.is_empty() && !domain.is_empty() && !text.contains(char::is_whitespace);
-        plausible.then_some(Self::Real(text))
+            !local.is_empty() && !domain.is_empty() && !spelt.contains(char::is_whitespace);
+        plausible.then(|| Self::Real { address: spelt.to_lowercase(), spelt: spelt.to_owned() })
     }
 
     /// The stand-in for a Paddle customer.
@@ -347,7 +363,15 @@ impl Email {
     /// The address.
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Real(text) | Self::Placeholder(text) => text,
+            Self::Real { address, .. } | Self::Placeholder(address) => address,
+        }
+    }
+
+    /// Every spelling under which the user may be found.
+    pub fn spellings(&self) -> Vec<&str> {
+        match self {
+            Self::Real { address, spelt } if address != spelt => vec![address, spelt],
+            Self::Real { address, .. } | Self::Placeholder(address) => vec![address],
         }
     }
 

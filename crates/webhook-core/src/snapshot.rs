@@ -114,8 +114,7 @@ async fn buyer(
     if remembered.is_some() {
         return Ok(People { remembered, ..People::default() });
     }
-    let by_email = session.users_with_email(customer.email.as_str());
-    let (by_email, by_mark) = try_join(by_email, with_mark(session, customer)).await?;
+    let (by_email, by_mark) = candidates(session, customer).await?;
     Ok(People { remembered: None, by_email, by_mark, to_move: Vec::new() })
 }
 
@@ -125,17 +124,31 @@ async fn person(
     customer: &Customer,
     remembered: Option<UserId>,
 ) -> Result<People, ApiError> {
-    let by_email = session.users_with_email(customer.email.as_str());
-    let (by_email, by_mark) = try_join(by_email, with_mark(session, customer)).await?;
+    let (by_email, by_mark) = candidates(session, customer).await?;
     let stand_in = match customer.email {
-        Email::Real(_) if !by_email.is_empty() => by_mark.iter().find(|user| user.is_placeholder()),
-        Email::Real(_) | Email::Placeholder(_) => None,
+        Email::Real { .. } if !by_email.is_empty() => {
+            by_mark.iter().find(|user| user.is_placeholder())
+        }
+        Email::Real { .. } | Email::Placeholder(_) => None,
     };
     let to_move = match stand_in {
         Some(user) => session.licenses_of(&user.id).await?,
         None => Vec::new(),
     };
     Ok(People { remembered, by_email, by_mark, to_move })
+}
+
+/// Users with the customer's e-mail, however it is spelt, and users that carry the customer's id.
+async fn candidates(
+    session: &Session<'_>,
+    customer: &Customer,
+) -> Result<(Vec<User>, Vec<User>), ApiError> {
+    let spellings = customer.email.spellings().into_iter();
+    let by_email = try_join_all(spellings.map(|email| session.users_with_email(email)));
+    let (by_email, by_mark) = try_join(by_email, with_mark(session, customer)).await?;
+    let mut seen = BTreeSet::new();
+    let by_email = by_email.into_iter().flatten().filter(|user| seen.insert(user.id.clone()));
+    Ok((by_email.collect(), by_mark))
 }
 
 async fn with_mark(session: &Session<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {

@@ -88,7 +88,7 @@ impl Session<'_> {
         }
     }
 
-    /// The users with this e-mail, which is in lower case.
+    /// The users with this e-mail, in whatever case Cryptlex finds.
     pub async fn users_with_email(&self, email: &str) -> Result<Vec<User>, ApiError> {
         let path = format!("/v3/users?email[eq]={}", encoded(email));
         let users: Vec<User> = self.pages(&path, |user: &User| user.id.to_string()).await?;

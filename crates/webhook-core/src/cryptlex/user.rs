@@ -34,7 +34,7 @@ pub struct User {
 impl User {
     /// E-mail addresses are one user's however they are spelt.
     pub fn has_email(&self, email: &str) -> bool {
-        self.email.as_deref().is_some_and(|own| own.trim().to_lowercase() == email)
+        self.email.as_deref().is_some_and(|own| own.trim().to_lowercase() == email.to_lowercase())
     }
 
     /// Whether this user stands in for a customer of whom only the id was known.

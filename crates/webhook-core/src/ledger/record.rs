@@ -50,8 +50,10 @@ pub struct SubjectState {
     pub paid_through: Option<Timestamp>,
     /// How many were bought, where the purchase itself does not say it.
     pub quantity: Option<u32>,
-    /// The newest payment.
+    /// The newest payment that no failed payment before it outlives.
     pub paid_at: Option<Timestamp>,
+    /// The newest payment for the subscription itself, which no pause before it outlives.
+    pub renewed_at: Option<Timestamp>,
     /// The first failed payment since the last one that succeeded.
     pub failing_since: Option<Timestamp>,
     /// Why it is suspended, and since when.

@@ -9,7 +9,7 @@ use super::customer::{new_user, user_of};
 use super::step::{Blank, Step, metadata};
 use super::{Plan, Refused, at_the_end, expiry, history, paid_until, stale};
 use crate::command::{
-    Command, Grant, Line, Mapping, OtherProduct, QuantityMeans, Slot, SubjectKind, Term,
+    Command, Grant, Line, Mapping, OtherProduct, Pays, QuantityMeans, Slot, SubjectKind, Term,
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
@@ -19,6 +19,8 @@ use crate::snapshot::Snapshot;
 
 /// The metadata key of the slot.
 pub(super) const SLOT_KEY: &str = "license_slot";
+/// More licenses than this in one line are taken for a mistake.
+const MOST_LICENSES: u32 = 10_000;
 const DRIVER_KEY: &str = "fastspring_driver";
 
 /// One license that was bought.
@@ -36,7 +38,7 @@ pub(super) fn plan(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let Some(payment) = history::payment(&snapshot.state, at, true) else {
+    let Some(payment) = history::payment(&snapshot.state, at, what_it_pays(grant)) else {
         return Ok(stale(snapshot));
     };
     if payment.after_the_end && snapshot.state.deleted && snapshot.licenses.is_empty() {
@@ -44,15 +46,17 @@ pub(super) fn plan(
     }
     let mut state = payment.state.clone();
     remember_what_was_bought(grant, &mut state);
-    let wanted = wanted(command, grant, &state, policy);
+    let wanted = wanted(command, grant, &state, policy)?;
     let held = Held::of(snapshot, &wanted, grant.other_product);
     state
         .slots
         .extend(held.filled.iter().map(|(slot, license)| (slot.clone(), license.id.clone())));
 
     let mut plan = Plan { unmapped: still_unmapped(grant, &held), ..Plan::default() };
-    let nothing_is_ours = grant.lines.is_empty() && snapshot.licenses.is_empty();
-    state.unlicensed = nothing_is_ours && (plan.unmapped.is_empty() || policy.accept_unmapped);
+    let nothing_is_ours =
+        wanted.iter().all(|wanted| wanted.mapping.is_none()) && snapshot.licenses.is_empty();
+    let known_as_foreign = grant.lines.is_empty() && plan.unmapped.is_empty();
+    state.unlicensed = nothing_is_ours && (known_as_foreign || policy.accept_unmapped);
 
     let paid_through = grant.paid_through.or(state.paid_through).map(|end| paid_until(end, policy));
     let mut missing = 0_usize;
@@ -80,6 +84,16 @@ pub(super) fn plan(
     make_the_user_once(&mut plan.steps);
     plan.state = state;
     Ok(plan)
+}
+
+/// What is bought later for a subscription does not pay for the subscription.
+fn what_it_pays(grant: &Grant) -> Pays {
+    let is_added = |line: &Line| matches!(line.term, Term::AsParent(_));
+    if !grant.lines.is_empty() && grant.lines.iter().all(is_added) {
+        Pays::Beside
+    } else {
+        Pays::ForThePeriod
+    }
 }
 
 /// Every missing license needs the same user.
@@ -110,7 +124,7 @@ fn wanted<'g>(
     grant: &'g Grant,
     state: &SubjectState,
     policy: &Policy,
-) -> Vec<Wanted<'g>> {
+) -> Result<Vec<Wanted<'g>>, Refused> {
     let mut all = Vec::new();
     for line in &grant.lines {
         let (mapping, quantity) = match grant.other_product {
@@ -125,6 +139,9 @@ fn wanted<'g>(
             QuantityMeans::Licenses => (quantity, None),
             QuantityMeans::Activations => (1, Some(quantity)),
         };
+        if count > MOST_LICENSES {
+            return Err(Refused::TooMany(command.subject.clone(), count));
+        }
         all.extend((1..=count).map(|ordinal| Wanted {
             slot: Slot::new(&command.subject, &line.key, ordinal),
             line,
@@ -132,7 +149,7 @@ fn wanted<'g>(
             activations,
         }));
     }
-    all
+    Ok(all)
 }
 
 /// Which licenses fill which slots.

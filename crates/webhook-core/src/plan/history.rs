@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::step::Step;
-use crate::command::Cause;
+use crate::command::{Cause, Pays};
 use crate::cryptlex::License;
 use crate::ledger::SubjectState;
 
@@ -15,25 +15,39 @@ pub(super) struct Payment {
     pub(super) state: SubjectState,
     /// It came after an end, which it takes back.
     pub(super) after_the_end: bool,
+    /// It is a reason to take away a suspension that no cause is left for.
+    resumes: bool,
 }
 
-/// `ends_pause` says whether the payment is for the subscription itself.
-pub(super) fn payment(state: &SubjectState, at: Timestamp, ends_pause: bool) -> Option<Payment> {
+pub(super) fn payment(state: &SubjectState, at: Timestamp, pays: Pays) -> Option<Payment> {
     if state.ended_at.is_some_and(|ended| ended >= at) {
         return None;
     }
-    let after_the_end = state.ended_at.is_some();
-    let mut state = SubjectState { ended_at: None, ..state.clone() };
-    state.paid_at = state.paid_at.max(Some(at));
-    state.failing_since = state.failing_since.filter(|since| *since > at);
-    state.causes.retain(|cause, since| {
-        let clearable = match cause {
-            Cause::Payment => true,
-            Cause::Pause => ends_pause,
-        };
-        !clearable || *since > at
-    });
-    Some(Payment { state, after_the_end })
+    let known_causes = state.causes.len();
+    let mut state = state.clone();
+    let after_the_end = state.ended_at.is_some() && pays != Pays::Beside;
+    if after_the_end {
+        state.ended_at = None;
+    }
+    if pays != Pays::Beside {
+        state.paid_at = state.paid_at.max(Some(at));
+        state.failing_since = state.failing_since.filter(|since| *since > at);
+    }
+    if pays == Pays::ForThePeriod {
+        state.renewed_at = state.renewed_at.max(Some(at));
+    }
+    state.causes.retain(|cause, since| !settles(pays, *cause) || *since > at);
+    // A payment for the period also resumes what is suspended for a reason that nobody recorded.
+    let resumes = after_the_end || pays == Pays::ForThePeriod || state.causes.len() < known_causes;
+    Some(Payment { state, after_the_end, resumes })
+}
+
+fn settles(pays: Pays, cause: Cause) -> bool {
+    match (pays, cause) {
+        (Pays::ForThePeriod, Cause::Payment | Cause::Pause)
+        | (Pays::ForAChange, Cause::Payment) => true,
+        (Pays::ForAChange, Cause::Pause) | (Pays::Beside, Cause::Payment | Cause::Pause) => false,
+    }
 }
 
 impl Payment {
@@ -42,17 +56,21 @@ impl Payment {
         if self.after_the_end && license.is_revoked() {
             return Some(Step::Reinstate(license.id.clone()));
         }
-        let suspended = !self.state.causes.is_empty();
-        (license.is_suspended() != suspended).then(|| Step::suspend(license, suspended))
+        match (license.is_suspended(), self.state.causes.is_empty()) {
+            (true, true) if self.resumes => Some(Step::suspend(license, false)),
+            (false, false) => Some(Step::suspend(license, true)),
+            (true | false, _) => None,
+        }
     }
 }
 
 pub(super) fn suspended(state: &SubjectState, cause: Cause, at: Timestamp) -> Option<SubjectState> {
-    let resumed = match cause {
-        Cause::Pause => state.resumed_at.is_some_and(|resumed| resumed > at),
-        Cause::Payment => false,
+    let settled = match cause {
+        Cause::Payment => state.paid_at,
+        Cause::Pause => state.renewed_at,
     };
-    if outlived(state, at) || resumed {
+    let resumed = cause == Cause::Pause && state.resumed_at.is_some_and(|resumed| resumed > at);
+    if resumed || settled.max(state.ended_at).is_some_and(|newer| newer >= at) {
         return None;
     }
     let mut state = state.clone();
@@ -62,16 +80,11 @@ pub(super) fn suspended(state: &SubjectState, cause: Cause, at: Timestamp) -> Op
 }
 
 pub(super) fn failing(state: &SubjectState, at: Timestamp) -> Option<SubjectState> {
-    if outlived(state, at) {
+    if state.paid_at.max(state.ended_at).is_some_and(|newer| newer >= at) {
         return None;
     }
     let first = state.failing_since.map_or(at, |since| since.min(at));
     Some(SubjectState { failing_since: Some(first), ..state.clone() })
-}
-
-/// Whether a payment or the end, at the same time or later, makes a failure or pause of that time meaningless.
-fn outlived(state: &SubjectState, at: Timestamp) -> bool {
-    state.paid_at.max(state.ended_at).is_some_and(|newer| newer >= at)
 }
 
 pub(super) fn resumed(state: &SubjectState, cause: Cause, at: Timestamp) -> Option<SubjectState> {

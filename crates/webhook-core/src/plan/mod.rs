@@ -51,6 +51,11 @@ pub enum Refused {
         "{0} was paid after its licenses were deleted: create new ones by hand, or refund the payment"
     )]
     Deleted(Subject),
+    /// A quantity that no purchase of licenses has.
+    #[error(
+        "a quantity of {1} licenses in one line of {0} is more than 10000: let it buy activations"
+    )]
+    TooMany(Subject, u32),
     /// A purchase whose buyer is not known, though its product is.
     #[error("customer email not found for {0}")]
     NoCustomer(Subject),
@@ -85,7 +90,7 @@ fn renewal(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let Some(payment) = history::payment(&snapshot.state, at, renew.ends_pause) else {
+    let Some(payment) = history::payment(&snapshot.state, at, renew.pays) else {
         return Ok(stale(snapshot));
     };
     if snapshot.licenses.is_empty() {

@@ -151,16 +151,9 @@ fn product_and_template(product: Option<&str>, template: Option<&str>, names: [&
     }
 }
 
-/// More licenses than this in one line are taken for a mistake.
-const MOST_LICENSES: u32 = 10_000;
-
-/// The quantity of a line: at least 1, and believable.
+/// The quantity of a line: at least 1.
 fn quantity(item: &Object<'_>) -> Result<u32, Unreadable> {
-    let quantity = item.count("quantity")?.unwrap_or(1).max(1);
-    if quantity > MOST_LICENSES {
-        return Err(item.misshapen("quantity", "10000 or less"));
-    }
-    Ok(quantity)
+    Ok(item.count("quantity")?.unwrap_or(1).max(1))
 }
 
 /// Equal lines of one order are one line with their quantities added up.

@@ -170,3 +170,28 @@ async fn a_license_that_waits_for_its_activation_is_renewed_without_a_call() {
         assert_eq!(app.ends(), ["never"]);
     }
 }
+
+#[tokio::test]
+async fn a_user_is_found_however_his_email_is_spelt() {
+    for case_sensitive in [false, true] {
+        for (held, bought) in [
+            ("Ada@Example.com", "Ada@Example.com"),
+            ("ada@example.com", "Ada@Example.com"),
+            ("ada@example.com", "ada@example.com"),
+        ] {
+            let app =
+                App::with(with(|s| s.email_filter_case_sensitive = case_sensitive), &[]).await;
+            app.sandbox.insert_user(json!({"email": held, "firstName": "Ada"}));
+            let order = crate::support::edited(FASTSPRING, "order-plain", |batch| {
+                batch["events"][0]["data"]["customer"]["email"] = json!(bought);
+            });
+            let answer = app.deliver(FASTSPRING, "/v1", &order).await;
+            assert_eq!(
+                (answer.status, app.sandbox.users().len()),
+                (200, 1),
+                "{held} {bought}: {}",
+                answer.body
+            );
+        }
+    }
+}

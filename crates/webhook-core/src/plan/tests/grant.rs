@@ -257,6 +257,32 @@ fn an_add_on_takes_interval_and_expiry_of_its_parent() {
 }
 
 #[test]
+fn an_add_on_bought_later_resumes_nothing_and_shares_the_suspension() {
+    let mut world = World::with_license(json!({}));
+    world.settle(&about(Action::Suspend(crate::command::Cause::Payment)), "2027-02-01").unwrap();
+    world.now = at("2027-03-01");
+    world.settle(&grant(vec![add_on(None)]), "2027-03-01").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01 suspended", "2027-09-01 suspended"]);
+    world.settle(&super::world::renew_until("2028-09-01"), "2027-03-02").unwrap();
+    assert_eq!(world.shown(), ["2028-09-01", "2028-09-01"]);
+}
+
+#[test]
+fn an_account_that_sells_other_things_too_renews_them_without_an_error() {
+    let renewal = super::world::renew_until("2026-10-01");
+    for accept_unmapped in [false, true] {
+        let mut world = World::new();
+        world.policy = Policy { accept_unmapped, ..POLICY };
+        world.settle(&invoice(None, 1), DAY).unwrap();
+        let renewed = world.settle(&renewal, "2026-09-15");
+        assert_eq!(renewed.is_ok(), accept_unmapped, "{renewed:?}");
+        // A session that names a product makes it ours.
+        world.settle(&session(Some("pro")), "2026-09-16").unwrap();
+        assert!(!world.snapshot.state.unlicensed);
+    }
+}
+
+#[test]
 fn more_activations_are_allowed_and_fewer_never() {
     for (now, bought, expected) in
         [(json!(1), 5, Some(5)), (json!(9), 5, Some(9)), (json!(-1), 5, None)]

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::world::{POLICY, about, renew_until};
 use super::{World, at};
-use crate::command::{Action, AtTheEnd, Cause, Command, Renew, Through};
+use crate::command::{Action, AtTheEnd, Cause, Command, Pays, Renew, Through};
 use crate::config::Policy;
 use crate::ids::SubjectId;
 use crate::plan::Refused;
@@ -104,7 +104,7 @@ fn leeway_is_kept_from_renewal_to_renewal() {
 fn charge(order: &str, charged_at: &str) -> Command {
     let order = SubjectId::new(order).unwrap();
     let through = Through::NextPeriod { charged_at: at(charged_at), order };
-    about(Action::Renew(Renew { through, ends_pause: true }))
+    about(Action::Renew(Renew { through, pays: Pays::ForThePeriod }))
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn command(word: &str) -> Command {
         "pay" => renew_until("2026-12-01"),
         "update" => {
             let through = Through::Until(at("2026-12-01"));
-            about(Action::Renew(Renew { through, ends_pause: false }))
+            about(Action::Renew(Renew { through, pays: Pays::ForAChange }))
         }
         "fail" => about(Action::Suspend(Cause::Payment)),
         "pause" => about(Action::Suspend(Cause::Pause)),
@@ -174,6 +174,9 @@ fn an_older_event_never_undoes_a_newer_one() {
         ("pause 2, fail 2, pay 3", "2026-12-01"),
         ("pause 2, update 3", "2026-12-01 suspended"),
         ("pause 2, fail 2, update 3", "2026-12-01 suspended"),
+        ("update 3, pause 2", "2026-12-01 suspended"),
+        ("update 3, fail 2", "2026-12-01"),
+        ("fail 2, update 3", "2026-12-01"),
         ("end 3", "2026-10-01 revoked"),
         ("end 3, pay 2", "2026-10-01 revoked"),
         ("pay 2, end 3", "2026-12-01 revoked"),
@@ -192,7 +195,11 @@ fn an_older_event_never_undoes_a_newer_one() {
 fn a_payment_resumes_what_is_suspended_without_a_recorded_cause_and_a_resumption_does_not() {
     let suspended =
         json!({"suspended": true, "expiresAt": at("2026-10-01"), "subscriptionInterval": "P2M"});
-    for (word, expected) in [("pay", "2026-12-01"), ("resume", "2026-10-01 suspended")] {
+    for (word, expected) in [
+        ("pay", "2026-12-01"),
+        ("update", "2026-12-01 suspended"),
+        ("resume", "2026-10-01 suspended"),
+    ] {
         let mut world = World::with_license(suspended.clone());
         world.settle(&command(word), "2026-10-02").unwrap();
         assert_eq!(world.shown(), [expected], "{word}");

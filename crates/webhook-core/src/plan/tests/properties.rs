@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::World;
 use super::world::{POLICY, about, grant, line, purchase};
-use crate::command::{Action, AtTheEnd, Cause, Command, Grant, QuantityMeans, Renew, Through};
+use crate::command::{
+    Action, AtTheEnd, Cause, Command, Grant, Pays, QuantityMeans, Renew, Through,
+};
 use crate::config::Policy;
 use crate::interval::shifted;
 
@@ -35,14 +37,18 @@ fn policies() -> impl Strategy<Value = Policy> {
     )
 }
 
+fn pays() -> impl Strategy<Value = Pays> {
+    prop::sample::select(vec![Pays::ForThePeriod, Pays::ForAChange, Pays::Beside])
+}
+
 fn commands() -> impl Strategy<Value = (Command, i64)> {
     let action = prop_oneof![
         (1_u32..4, prop::option::of(1_i64..800)).prop_map(|(quantity, end)| {
             let paid_through = end.map(day);
             Action::Grant(Grant { paid_through, ..purchase(vec![line("-", quantity)]) })
         }),
-        (1_i64..800, any::<bool>()).prop_map(|(end, ends_pause)| {
-            Action::Renew(Renew { through: Through::Until(day(end)), ends_pause })
+        (1_i64..800, pays()).prop_map(|(end, pays)| {
+            Action::Renew(Renew { through: Through::Until(day(end)), pays })
         }),
         prop::sample::select(vec![Cause::Payment, Cause::Pause]).prop_map(Action::Suspend),
         Just(Action::Resume(Cause::Pause)),
@@ -95,7 +101,7 @@ proptest! {
         prop_assume!(paid >= event);
         let policy = Policy { leeway: SignedDuration::from_hours(hours), ..POLICY };
         let mut world = world(policy, interval, &[(end, false, false)]);
-        let renewal = about(Action::Renew(Renew { through: Through::Until(day(paid)), ends_pause: true }));
+        let renewal = about(Action::Renew(Renew { through: Through::Until(day(paid)), pays: Pays::ForThePeriod }));
         world.settle(&renewal, &day(event).to_string()).unwrap();
         let now = world.snapshot.licenses[0].expires_at.unwrap();
         let promised = shifted(day(paid), world.policy.leeway);

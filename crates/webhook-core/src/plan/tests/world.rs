@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::command::{
-    Action, AtTheEnd, Command, Customer, Email, Grant, Line, Mapping, Name, OtherProduct,
+    Action, AtTheEnd, Command, Customer, Email, Grant, Line, Mapping, Name, OtherProduct, Pays,
     QuantityMeans, Renew, Subject, SubjectKind, Term, Through,
 };
 use crate::config::Policy;
@@ -83,7 +83,7 @@ pub(super) fn grant(lines: Vec<Line>) -> Command {
 }
 
 pub(super) fn renew_until(end: &str) -> Command {
-    about(Action::Renew(Renew { through: Through::Until(at(end)), ends_pause: true }))
+    about(Action::Renew(Renew { through: Through::Until(at(end)), pays: Pays::ForThePeriod }))
 }
 
 /// Templates last `interval`; `now` is what Cryptlex takes for the time of a creation.

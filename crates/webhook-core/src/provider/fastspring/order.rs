@@ -306,7 +306,7 @@ fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
     let recipients = recipients.iter().filter_map(|entry| entry.object("recipient", "recipient"));
     let mut others = recipients
         .filter_map(|recipient| Some((recipient, recipient.text("email").and_then(Email::real)?)))
-        .filter(|(_, email)| Some(email) != buyer_email.as_ref());
+        .filter(|(_, email)| Some(email.as_str()) != buyer_email.as_ref().map(Email::as_str));
     if let (Some((recipient, email)), None) = (others.next(), others.next()) {
         return Ok(person(&recipient, email, recipient.reference("account")));
     }

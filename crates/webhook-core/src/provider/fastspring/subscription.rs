@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::super::{Provider as _, marks, subject_of};
 use super::{FastSpring, SUBSCRIPTION_KEY};
-use crate::command::{Action, Cause, Command, Renew, Subject, SubjectKind, Through, Unreadable};
+use crate::command::{
+    Action, Cause, Command, Pays, Renew, Subject, SubjectKind, Through, Unreadable,
+};
 use crate::ids::SubjectId;
 use crate::json::Object;
 
@@ -25,7 +27,7 @@ pub(super) fn charged(charge: &Object<'_>) -> Result<Command, Unreadable> {
         Some(next) => Through::Until(next),
         None => next_period(charge)?,
     };
-    Ok(about(subject, Action::Renew(Renew { through, ends_pause: true })))
+    Ok(about(subject, Action::Renew(Renew { through, pays: Pays::ForThePeriod })))
 }
 
 /// Without webhook expansion the payload has no date of the next charge.

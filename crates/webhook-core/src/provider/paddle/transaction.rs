@@ -7,7 +7,7 @@ use super::super::{
 };
 use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, unnamed_customer};
 use crate::command::{
-    Action, Command, Customer, Grant, Line, OtherProduct, Renew, Subject, SubjectKind, Term,
+    Action, Command, Customer, Grant, Line, OtherProduct, Pays, Renew, Subject, SubjectKind, Term,
     Through, Unmapped, Unreadable,
 };
 use crate::ids::CustomerId;
@@ -23,10 +23,11 @@ pub(super) enum Decided {
 pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable> {
     let commands = match transaction.text("origin") {
         Some("web" | "api") => purchase(transaction)?,
-        Some("subscription_recurring") => vec![renewal(transaction, true)?],
+        Some("subscription_recurring") => vec![renewal(transaction, Pays::ForThePeriod)?],
         Some("subscription_update") => {
             let recurring = items(transaction)?.iter().any(|item| item.cycle.is_some());
-            vec![renewal(transaction, recurring)?]
+            let pays = if recurring { Pays::ForThePeriod } else { Pays::ForAChange };
+            vec![renewal(transaction, pays)?]
         }
         Some("subscription_charge") => vec![one_time_charge(transaction)?],
         Some("subscription_payment_method_change") => {
@@ -40,12 +41,10 @@ pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable>
     Ok(Decided::Commands(commands))
 }
 
-fn renewal(transaction: &Object<'_>, ends_pause: bool) -> Result<Command, Unreadable> {
+fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Command, Unreadable> {
     let subject = subscription(transaction)?;
     Ok(match billing_period_end(transaction)? {
-        Some(end) => {
-            about(subject, Action::Renew(Renew { through: Through::Until(end), ends_pause }))
-        }
+        Some(end) => about(subject, Action::Renew(Renew { through: Through::Until(end), pays })),
         None => about(subject, Action::Note("the transaction has no billing period")),
     })
 }

@@ -7,7 +7,7 @@ use super::{
     Decided, Stripe, first_reference, named_in, of_data, subject_marks, the_line, written_marks,
 };
 use crate::command::{
-    Action, Customer, Email, Grant, Mapping, Name, OtherProduct, Renew, SubjectKind, Through,
+    Action, Customer, Email, Grant, Mapping, Name, OtherProduct, Pays, Renew, SubjectKind, Through,
     Unreadable,
 };
 use crate::ids::CustomerId;
@@ -71,7 +71,9 @@ fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unrea
     )?;
     let marks = subject_marks(&subject);
     let action = match paid_through(invoice, billing)? {
-        Some(end) => Action::Renew(Renew { through: Through::Until(end), ends_pause: true }),
+        Some(end) => {
+            Action::Renew(Renew { through: Through::Until(end), pays: Pays::ForThePeriod })
+        }
         None => Action::Note("no line of the invoice pays for a period of the subscription"),
     };
     Ok(Decided::command(subject, marks, action))
