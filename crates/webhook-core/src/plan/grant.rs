@@ -1,7 +1,7 @@
 //! A purchase: every slot of its lines holds a license that runs as long as was paid for.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -165,46 +165,45 @@ impl<'s> Held<'s> {
         let mut superseded = Vec::new();
         let known: BTreeMap<&LicenseId, &Slot> =
             snapshot.state.slots.iter().map(|(slot, license)| (license, slot)).collect();
-        let slot_of = |license: &'s License| {
-            license.metadata(SLOT_KEY).or(known.get(&license.id).map(|slot| slot.as_str()))
-        };
+        let mut by_slot: BTreeMap<&str, Vec<&License>> = BTreeMap::new();
+        let mut unslotted: Vec<&License> = Vec::new();
+        for license in &snapshot.licenses {
+            let recorded = known.get(&license.id).map(|slot| slot.as_str());
+            match license.metadata(SLOT_KEY).or(recorded) {
+                Some(slot) => by_slot.entry(slot).or_default().push(license),
+                // Made by the predecessor or by hand: it says whose it is, but not which.
+                None => unslotted.push(license),
+            }
+        }
+        let mut empty = Vec::new();
         for wanted in wanted {
             let is_ours = |license: &License| is_of(license, wanted.mapping.as_ref());
-            let (fitting, others): (Vec<_>, Vec<_>) = snapshot
-                .licenses
-                .iter()
-                .filter(|license| slot_of(license) == Some(wanted.slot.as_str()))
+            let in_slot = by_slot.remove(wanted.slot.as_str()).unwrap_or_default().into_iter();
+            let (fitting, others): (Vec<_>, Vec<_>) = in_slot
                 .partition(|license| other_product == OtherProduct::Fills || is_ours(license));
             // Of several, the one that filled the slot so far, or else the one that was bought.
-            let holder = fitting.iter().max_by_key(|license| {
+            let holder = fitting.into_iter().max_by_key(|license| {
                 (
                     known.contains_key(&license.id),
                     is_ours(license),
                     Reverse((license.created_at, &license.id)),
                 )
             });
-            filled.extend(holder.map(|license| (wanted.slot.clone(), *license)));
+            if holder.is_none() {
+                empty.push(wanted);
+            }
+            filled.extend(holder.map(|license| (wanted.slot.clone(), license)));
             if other_product == OtherProduct::IsReplaced {
                 superseded.extend(others);
             }
         }
-        let mut adopted = BTreeSet::new();
-        for wanted in wanted {
-            if filled.contains_key(&wanted.slot) {
-                continue;
-            }
-            // Made by the predecessor or by hand: it says whose it is, but not which.
-            let adoptable = snapshot.licenses.iter().find(|license| {
-                slot_of(license).is_none()
-                    && !adopted.contains(&license.id)
-                    && (is_of(license, wanted.mapping.as_ref())
-                        || (other_product == OtherProduct::Fills && wanted.mapping.is_none()))
+        for wanted in empty {
+            let presumed = other_product == OtherProduct::Fills && wanted.mapping.is_none();
+            let adoptable = unslotted.iter().position(|license| {
+                (presumed || is_of(license, wanted.mapping.as_ref()))
                     && license.metadata(DRIVER_KEY) == wanted.line.driver.as_deref()
             });
-            if let Some(license) = adoptable {
-                adopted.insert(license.id.clone());
-                filled.insert(wanted.slot.clone(), license);
-            }
+            filled.extend(adoptable.map(|at| (wanted.slot.clone(), unslotted.remove(at))));
         }
         Self { filled, superseded }
     }
