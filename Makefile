@@ -4,8 +4,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PROVIDER ?= stripe
-CASE ?= checkout-subscription
+CASE ?= $(CASE_$(PROVIDER))
+CASE_stripe := checkout-subscription
+CASE_fastspring := order-subscription
+CASE_paddle := transaction-web
 WEBHOOK_PATH ?= $(if $(filter stripe,$(PROVIDER)),/v2,/v1)
+INVOCATION = target/invoke/$(PROVIDER)-$(CASE).json
 VENV := .venv
 
 # For the sandbox only: nothing of this is a secret.
@@ -45,15 +49,18 @@ sandbox: ## Run the Cryptlex sandbox on 127.0.0.1:4000, to look at or for `make 
 	cargo run --locked --quiet -p devkit -- sandbox
 
 .PHONY: watch
-watch: $(VENV)/bin/cargo-lambda ## Run the functions under cargo-lambda's emulator against that sandbox
-	$(DEMO_ENVIRONMENT) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda watch --ignore-changes
+watch: $(VENV)/bin/cargo-lambda ## Run the functions under cargo-lambda's emulator on 127.0.0.1:9000 against that sandbox
+	@$(DEMO_ENVIRONMENT) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda watch --ignore-changes --invoke-address 127.0.0.1
 
 .PHONY: invoke
 invoke: $(VENV)/bin/cargo-lambda ## Sign and wrap events/PROVIDER/CASE.json as of now and invoke the function under `make watch`
-	cargo build --locked --quiet -p devkit
-	mkdir -p target/invoke
-	target/debug/devkit envelope $(PROVIDER) $(CASE) --path $(WEBHOOK_PATH) --out target/invoke/$(PROVIDER)-$(CASE).json
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda invoke $(PROVIDER)-webhook --data-file target/invoke/$(PROVIDER)-$(CASE).json
+	@cargo build --locked --quiet -p devkit
+	@mkdir -p target/invoke
+	@target/debug/devkit envelope $(PROVIDER) $(CASE) --path $(WEBHOOK_PATH) --out $(INVOCATION)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda invoke $(PROVIDER)-webhook --invoke-address 127.0.0.1 \
+		--data-file $(INVOCATION) > $(INVOCATION).answer \
+		|| { echo "no answer: is 'make watch' running in another terminal?"; exit 1; }
+	@target/debug/devkit answer < $(INVOCATION).answer
 
 $(VENV)/bin/cargo-lambda:
 	python3 -m venv $(VENV)

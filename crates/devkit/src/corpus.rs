@@ -71,6 +71,9 @@ fn cases_in(events: &Path) -> Result<Vec<Case>, CorpusError> {
 }
 
 fn case_in(events: &Path, provider: Provider, name: &str) -> Result<Case, CorpusError> {
+    // As a shell completes it.
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let name = name.strip_suffix(".json").unwrap_or(name);
     let path = events.join(provider.name()).join(format!("{name}.json"));
     match std::fs::read(&path) {
         Ok(body) => Ok(Case { provider, name: name.to_owned(), body }),

@@ -5,10 +5,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use devkit::sandbox::Settings;
-use devkit::{demo, sandbox, send};
+use devkit::{corpus, demo, sandbox, send};
 
 #[derive(Parser)]
-#[command(name = "devkit", about, version)]
+#[command(
+    name = "devkit",
+    version,
+    about = "Tools to try the webhook functions without a provider's or a Cryptlex account"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -26,6 +30,10 @@ enum Command {
     },
     /// Sign a body of `events/` as of now and post it.
     Send(send::SendArgs),
+    /// List the bodies of `events/`.
+    Cases,
+    /// Print status and body of a function's answer, as `cargo lambda invoke` gives it on standard input.
+    Answer,
     /// Sign a body of `events/` as of now and wrap it as a gateway hands it to a function.
     Envelope(send::EnvelopeArgs),
 }
@@ -35,11 +43,21 @@ async fn main() -> ExitCode {
     let result: Result<bool, Box<dyn std::error::Error>> = match Cli::parse().command {
         Command::Demo => demo::play().await.map_err(Into::into),
         Command::Sandbox { listen } => {
-            sandbox::serve(listen, Settings::default()).await.map(|()| true).map_err(Into::into)
+            let served = sandbox::serve(listen, Settings::default()).await;
+            served.map(|()| true).map_err(|e| format!("cannot listen on {listen}: {e}").into())
         }
         Command::Send(args) => {
             send::command(&args).await.map(|delivery| delivery.status < 400).map_err(Into::into)
         }
+        Command::Cases => {
+            for case in corpus::cases() {
+                println!("{} {}", case.provider, case.name);
+            }
+            Ok(true)
+        }
+        Command::Answer => std::io::read_to_string(std::io::stdin())
+            .map_err(Into::into)
+            .and_then(|answer| Ok(send::print_answer(answer.trim())? < 400)),
         Command::Envelope(args) => send::write_envelope(&args).map(|()| true).map_err(Into::into),
     };
     match result {

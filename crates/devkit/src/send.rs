@@ -123,9 +123,9 @@ pub struct SendArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
     pub signed: SignedCase,
-    /// Where the function listens
-    #[arg(long, default_value = "http://127.0.0.1:3000/v1")]
-    pub url: String,
+    /// Where to post it [default: http://127.0.0.1:3000 and /v2 for stripe, /v1 for the others]
+    #[arg(long, value_parser = http_url)]
+    pub url: Option<String>,
 }
 
 /// Arguments of `devkit envelope`.
@@ -141,11 +141,22 @@ pub struct EnvelopeArgs {
     #[arg(long)]
     pub base64: bool,
     /// Path of the request, without the stage
-    #[arg(long, default_value = "/v1")]
+    #[arg(long, default_value = "/v1", value_parser = absolute_path)]
     pub path: String,
     /// File to write instead of standard output
     #[arg(long)]
     pub out: Option<PathBuf>,
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    match text.starts_with("http://") || text.starts_with("https://") {
+        true => Ok(text.to_owned()),
+        false => Err("a URL begins with http://".to_owned()),
+    }
+}
+
+fn absolute_path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err("a path begins with /".to_owned()) }
 }
 
 /// Signs and posts the bytes as they are.
@@ -180,7 +191,9 @@ pub async fn command(args: &SendArgs) -> Result<Delivery, SendError> {
     let signed = &args.signed;
     let Case { provider, body, .. } = corpus::case(signed.provider, &signed.case)?;
     let at = signed.at.unix_secs();
-    let delivery = post(&args.url, provider, signed.secret(), &body, at).await?;
+    let default = || format!("http://127.0.0.1:3000{}", provider.path());
+    let url = args.url.clone().unwrap_or_else(default);
+    let delivery = post(&url, provider, signed.secret(), &body, at).await?;
     writeln!(io::stdout(), "{}\n{}", delivery.status, delivery.body)
         .map_err(|reason| SendError::Unwritable { target: "stdout".to_owned(), reason })?;
     Ok(delivery)
@@ -205,6 +218,16 @@ pub fn write_envelope(args: &EnvelopeArgs) -> Result<(), SendError> {
             .write_all(text.as_bytes())
             .map_err(|reason| SendError::Unwritable { target: "stdout".to_owned(), reason }),
     }
+}
+
+/// `devkit answer`: prints status and body of a function's answer to a gateway, and tells the status.
+pub fn print_answer(answer: &str) -> Result<u64, SendError> {
+    let json: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
+    let status = json["statusCode"].as_u64().unwrap_or(500);
+    let body = json["body"].as_str().unwrap_or(answer);
+    writeln!(io::stdout(), "{status}\n{body}")
+        .map_err(|reason| SendError::Unwritable { target: "stdout".to_owned(), reason })?;
+    Ok(status)
 }
 
 /// Seconds since 1970 on the clock of this machine.
@@ -300,7 +323,7 @@ mod tests {
         else {
             panic!("arguments refused");
         };
-        assert_eq!(send.url, "http://127.0.0.1:3000/v1");
+        assert_eq!(send.url, None);
         assert_eq!(send.signed.at, SignedAt::Now);
         assert_eq!(send.signed.secret(), Provider::Stripe.demo_secret());
         assert!(matches!(command(&send).await, Err(SendError::Corpus(_))));

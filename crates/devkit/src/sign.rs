@@ -70,6 +70,14 @@ impl Provider {
         }
     }
 
+    /// The path that its stories are played on: Stripe's bodies name their product in metadata.
+    pub fn path(self) -> &'static str {
+        match self {
+            Provider::Stripe => "/v2",
+            Provider::Fastspring | Provider::Paddle => "/v1",
+        }
+    }
+
     /// What the provider calls itself in `user-agent`; nothing may depend on it.
     pub fn user_agent(self) -> &'static str {
         match self {

@@ -90,7 +90,12 @@ impl Ready {
         let mut leases = match self.claim(event, commands, deadline, clock).await? {
             Claimed::Leases(leases) => leases,
             Claimed::Done(outcome) => {
-                tracing::info!(event.id = %event.id, "event {} is a duplicate: it was done before", event.id);
+                tracing::info!(
+                    provider = event.provider,
+                    event.id = %event.id,
+                    "Webhook event {} is a duplicate: it was done before",
+                    event.id,
+                );
                 return Ok(outcome);
             }
         };
@@ -103,11 +108,18 @@ impl Ready {
                 // Not done: a redelivery is tried again, whatever was answered.
                 let text = unmapped_text(&unmapped);
                 self.ledger.fail(*leases, &text, Keep::Release).await.map_err(ledger_failure)?;
-                tracing::error!(event.id = %event.id, outcome = "unmapped", "{text}");
-                match self.config.policy.accept_unmapped {
-                    true => Ok(Outcome { message: text, ..outcome }),
-                    false => Err(Failure::person(text)),
+                if !self.config.policy.accept_unmapped {
+                    return Err(Failure::person(text));
                 }
+                // Answered 2xx, so that nobody but this line tells.
+                tracing::error!(
+                    provider = event.provider,
+                    event.id = %event.id,
+                    outcome = "unmapped",
+                    "Webhook event {} was accepted: {text}",
+                    event.id,
+                );
+                Ok(Outcome { message: text, ..outcome })
             }
             Err((failure, keep)) => {
                 self.ledger.fail(*leases, &failure.message, keep).await.map_err(ledger_failure)?;

@@ -63,7 +63,7 @@ impl std::fmt::Display for Stopped {
         let names: Vec<String> = self.missing.iter().take(5).map(ToString::to_string).collect();
         match (self.done.len(), names.is_empty()) {
             (_, true) => Ok(()),
-            (done, false) => write!(f, " (done: {done}; missing: {})", names.join(", ")),
+            (done, false) => write!(f, " (steps done: {done}; not done: {})", names.join(", ")),
         }
     }
 }

@@ -59,6 +59,9 @@ pub(crate) fn tell(
         Action::Renew(_) if snapshot.licenses.is_empty() => {
             format!("Nothing to do: {subject} has no license.")
         }
+        Action::Renew(_) if settled.done.is_empty() => {
+            format!("Nothing to do: the licenses of {subject} run at least that long.")
+        }
         Action::Renew(_) => "License(s) renewed successfully.".to_owned(),
         Action::Suspend(_) if policy.grace.is_positive() => {
             "Payment failure recorded successfully.".to_owned()

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 
+use crate::config::Problem;
 use crate::inbound::Inbound;
 use crate::provider::Provider;
 use crate::reply::{Reply, json_reply, message};
@@ -90,8 +91,8 @@ fn source_of(request: &Request) -> Option<IpAddr> {
 
 async fn health<P: Provider>(State(service): State<Arc<Service<P>>>) -> Response {
     let version = env!("CARGO_PKG_VERSION");
-    let missing: Vec<&str> =
-        service.problems().iter().map(crate::config::Problem::variable).collect();
+    let problems = service.problems();
+    let missing: Vec<&str> = problems.iter().map(Problem::variable).collect();
     response(match missing.is_empty() {
         true => {
             let warnings = service.warnings();
@@ -101,8 +102,10 @@ async fn health<P: Provider>(State(service): State<Arc<Service<P>>>) -> Response
             )
         }
         false => {
-            let body =
-                json!({ "status": "not configured", "version": version, "missing": missing });
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            let body = json!({
+                "status": "not configured", "version": version, "missing": missing, "problems": problems,
+            });
             json_reply(StatusCode::SERVICE_UNAVAILABLE, &body)
         }
     })

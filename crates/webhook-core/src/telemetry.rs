@@ -8,10 +8,14 @@ use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+const DEFAULT: &str = "warn,webhook_core=info";
+
 /// Installs the subscriber. `filter` is the value of `RUST_LOG`; without one, `info` of this project.
 pub fn install(json: bool, filter: Option<&str>) {
-    let filter = filter.and_then(|filter| filter.parse::<EnvFilter>().ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,webhook_core=info"));
+    let wanted = wanted(filter.unwrap_or_default());
+    let parsed = wanted.parse::<EnvFilter>();
+    let misspelt = parsed.is_err();
+    let filter = parsed.unwrap_or_else(|_misspelt| EnvFilter::new(DEFAULT));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match json {
         true => {
@@ -24,10 +28,46 @@ pub fn install(json: bool, filter: Option<&str>) {
     if subscriber.try_init().is_err() {
         tracing::debug!("a subscriber is installed already");
     }
+    if misspelt {
+        tracing::warn!(target: "webhook_core", "RUST_LOG is not a log filter: {DEFAULT} holds");
+    }
+}
+
+/// A filter that speaks of other targets only must not silence what a person has to see.
+fn wanted(filter: &str) -> String {
+    let filter = filter.trim();
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    match filter {
+        "" => DEFAULT.to_owned(),
+        level if levels.contains(&level.to_ascii_lowercase().as_str()) => level.to_owned(),
+        targets if targets.contains("webhook_core") => targets.to_owned(),
+        targets => format!("{DEFAULT},{targets}"),
+    }
 }
 
 /// Libraries warn at most, whatever `RUST_LOG` says: below that `lambda_runtime` logs whole events.
 fn may_speak(metadata: &Metadata<'_>) -> bool {
     let ours = metadata.target().split("::").next() == Some("webhook_core");
     ours || *metadata.level() <= Level::WARN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_filter_silences_this_project_by_mistake() {
+        for (filter, expected) in [
+            ("", DEFAULT),
+            (" ", DEFAULT),
+            ("error", "error"),
+            ("Debug", "Debug"),
+            ("webhook_core=debug", "webhook_core=debug"),
+            ("nonsense", "warn,webhook_core=info,nonsense"),
+            ("stripe_webhook=debug", "warn,webhook_core=info,stripe_webhook=debug"),
+        ] {
+            assert_eq!(wanted(filter), expected);
+            assert!(wanted(filter).parse::<EnvFilter>().is_ok());
+        }
+    }
 }

@@ -11,6 +11,19 @@ use super::{
     state::State,
 };
 
+/// What `GET /sandbox` shows.
+const CONTROLS: [&str; 9] = [
+    "GET /sandbox/state: licenses and users",
+    "GET, DELETE /sandbox/calls: what was asked so far",
+    "GET, PUT /sandbox/clock: {'now': '2026-10-01T00:00:00Z'}",
+    "GET, PATCH /sandbox/settings: what the documentation leaves open, the rate limit, the latency",
+    "POST /sandbox/faults: {'matches': {'method': 'POST', 'pathContains': '/renew'}, 'kind': 'droppedAnswer'}",
+    "DELETE /sandbox/faults",
+    "POST /sandbox/late: let effects arrive that were held back",
+    "POST /sandbox/reset: as new",
+    "everything else is the Web API under /v3, with the access token",
+];
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Clock {
@@ -26,12 +39,13 @@ enum Faults {
 
 /// Carries a request out.
 pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
-    carry_out(state, request).unwrap_or_else(Reply::from)
+    carry_out(state, request).unwrap_or_else(Reply::from).for_people()
 }
 
 fn carry_out(state: &mut State, request: &Request) -> Result<Reply, Refusal> {
     let segments: Vec<&str> = request.segments.iter().skip(1).map(String::as_str).collect();
     match (request.method.as_str(), segments.as_slice()) {
+        ("GET", []) => Ok(Reply::json(200, &json!(CONTROLS))),
         ("GET", ["state"]) => {
             let licenses: Vec<_> = state.world.licenses.all().collect();
             let users: Vec<_> = state.world.users.all().collect();

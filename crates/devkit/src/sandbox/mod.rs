@@ -195,7 +195,10 @@ impl Drop for Sandbox {
 pub async fn serve(addr: SocketAddr, settings: Settings) -> io::Result<()> {
     let token = settings.access_token.clone();
     let sandbox = Sandbox::start_on(addr, settings).await?;
-    println!("CRYPTLEX_WEB_API_BASE_URL={}", sandbox.url());
+    let (url, now) = (sandbox.url(), sandbox.now());
+    println!("Cryptlex sandbox on {url}, its clock stands at {now}; ctrl-c stops it.");
+    println!("What it holds, what it was asked and how to change it: {url}/sandbox\n");
+    println!("CRYPTLEX_WEB_API_BASE_URL={url}");
     println!("CRYPTLEX_ACCESS_TOKEN={token}");
     tokio::signal::ctrl_c().await
 }

@@ -41,6 +41,14 @@ impl Reply {
         self
     }
 
+    /// The same JSON on several lines.
+    pub(super) fn for_people(mut self) -> Reply {
+        if let Ok(value) = serde_json::from_slice::<serde_json::Value>(&self.body) {
+            self.body = format!("{value:#}\n").into_bytes();
+        }
+        self
+    }
+
     /// The same answer with a body that ends in the middle.
     pub(super) fn cut_short(mut self) -> Reply {
         if self.status == 204 {

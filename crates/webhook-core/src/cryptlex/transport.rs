@@ -120,13 +120,13 @@ impl Transport {
         if let Some(body) = &request.body {
             call = call.json(body);
         }
-        let response = call.send().await.map_err(|e| {
-            let kind = match (e.is_connect(), e.is_builder()) {
-                (true, _) => Kind::NoConnection,
-                (false, true) => Kind::Refused(0),
-                (false, false) => Kind::NoAnswer,
-            };
-            request.error(kind, None)
+        let response = call.send().await.map_err(|e| match (e.is_connect(), e.is_builder()) {
+            (true, _) => {
+                let cause = format!("{} at {}", innermost(&e), self.base_url);
+                request.error(Kind::NoConnection, Some(cause))
+            }
+            (false, true) => request.error(Kind::Refused(0), None),
+            (false, false) => request.error(Kind::NoAnswer, None),
         })?;
         self.receive(request, response).await
     }
@@ -154,6 +154,14 @@ impl Transport {
         };
         Err(request.error(kind, message))
     }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 async fn body_of(mut response: Response) -> Result<Vec<u8>, Kind> {

@@ -12,8 +12,12 @@ pub(super) async fn run(
     router: Router,
     read: &impl Fn(&str) -> Option<String>,
 ) -> Result<(), Fatal> {
-    let host = read("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
-    let port = read("PORT").unwrap_or_else(|| "3000".to_owned());
+    let given =
+        |name| read(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    let host = given("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
+    let port = given("PORT").unwrap_or_else(|| "3000".to_owned());
+    let port: u16 =
+        port.parse().map_err(|_not_a_port| "PORT must be 0 to 65535; 0 takes any free port")?;
     let address = format!("{host}:{port}");
     let listener = TcpListener::bind(&address)
         .await
@@ -21,6 +25,7 @@ pub(super) async fn run(
     tracing::info!("listening on http://{}", listener.local_addr()?);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(told_to_stop()).await?;
+    tracing::info!("stopped: what had begun is finished");
     Ok(())
 }
 

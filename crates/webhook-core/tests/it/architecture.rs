@@ -28,7 +28,9 @@ fn files_of(module: &str) -> Vec<PathBuf> {
             }
         }
     }
-    files.retain(|file| file.exists() && !file.to_string_lossy().contains("tests"));
+    let is_test =
+        |file: &PathBuf| file.strip_prefix(source()).unwrap().to_string_lossy().contains("tests");
+    files.retain(|file| file.exists() && !is_test(file));
     files
 }
 

@@ -82,7 +82,7 @@ async fn an_order_whose_second_creation_fails_is_completed_by_its_redelivery() {
         let first = app.case(FASTSPRING, "order-subscription-seats").await;
         assert_eq!(first.status, 400, "{}", first.body);
         assert!(
-            first.message().contains("missing: create license fastspring/"),
+            first.message().contains("not done: create license fastspring/"),
             "{}",
             first.message()
         );
