@@ -123,7 +123,7 @@ pub struct SendArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
     pub signed: SignedCase,
-    /// Where to post it [default: http://127.0.0.1:3000 and /v2 for stripe, /v1 for the others]
+    /// Where to post it [default: port 3000 here, /v2 for stripe, /v1 for the others]
     #[arg(long, value_parser = http_url)]
     pub url: Option<String>,
 }

@@ -10,12 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::apply::{Cause, settle};
 use crate::clock::Clock;
-use crate::command::{Action, Command, Meaning, Notice, Outcome, Subject, SubjectKind, Unmapped};
+use crate::command::{
+    Action, Command, Customer, Meaning, Notice, Outcome, Subject, SubjectKind, Unmapped,
+};
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, NotAdmitted, Session};
 use crate::deadline::Deadline;
 use crate::ids::{CustomerId, SubjectId};
-use crate::ledger::{Claim, EventKey, Keep, Leases, Ledger, LedgerError};
+use crate::ledger::{Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError};
 use crate::outcome::{Told, ignored, tell, unmapped_text};
 use crate::plan::{Refused, association, user_of};
 use crate::provider::Provider;
@@ -198,9 +200,11 @@ impl Ready {
         leases: &mut Leases,
     ) -> Result<Told, (Failure, Keep)> {
         let customer = customer_of(command);
-        let remembered = customer.and_then(|id| leases.user_of(id));
-        let state = leases.state(&command.subject);
-        let snapshot = Snapshot::take(session, command, state, remembered).await;
+        let known = customer.map(|id| leases.customer(id)).unwrap_or_default();
+        let mut state = leases.state(&command.subject);
+        let snapshot = Snapshot::take(session, command, &mut state, known.clone()).await;
+        // What turned out to be gone is not looked for again, whatever becomes of this delivery.
+        leases.set_state(&command.subject, state);
         let mut snapshot = snapshot.map_err(|error| (call_failure(&error), Keep::Release))?;
         let settled = settle(session, command, at, &mut snapshot, &self.config.policy).await;
         let user = match matches!(command.action, Action::SyncCustomer(_)) {
@@ -208,7 +212,24 @@ impl Ready {
             false => user_of(&snapshot.people),
         };
         if let Some(customer) = customer {
-            leases.set_user(customer, user.cloned());
+            let mut held_by_stand_in = known.held_by_stand_in;
+            match &command.action {
+                Action::Grant(grant)
+                    if grant.customer.as_ref().is_some_and(Customer::is_stand_in) =>
+                {
+                    held_by_stand_in
+                        .extend(snapshot.licenses.iter().map(|license| license.id.clone()));
+                }
+                Action::SyncCustomer(_) if settled.is_ok() => held_by_stand_in.clear(),
+                Action::Grant(_)
+                | Action::SyncCustomer(_)
+                | Action::Renew(_)
+                | Action::Suspend(_)
+                | Action::Resume(_)
+                | Action::End
+                | Action::Note(_) => {}
+            }
+            leases.set_customer(customer, KnownCustomer { user: user.cloned(), held_by_stand_in });
         }
         match settled {
             Ok(settled) => {
@@ -225,7 +246,7 @@ impl Ready {
                     Cause::Call(error) | Cause::Unknown(error) => {
                         Failure { message: stopped.to_string(), ..call_failure(error) }
                     }
-                    Cause::Refused(Refused::NoLicense(_)) => {
+                    Cause::Refused(Refused::NoLicense(_) | Refused::NoParent(_)) => {
                         Failure::passing(stopped.to_string(), None)
                     }
                     Cause::Refused(

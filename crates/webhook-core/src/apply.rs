@@ -3,22 +3,23 @@
 //! A write that failed is judged by what Cryptlex shows, never by a guess: after an error that was answered we look
 //! and try once more; where no answer came we look, and without the effect its outcome is unknown.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
 
-use crate::command::{Action, Command};
+use crate::command::Command;
 use crate::config::Policy;
 use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, Session, User};
 use crate::ids::{LicenseId, Mark};
+use crate::ledger::{KnownCustomer, SubjectState};
 use crate::plan::{Plan, Refused, Step, plan};
 use crate::snapshot::{Snapshot, licenses};
 
 /// Steps under way at the same time; each is about another license or user.
 const SIDE_BY_SIDE: usize = 8;
-/// User, parents, add-ons, expiry, its correction, suspension: more rounds than that do not converge.
-const MOST_ROUNDS: usize = 10;
+/// Each round does something that was not done before; the largest purchase takes far fewer.
+const MOST_ROUNDS: usize = 1_000;
 
 /// A command whose effect is in Cryptlex.
 #[derive(Debug)]
@@ -77,6 +78,7 @@ pub async fn settle(
     policy: &Policy,
 ) -> Result<Settled, Stopped> {
     let mut done: Vec<Step> = Vec::new();
+    let mut names: HashSet<String> = HashSet::new();
     for _ in 0..MOST_ROUNDS {
         let next = match plan(command, at, snapshot, policy) {
             Ok(next) => next,
@@ -87,9 +89,12 @@ pub async fn settle(
         if next.steps.is_empty() {
             return Ok(Settled { plan: next, done });
         }
-        if next.steps.iter().any(|step| done.contains(step)) {
+        names.extend(done.iter().skip(names.len()).map(ToString::to_string));
+        if next.steps.iter().any(|step| names.contains(&step.to_string())) {
             return Err(Stopped { cause: Cause::NoChange, done, missing: next.steps });
         }
+        // Shown only until the steps are done.
+        snapshot.state.before_grace.clone_from(&next.state.before_grace);
         if let Some((cause, missing)) =
             side_by_side(session, command, next.steps, snapshot, &mut done).await
             && !forgotten_user(session, command, &cause, snapshot).await
@@ -147,25 +152,23 @@ async fn side_by_side(
 }
 
 /// Whether the failure was that a remembered user is no more; then the customer is looked up again.
+///
+/// Which status says so is not documented, so the user is looked at.
 async fn forgotten_user(
     session: &Session<'_>,
     command: &Command,
     cause: &Cause,
     snapshot: &mut Snapshot,
 ) -> bool {
-    let about_a_user = match &command.action {
-        Action::Grant(_) | Action::SyncCustomer(_) => true,
-        Action::Renew(_)
-        | Action::Suspend(_)
-        | Action::Resume(_)
-        | Action::End
-        | Action::Note(_) => false,
+    let Cause::Call(ApiError { kind: Kind::NotFound | Kind::Refused(400), .. }) = cause else {
+        return false;
     };
-    let gone = matches!(cause, Cause::Call(ApiError { kind: Kind::NotFound, .. }));
-    if !about_a_user || !gone || snapshot.people.remembered.take().is_none() {
+    let Some(remembered) = snapshot.people.remembered.clone() else { return false };
+    if !matches!(session.user(&remembered).await, Ok(None)) {
         return false;
     }
-    match Snapshot::take(session, command, snapshot.state.clone(), None).await {
+    let mut state = snapshot.state.clone();
+    match Snapshot::take(session, command, &mut state, KnownCustomer::default()).await {
         Ok(fresh) => {
             snapshot.people = fresh.people;
             true
@@ -340,7 +343,7 @@ async fn look(
         }
         (_, Some(id)) => session.license(id).await?.filter(shows),
         (_, None) => {
-            let all = licenses(session, marks, &crate::ledger::SubjectState::default()).await?;
+            let all = licenses(session, marks, &mut SubjectState::default()).await?;
             all.into_iter().find(shows)
         }
     };

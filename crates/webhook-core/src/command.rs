@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing in here knows Stripe, FastSpring, Paddle or an HTTP call. `read` produces these values, `plan` consumes them.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -101,6 +102,12 @@ impl Slot {
 
     /// As it stands in the metadata item `license_slot`.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Slot {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -304,6 +311,13 @@ pub struct Customer {
     pub company: Option<String>,
     /// Metadata by which the user is found, for a provider whose purchases carry no e-mail.
     pub mark: Option<Mark>,
+}
+
+impl Customer {
+    /// Whether only his id is known, so that a stand-in gets his licenses.
+    pub fn is_stand_in(&self) -> bool {
+        matches!(self.email, Email::Placeholder(_))
+    }
 }
 
 /// The name a provider gives, cut up in its way.

@@ -86,11 +86,7 @@ pub fn cryptlex(reports: &[Report], batches: bool) -> Reply {
         (None, all) => all_done(all),
         (Some(_), done) if batches && !done.is_empty() => accepted(done),
         (Some(first), _) => {
-            let text = failed
-                .iter()
-                .map(|failure| failure.message.as_str())
-                .collect::<Vec<_>>()
-                .join("; ");
+            let text = told(&failed);
             let retry_after = match first.class {
                 Class::Person => None,
                 Class::Passing(after) => after,
@@ -98,6 +94,17 @@ pub fn cryptlex(reports: &[Report], batches: bool) -> Reply {
             Reply { retry_after, ..message(StatusCode::BAD_REQUEST, &text) }
         }
     }
+}
+
+/// The first failures; a batch may hold thousands.
+fn told(failed: &[&Failure]) -> String {
+    let mut texts: Vec<&str> =
+        failed.iter().take(10).map(|failure| failure.message.as_str()).collect();
+    let more = format!("and {} more failures", failed.len().saturating_sub(texts.len()));
+    if failed.len() > texts.len() {
+        texts.push(&more);
+    }
+    texts.join("; ")
 }
 
 fn all_done(all: &[(&EventId, &Outcome)]) -> Reply {

@@ -13,7 +13,7 @@ use std::fmt;
 use crate::inbound::Inbound;
 
 /// More signatures in one header than any rotation explains are not looked at.
-const MOST_SIGNATURES: usize = 16;
+const MOST_SIGNATURES: usize = 100;
 
 /// The form of one provider's signature header.
 pub trait Scheme {

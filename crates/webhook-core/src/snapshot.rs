@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::{try_join, try_join_all};
+use futures_util::stream::{self, StreamExt as _};
 
-use crate::command::{Action, Command, Customer, Email};
+use crate::command::{Action, Command, Customer, Email, Grant, Line, Term};
 use crate::cryptlex::{ApiError, License, Session, User};
 use crate::ids::{LicenseId, Mark, UserId};
-use crate::ledger::SubjectState;
+use crate::interval::Interval;
+use crate::ledger::{KnownCustomer, SubjectState};
 
 /// Everything that `plan` decides from.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +20,8 @@ pub struct Snapshot {
     pub state: SubjectState,
     /// Who the customer might be.
     pub people: People,
+    /// What an add-on's template says, where no license of its parent is there to say it.
+    pub template_interval: Option<Interval>,
 }
 
 /// The users that may be the customer.
@@ -34,32 +38,43 @@ pub struct People {
 }
 
 impl Snapshot {
-    /// Reads what the command needs, side by side.
+    /// Reads what the command needs, side by side. Slots whose license is no more are forgotten in `state`, also when
+    /// the rest could not be read.
     pub async fn take(
         session: &Session<'_>,
         command: &Command,
-        state: SubjectState,
-        remembered: Option<UserId>,
+        state: &mut SubjectState,
+        known: KnownCustomer,
     ) -> Result<Self, ApiError> {
         let (licenses, people) = match &command.action {
             Action::Grant(grant) => {
                 let people = async {
                     match &grant.customer {
-                        Some(customer) => buyer(session, customer, remembered).await,
-                        None => Ok(People { remembered, ..People::default() }),
+                        Some(customer) => buyer(session, customer, known).await,
+                        None => Ok(People { remembered: known.user, ..People::default() }),
                     }
                 };
-                try_join(licenses(session, &command.marks, &state), people).await?
+                try_join(licenses(session, &command.marks, state), people).await?
             }
             Action::Renew(_) | Action::Suspend(_) | Action::Resume(_) | Action::End => {
-                (licenses(session, &command.marks, &state).await?, People::default())
+                (licenses(session, &command.marks, state).await?, People::default())
             }
-            Action::SyncCustomer(customer) => {
-                (Vec::new(), person(session, customer, remembered).await?)
-            }
+            Action::SyncCustomer(customer) => (Vec::new(), person(session, customer, known).await?),
             Action::Note(_) => (Vec::new(), People::default()),
         };
-        Ok(Self { licenses, state, people })
+        let template_interval = match &command.action {
+            Action::Grant(grant) if licenses.is_empty() => {
+                template_of_orphan(session, grant).await?
+            }
+            Action::Grant(_)
+            | Action::Renew(_)
+            | Action::Suspend(_)
+            | Action::Resume(_)
+            | Action::End
+            | Action::SyncCustomer(_)
+            | Action::Note(_) => None,
+        };
+        Ok(Self { licenses, state: state.clone(), people, template_interval })
     }
 
     /// Takes in a license as a write left it.
@@ -89,30 +104,58 @@ impl Snapshot {
     }
 }
 
+/// Looks at single licenses that run side by side.
+const SIDE_BY_SIDE: usize = 8;
+
 /// Licenses that a list shows under any of the marks, and those that the ledger knows and a stale list does not show.
 pub async fn licenses(
     session: &Session<'_>,
     marks: &[Mark],
-    state: &SubjectState,
+    state: &mut SubjectState,
 ) -> Result<Vec<License>, ApiError> {
     let lists = try_join_all(marks.iter().map(|mark| session.licenses_with(mark))).await?;
     let mut seen = BTreeSet::new();
     let mut all: Vec<License> =
         lists.into_iter().flatten().filter(|l| seen.insert(l.id.clone())).collect();
-    let unlisted = state.slots.values().filter(|id| !seen.contains(*id));
-    let unlisted = try_join_all(unlisted.map(|id| session.license(id))).await?;
-    all.extend(unlisted.into_iter().flatten());
+    let unlisted: Vec<LicenseId> =
+        state.slots.values().filter(|id| !seen.contains(*id)).cloned().collect();
+    let looks = unlisted.into_iter().map(async |id| (session.license(&id).await, id));
+    let mut looks = stream::iter(looks).buffer_unordered(SIDE_BY_SIDE);
+    while let Some((found, id)) = looks.next().await {
+        match found? {
+            Some(license) => all.push(license),
+            None => state.slots.retain(|_, known| known != &id),
+        }
+    }
     all.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     Ok(all)
+}
+
+/// An add-on whose parent is neither in the purchase nor has a license takes its interval from its own template.
+async fn template_of_orphan(
+    session: &Session<'_>,
+    grant: &Grant,
+) -> Result<Option<Interval>, ApiError> {
+    let is_orphan = |line: &&Line| matches!(line.term, Term::AsParent(None));
+    let has_parent = grant.lines.iter().any(|line| !matches!(line.term, Term::AsParent(_)));
+    let template = grant
+        .lines
+        .iter()
+        .find(is_orphan)
+        .and_then(|line| line.mapping.as_ref()?.template.as_ref());
+    match template {
+        Some(template) if !has_parent => session.template_interval(template).await,
+        Some(_) | None => Ok(None),
+    }
 }
 
 async fn buyer(
     session: &Session<'_>,
     customer: &Customer,
-    remembered: Option<UserId>,
+    known: KnownCustomer,
 ) -> Result<People, ApiError> {
-    if remembered.is_some() {
-        return Ok(People { remembered, ..People::default() });
+    if known.user.is_some() {
+        return Ok(People { remembered: known.user, ..People::default() });
     }
     let (by_email, by_mark) = candidates(session, customer).await?;
     Ok(People { remembered: None, by_email, by_mark, to_move: Vec::new() })
@@ -122,19 +165,31 @@ async fn buyer(
 async fn person(
     session: &Session<'_>,
     customer: &Customer,
-    remembered: Option<UserId>,
+    known: KnownCustomer,
 ) -> Result<People, ApiError> {
-    let (by_email, by_mark) = candidates(session, customer).await?;
+    let (by_email, mut by_mark) = candidates(session, customer).await?;
+    let KnownCustomer { user: remembered, held_by_stand_in } = known;
+    // A list may be too old to show the stand-in, or what it holds.
+    let shown = |id: &UserId| by_email.iter().chain(&by_mark).any(|user| &user.id == id);
+    if let Some(hidden) = remembered.as_ref().filter(|id| !by_email.is_empty() && !shown(id)) {
+        by_mark.extend(session.user(hidden).await?);
+    }
     let stand_in = match customer.email {
         Email::Real { .. } if !by_email.is_empty() => {
             by_mark.iter().find(|user| user.is_placeholder())
         }
         Email::Real { .. } | Email::Placeholder(_) => None,
     };
-    let to_move = match stand_in {
-        Some(user) => session.licenses_of(&user.id).await?,
-        None => Vec::new(),
-    };
+    let mut to_move = Vec::new();
+    if let Some(stand_in) = stand_in {
+        to_move = session.licenses_of(&stand_in.id).await?;
+        for id in held_by_stand_in {
+            if !to_move.iter().any(|license| license.id == id) {
+                let held = session.license(&id).await?;
+                to_move.extend(held.filter(|license| license.user() == Some(&stand_in.id)));
+            }
+        }
+    }
     Ok(People { remembered, by_email, by_mark, to_move })
 }
 

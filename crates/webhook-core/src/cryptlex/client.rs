@@ -7,8 +7,8 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable as _};
 use rand::distr::{Alphanumeric, SampleString as _};
 use reqwest::Method;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, Kind};
@@ -19,7 +19,8 @@ use super::user::{NewUser, User, UserChange};
 use crate::clock::Clock;
 use crate::config;
 use crate::deadline::Deadline;
-use crate::ids::{LicenseId, Mark, UserId};
+use crate::ids::{LicenseId, Mark, TemplateId, UserId};
+use crate::interval::Interval;
 
 /// Cryptlex at one base URL with one token.
 pub struct Client {
@@ -86,6 +87,22 @@ impl Session<'_> {
             Err(ApiError { kind: Kind::NotFound, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// `None` when there is no such user.
+    pub async fn user(&self, id: &UserId) -> Result<Option<User>, ApiError> {
+        match self.read(Request::get(user_path(id))).await {
+            Ok(user) => Ok(Some(user)),
+            Err(ApiError { kind: Kind::NotFound, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The interval that licenses of a template renew by; `None` for a perpetual one. Needs the scope `licenseTemplate:read`.
+    pub async fn template_interval(&self, id: &TemplateId) -> Result<Option<Interval>, ApiError> {
+        let path = format!("/v3/license-templates/{}", encoded(id.as_str()));
+        let template: Template = self.read(Request::get(path)).await?;
+        Ok(template.subscription_interval.and_then(|text| Interval::parse(&text).ok()))
     }
 
     /// The users with this e-mail, in whatever case Cryptlex finds.
@@ -157,8 +174,7 @@ impl Session<'_> {
 
     /// Sets what the change names.
     pub async fn change_user(&self, id: &UserId, change: &UserChange) -> Result<User, ApiError> {
-        let path = format!("/v3/users/{}", encoded(id.as_str()));
-        self.write(Method::PATCH, path, Some(to_json(change))).await
+        self.write(Method::PATCH, user_path(id), Some(to_json(change))).await
     }
 
     async fn pages<T: DeserializeOwned>(
@@ -176,10 +192,11 @@ impl Session<'_> {
             // What was created between two pages can push an item onto the next one.
             all.extend(items.into_iter().filter(|item| seen.insert(id(item))));
             if count < PAGE || seen.len() == known {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
+        let endless = Request::get(path.to_owned());
+        Err(endless.error(Kind::Refused(200), Some("the list does not end".to_owned())))
     }
 
     /// Tries up to three times, with jitter, within the deadline.
@@ -260,6 +277,17 @@ impl Session<'_> {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Template {
+    #[serde(default)]
+    subscription_interval: Option<String>,
+}
+
+fn user_path(id: &UserId) -> String {
+    format!("/v3/users/{}", encoded(id.as_str()))
 }
 
 fn license_path(id: &LicenseId, action: &str) -> String {

@@ -120,7 +120,11 @@ pub(super) fn cleaned(message: &str) -> String {
     let words = message.split_whitespace().take(60).map(|word| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let long = bare.len() >= 16 && bare.chars().any(|c| c.is_ascii_digit()) && !is_uuid(bare);
-        if word.contains('@') || long || bare.len() > 60 { "[redacted]" } else { word }
+        if word.contains('@') || word.contains("%40") || long || bare.len() > 60 {
+            "[redacted]"
+        } else {
+            word
+        }
     });
     let text = words.collect::<Vec<_>>().join(" ");
     text.chars().filter(|c| !c.is_control()).take(300).collect()

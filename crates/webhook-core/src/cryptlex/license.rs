@@ -13,7 +13,7 @@ pub struct License {
     /// A UUID.
     pub id: LicenseId,
     /// The product it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "id_or_none")]
     pub product_id: Option<ProductId>,
     /// When it was created.
     #[serde(default, deserialize_with = "instant")]
@@ -34,24 +34,25 @@ pub struct License {
     allowed_activations: Option<i64>,
     #[serde(default)]
     user: Option<Owner>,
-    #[serde(default)]
-    metadata: Option<Vec<MetadataItem>>,
+    #[serde(default, deserialize_with = "items")]
+    metadata: Vec<MetadataItem>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Owner {
-    id: UserId,
+    #[serde(default, deserialize_with = "id_or_none")]
+    id: Option<UserId>,
 }
 
 /// One metadata item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MetadataItem {
     /// Its name.
     pub key: String,
     /// Its value.
     pub value: String,
     /// Who may see it: nobody but administrators, for what this project writes.
-    #[serde(rename = "viewPermissions", default)]
+    #[serde(rename = "viewPermissions")]
     pub view_permissions: Vec<String>,
 }
 
@@ -80,7 +81,7 @@ impl License {
 
     /// The user that it belongs to.
     pub fn user(&self) -> Option<&UserId> {
-        self.user.as_ref().map(|user| &user.id)
+        self.user.as_ref()?.id.as_ref()
     }
 
     /// How many activations it allows; `None` when it says nothing, or allows any number (0 or -1).
@@ -90,15 +91,42 @@ impl License {
 
     /// The value of a metadata item.
     pub fn metadata(&self, key: &str) -> Option<&str> {
-        let items = self.metadata.as_deref().unwrap_or_default();
-        items.iter().find(|item| item.key == key).map(|item| item.value.as_str())
+        self.metadata.iter().find(|item| item.key == key).map(|item| item.value.as_str())
     }
 
     /// Whether it really carries the mark: Cryptlex's filters may answer with more than was asked for.
     pub fn carries(&self, mark: &Mark) -> bool {
-        let items = self.metadata.as_deref().unwrap_or_default();
-        items.iter().any(|item| item.key == mark.key && item.value == mark.value())
+        self.metadata.iter().any(|item| item.key == mark.key && item.value == mark.value())
     }
+}
+
+/// Whatever stands where an id could be; an empty one is none.
+fn id_or_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<String>,
+{
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| T::try_from(text).ok()))
+}
+
+/// Items that have a key and a value; one that is odd must not make the whole list unreadable.
+pub(super) fn items<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<MetadataItem>, D::Error> {
+    #[derive(Deserialize)]
+    struct Item {
+        key: Option<String>,
+        value: Option<String>,
+        #[serde(rename = "viewPermissions")]
+        view_permissions: Option<Vec<String>>,
+    }
+    let items = Option::<Vec<Item>>::deserialize(deserializer)?.unwrap_or_default();
+    let whole = |item: Item| {
+        let view_permissions = item.view_permissions.unwrap_or_default();
+        Some(MetadataItem { key: item.key?, value: item.value?, view_permissions })
+    };
+    Ok(items.into_iter().filter_map(whole).collect())
 }
 
 /// Cryptlex writes seven fractional digits, and a time without offset would be UTC.
@@ -185,6 +213,15 @@ mod tests {
         let bare: License =
             serde_json::from_str(r#"{"id":"l2","metadata":null,"user":null}"#).unwrap();
         assert_eq!((bare.user(), bare.metadata("a"), bare.expires_at), (None, None, None));
+        for odd in [
+            r#"{"key":"a","value":"b","viewPermissions":null}"#,
+            r#"{"key":"a","value":"b"}"#,
+            r#"{"key":"x","value":null},{"key":"a","value":"b"},{}"#,
+        ] {
+            let text = format!(r#"{{"id":"l3","productId":"","user":{{}},"metadata":[{odd}]}}"#);
+            let license: License = serde_json::from_str(&text).unwrap();
+            assert_eq!((license.metadata("a"), license.user()), (Some("b"), None), "{odd}");
+        }
         for bad in [r#"{"id":""}"#, r#"{}"#, r#"{"id":"l","expiresAt":"soon"}"#] {
             assert!(serde_json::from_str::<License>(bad).is_err(), "{bad}");
         }

@@ -27,8 +27,8 @@ pub struct User {
     /// When the user was created.
     #[serde(default, deserialize_with = "super::license::instant")]
     pub created_at: Option<Timestamp>,
-    #[serde(default)]
-    metadata: Option<Vec<MetadataItem>>,
+    #[serde(default, deserialize_with = "super::license::items")]
+    metadata: Vec<MetadataItem>,
 }
 
 impl User {
@@ -46,23 +46,19 @@ impl User {
 
     /// Whether it really carries the mark.
     pub fn carries(&self, mark: &Mark) -> bool {
-        self.items().iter().any(|item| item.key == mark.key && item.value == mark.value())
+        self.metadata.iter().any(|item| item.key == mark.key && item.value == mark.value())
     }
 
     /// The list to write so that the mark is among the items whether a PATCH replaces or merges them.
     ///
     /// `None` when another value of that key is there: it belongs to another customer of the same person.
     pub fn metadata_with(&self, mark: &Mark) -> Option<Vec<MetadataItem>> {
-        if self.items().iter().any(|item| item.key == mark.key) {
+        if self.metadata.iter().any(|item| item.key == mark.key) {
             return None;
         }
-        let mut items = self.items().to_vec();
+        let mut items = self.metadata.clone();
         items.push(MetadataItem::hidden(mark.key, mark.value()));
         Some(items)
-    }
-
-    fn items(&self) -> &[MetadataItem] {
-        self.metadata.as_deref().unwrap_or_default()
     }
 }
 

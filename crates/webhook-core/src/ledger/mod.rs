@@ -17,10 +17,10 @@ use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::command::{Outcome, Subject, SubjectKind};
-use crate::ids::{CustomerId, EventId, UserId};
-use record::{CustomerRecord, EventRecord, EventStatus, Lease, SubjectRecord};
+use crate::ids::{CustomerId, EventId};
+use record::{EventRecord, EventStatus, Lease, SubjectRecord};
 
-pub use record::SubjectState;
+pub use record::{KnownCustomer, SubjectState};
 pub use store::{Committed, Expect, MemoryStore, StoreError, Versioned, Write};
 
 /// One event as the ledger knows it.
@@ -86,7 +86,7 @@ pub struct Leases {
     event_record: EventRecord,
     event_version: u64,
     subjects: BTreeMap<Subject, Held>,
-    customers: BTreeMap<CustomerId, Option<UserId>>,
+    customers: BTreeMap<CustomerId, KnownCustomer>,
     changed_customers: BTreeSet<CustomerId>,
     until: Timestamp,
 }
@@ -110,16 +110,16 @@ impl Leases {
         }
     }
 
-    /// The user that a customer is known as.
-    pub fn user_of(&self, customer: &CustomerId) -> Option<UserId> {
-        self.customers.get(customer).cloned().flatten()
+    /// What is known of a customer.
+    pub fn customer(&self, customer: &CustomerId) -> KnownCustomer {
+        self.customers.get(customer).cloned().unwrap_or_default()
     }
 
-    /// Remembers a customer's user, or forgets it.
-    pub fn set_user(&mut self, customer: &CustomerId, user: Option<UserId>) {
-        if self.user_of(customer) != user {
+    /// Replaces what is known of a customer, to be written with the outcome.
+    pub fn set_customer(&mut self, customer: &CustomerId, known: KnownCustomer) {
+        if self.customer(customer) != known {
             self.changed_customers.insert(customer.clone());
-            self.customers.insert(customer.clone(), user);
+            self.customers.insert(customer.clone(), known);
         }
     }
 }
@@ -184,8 +184,8 @@ impl Ledger {
             let mut users = BTreeMap::new();
             for customer in customers {
                 let key = customer_key(event.provider, customer);
-                let record: Option<CustomerRecord> = decoded(&key, next())?;
-                users.insert(customer.clone(), record.and_then(|record| record.user));
+                let known: Option<KnownCustomer> = decoded(&key, next())?;
+                users.insert(customer.clone(), known.unwrap_or_default());
             }
             let event_version = version_after(event_expect);
             if self.store.commit(writes).await? == Committed::All {
@@ -234,9 +234,9 @@ impl Ledger {
             writes.push(write(&subject_key(&subject), Expect::Version(held.version), &record)?);
         }
         for customer in &leases.changed_customers {
-            let user = leases.customers.get(customer).cloned().flatten();
+            let known = leases.customers.get(customer).cloned().unwrap_or_default();
             let key = customer_key(leases.provider, customer);
-            writes.push(write(&key, Expect::Anything, &CustomerRecord { user })?);
+            writes.push(write(&key, Expect::Anything, &known)?);
         }
         match self.store.commit(writes).await? {
             Committed::All => Ok(()),

@@ -54,6 +54,10 @@ pub struct SubjectState {
     pub paid_at: Option<Timestamp>,
     /// The newest payment for the subscription itself, which no pause before it outlives.
     pub renewed_at: Option<Timestamp>,
+    /// The latest end that a later payment paid for.
+    pub renewed_until: Option<Timestamp>,
+    /// Where licenses ended before grace moved them.
+    pub before_grace: BTreeMap<LicenseId, Timestamp>,
     /// The first failed payment since the last one that succeeded.
     pub failing_since: Option<Timestamp>,
     /// Why it is suspended, and since when.
@@ -72,8 +76,11 @@ pub struct SubjectState {
     pub charges: BTreeSet<SubjectId>,
 }
 
-/// A customer whose user is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct CustomerRecord {
-    pub(super) user: Option<UserId>,
+/// What we know of a provider's customer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownCustomer {
+    /// The Cryptlex user that he is.
+    pub user: Option<UserId>,
+    /// Licenses that a stand-in holds for him, however late a list shows them.
+    pub held_by_stand_in: BTreeSet<LicenseId>,
 }

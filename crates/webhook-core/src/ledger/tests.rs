@@ -1,5 +1,5 @@
 use super::*;
-use crate::ids::{LicenseId, SubjectId};
+use crate::ids::{LicenseId, SubjectId, UserId};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -89,8 +89,8 @@ async fn a_customer_is_remembered_and_forgotten() {
         [("evt_1", None, user.clone()), ("evt_2", user, None), ("evt_3", None, None)]
     {
         let mut leases = acquire(&ledger, event, &["sub_1"], 0).await;
-        assert_eq!(leases.user_of(&customer), known);
-        leases.set_user(&customer, next);
+        assert_eq!(leases.customer(&customer).user, known);
+        leases.set_customer(&customer, KnownCustomer { user: next, ..KnownCustomer::default() });
         ledger.complete(leases, Outcome::default()).await.unwrap();
     }
 }

@@ -29,24 +29,36 @@ pub(super) fn renewed(license: &License, end: Timestamp) -> Option<Step> {
 }
 
 /// A later payment that does not say until when: one interval, for licenses that were about to end.
+///
+/// Days of grace are not paid for: the interval counts from where the license ended before them.
 pub(super) fn renewed_once(
     license: &License,
+    before_grace: Option<Timestamp>,
     charged_at: Timestamp,
     leeway: SignedDuration,
 ) -> Option<Step> {
     let expires_at = license.expires_at?;
+    let ended_at = before_grace.unwrap_or(expires_at);
     let interval = license.interval()?;
     let length = interval.length_from(charged_at)?;
-    if expires_at >= shifted(charged_at, length / 4) {
+    if ended_at >= shifted(charged_at, length / 4) {
         return None;
     }
     let end = interval.after(charged_at)?;
-    let (next, _) = one_interval_later(license, expires_at)?;
+    let next = interval.after(ended_at)?;
     // Nearly a whole interval of it is ahead: the license was not lapsed.
-    if next >= shifted(end, -(length / 8)) {
-        return Some(renew(license, expires_at));
+    let in_time = next >= shifted(end, -(length / 8));
+    let to = if in_time { next } else { shifted(end, leeway) };
+    match expires_at < to {
+        true if in_time && before_grace.is_none() => Some(renew(license, expires_at)),
+        true => Some(Step::expire(license, to)),
+        false => None,
     }
-    Some(Step::expire(license, shifted(end, leeway)))
+}
+
+/// A license that a later payment was too early for: made after it, it runs as long as that paid.
+pub(super) fn at_least(license: &License, end: Timestamp) -> Option<Step> {
+    (license.expires_at? < end).then(|| Step::expire(license, end))
 }
 
 /// The first payment, or the trial, lasts until `end`.

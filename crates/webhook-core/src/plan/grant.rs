@@ -19,8 +19,10 @@ use crate::snapshot::Snapshot;
 
 /// The metadata key of the slot.
 pub(super) const SLOT_KEY: &str = "license_slot";
-/// More licenses than this in one line are taken for a mistake.
+/// More licenses than this in one purchase are taken for a mistake.
 const MOST_LICENSES: u32 = 10_000;
+/// Licenses to be made in one round; the next round goes on.
+const MOST_AT_ONCE: usize = 64;
 const DRIVER_KEY: &str = "fastspring_driver";
 
 /// One license that was bought.
@@ -58,21 +60,30 @@ pub(super) fn plan(
     let known_as_foreign = grant.lines.is_empty() && plan.unmapped.is_empty();
     state.unlicensed = nothing_is_ours && (known_as_foreign || policy.accept_unmapped);
 
-    let paid_through = grant.paid_through.or(state.paid_through).map(|end| paid_until(end, policy));
+    let written = |end: Option<Timestamp>| end.map(|end| paid_until(end, policy));
+    let paid_through = written(grant.paid_through.or(state.paid_through));
+    let renewed_until = written(state.renewed_until);
     let mut missing = 0_usize;
     for wanted in &wanted {
         match (held.filled.get(&wanted.slot), &wanted.mapping) {
             (Some(license), _) => {
-                let expiry = match paid_through {
-                    Some(end) => expiry::first(license, end, policy.leeway),
-                    None => interval_decides(command, wanted.line, license, snapshot, policy),
+                let expiry = match (paid_through, renewed_until) {
+                    (Some(end), later) => {
+                        expiry::first(license, later.map_or(end, |l| l.max(end)), policy.leeway)
+                    }
+                    (None, Some(end)) => expiry::at_least(license, end),
+                    (None, None) => {
+                        interval_decides(command, wanted.line, license, snapshot, policy)
+                    }
                 };
                 let step = expiry.or_else(|| more_activations(license, wanted.activations));
                 plan.steps.extend(step.or_else(|| payment.step(license)));
             }
             (None, Some(mapping)) => {
                 missing = missing.saturating_add(1);
-                plan.steps.extend(creation(command, grant, wanted, mapping, snapshot, &held)?);
+                if missing <= MOST_AT_ONCE {
+                    plan.steps.extend(creation(command, grant, wanted, mapping, snapshot, &held)?);
+                }
             }
             // Which product it is, another event will say.
             (None, None) => {}
@@ -125,7 +136,7 @@ fn wanted<'g>(
     state: &SubjectState,
     policy: &Policy,
 ) -> Result<Vec<Wanted<'g>>, Refused> {
-    let mut all = Vec::new();
+    let (mut all, mut total) = (Vec::new(), 0_u32);
     for line in &grant.lines {
         let (mapping, quantity) = match grant.other_product {
             OtherProduct::DoesNotFill => (line.mapping.clone(), line.quantity),
@@ -139,8 +150,9 @@ fn wanted<'g>(
             QuantityMeans::Licenses => (quantity, None),
             QuantityMeans::Activations => (1, Some(quantity)),
         };
-        if count > MOST_LICENSES {
-            return Err(Refused::TooMany(command.subject.clone(), count));
+        total = total.saturating_add(count);
+        if total > MOST_LICENSES {
+            return Err(Refused::TooMany(command.subject.clone(), total));
         }
         all.extend((1..=count).map(|ordinal| Wanted {
             slot: Slot::new(&command.subject, &line.key, ordinal),
@@ -181,13 +193,13 @@ impl<'s> Held<'s> {
             let in_slot = by_slot.remove(wanted.slot.as_str()).unwrap_or_default().into_iter();
             let (fitting, others): (Vec<_>, Vec<_>) = in_slot
                 .partition(|license| other_product == OtherProduct::Fills || is_ours(license));
-            // Of several, the one that filled the slot so far, or else the one that was bought.
+            // Of several, the one that filled the slot so far; else a replacement before what it replaced, or the
+            // first of two that mean the same.
             let holder = fitting.into_iter().max_by_key(|license| {
-                (
-                    known.contains_key(&license.id),
-                    is_ours(license),
-                    Reverse((license.created_at, &license.id)),
-                )
+                let age = Reverse((license.created_at, &license.id));
+                let replacement =
+                    (other_product == OtherProduct::Fills).then_some(license.created_at);
+                (known.contains_key(&license.id), !license.is_revoked(), replacement, age)
             });
             if holder.is_none() {
                 empty.push(wanted);
@@ -273,7 +285,9 @@ fn creation(
             parent.interval().map_or_else(String::new, |interval| interval.as_str().to_owned()),
         ),
         (Term::AsParent(declared), None) => {
-            declared.as_ref().map(|interval| interval.as_str().to_owned())
+            let interval = declared.as_ref().or(snapshot.template_interval.as_ref());
+            let interval = interval.ok_or_else(|| Refused::NoParent(command.subject.clone()))?;
+            Some(interval.as_str().to_owned())
         }
         (Term::Every(interval), _) => Some(interval.as_str().to_owned()),
         (Term::Perpetual, _) => Some(String::new()),

@@ -23,7 +23,7 @@ pub(super) fn payment(state: &SubjectState, at: Timestamp, pays: Pays) -> Option
     if state.ended_at.is_some_and(|ended| ended >= at) {
         return None;
     }
-    let known_causes = state.causes.len();
+    let (known_causes, known_payment) = (state.causes.len(), state.paid_at);
     let mut state = state.clone();
     let after_the_end = state.ended_at.is_some() && pays != Pays::Beside;
     if after_the_end {
@@ -32,13 +32,20 @@ pub(super) fn payment(state: &SubjectState, at: Timestamp, pays: Pays) -> Option
     if pays != Pays::Beside {
         state.paid_at = state.paid_at.max(Some(at));
         state.failing_since = state.failing_since.filter(|since| *since > at);
+        if state.failing_since.is_none() {
+            state.before_grace.clear();
+        }
     }
     if pays == Pays::ForThePeriod {
         state.renewed_at = state.renewed_at.max(Some(at));
     }
     state.causes.retain(|cause, since| !settles(pays, *cause) || *since > at);
-    // A payment for the period also resumes what is suspended for a reason that nobody recorded.
-    let resumes = after_the_end || pays == Pays::ForThePeriod || state.causes.len() < known_causes;
+    // A new payment for the period also resumes what is suspended for a reason that nobody recorded; a replayed one
+    // must not undo what somebody did by hand since.
+    let is_new = known_payment.is_none_or(|known| at > known);
+    let resumes = after_the_end
+        || (pays == Pays::ForThePeriod && is_new)
+        || state.causes.len() < known_causes;
     Some(Payment { state, after_the_end, resumes })
 }
 

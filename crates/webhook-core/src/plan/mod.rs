@@ -11,6 +11,7 @@ mod customer;
 mod expiry;
 mod grant;
 mod history;
+mod holders;
 mod step;
 
 use jiff::Timestamp;
@@ -51,10 +52,13 @@ pub enum Refused {
         "{0} was paid after its licenses were deleted: create new ones by hand, or refund the payment"
     )]
     Deleted(Subject),
-    /// A quantity that no purchase of licenses has.
+    /// An add-on without a license to take its interval from; its parent's purchase may be on its way.
     #[error(
-        "a quantity of {1} licenses in one line of {0} is more than 10000: let it buy activations"
+        "no license of {0} was found to take the interval of an add-on from, and its template is perpetual"
     )]
+    NoParent(Subject),
+    /// A quantity that no purchase of licenses has.
+    #[error("a quantity of {1} licenses of {0} is more than 10000: let it buy activations")]
     TooMany(Subject, u32),
     /// A purchase whose buyer is not known, though its product is.
     #[error("customer email not found for {0}")]
@@ -95,24 +99,30 @@ fn renewal(
     };
     if snapshot.licenses.is_empty() {
         return match (&snapshot.state, payment.after_the_end) {
-            (state, _) if state.unlicensed => Ok(Plan { state: payment.state, ..Plan::default() }),
+            (state, _) if state.unlicensed || is_over(&renew.through, at) => {
+                Ok(Plan { state: payment.state, ..Plan::default() })
+            }
             (state, true) if state.deleted => Err(Refused::Deleted(subject.clone())),
             (_, _) => Err(Refused::NoLicense(subject.clone())),
         };
     }
     let mut plan = Plan { state: payment.state.clone(), ..Plan::default() };
-    if let Through::NextPeriod { order, .. } = &renew.through {
-        plan.state.charges.insert(order.clone());
-        plan.warnings.push("the charge does not say what it paid for: switch on webhook expansion");
+    match &renew.through {
+        Through::Until(end) => plan.state.renewed_until = plan.state.renewed_until.max(Some(*end)),
+        Through::NextPeriod { order, .. } => {
+            plan.state.charges.insert(order.clone());
+            plan.warnings
+                .push("the charge does not say what it paid for: switch on webhook expansion");
+        }
     }
-    for license in current(snapshot) {
+    for license in holders::current(snapshot) {
         let expiry = match &renew.through {
-            // Paid for a time that is over: it moves no expiry, but it is a payment.
-            Through::Until(end) if *end < at => None,
+            through if is_over(through, at) => None,
             Through::Until(end) => expiry::renewed(license, paid_until(*end, policy)),
             Through::NextPeriod { order, .. } if snapshot.state.charges.contains(order) => None,
             Through::NextPeriod { charged_at, .. } => {
-                expiry::renewed_once(license, *charged_at, policy.leeway)
+                let before_grace = snapshot.state.before_grace.get(&license.id).copied();
+                expiry::renewed_once(license, before_grace, *charged_at, policy.leeway)
             }
         };
         plan.steps.extend(expiry.or_else(|| payment.step(license)));
@@ -125,13 +135,9 @@ fn renewal(
     Ok(plan)
 }
 
-/// The subject's licenses without those whose slot another license fills by now.
-fn current(snapshot: &Snapshot) -> impl Iterator<Item = &License> {
-    snapshot.licenses.iter().filter(|license| {
-        let slot = license.metadata(grant::SLOT_KEY);
-        let holder = snapshot.state.slots.iter().find(|(of, _)| Some(of.as_str()) == slot);
-        holder.is_none_or(|(_, id)| id == &license.id)
-    })
+/// Paid for a time that ended before the payment: nothing but a record.
+fn is_over(through: &Through, at: Timestamp) -> bool {
+    matches!(through, Through::Until(end) if *end < at)
 }
 
 /// The end of a paid period as it is written: in whole seconds, with the vendor's leeway.
@@ -146,7 +152,7 @@ fn suspension(cause: Cause, at: Timestamp, snapshot: &Snapshot, policy: &Policy)
     let Some(state) = history::suspended(&snapshot.state, cause, at) else {
         return stale(snapshot);
     };
-    let running = current(snapshot).filter(|license| !license.is_suspended());
+    let running = holders::current(snapshot).filter(|license| !license.is_suspended());
     let steps = running.map(|license| Step::suspend(license, true)).collect();
     Plan { steps, state, ..Plan::default() }
 }
@@ -158,9 +164,13 @@ fn grace(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
     };
     let since = state.failing_since.unwrap_or(at);
     let until = shifted(whole_second_from(since), policy.grace);
-    let ending = current(snapshot).filter(|l| l.expires_at.is_some_and(|end| end < until));
-    let steps = ending.map(|license| Step::expire(license, until)).collect();
-    Plan { steps, state, ..Plan::default() }
+    let mut plan = Plan { state, ..Plan::default() };
+    for license in holders::current(snapshot) {
+        let Some(end) = license.expires_at.filter(|end| *end < until) else { continue };
+        plan.steps.push(Step::expire(license, until));
+        plan.state.before_grace.entry(license.id.clone()).or_insert(end);
+    }
+    plan
 }
 
 fn resumption(cause: Cause, at: Timestamp, snapshot: &Snapshot) -> Plan {
@@ -168,8 +178,8 @@ fn resumption(cause: Cause, at: Timestamp, snapshot: &Snapshot) -> Plan {
         return stale(snapshot);
     };
     let was_its_cause = snapshot.state.causes.contains_key(&cause);
-    let steps = if was_its_cause && state.causes.is_empty() {
-        let suspended = current(snapshot).filter(|license| license.is_suspended());
+    let steps = if was_its_cause && state.causes.is_empty() && state.ended_at.is_none() {
+        let suspended = holders::current(snapshot).filter(|license| license.is_suspended());
         suspended.map(|license| Step::suspend(license, false)).collect()
     } else {
         Vec::new()

@@ -233,3 +233,92 @@ async fn an_unknown_event_beside_a_failing_one_is_listed_as_done() {
         (202, "XXbwD6cUcJIlzUJzQrKAgw\nivia51ZA3CwfawMojto7zg\n")
     );
 }
+
+/// Every order of `items`, by exchanging one after the other.
+fn orders(items: &[&'static str]) -> Vec<Vec<&'static str>> {
+    let Some((first, rest)) = items.split_first() else { return vec![Vec::new()] };
+    let insert = |order: Vec<&'static str>| {
+        let places = 0..=order.len();
+        places.map(move |place| [&order[..place], &[*first], &order[place..]].concat())
+    };
+    orders(rest).into_iter().flat_map(insert).collect()
+}
+
+/// Delivered in that order; what is refused is delivered again after the others, as providers do.
+async fn until_all_are_done(app: &App, provider: Signer, order: &[&'static str]) {
+    let mut waiting = order.to_vec();
+    for _ in 0..order.len() {
+        let mut refused = Vec::new();
+        for case in waiting {
+            if app.deliver(provider, path(provider, case), &body(provider, case)).await.status
+                != 200
+            {
+                refused.push(case);
+            }
+        }
+        waiting = refused;
+    }
+    assert!(waiting.is_empty(), "{provider} {order:?}: {waiting:?} never got done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_story_in_any_order_ends_as_in_its_own() {
+    let mut tried = 0;
+    for (provider, story) in [
+        (
+            STRIPE,
+            &["customer-created", "checkout-subscription", "invoice-create", "invoice-cycle"][..],
+        ),
+        (STRIPE, &["checkout-trial", "invoice-create-trial", "invoice-cycle-trial"]),
+        (
+            STRIPE,
+            &[
+                "checkout-subscription",
+                "invoice-create",
+                "subscription-paused",
+                "subscription-resumed",
+            ],
+        ),
+        (STRIPE, &["invoice-create-old", "invoice-cycle-old", "invoice-subscription-reason"]),
+        (
+            FASTSPRING,
+            &["order-subscription", "order-addon-later", "charge-completed", "payment-overdue"],
+        ),
+        (FASTSPRING, &["order-subscription-seats", "charge-completed-seats"]),
+        (
+            PADDLE,
+            &[
+                "customer-created",
+                "transaction-web",
+                "transaction-recurring",
+                "subscription-paused",
+            ],
+        ),
+        (PADDLE, &["transaction-trial", "transaction-recurring-trial"]),
+        (
+            PADDLE,
+            &[
+                "transaction-web",
+                "transaction-update-one-time-only",
+                "subscription-paused",
+                "transaction-charge",
+            ],
+        ),
+    ] {
+        for variables in [
+            &[][..],
+            &[("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses"), ("EXPIRY_LEEWAY_HOURS", "2")],
+            &[("CRYPTLEX_MAPPINGS_QUANTITY", "allowed_activations"), ("GRACE_DAYS", "5")],
+        ] {
+            let orderly = App::with(<_>::default(), variables).await;
+            until_all_are_done(&orderly, provider, story).await;
+            for order in orders(story) {
+                let app = App::with(<_>::default(), variables).await;
+                until_all_are_done(&app, provider, &order).await;
+                assert_eq!(state(&app), state(&orderly), "{provider} {order:?} {variables:?}");
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 3 * (24 + 6 + 24 + 6 + 24 + 2 + 24 + 2 + 24));
+}

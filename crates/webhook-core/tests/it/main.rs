@@ -16,5 +16,6 @@ mod deliveries;
 mod faults;
 mod leaks;
 mod purchases;
+mod scenarios;
 mod support;
 mod unknowns;

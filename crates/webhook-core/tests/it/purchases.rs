@@ -301,11 +301,19 @@ async fn the_licenses_of_a_paddle_stand_in_move_to_the_user_who_has_the_email() 
 
 #[tokio::test]
 async fn a_remembered_user_that_was_deleted_is_forgotten() {
-    let app = App::start().await;
-    app.cases(PADDLE, &["customer-created"]).await;
-    app.sandbox.fault(Fault::on("POST", "/v3/licenses").error_before(404));
-    app.cases(PADDLE, &["transaction-web"]).await;
-    assert_eq!(app.sandbox.licenses().len(), 3);
+    for status in [404, 400] {
+        for (provider, customer, purchase) in [
+            (PADDLE, "customer-created", "transaction-web"),
+            (STRIPE, "customer-created", "checkout-subscription"),
+        ] {
+            let app = App::start().await;
+            app.cases(provider, &[customer]).await;
+            app.sandbox.reset();
+            app.sandbox.configure(|settings| settings.unknown_user_status = status);
+            app.cases(provider, &[purchase]).await;
+            assert_eq!(app.sandbox.users().len(), 1, "{provider} {status}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -38,22 +38,32 @@ impl Provider for FastSpring {
                 "the body is not a FastSpring batch: events not found in it".to_owned(),
             )
         })?;
-        events.iter().enumerate().map(|(index, event)| read_one(index, event)).collect()
+        let (mut notices, mut nameless) = (Vec::new(), Vec::new());
+        for (index, event) in events.iter().enumerate() {
+            match envelope(event, Self::TITLE, ["id", "type", "live"]) {
+                Ok(envelope) => notices.push(envelope.notice(read_event(&envelope))?),
+                Err(problem) => nameless.push((index, problem)),
+            }
+        }
+        notices.extend(without_envelope(&nameless)?);
+        Ok(notices)
     }
 }
 
-/// One event of the batch that has no envelope must not keep the others from being handled.
-fn read_one(index: usize, event: &Value) -> Result<Notice, NotEvents> {
-    match envelope(event, FastSpring::TITLE, ["id", "type", "live"]) {
-        Ok(envelope) => envelope.notice(read_event(&envelope)),
-        Err(problem) => Ok(Notice {
-            id: EventId::new(&format!("events[{index}]"))
-                .map_err(|e| NotEvents::NotAnEvent(e.to_string()))?,
-            kind: "without envelope".to_owned(),
-            live: None,
-            meaning: Err(Unreadable(format!("events[{index}]: {problem}"))),
-        }),
-    }
+/// Events that cannot even be acknowledged: they keep no other from being handled, and are told together.
+fn without_envelope(nameless: &[(usize, NotEvents)]) -> Result<Option<Notice>, NotEvents> {
+    let Some((index, problem)) = nameless.first() else { return Ok(None) };
+    let id = format!("events[{index}]");
+    let more = match nameless.len() {
+        1 => String::new(),
+        all => format!(" (and {} more)", all.saturating_sub(1)),
+    };
+    Ok(Some(Notice {
+        id: EventId::new(&id).map_err(|e| NotEvents::NotAnEvent(e.to_string()))?,
+        kind: "without envelope".to_owned(),
+        live: None,
+        meaning: Err(Unreadable(format!("{id}: {problem}{more}"))),
+    }))
 }
 
 fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {

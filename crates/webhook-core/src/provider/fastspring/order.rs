@@ -304,11 +304,16 @@ fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
         [buyer, contact].into_iter().flatten().find_map(|c| c.text("email").and_then(Email::real));
     let recipients = order.objects("recipients", "recipients");
     let recipients = recipients.iter().filter_map(|entry| entry.object("recipient", "recipient"));
-    let mut others = recipients
-        .filter_map(|recipient| Some((recipient, recipient.text("email").and_then(Email::real)?)))
-        .filter(|(_, email)| Some(email.as_str()) != buyer_email.as_ref().map(Email::as_str));
-    if let (Some((recipient, email)), None) = (others.next(), others.next()) {
-        return Ok(person(&recipient, email, recipient.reference("account")));
+    let mut others: Vec<(Object<'_>, Email)> = Vec::new();
+    for recipient in recipients {
+        let Some(email) = recipient.text("email").and_then(Email::real) else { continue };
+        let is_buyer = buyer_email.as_ref().is_some_and(|buyer| buyer.as_str() == email.as_str());
+        if !is_buyer && !others.iter().any(|(_, known)| known.as_str() == email.as_str()) {
+            others.push((recipient, email));
+        }
+    }
+    if let [(recipient, email)] = others.as_slice() {
+        return Ok(person(recipient, email.clone(), recipient.reference("account")));
     }
     let email = buyer_email
         .ok_or_else(|| Unreadable(format!("Customer email not found in {}", order.title())))?;

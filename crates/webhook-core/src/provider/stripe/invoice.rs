@@ -74,6 +74,11 @@ fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unrea
         Some(end) => {
             Action::Renew(Renew { through: Through::Until(end), pays: Pays::ForThePeriod })
         }
+        // The webhook carries the first ten lines only; the one that pays may be among the others.
+        None if has_more_lines(invoice) => {
+            return Err(invoice
+                .lacks("a line that pays for a period, among the first ones of a longer list,"));
+        }
         None => Action::Note("no line of the invoice pays for a period of the subscription"),
     };
     Ok(Decided::command(subject, marks, action))
@@ -153,11 +158,16 @@ fn quantity(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Option<u32>, 
             .object("price", "price")
             .and_then(|price| price.object("recurring", "recurring"))
             .and_then(|recurring| recurring.text("usage_type"));
-        if usage != Some("metered") && line.count("quantity")?.is_some() {
+        let counted = line.count("quantity")?.is_some_and(|quantity| quantity > 0);
+        if usage != Some("metered") && counted {
             return super::super::quantity(&line).map(Some);
         }
     }
     Ok(None)
+}
+
+fn has_more_lines(invoice: &Object<'_>) -> bool {
+    invoice.object("lines", "lines").and_then(|lines| lines.flag("has_more")).unwrap_or(false)
 }
 
 /// Lines of this subscription that are neither proration nor invoice item.

@@ -1,0 +1,364 @@
+//! Stories that somebody thought up to break it, each once broken: a customer locked out, or served for free.
+
+use devkit::sandbox::Fault;
+use serde_json::{Value, json};
+
+use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, edited};
+
+const DAY: i64 = 86_400;
+/// 2026-09-01
+const T0: i64 = 1_788_220_800;
+
+/// A FastSpring or Paddle event with another time, and another id.
+fn at(provider: devkit::sign::Provider, case: &str, id: &str, time: Value) -> Vec<u8> {
+    edited(provider, case, |delivery| {
+        let (event, id_field, time_field) = match provider {
+            PADDLE => (delivery, "event_id", "occurred_at"),
+            STRIPE | FASTSPRING => (&mut delivery["events"][0], "id", "created"),
+        };
+        event[id_field] = json!(id);
+        event[time_field] = time;
+    })
+}
+
+fn stripe(kind: &str, id: &str, created: i64) -> Vec<u8> {
+    let object = json!({"id": "sub_1AdalPKdPqWvRn2LIFXNxh5R"});
+    let event = json!({"id": id, "object": "event", "type": kind, "created": created, "data": {"object": object}});
+    serde_json::to_vec(&event).unwrap()
+}
+
+async fn done(app: &App, provider: devkit::sign::Provider, path: &str, body: &[u8]) {
+    let answer = app.deliver(provider, path, body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn seats_that_are_made_after_a_renewal_run_as_long_as_it_paid() {
+    let app = App::start().await;
+    app.sandbox.fault(Fault::on("POST", "/v3/licenses").skip(1).error_before(400).times(9));
+    assert_eq!(app.case(FASTSPRING, "order-subscription-seats").await.status, 400);
+    app.sandbox.clear_faults();
+    let cases = ["charge-completed-seats", "order-subscription-seats", "charge-completed-seats"];
+    app.cases(FASTSPRING, &cases).await;
+    assert_eq!(app.ends(), ["2028-09-01"; 3]);
+
+    let seats = [("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses")];
+    let app = App::with(<_>::default(), &seats).await;
+    app.cases(STRIPE, &["checkout-subscription", "invoice-cycle", "invoice-create"]).await;
+    assert_eq!(app.ends(), ["2028-09-01"; 3]);
+}
+
+#[tokio::test]
+async fn a_late_first_invoice_does_not_cut_what_a_newer_payment_paid_for() {
+    let period = |case: &str, created: i64, start: i64, end: i64| {
+        edited(STRIPE, case, |event| {
+            event["created"] = json!(created);
+            for line in event["data"]["object"]["lines"]["data"].as_array_mut().unwrap() {
+                line["period"] = json!({"start": start, "end": end});
+            }
+        })
+    };
+    let trial = period("invoice-create-trial", T0 + 1, T0, T0 + DAY);
+    let paid = period("invoice-cycle-trial", T0 + DAY + 3600, T0 + DAY, T0 + 366 * DAY);
+    for order in [[&trial, &paid], [&paid, &trial]] {
+        let app = App::start().await;
+        app.cases(STRIPE, &["checkout-trial"]).await;
+        for invoice in order {
+            done(&app, STRIPE, "/v2", invoice).await;
+        }
+        assert_eq!(app.ends(), ["2027-09-02"]);
+    }
+}
+
+#[tokio::test]
+async fn a_pause_outlives_an_update_that_pays_for_something_else() {
+    let pause = at(PADDLE, "subscription-paused", "evt_pause", json!("2026-09-15T00:00:00Z"));
+    let update = body(PADDLE, "transaction-update-one-time-only");
+    for order in [[&pause, &update], [&update, &pause]] {
+        let app = App::start().await;
+        app.cases(PADDLE, &["customer-created", "transaction-web"]).await;
+        for event in order {
+            done(&app, PADDLE, "/v1", event).await;
+        }
+        assert_eq!(app.ends(), ["2026-10-01 suspended", "2026-10-01 suspended", "never"]);
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_sells_other_things_too_gets_its_renewals_acknowledged() {
+    let app = App::with(<_>::default(), &[("UNMAPPED", "accept")]).await;
+    let session = edited(STRIPE, "checkout-subscription", |event| {
+        event["data"]["object"]["metadata"] = json!({});
+    });
+    done(&app, STRIPE, "/v2", &session).await;
+    app.cases(STRIPE, &["invoice-create", "invoice-cycle"]).await;
+    assert!(app.sandbox.licenses().is_empty());
+}
+
+#[tokio::test]
+async fn a_large_quantity_is_refused_only_where_it_would_be_as_many_licenses() {
+    let units = |case: &str, pointer: &str, provider| {
+        edited(provider, case, |body| *body.pointer_mut(pointer).unwrap() = json!(20_000))
+    };
+    let line = "/data/object/lines/data/0/quantity";
+    for (quantity_means, status) in
+        [("one", 200), ("allowed_activations", 200), ("total_licenses", 400)]
+    {
+        let app =
+            App::with(<_>::default(), &[("CRYPTLEX_MAPPINGS_QUANTITY", quantity_means)]).await;
+        let answer = app.deliver(STRIPE, "/v1", &units("invoice-create", line, STRIPE)).await;
+        assert_eq!(answer.status, status, "{quantity_means}: {}", answer.body);
+        assert_eq!(app.sandbox.licenses().len(), usize::from(status == 200));
+    }
+    // The sum counts, not the line.
+    let item = |n: i32| {
+        json!({"product": format!("p{n}"), "quantity": 10_000, "attributes": {
+            "cryptlex_product_id": PRODUCT, "cryptlex_license_template_id": "66666666-6666-4666-8666-000000000001"}})
+    };
+    let order = edited(FASTSPRING, "order-plain", |batch| {
+        batch["events"][0]["data"]["items"] = (0..10).map(item).collect();
+    });
+    let app = App::start().await;
+    assert_eq!(app.deliver(FASTSPRING, "/v1", &order).await.status, 400);
+    assert!(app.writes().is_empty());
+}
+
+/// The vendor's own calls: deleting, suspending.
+async fn by_hand(app: &App, method: reqwest::Method, id: &str, change: Value) {
+    let url = format!("{}/v3/licenses/{id}", app.sandbox.url());
+    let call =
+        reqwest::Client::new().request(method, url).bearer_auth(devkit::sandbox::ACCESS_TOKEN);
+    let call = if change.is_null() { call } else { call.json(&change) };
+    assert!(call.send().await.unwrap().status().is_success());
+}
+
+#[tokio::test]
+async fn licenses_that_were_deleted_by_hand_keep_no_other_from_being_renewed() {
+    let app = App::with(<_>::default(), &[("CRYPTLEX_REQUESTS_PER_5S", "40")]).await;
+    let order = edited(FASTSPRING, "order-subscription-seats", |batch| {
+        batch["events"][0]["data"]["items"][0]["quantity"] = json!(60);
+    });
+    done(&app, FASTSPRING, "/v1", &order).await;
+    for license in app.sandbox.licenses().iter().skip(5) {
+        by_hand(&app, reqwest::Method::DELETE, &license.id, Value::Null).await;
+    }
+    app.sandbox.clear_calls();
+    app.cases(FASTSPRING, &["charge-completed-seats"]).await;
+    assert_eq!(app.ends(), ["2028-09-01"; 5]);
+    let looks = app.sandbox.calls().len();
+    let again =
+        at(FASTSPRING, "charge-completed-seats", "another-charge", json!(1_819_764_731_043_i64));
+    app.sandbox.clear_calls();
+    done(&app, FASTSPRING, "/v1", &again).await;
+    assert!(app.sandbox.calls().len() < looks - 50, "what is gone is looked for again and again");
+}
+
+#[tokio::test]
+async fn a_license_that_was_made_again_by_hand_is_renewed() {
+    let app = App::start().await;
+    app.cases(FASTSPRING, &["order-subscription"]).await;
+    let old = &app.sandbox.licenses()[0];
+    let metadata: Vec<Value> = old
+        .metadata
+        .iter()
+        .map(|item| json!({"key": item.key, "value": item.value, "viewPermissions": []}))
+        .collect();
+    by_hand(&app, reqwest::Method::DELETE, &old.id, Value::Null).await;
+    app.sandbox.insert_license(json!({
+        "productId": PRODUCT, "expiresAt": "2027-09-01T00:00:00Z", "subscriptionInterval": "P1Y", "metadata": metadata,
+    }));
+    app.cases(FASTSPRING, &["charge-completed"]).await;
+    assert_eq!(app.ends(), ["2028-09-01"]);
+}
+
+#[tokio::test]
+async fn a_replaced_product_stays_replaced_when_the_ledger_is_lost() {
+    let named = |product: u32| {
+        json!({"CRYPTLEX_PRODUCT_ID": format!("11111111-1111-4111-8111-00000000000{product}"),
+               "CRYPTLEX_LICENSE_TEMPLATE": "66666666-6666-4666-8666-000000000001"})
+    };
+    let invoice = edited(STRIPE, "invoice-create", |event| {
+        event["data"]["object"]["parent"]["subscription_details"]["metadata"] = named(1);
+    });
+    let session = edited(STRIPE, "checkout-subscription", |event| {
+        event["data"]["object"]["metadata"] = named(4);
+    });
+    for policy in ["revoke", "suspend", "none"] {
+        for again in [false, true] {
+            let mut app =
+                App::with(<_>::default(), &[("CRYPTLEX_CANCELLATION_ACTION", policy)]).await;
+            done(&app, STRIPE, "/v2", &invoice).await;
+            done(&app, STRIPE, "/v2", &session).await;
+            app.restart();
+            if again {
+                done(&app, STRIPE, "/v2", &invoice).await;
+            }
+            app.cases(STRIPE, &["invoice-cycle"]).await;
+            let bought =
+                app.sandbox.licenses().into_iter().find(|l| l.product_id.ends_with('4')).unwrap();
+            assert_eq!(
+                bought.expires_at.unwrap().to_string(),
+                "2028-09-01T00:00:00Z",
+                "{policy} {again}"
+            );
+            let replaced =
+                app.sandbox.licenses().into_iter().find(|l| l.product_id.ends_with('1')).unwrap();
+            assert_eq!(
+                replaced.expires_at.unwrap().to_string(),
+                "2027-09-01T00:00:00Z",
+                "{policy} {again}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn licenses_of_a_stand_in_move_however_old_the_lists_are() {
+    for stale_lists in [0, 1, 3] {
+        let app = App::start().await;
+        app.sandbox
+            .insert_user(json!({"email": "ada@example.com", "firstName": "Ada", "lastName": "E"}));
+        for _ in 0..3 {
+            let users = format!("{}/v3/users?limit=1", app.sandbox.url());
+            reqwest::Client::new()
+                .get(users)
+                .bearer_auth(devkit::sandbox::ACCESS_TOKEN)
+                .send()
+                .await
+                .unwrap();
+        }
+        app.sandbox.configure(|settings| settings.stale_lists = stale_lists);
+        app.cases(PADDLE, &["transaction-web", "customer-created", "customer-created"]).await;
+        for license in app.licenses() {
+            assert!(license.ends_with("for ada@example.com"), "{stale_lists}: {license}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_rubbish_is_answered_in_a_sentence() {
+    let app = App::start().await;
+    let rubbish = vec![json!(1); 100_000];
+    let batch = serde_json::to_vec(&json!({ "events": rubbish })).unwrap();
+    let answer = app.deliver(FASTSPRING, "/v1", &batch).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.len() < 500, "{} bytes", answer.body.len());
+    assert!(answer.message().ends_with("(and 99999 more)"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn an_add_on_waits_for_its_parent_unless_its_own_template_renews() {
+    let app = App::start().await;
+    let early = app.case(FASTSPRING, "order-addon-later").await;
+    assert!(
+        early.message().starts_with("no license of subscription 8Iab57xtIQ-O2NzEHgshMQ was found"),
+        "{}",
+        early.body
+    );
+    app.cases(FASTSPRING, &["order-subscription", "order-addon-later"]).await;
+    assert_eq!(app.ends(), ["2027-09-01"; 2]);
+
+    let app = App::start().await;
+    let renewing = edited(FASTSPRING, "order-addon-later", |batch| {
+        let item = &mut batch["events"][0]["data"]["items"][0];
+        item["attributes"]["cryptlex_license_template_id"] =
+            json!("66666666-6666-4666-8666-000000000002");
+    });
+    done(&app, FASTSPRING, "/v1", &renewing).await;
+    app.cases(FASTSPRING, &["order-subscription", "charge-completed"]).await;
+    assert_eq!(app.ends(), ["2028-09-01"; 2]);
+}
+
+#[tokio::test]
+async fn an_add_on_bought_while_a_payment_is_overdue_resumes_nothing() {
+    let app = App::start().await;
+    app.cases(FASTSPRING, &["order-subscription"]).await;
+    done(
+        &app,
+        FASTSPRING,
+        "/v1",
+        &at(FASTSPRING, "payment-overdue", "od", json!(1_796_000_000_000_i64)),
+    )
+    .await;
+    app.cases(FASTSPRING, &["order-addon-later"]).await;
+    assert_eq!(app.ends(), ["2027-09-01 suspended"; 2]);
+}
+
+#[tokio::test]
+async fn days_of_grace_are_not_paid_for() {
+    for (days, expected) in [("10", "2028-09-01"), ("120", "2028-09-01")] {
+        let app = App::with(<_>::default(), &[("GRACE_DAYS", days)]).await;
+        app.cases(FASTSPRING, &["order-subscription", "payment-overdue"]).await;
+        let charge = edited(FASTSPRING, "charge-completed-not-expanded", |batch| {
+            batch["events"][0]["created"] = json!(1_820_000_000_000_i64);
+            batch["events"][0]["data"]["timestamp"] = json!(1_820_000_000_000_i64);
+        });
+        done(&app, FASTSPRING, "/v1", &charge).await;
+        assert_eq!(app.ends(), [expected], "{days}");
+    }
+}
+
+#[tokio::test]
+async fn a_metered_line_without_a_quantity_does_not_count() {
+    let app = App::with(<_>::default(), &[("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses")]).await;
+    let invoice = edited(STRIPE, "invoice-create", |event| {
+        let lines = event["data"]["object"]["lines"]["data"].as_array_mut().unwrap();
+        let mut metered = lines[0].clone();
+        metered["quantity"] = json!(0);
+        lines.insert(0, metered);
+    });
+    done(&app, STRIPE, "/v1", &invoice).await;
+    assert_eq!(app.sandbox.licenses().len(), 3);
+}
+
+#[tokio::test]
+async fn the_end_of_a_pause_does_not_take_back_the_end() {
+    let app = App::with(<_>::default(), &[("CRYPTLEX_CANCELLATION_ACTION", "suspend")]).await;
+    app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
+    for (kind, time) in [("paused", 10), ("deleted", 20), ("resumed", 30)] {
+        let event = stripe(
+            &format!("customer.subscription.{kind}"),
+            &format!("evt_{kind}"),
+            T0 + time * DAY,
+        );
+        done(&app, STRIPE, "/v2", &event).await;
+    }
+    assert_eq!(app.ends(), ["2027-09-01 suspended"]);
+}
+
+#[tokio::test]
+async fn a_replayed_purchase_does_not_undo_what_was_suspended_by_hand() {
+    let app = App::start().await;
+    app.cases(FASTSPRING, &["order-subscription"]).await;
+    let id = app.sandbox.licenses()[0].id.clone();
+    by_hand(&app, reqwest::Method::PATCH, &id, json!({"suspended": true})).await;
+    let resent = edited(FASTSPRING, "order-subscription", |batch| {
+        batch["events"][0]["id"] = json!("resent");
+    });
+    done(&app, FASTSPRING, "/v1", &resent).await;
+    assert_eq!(app.ends(), ["2027-09-01 suspended"]);
+    app.cases(FASTSPRING, &["charge-completed"]).await;
+    assert_eq!(app.ends(), ["2028-09-01"]);
+}
+
+#[tokio::test]
+async fn a_recipient_who_is_named_twice_is_one() {
+    let app = App::start().await;
+    let gift = edited(FASTSPRING, "order-gift", |batch| {
+        let recipients = batch["events"][0]["data"]["recipients"].as_array_mut().unwrap();
+        recipients.push(recipients[0].clone());
+    });
+    done(&app, FASTSPRING, "/v1", &gift).await;
+    assert!(app.licenses()[0].ends_with("for mia@example.com"), "{:?}", app.licenses());
+}
+
+#[tokio::test]
+async fn an_invoice_whose_paying_line_may_be_beyond_the_first_ten_is_not_waved_through() {
+    let app = App::start().await;
+    app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
+    let long = edited(STRIPE, "invoice-update-proration-only", |event| {
+        event["data"]["object"]["lines"]["has_more"] = json!(true);
+    });
+    let answer = app.deliver(STRIPE, "/v2", &long).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+}
