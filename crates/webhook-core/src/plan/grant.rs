@@ -67,14 +67,14 @@ pub(super) fn plan(
     for wanted in &wanted {
         match (held.filled.get(&wanted.slot), &wanted.mapping) {
             (Some(license), _) => {
+                let decided = || interval_decides(command, wanted.line, license, snapshot, policy);
                 let expiry = match (paid_through, renewed_until) {
-                    (Some(end), later) => {
-                        expiry::first(license, later.map_or(end, |l| l.max(end)), policy.leeway)
+                    (Some(end), Some(later)) => {
+                        expiry::first(license, later.max(end), policy.leeway)
                     }
-                    (None, Some(end)) => expiry::at_least(license, end),
-                    (None, None) => {
-                        interval_decides(command, wanted.line, license, snapshot, policy)
-                    }
+                    (Some(end), None) => expiry::first(license, end, policy.leeway),
+                    (None, Some(later)) => decided().or_else(|| expiry::at_least(license, later)),
+                    (None, None) => decided(),
                 };
                 let step = expiry.or_else(|| more_activations(license, wanted.activations));
                 plan.steps.extend(step.or_else(|| payment.step(license)));

@@ -28,10 +28,10 @@ pub(crate) const PADDLE: Signer = Signer::Paddle;
 pub(crate) const SECRET: &str = "test_secret_that_is_not_one";
 pub(crate) const PRODUCT: &str = "11111111-1111-4111-8111-000000000001";
 
-/// Milliseconds where production takes seconds.
+/// Milliseconds where production waits; generous where waiting would only show a busy machine.
 pub(crate) const TIMING: Timing = Timing {
-    connect: Duration::from_millis(500),
-    call: Duration::from_millis(1000),
+    connect: Duration::from_secs(5),
+    call: Duration::from_secs(8),
     least: Duration::from_millis(5),
     backoff: Duration::from_millis(1),
     window: Duration::from_millis(100),
