@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::corpus::cases;
 use crate::envelope::{Gateway, wrap};
@@ -150,6 +151,16 @@ pub async fn survive(provider: Provider, binary: &Path) {
     staged["requestContext"]["stage"] = json!("prod");
     assert_eq!(answer_of(function.invoke(&staged, PATIENCE).await.expect("an answer")).0, 200);
     assert!(host.sandbox.calls().is_empty());
+
+    // Half a request does not keep a server alive that was told to stop.
+    let mut environment = host.environment();
+    environment.push(("DEADLINE_MS", "300"));
+    let server = Server::start(binary, &environment).await.expect("the server starts");
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let mut half = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    half.write_all(b"POST /v1 HTTP/1.1\r\nHo").await.expect("half a header");
+    let exit = tokio::time::timeout(PATIENCE, server.stop()).await.expect("it stops");
+    assert!(exit.expect("its end is seen").status.success());
 
     // Nothing is configured: every webhook is told so, and nothing crashes.
     let bare = Function::start(binary, &[]).await.expect("the function starts");

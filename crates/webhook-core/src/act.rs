@@ -246,7 +246,7 @@ impl Ready {
                     Cause::Call(error) | Cause::Unknown(error) => {
                         Failure { message: stopped.to_string(), ..call_failure(error) }
                     }
-                    Cause::Refused(Refused::NoLicense(_) | Refused::NoParent(_)) => {
+                    Cause::Refused(Refused::NoLicense(_)) => {
                         Failure::passing(stopped.to_string(), None)
                     }
                     Cause::Refused(

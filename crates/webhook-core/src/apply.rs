@@ -12,6 +12,7 @@ use crate::command::Command;
 use crate::config::Policy;
 use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, Session, User};
 use crate::ids::{LicenseId, Mark};
+use crate::interval::same_second;
 use crate::ledger::{KnownCustomer, SubjectState};
 use crate::plan::{Plan, Refused, Step, plan};
 use crate::snapshot::{Snapshot, licenses};
@@ -93,8 +94,8 @@ pub async fn settle(
         if next.steps.iter().any(|step| names.contains(&step.to_string())) {
             return Err(Stopped { cause: Cause::NoChange, done, missing: next.steps });
         }
-        // Shown only until the steps are done.
-        snapshot.state.before_grace.clone_from(&next.state.before_grace);
+        // Shown only until the steps are done; what is to be forgotten is, once the command is settled.
+        snapshot.state.before_grace.extend(next.state.before_grace.clone());
         if let Some((cause, missing)) =
             side_by_side(session, command, next.steps, snapshot, &mut done).await
             && !forgotten_user(session, command, &cause, snapshot).await
@@ -318,7 +319,7 @@ async fn look(
 ) -> Result<Option<Effect>, ApiError> {
     let shows = |license: &License| match step {
         Step::Renew { from, .. } => license.expires_at.is_some_and(|end| end > *from),
-        Step::SetExpiry { to, .. } => license.expires_at == Some(*to),
+        Step::SetExpiry { to, .. } => license.expires_at.is_some_and(|end| same_second(end, *to)),
         Step::SetSuspended { suspended, .. } => license.is_suspended() == *suspended,
         Step::Reinstate(_) => !license.is_revoked() && !license.is_suspended(),
         Step::Revoke(_) => license.is_revoked(),

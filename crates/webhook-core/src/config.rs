@@ -95,7 +95,8 @@ pub struct Loaded {
 pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
     let mut reader = Reader { read, problems: Vec::new(), warnings: Vec::new() };
     let secrets = reader.secrets::<P>();
-    let access_token = reader.required("CRYPTLEX_ACCESS_TOKEN");
+    let access_token =
+        reader.required("CRYPTLEX_ACCESS_TOKEN").and_then(|token| reader.token(token));
     let base_url =
         reader.required("CRYPTLEX_WEB_API_BASE_URL").and_then(|url| reader.base_url(&url));
     let product = reader.optional("CRYPTLEX_PRODUCT_ID").and_then(|id| ProductId::new(&id).ok());
@@ -161,12 +162,25 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         Secrets::new(&current, previous.as_deref())
     }
 
+    fn token(&mut self, token: String) -> Option<String> {
+        let fits = token.bytes().all(|byte| byte.is_ascii_graphic());
+        if !fits {
+            let (variable, wanted) = ("CRYPTLEX_ACCESS_TOKEN", "one line of visible characters");
+            self.problems.push(Problem::Invalid { variable, wanted });
+        }
+        fits.then_some(token)
+    }
+
     /// Paths carry the version themselves, so a base that ends in it would have it twice.
     fn base_url(&mut self, url: &str) -> Option<String> {
         let url = url.trim_end_matches('/');
         let url = url.strip_suffix("/v3").unwrap_or(url).trim_end_matches('/');
-        let host = url.strip_prefix("https://").or(url.strip_prefix("http://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', ' '])) {
+        let parsed =
+            reqwest::Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+        let whole = parsed
+            .is_some_and(|url| url.has_host() && url.query().is_none() && url.fragment().is_none());
+        // Errors name the URL, so nothing secret may be in it.
+        if !whole || url.contains('@') {
             self.problems.push(Problem::Invalid {
                 variable: "CRYPTLEX_WEB_API_BASE_URL",
                 wanted: "a URL such as https://api.cryptlex.com",
@@ -305,7 +319,16 @@ mod tests {
             let config = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)]).config.unwrap();
             assert_eq!(config.cryptlex.base_url, "https://h.example", "{url}");
         }
-        for url in ["api.cryptlex.com", "https://", "/v3", "ftp://h.example"] {
+        for url in [
+            "api.cryptlex.com",
+            "https://",
+            "/v3",
+            "ftp://h.example",
+            "http://h.example:99999",
+            "http://[::1",
+            "http://user:password@h.example",
+            "http://h.example?x",
+        ] {
             let problems = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)]).config.unwrap_err();
             assert_eq!(problems[0].variable(), "CRYPTLEX_WEB_API_BASE_URL", "{url}");
         }
@@ -324,6 +347,7 @@ mod tests {
         for (variable, value) in [
             ("CRYPTLEX_CANCELLATION_ACTION", "explode"),
             ("CRYPTLEX_MAPPINGS_QUANTITY", "two"),
+            ("CRYPTLEX_ACCESS_TOKEN", "two\nlines"),
             ("GRACE_DAYS", "-1"),
             ("EXPIRY_LEEWAY_HOURS", "1.5"),
             ("UNMAPPED", "maybe"),

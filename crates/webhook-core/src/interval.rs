@@ -57,6 +57,11 @@ pub fn whole_second_from(t: Timestamp) -> Timestamp {
     Timestamp::from_second(whole).unwrap_or(t)
 }
 
+/// Whether two instants are less than a second apart: Cryptlex may keep fewer digits than it was sent.
+pub fn same_second(a: Timestamp, b: Timestamp) -> bool {
+    a.duration_since(b).abs() < SignedDuration::from_secs(1)
+}
+
 /// `t` moved by a duration, held at the ends of what a timestamp can say.
 pub fn shifted(t: Timestamp, by: SignedDuration) -> Timestamp {
     t.saturating_add(by).unwrap_or(t)

@@ -75,9 +75,9 @@ async fn deliver<P: Provider>(
     };
     let inbound = Inbound { headers: parts.headers, body, source };
     let left = budget.saturating_sub(began.elapsed());
-    // A task of its own: a provider that hangs up must not leave the work half-done.
-    let work = tokio::spawn(async move { service.handle(contract, inbound, left).await });
-    response(work.await.unwrap_or_else(|_panicked| {
+    // A provider that hangs up must not leave the work half-done.
+    let reply = service.see_through(contract, inbound, left).await;
+    response(reply.unwrap_or_else(|_panicked| {
         message(StatusCode::BAD_REQUEST, "an internal error stopped the delivery; see the log")
     }))
 }

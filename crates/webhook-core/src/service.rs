@@ -2,9 +2,11 @@
 //!
 //! [`Service::handle`] is the one entry point; read it first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use tokio::sync::Semaphore;
 
 use crate::act::Ready;
 use crate::clock::Clock;
@@ -32,8 +34,12 @@ pub struct Service<P> {
     state: Result<Ready, Vec<Problem>>,
     warnings: Vec<String>,
     clock: Clock,
+    /// A permit is out for each delivery under way.
+    under_way: Arc<Semaphore>,
     provider: std::marker::PhantomData<P>,
 }
+
+const MOST_UNDER_WAY: u32 = 100_000;
 
 impl<P: Provider> Service<P> {
     /// Never fails: what is missing is answered to every webhook until it is there.
@@ -46,7 +52,9 @@ impl<P: Provider> Service<P> {
             })?;
             Ok(Ready { config, cryptlex, ledger: Ledger::default() })
         });
-        Self { state, warnings, clock, provider: std::marker::PhantomData }
+        let under_way =
+            Arc::new(Semaphore::new(usize::try_from(MOST_UNDER_WAY).unwrap_or(usize::MAX)));
+        Self { state, warnings, clock, under_way, provider: std::marker::PhantomData }
     }
 
     /// Says in the log what a person should know before the first webhook comes.
@@ -73,6 +81,30 @@ impl<P: Provider> Service<P> {
     pub fn deadline(&self) -> Duration {
         let configured = self.state.as_ref().map(|ready| ready.config.deadline);
         configured.unwrap_or(Duration::from_millis(P::DEADLINE_MS))
+    }
+
+    /// Carries a delivery to its end whoever still waits for the answer.
+    pub async fn see_through(
+        self: Arc<Self>,
+        contract: Contract,
+        inbound: Inbound,
+        budget: Duration,
+    ) -> Result<reply::Reply, tokio::task::JoinError> {
+        let permit = Arc::clone(&self.under_way).acquire_owned().await;
+        let work = tokio::spawn(async move {
+            let reply = self.handle(contract, inbound, budget).await;
+            drop(permit);
+            reply
+        });
+        work.await
+    }
+
+    /// Waits until no delivery is under way, as long as one may take.
+    pub async fn finish(&self) {
+        let all = self.under_way.acquire_many(MOST_UNDER_WAY);
+        if tokio::time::timeout(self.deadline(), all).await.is_err() {
+            tracing::error!(provider = P::NAME, "stopped while a delivery was under way");
+        }
     }
 
     /// Answers one delivery within `budget`.

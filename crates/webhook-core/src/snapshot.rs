@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::command::{Action, Command, Customer, Email, Grant, Line, Term};
+use crate::command::{Action, Command, Customer, Email};
 use crate::cryptlex::{ApiError, License, Session, User};
 use crate::ids::{LicenseId, Mark, UserId};
-use crate::interval::Interval;
 use crate::ledger::{KnownCustomer, SubjectState};
 
 /// Everything that `plan` decides from.
@@ -20,8 +19,6 @@ pub struct Snapshot {
     pub state: SubjectState,
     /// Who the customer might be.
     pub people: People,
-    /// What an add-on's template says, where no license of its parent is there to say it.
-    pub template_interval: Option<Interval>,
 }
 
 /// The users that may be the customer.
@@ -62,19 +59,7 @@ impl Snapshot {
             Action::SyncCustomer(customer) => (Vec::new(), person(session, customer, known).await?),
             Action::Note(_) => (Vec::new(), People::default()),
         };
-        let template_interval = match &command.action {
-            Action::Grant(grant) if licenses.is_empty() => {
-                template_of_orphan(session, grant).await?
-            }
-            Action::Grant(_)
-            | Action::Renew(_)
-            | Action::Suspend(_)
-            | Action::Resume(_)
-            | Action::End
-            | Action::SyncCustomer(_)
-            | Action::Note(_) => None,
-        };
-        Ok(Self { licenses, state: state.clone(), people, template_interval })
+        Ok(Self { licenses, state: state.clone(), people })
     }
 
     /// Takes in a license as a write left it.
@@ -129,24 +114,6 @@ pub async fn licenses(
     }
     all.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     Ok(all)
-}
-
-/// An add-on whose parent is neither in the purchase nor has a license takes its interval from its own template.
-async fn template_of_orphan(
-    session: &Session<'_>,
-    grant: &Grant,
-) -> Result<Option<Interval>, ApiError> {
-    let is_orphan = |line: &&Line| matches!(line.term, Term::AsParent(None));
-    let has_parent = grant.lines.iter().any(|line| !matches!(line.term, Term::AsParent(_)));
-    let template = grant
-        .lines
-        .iter()
-        .find(is_orphan)
-        .and_then(|line| line.mapping.as_ref()?.template.as_ref());
-    match template {
-        Some(template) if !has_parent => session.template_interval(template).await,
-        Some(_) | None => Ok(None),
-    }
 }
 
 async fn buyer(

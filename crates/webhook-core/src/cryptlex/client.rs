@@ -1,14 +1,14 @@
 //! The calls that this project makes. Reads are tried again, writes are not: what a failed write means is for
 //! `apply` to find out.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use rand::distr::{Alphanumeric, SampleString as _};
 use reqwest::Method;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, Kind};
@@ -19,8 +19,7 @@ use super::user::{NewUser, User, UserChange};
 use crate::clock::Clock;
 use crate::config;
 use crate::deadline::Deadline;
-use crate::ids::{LicenseId, Mark, TemplateId, UserId};
-use crate::interval::Interval;
+use crate::ids::{LicenseId, Mark, UserId};
 
 /// Cryptlex at one base URL with one token.
 pub struct Client {
@@ -48,10 +47,11 @@ impl Client {
 
     /// Waits for a place under the rate limit, or says at once that there is none in time.
     pub async fn begin(&self, deadline: Deadline) -> Result<Session<'_>, NotAdmitted> {
-        if let Some(pace) = &self.pace {
-            pace.admit(deadline).await?;
-        }
-        Ok(Session { client: self, deadline, place_taken: AtomicBool::new(self.pace.is_some()) })
+        let reserved = match &self.pace {
+            Some(pace) => pace.admit(deadline).await?,
+            None => 0,
+        };
+        Ok(Session { client: self, deadline, reserved: AtomicUsize::new(reserved) })
     }
 }
 
@@ -59,8 +59,16 @@ impl Client {
 pub struct Session<'c> {
     client: &'c Client,
     deadline: Deadline,
-    /// Admission took a place already; the first call uses it.
-    place_taken: AtomicBool,
+    /// Places that admission took for its first calls.
+    reserved: AtomicUsize,
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if let Some(pace) = &self.client.pace {
+            pace.give_back(self.reserved.load(Ordering::Relaxed));
+        }
+    }
 }
 
 impl Session<'_> {
@@ -96,13 +104,6 @@ impl Session<'_> {
             Err(ApiError { kind: Kind::NotFound, .. }) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// The interval that licenses of a template renew by; `None` for a perpetual one. Needs the scope `licenseTemplate:read`.
-    pub async fn template_interval(&self, id: &TemplateId) -> Result<Option<Interval>, ApiError> {
-        let path = format!("/v3/license-templates/{}", encoded(id.as_str()));
-        let template: Template = self.read(Request::get(path)).await?;
-        Ok(template.subscription_interval.and_then(|text| Interval::parse(&text).ok()))
     }
 
     /// The users with this e-mail, in whatever case Cryptlex finds.
@@ -267,7 +268,10 @@ impl Session<'_> {
     }
 
     async fn wait_for_place(&self, request: &Request) -> Result<(), ApiError> {
-        if self.place_taken.swap(false, Ordering::Relaxed) {
+        let took = self
+            .reserved
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if took.is_ok() {
             return Ok(());
         }
         match &self.client.pace {
@@ -277,13 +281,6 @@ impl Session<'_> {
             Some(_) | None => Ok(()),
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Template {
-    #[serde(default)]
-    subscription_interval: Option<String>,
 }
 
 fn user_path(id: &UserId) -> String {

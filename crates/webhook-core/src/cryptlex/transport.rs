@@ -84,6 +84,8 @@ impl Transport {
         let http = reqwest::Client::builder()
             .user_agent(concat!("cryptlex-payment-webhooks/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timing.connect)
+            // Configuration comes through one reader; a proxy of the environment would see the token.
+            .no_proxy()
             // A redirect would carry the token to wherever it points.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;

@@ -18,6 +18,8 @@ use crate::router::SourceAddress;
 pub(super) enum NotHttp {
     /// It is one, but its body was damaged on the way.
     BadBase64,
+    /// It is one, for a path that no URI has.
+    BadPath,
     /// The text says what it lacks, not what it holds.
     Unknown(String),
 }
@@ -44,7 +46,7 @@ pub(super) fn request(event: Value) -> Result<Request<Body>, NotHttp> {
     };
     let mut request = Request::new(Body::from(body));
     *request.method_mut() = parts.method;
-    *request.uri_mut() = parts.path.parse().map_err(|_invalid| unknown("its path is not a URI"))?;
+    *request.uri_mut() = parts.path.parse().map_err(|_invalid| NotHttp::BadPath)?;
     *request.headers_mut() = parts.headers;
     if let Some(source) = parts.source.and_then(|text| text.parse::<IpAddr>().ok()) {
         request.extensions_mut().insert(SourceAddress(source));
@@ -65,7 +67,17 @@ fn unknown(what: &str) -> NotHttp {
     NotHttp::Unknown(format!("the event is not a valid gateway request: {what}"))
 }
 
+/// HTTP APIs put a named stage before the path, though it is no part of the route.
+fn without_stage(path: String, stage: Option<&str>) -> String {
+    let stage = stage.filter(|stage| *stage != "$default").map(|stage| format!("/{stage}"));
+    match stage.and_then(|stage| path.strip_prefix(&stage).map(str::to_owned)) {
+        Some(rest) if rest.starts_with('/') => rest,
+        Some(_) | None => path,
+    }
+}
+
 fn rest(event: Value) -> Result<Parts, NotHttp> {
+    let of_http_api = event.get("version").and_then(Value::as_str) == Some("1.0");
     let event: ApiGatewayProxyRequest = serde_json::from_value(event)
         .map_err(|_shape| unknown("it has another shape than a REST API's"))?;
     // Every value of a header stands in the multi-value map; a test event may have the other one only.
@@ -74,9 +86,14 @@ fn rest(event: Value) -> Result<Parts, NotHttp> {
     } else {
         event.multi_value_headers
     };
+    let path = event.path.ok_or_else(|| unknown("it has no path"))?;
+    let path = match of_http_api {
+        true => without_stage(path, event.request_context.stage.as_deref()),
+        false => path,
+    };
     Ok(Parts {
         method: event.http_method,
-        path: event.path.ok_or_else(|| unknown("it has no path"))?,
+        path,
         headers,
         body: event.body,
         base64: event.is_base64_encoded,
@@ -89,12 +106,7 @@ fn v2(event: Value) -> Result<Parts, NotHttp> {
         .map_err(|_shape| unknown("it has another shape than an HTTP API's"))?;
     let context = event.request_context;
     let path = event.raw_path.ok_or_else(|| unknown("it has no rawPath"))?;
-    // A named stage is part of an HTTP API's path, though not of the route.
-    let stage = context.stage.filter(|stage| stage != "$default").map(|stage| format!("/{stage}"));
-    let path = match stage.and_then(|stage| path.strip_prefix(&stage).map(str::to_owned)) {
-        Some(rest) if rest.starts_with('/') => rest,
-        Some(_) | None => path,
-    };
+    let path = without_stage(path, context.stage.as_deref());
     Ok(Parts {
         method: context.http.method,
         path,

@@ -34,7 +34,10 @@ async fn answer(
 ) -> Result<Value, Fatal> {
     let mut request = match gateway::request(event.payload) {
         Ok(request) => request,
-        Err(gateway::NotHttp::BadBase64) => return Ok(undecodable()),
+        Err(gateway::NotHttp::BadBase64) => {
+            return Ok(refused(400, "the gateway's base64 of the body cannot be decoded"));
+        }
+        Err(gateway::NotHttp::BadPath) => return Ok(refused(404, "no route for that path")),
         Err(gateway::NotHttp::Unknown(what)) => return Err(what.into()),
     };
     if let Some(left) = left_until(event.context.deadline, clock) {
@@ -68,11 +71,11 @@ fn left_until(deadline: u64, clock: &Clock) -> Option<Duration> {
     Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)).saturating_sub(MARGIN))
 }
 
-fn undecodable() -> Value {
+fn refused(status: u16, message: &str) -> Value {
     json!({
-        "statusCode": 400,
+        "statusCode": status,
         "headers": { "content-type": "application/json" },
-        "body": json!({ "message": "the gateway's base64 of the body cannot be decoded" }).to_string(),
+        "body": json!({ "message": message }).to_string(),
         "isBase64Encoded": false,
     })
 }

@@ -24,10 +24,10 @@ pub fn run<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Result<(), Fat
     runtime.block_on(async {
         let service = Arc::new(Service::<P>::new(loaded, Clock::system(), Timing::default()));
         service.report_configuration();
-        let router = crate::router::router(service);
+        let router = crate::router::router(Arc::clone(&service));
         match in_lambda {
             true => lambda::run(router).await,
-            false => server::run(router, &read).await,
+            false => server::run(&service, router, &read).await,
         }
     })
 }

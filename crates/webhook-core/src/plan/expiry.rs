@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::step::Step;
 use crate::cryptlex::License;
-use crate::interval::shifted;
+use crate::interval::{same_second, shifted};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -80,8 +80,19 @@ pub(super) fn as_parent(
 ) -> Option<Step> {
     let expires_at = license.expires_at?;
     let end = parent.expires_at?;
-    let differs = expires_at != end && has_first_expiry(license, expires_at, leeway);
+    let differs = !same_second(expires_at, end) && has_first_expiry(license, expires_at, leeway);
     differs.then(|| Step::expire(license, end))
+}
+
+/// An add-on that was made before its parent had a license, from a perpetual template.
+pub(super) fn orphan(
+    license: &License,
+    parent: &License,
+    renewed_until: Option<Timestamp>,
+) -> Option<Step> {
+    let endless = license.expires_at.is_none() && license.interval().is_none();
+    let end = parent.expires_at.filter(|_| endless)?;
+    Some(Step::expire(license, renewed_until.map_or(end, |later| later.max(end))))
 }
 
 /// A renewing license whose interval decides gets the vendor's leeway once.

@@ -1,13 +1,12 @@
 //! A purchase: every slot of its lines holds a license that runs as long as was paid for.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::customer::{new_user, user_of};
 use super::step::{Blank, Step, metadata};
-use super::{Plan, Refused, at_the_end, expiry, history, paid_until, stale};
+use super::{Plan, Refused, at_the_end, expiry, history, holders, paid_until, stale};
 use crate::command::{
     Command, Grant, Line, Mapping, OtherProduct, Pays, QuantityMeans, Slot, SubjectKind, Term,
 };
@@ -88,6 +87,15 @@ pub(super) fn plan(
             // Which product it is, another event will say.
             (None, None) => {}
         }
+    }
+    if what_it_pays(grant) == Pays::ForThePeriod
+        && let Some(parent) = parent(&snapshot.licenses)
+    {
+        let add_ons = snapshot.licenses.iter().filter(|license| is_add_on(license));
+        let others =
+            add_ons.filter(|license| !held.filled.values().any(|held| held.id == license.id));
+        plan.steps
+            .extend(others.filter_map(|license| expiry::orphan(license, parent, renewed_until)));
     }
     if missing == 0 {
         plan.steps.extend(held.superseded.iter().filter_map(|license| at_the_end(license, policy)));
@@ -193,14 +201,7 @@ impl<'s> Held<'s> {
             let in_slot = by_slot.remove(wanted.slot.as_str()).unwrap_or_default().into_iter();
             let (fitting, others): (Vec<_>, Vec<_>) = in_slot
                 .partition(|license| other_product == OtherProduct::Fills || is_ours(license));
-            // Of several, the one that filled the slot so far; else a replacement before what it replaced, or the
-            // first of two that mean the same.
-            let holder = fitting.into_iter().max_by_key(|license| {
-                let age = Reverse((license.created_at, &license.id));
-                let replacement =
-                    (other_product == OtherProduct::Fills).then_some(license.created_at);
-                (known.contains_key(&license.id), !license.is_revoked(), replacement, age)
-            });
+            let holder = holders::holder(fitting, |license| known.contains_key(license));
             if holder.is_none() {
                 empty.push(wanted);
             }
@@ -221,9 +222,17 @@ impl<'s> Held<'s> {
     }
 }
 
-/// The license that an add-on was added to: of the same subscription, and added to nothing itself.
+/// The license that add-ons take after: of the same subscription, and no add-on itself. A bundle's members are as good
+/// as a product of its own, the renewing ones first.
 fn parent(licenses: &[License]) -> Option<&License> {
-    licenses.iter().find(|license| license.metadata(DRIVER_KEY).is_none())
+    let candidates = licenses.iter().filter(|license| !is_add_on(license));
+    candidates.min_by_key(|license| {
+        (license.metadata(DRIVER_KEY).is_some(), license.interval().is_none(), license.created_at)
+    })
+}
+
+fn is_add_on(license: &License) -> bool {
+    license.metadata(DRIVER_KEY).is_some_and(|driver| driver.starts_with("addon_"))
 }
 
 fn is_of(license: &License, mapping: Option<&Mapping>) -> bool {
@@ -285,9 +294,7 @@ fn creation(
             parent.interval().map_or_else(String::new, |interval| interval.as_str().to_owned()),
         ),
         (Term::AsParent(declared), None) => {
-            let interval = declared.as_ref().or(snapshot.template_interval.as_ref());
-            let interval = interval.ok_or_else(|| Refused::NoParent(command.subject.clone()))?;
-            Some(interval.as_str().to_owned())
+            declared.as_ref().map(|interval| interval.as_str().to_owned())
         }
         (Term::Every(interval), _) => Some(interval.as_str().to_owned()),
         (Term::Perpetual, _) => Some(String::new()),

@@ -1,36 +1,45 @@
 //! Which license holds a slot, where several carry it: after a product was replaced, or after a creation that was taken
 //! for lost arrived late.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::grant::SLOT_KEY;
 use crate::cryptlex::License;
 use crate::ids::LicenseId;
 use crate::snapshot::Snapshot;
 
-/// The subject's licenses, one per slot; all of those that carry no slot.
-///
-/// The ledger knows the holder. Without it, a replacement is younger than what it replaced, which is revoked as a rule.
-pub(super) fn current(snapshot: &Snapshot) -> impl Iterator<Item = &License> {
-    let mut holders: BTreeMap<&str, &License> = BTreeMap::new();
-    for license in &snapshot.licenses {
-        let Some(slot) = license.metadata(SLOT_KEY) else { continue };
-        let rank = |license: &License| {
-            (is_known(snapshot, slot, &license.id), !license.is_revoked(), license.created_at)
-        };
-        match holders.get(slot) {
-            Some(holder) if rank(holder) >= rank(license) => {}
-            Some(_) | None => {
-                holders.insert(slot, license);
-            }
-        }
-    }
-    snapshot.licenses.iter().filter(move |license| {
-        let holder = license.metadata(SLOT_KEY).and_then(|slot| holders.get(slot));
-        holder.is_none_or(|holder| holder.id == license.id)
+/// The one that the ledger knows; else one that is not revoked; else of two products the younger, which replaced the
+/// other, and of one product the older, which its owner uses.
+pub(super) fn holder(
+    candidates: Vec<&License>,
+    is_known: impl Fn(&LicenseId) -> bool,
+) -> Option<&License> {
+    let products: BTreeSet<_> = candidates.iter().map(|license| &license.product_id).collect();
+    let replaced = products.len() > 1;
+    candidates.into_iter().max_by_key(|license| {
+        let younger = replaced.then_some(license.created_at);
+        let older = Reverse((license.created_at, &license.id));
+        (is_known(&license.id), !license.is_revoked(), younger, older)
     })
 }
 
-fn is_known(snapshot: &Snapshot, slot: &str, license: &LicenseId) -> bool {
-    snapshot.state.slots.get(slot) == Some(license)
+/// The subject's licenses, one per slot; all of those that carry no slot.
+pub(super) fn current(snapshot: &Snapshot) -> impl Iterator<Item = &License> {
+    let mut by_slot: BTreeMap<&str, Vec<&License>> = BTreeMap::new();
+    for license in &snapshot.licenses {
+        if let Some(slot) = license.metadata(SLOT_KEY) {
+            by_slot.entry(slot).or_default().push(license);
+        }
+    }
+    let holders: BTreeSet<&LicenseId> = by_slot
+        .into_iter()
+        .filter_map(|(slot, licenses)| {
+            holder(licenses, |license| snapshot.state.slots.get(slot) == Some(license))
+        })
+        .map(|license| &license.id)
+        .collect();
+    snapshot.licenses.iter().filter(move |license| {
+        license.metadata(SLOT_KEY).is_none() || holders.contains(&license.id)
+    })
 }

@@ -52,11 +52,6 @@ pub enum Refused {
         "{0} was paid after its licenses were deleted: create new ones by hand, or refund the payment"
     )]
     Deleted(Subject),
-    /// An add-on without a license to take its interval from; its parent's purchase may be on its way.
-    #[error(
-        "no license of {0} was found to take the interval of an add-on from, and its template is perpetual"
-    )]
-    NoParent(Subject),
     /// A quantity that no purchase of licenses has.
     #[error("a quantity of {1} licenses of {0} is more than 10000: let it buy activations")]
     TooMany(Subject, u32),
@@ -97,23 +92,20 @@ fn renewal(
     let Some(payment) = history::payment(&snapshot.state, at, renew.pays) else {
         return Ok(stale(snapshot));
     };
+    let mut plan = Plan { state: payment.state.clone(), ..Plan::default() };
+    if let Through::Until(end) = &renew.through {
+        plan.state.renewed_until = plan.state.renewed_until.max(Some(*end));
+    }
     if snapshot.licenses.is_empty() {
         return match (&snapshot.state, payment.after_the_end) {
-            (state, _) if state.unlicensed || is_over(&renew.through, at) => {
-                Ok(Plan { state: payment.state, ..Plan::default() })
-            }
+            (state, _) if state.unlicensed || is_over(&renew.through, at) => Ok(plan),
             (state, true) if state.deleted => Err(Refused::Deleted(subject.clone())),
             (_, _) => Err(Refused::NoLicense(subject.clone())),
         };
     }
-    let mut plan = Plan { state: payment.state.clone(), ..Plan::default() };
-    match &renew.through {
-        Through::Until(end) => plan.state.renewed_until = plan.state.renewed_until.max(Some(*end)),
-        Through::NextPeriod { order, .. } => {
-            plan.state.charges.insert(order.clone());
-            plan.warnings
-                .push("the charge does not say what it paid for: switch on webhook expansion");
-        }
+    if let Through::NextPeriod { order, .. } = &renew.through {
+        plan.state.charges.insert(order.clone());
+        plan.warnings.push("the charge does not say what it paid for: switch on webhook expansion");
     }
     for license in holders::current(snapshot) {
         let expiry = match &renew.through {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::command::Slot;
 use crate::cryptlex::{License, MetadataItem, NewUser, UserChange};
 use crate::ids::{LicenseId, UserId};
+use crate::interval::whole_second_from;
 
 /// A write that is still missing. All but `Renew` set something to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl Step {
     }
 
     pub(super) fn expire(license: &License, to: Timestamp) -> Self {
-        Self::SetExpiry { license: license.id.clone(), to }
+        Self::SetExpiry { license: license.id.clone(), to: whole_second_from(to) }
     }
 
     /// The license that it is about, if it exists already.

@@ -1,6 +1,6 @@
 //! Stories that somebody thought up to break it, each once broken: a customer locked out, or served for free.
 
-use devkit::sandbox::Fault;
+use devkit::sandbox::{Fault, Precision};
 use serde_json::{Value, json};
 
 use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, edited};
@@ -247,26 +247,101 @@ async fn a_batch_of_rubbish_is_answered_in_a_sentence() {
 }
 
 #[tokio::test]
-async fn an_add_on_waits_for_its_parent_unless_its_own_template_renews() {
-    let app = App::start().await;
-    let early = app.case(FASTSPRING, "order-addon-later").await;
-    assert!(
-        early.message().starts_with("no license of subscription 8Iab57xtIQ-O2NzEHgshMQ was found"),
-        "{}",
-        early.body
-    );
-    app.cases(FASTSPRING, &["order-subscription", "order-addon-later"]).await;
-    assert_eq!(app.ends(), ["2027-09-01"; 2]);
+async fn an_add_on_before_its_parent_ends_with_it_all_the_same() {
+    for order in
+        [["order-addon-later", "order-subscription"], ["order-subscription", "order-addon-later"]]
+    {
+        let app = App::start().await;
+        app.cases(FASTSPRING, &order).await;
+        assert_eq!(app.ends(), ["2027-09-01"; 2], "{order:?}");
+        app.cases(FASTSPRING, &["charge-completed"]).await;
+        assert_eq!(app.ends(), ["2028-09-01"; 2], "{order:?}");
+    }
+}
 
+#[tokio::test]
+async fn an_add_on_bought_after_a_renewal_ends_with_its_parent() {
     let app = App::start().await;
-    let renewing = edited(FASTSPRING, "order-addon-later", |batch| {
-        let item = &mut batch["events"][0]["data"]["items"][0];
-        item["attributes"]["cryptlex_license_template_id"] =
-            json!("66666666-6666-4666-8666-000000000002");
-    });
-    done(&app, FASTSPRING, "/v1", &renewing).await;
     app.cases(FASTSPRING, &["order-subscription", "charge-completed"]).await;
+    app.sandbox.set_now("2027-12-01T00:00:00Z".parse().unwrap());
+    app.cases(FASTSPRING, &["order-addon-later"]).await;
     assert_eq!(app.ends(), ["2028-09-01"; 2]);
+}
+
+#[tokio::test]
+async fn an_add_on_of_a_bundle_ends_with_the_bundle() {
+    let app = App::start().await;
+    app.cases(FASTSPRING, &["order-bundle-subscription"]).await;
+    let add_on = edited(FASTSPRING, "order-addon-later", |batch| {
+        batch["events"][0]["data"]["items"][0]["parentSubscription"] =
+            json!("fkxOeEPD2mwscEkRnxMYpw");
+    });
+    done(&app, FASTSPRING, "/v1", &add_on).await;
+    assert_eq!(app.ends(), ["2027-09-01", "2027-09-01", "never"]);
+}
+
+#[tokio::test]
+async fn add_ons_without_a_parent_are_made_as_their_own_templates_say_however_the_order_is_interrupted()
+ {
+    let order = edited(FASTSPRING, "order-addon-later", |batch| {
+        let items = batch["events"][0]["data"]["items"].as_array_mut().unwrap();
+        items[0]["attributes"]["cryptlex_license_template_id"] =
+            json!("66666666-6666-4666-8666-000000000002");
+        items[0]["quantity"] = json!(2);
+        let mut yearly = items[0].clone();
+        yearly["product"] = json!("yearly-support");
+        yearly["quantity"] = json!(1);
+        yearly["attributes"]["cryptlex_license_template_id"] =
+            json!("66666666-6666-4666-8666-000000000001");
+        items.push(yearly);
+    });
+    let app = App::start().await;
+    app.sandbox.fault(Fault::on("POST", "/v3/licenses").skip(1).error_before(401));
+    assert_eq!(app.deliver(FASTSPRING, "/v1", &order).await.status, 400);
+    done(&app, FASTSPRING, "/v1", &order).await;
+    assert_eq!(app.ends(), ["2026-10-01", "2026-10-01", "2027-09-01"]);
+}
+
+#[tokio::test]
+async fn an_order_with_an_add_on_settles_at_every_precision() {
+    for precision in [Precision::Full, Precision::Milliseconds, Precision::Seconds] {
+        let app = App::start().await;
+        app.sandbox.configure(|settings| settings.expires_at_precision = precision);
+        app.sandbox.set_now("2026-09-01T00:00:00.1234567Z".parse().unwrap());
+        app.sandbox.fault(Fault::on("POST", "/v3/licenses").skip(1).error_before(401));
+        assert_eq!(app.case(FASTSPRING, "order-addon-first").await.status, 400);
+        app.sandbox.set_now("2026-09-01T00:00:01.7654321Z".parse().unwrap());
+        app.cases(FASTSPRING, &["order-addon-first"]).await;
+        assert_eq!(app.ends(), ["2027-09-01"; 2], "{precision:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_was_acknowledged_while_unmapped_counts_once_it_is_mapped() {
+    let app = App::with(<_>::default(), &[("UNMAPPED", "accept")]).await;
+    let session = edited(STRIPE, "checkout-subscription", |event| {
+        event["data"]["object"]["metadata"] = json!({});
+    });
+    done(&app, STRIPE, "/v2", &session).await;
+    app.cases(STRIPE, &["invoice-create", "invoice-cycle", "checkout-subscription"]).await;
+    done(&app, STRIPE, "/v1", &session).await;
+    assert_eq!(app.ends(), ["2028-09-01"]);
+}
+
+#[tokio::test]
+async fn a_failed_write_forgets_no_days_of_grace() {
+    for days in ["10", "120"] {
+        let app = App::with(<_>::default(), &[("GRACE_DAYS", days)]).await;
+        app.cases(FASTSPRING, &["order-subscription", "payment-overdue"]).await;
+        let charge = edited(FASTSPRING, "charge-completed-not-expanded", |batch| {
+            batch["events"][0]["created"] = json!(1_820_000_000_000_i64);
+            batch["events"][0]["data"]["timestamp"] = json!(1_820_000_000_000_i64);
+        });
+        app.sandbox.fault(Fault::on("PATCH", "/expires-at").error_before(401));
+        assert_eq!(app.deliver(FASTSPRING, "/v1", &charge).await.status, 400);
+        done(&app, FASTSPRING, "/v1", &charge).await;
+        assert_eq!(app.ends(), ["2028-09-01"], "{days}");
+    }
 }
 
 #[tokio::test]

@@ -251,7 +251,6 @@ fn an_add_on_takes_interval_and_expiry_of_its_parent() {
     // Without a parent anywhere: as the parent's line says, else as its template says.
     for (declared, expected) in [(Some("P6M"), "2027-03-01"), (None, "2027-09-01")] {
         let mut world = World::new();
-        world.snapshot.template_interval = Interval::parse("P1Y").ok();
         world.settle(&grant(vec![add_on(declared)]), DAY).unwrap();
         assert_eq!(world.shown(), [expected]);
     }
