@@ -147,6 +147,12 @@ pub async fn survive(provider: Provider, binary: &Path) {
         let answer = answer_of(function.invoke(&event, PATIENCE).await.expect("an answer"));
         assert_eq!(answer.0, status, "{method} {path}: {answer:?}");
     }
+    let spaced = wrap(Gateway::Rest, false, "POST", "/v 1", &[], b"");
+    assert_eq!(answer_of(function.invoke(&spaced, PATIENCE).await.expect("an answer")).0, 404);
+    // An HTTP API puts a named stage before the path, in both of its formats.
+    let mut format_1 = wrap(Gateway::Rest, false, "GET", "/prod/health", &[], b"");
+    format_1["version"] = json!("1.0");
+    assert_eq!(answer_of(function.invoke(&format_1, PATIENCE).await.expect("an answer")).0, 200);
     let mut staged = wrap(Gateway::HttpApi, false, "GET", "/prod/health", &[], b"");
     staged["requestContext"]["stage"] = json!("prod");
     assert_eq!(answer_of(function.invoke(&staged, PATIENCE).await.expect("an answer")).0, 200);

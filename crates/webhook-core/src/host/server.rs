@@ -1,10 +1,11 @@
 //! The HTTP server: for containers, laptops and tests.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::Fatal;
 use crate::provider::Provider;
@@ -26,31 +27,43 @@ pub(super) async fn run<P: Provider>(
     let listener = TcpListener::bind(&address)
         .await
         .map_err(|e| format!("cannot listen on {address}: {e}"))?;
+    // Before anybody hears of the server: a signal that comes too early would end it on the spot.
+    let told_to_stop = stop_signal()?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
     let routes = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, routes).with_graceful_shutdown(told_to_stop());
+    let served = axum::serve(listener, routes).with_graceful_shutdown(heard(told_to_stop.clone()));
     // A connection that never sends a whole request must not keep the process alive.
+    let overdue = async {
+        heard(told_to_stop).await;
+        tokio::time::sleep(service.deadline()).await;
+    };
     tokio::select! {
         served = served.into_future() => served?,
-        () = too_long_after_the_signal(service.deadline()) => {}
+        () = overdue => {}
     }
     service.finish().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn too_long_after_the_signal(deadline: Duration) {
-    told_to_stop().await;
-    tokio::time::sleep(deadline).await;
+/// Turns true at SIGTERM or ctrl-c.
+fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (tell, told) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tell.send_replace(true);
+    });
+    Ok(told)
 }
 
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+async fn heard(mut told: watch::Receiver<bool>) {
+    // An error means that nobody can tell any more; that is as good as told.
+    if told.wait_for(|stop| *stop).await.is_err() {
+        tracing::warn!("signals are not heard any more: stopping");
     }
 }
