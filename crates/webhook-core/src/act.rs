@@ -306,10 +306,9 @@ fn customer_of(command: &Command) -> Option<&CustomerId> {
 
 fn call_failure(error: &ApiError) -> Failure {
     let message = error.to_string();
-    match (error.passes_by_itself(), error.kind) {
-        (true, crate::cryptlex::Kind::Throttled(after)) => Failure::passing(message, after),
-        (true, _) => Failure::passing(message, None),
-        (false, _) => Failure::person(message),
+    match error.passes_by_itself() {
+        true => Failure::passing(message, error.retry_after()),
+        false => Failure::person(message),
     }
 }
 

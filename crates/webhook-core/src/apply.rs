@@ -14,7 +14,7 @@ use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, Session
 use crate::ids::{LicenseId, Mark};
 use crate::interval::same_second;
 use crate::ledger::{KnownCustomer, SubjectState};
-use crate::plan::{Plan, Refused, Step, plan};
+use crate::plan::{Plan, Refused, SLOT_KEY, Step, plan};
 use crate::snapshot::{Snapshot, licenses};
 
 /// Steps under way at the same time; each is about another license or user.
@@ -325,7 +325,7 @@ async fn look(
         Step::Revoke(_) => license.is_revoked(),
         Step::SetActivations { allowed, .. } => license.activations() == Some(*allowed),
         Step::Move { to, .. } => license.user() == Some(to),
-        Step::CreateLicense(blank) => license.metadata("license_slot") == Some(blank.slot.as_str()),
+        Step::CreateLicense(blank) => license.metadata(SLOT_KEY) == Some(blank.slot.as_str()),
         Step::Delete(_) | Step::CreateUser(_) | Step::ChangeUser(..) => false,
     };
     let found = match (step, step.license()) {

@@ -17,7 +17,7 @@ use crate::ledger::SubjectState;
 use crate::snapshot::Snapshot;
 
 /// The metadata key of the slot.
-pub(super) const SLOT_KEY: &str = "license_slot";
+pub const SLOT_KEY: &str = "license_slot";
 /// More licenses than this in one purchase are taken for a mistake.
 const MOST_LICENSES: u32 = 10_000;
 /// Licenses to be made in one round; the next round goes on.

@@ -24,6 +24,7 @@ use crate::ledger::SubjectState;
 use crate::snapshot::Snapshot;
 
 pub use customer::{association, user_of};
+pub use grant::SLOT_KEY;
 pub use step::{Blank, Step};
 
 /// What is to be done now, and what is known once nothing is left to do.

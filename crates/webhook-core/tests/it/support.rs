@@ -173,10 +173,7 @@ impl App {
 }
 
 pub(crate) fn path_of(provider: Signer) -> &'static str {
-    match provider {
-        Signer::Stripe => "/v2",
-        Signer::Fastspring | Signer::Paddle => "/v1",
-    }
+    provider.path()
 }
 
 pub(crate) fn body(provider: Signer, case: &str) -> Vec<u8> {
