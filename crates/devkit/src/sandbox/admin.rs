@@ -18,7 +18,7 @@ const CONTROLS: [&str; 9] = [
     "GET, PUT /sandbox/clock: {'now': '2026-10-01T00:00:00Z'}",
     "GET, PATCH /sandbox/settings: what the documentation leaves open, the rate limit, the latency",
     "POST /sandbox/faults: {'matches': {'method': 'POST', 'pathContains': '/renew'}, 'kind': 'droppedAnswer'}",
-    "DELETE /sandbox/faults",
+    "GET, DELETE /sandbox/faults: how many calls they will still hit, and have hit",
     "POST /sandbox/late: let effects arrive that were held back",
     "POST /sandbox/reset: as new",
     "everything else is the Web API under /v3, with the access token",
@@ -81,6 +81,10 @@ fn carry_out(state: &mut State, request: &Request) -> Result<Reply, Refusal> {
                 Faults::Several(faults) => faults.into_iter().for_each(|it| state.faults.push(it)),
             }
             Ok(Reply::json(200, &json!({ "left": state.faults.left() })))
+        }
+        ("GET", ["faults"]) => {
+            let (left, hits) = (state.faults.left(), *state.hits.borrow());
+            Ok(Reply::json(200, &json!({ "left": left, "hits": hits })))
         }
         ("DELETE", ["faults"]) => {
             state.faults.clear();

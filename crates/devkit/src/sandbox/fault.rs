@@ -48,6 +48,10 @@ pub enum FaultKind {
     DroppedAnswer,
     /// The connection is closed without an answer; the effect comes with [`release_late`](super::Sandbox::release_late).
     Late,
+    /// No effect and no answer: the connection stays open until the client closes it.
+    HangBefore,
+    /// The effect at once and no answer: the connection stays open until the client closes it.
+    HangAfter,
     /// The effect at once, its answer later.
     Delay {
         /// How much later.
@@ -139,6 +143,16 @@ impl Match {
         self.meets(FaultKind::Late)
     }
 
+    /// [`FaultKind::HangBefore`].
+    pub fn hang_before(self) -> Fault {
+        self.meets(FaultKind::HangBefore)
+    }
+
+    /// [`FaultKind::HangAfter`].
+    pub fn hang_after(self) -> Fault {
+        self.meets(FaultKind::HangAfter)
+    }
+
     /// [`FaultKind::Delay`].
     pub fn delay(self, ms: u64) -> Fault {
         self.meets(FaultKind::Delay { ms })
@@ -184,6 +198,8 @@ impl FaultKind {
             FaultKind::DroppedBefore => "dropped before".to_owned(),
             FaultKind::DroppedAnswer => "dropped answer".to_owned(),
             FaultKind::Late => "late".to_owned(),
+            FaultKind::HangBefore => "hang before".to_owned(),
+            FaultKind::HangAfter => "hang after".to_owned(),
             FaultKind::Delay { ms } => format!("delay: {ms} ms"),
             FaultKind::Throttle { retry_after_secs, .. } => {
                 format!("throttle: {retry_after_secs} s")
@@ -263,6 +279,8 @@ mod tests {
     fn faults_are_readable_json() {
         for (json, expect) in [
             (r#"{"kind":"droppedAnswer"}"#, FaultKind::DroppedAnswer),
+            (r#"{"kind":"hangBefore"}"#, FaultKind::HangBefore),
+            (r#"{"kind":"hangAfter"}"#, FaultKind::HangAfter),
             (r#"{"kind":{"errorAfter":{"status":503}}}"#, FaultKind::ErrorAfter { status: 503 }),
             (
                 r#"{"kind":{"throttle":{"retryAfterSecs":2}},"times":3}"#,

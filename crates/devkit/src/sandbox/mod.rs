@@ -7,6 +7,7 @@
 pub mod catalogue;
 
 mod admin;
+mod door;
 mod fault;
 mod fields;
 mod instant;
@@ -36,9 +37,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub use catalogue::Template;
+pub use door::{Door, Queue};
 pub use fault::{Fault, FaultKind, Match};
 pub use license::{License, LicenseUser, StartTrigger};
 pub use metadata::MetadataItem;
@@ -70,11 +72,16 @@ impl Sandbox {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::new(settings)));
-        let server = tokio::spawn(server::run(listener, Arc::clone(&state)));
+        let server = tokio::spawn(server::run(listener, Arc::clone(&state), None));
         Ok(Sandbox { state, addr, server })
     }
 
-    /// Base URL without a path.
+    /// Opens another way in, on a port of its own, whose calls wait to be admitted one by one.
+    pub async fn door(&self) -> io::Result<Door> {
+        Door::open(Arc::clone(&self.state)).await
+    }
+
+    /// Base URL without a path. No door is in its way.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -109,6 +116,12 @@ impl Sandbox {
         self.state().faults.left()
     }
 
+    /// Number of calls that faults have hit since the start or the last reset: `sandbox.hits().wait_for(|hits| *hits > 0)`. A
+    /// call counts as hit when its effect has happened, if it has one at once.
+    pub fn hits(&self) -> watch::Receiver<usize> {
+        self.state().hits.subscribe()
+    }
+
     /// Takes all faults back, but not the calls that [`FaultKind::Late`] holds.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
@@ -119,7 +132,7 @@ impl Sandbox {
         self.state().release_late()
     }
 
-    /// The calls of the API so far, in the order of their arrival.
+    /// The calls of the API so far, in the order in which they were let in.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
     }

@@ -21,36 +21,38 @@ use tokio::{
 
 use super::{
     admin,
+    door::{Admission, Gate},
     reply::Reply,
     request::Request,
     state::{Outcome, State},
 };
 
 /// Accepts connections until the task that runs this is aborted; the connections end with it.
-pub(super) async fn run(listener: TcpListener, state: Arc<Mutex<State>>) {
+pub(super) async fn run(listener: TcpListener, state: Arc<Mutex<State>>, gate: Option<Arc<Gate>>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             // A connection that could not be accepted is the client's to notice.
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                connections.spawn(serve_connection(stream, Arc::clone(&state)));
+                connections.spawn(serve_connection(stream, Arc::clone(&state), gate.clone()));
             },
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>) {
+async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>, gate: Option<Arc<Gate>>) {
     // Without it small answers may wait for the client's acknowledgement of the one before.
     stream.set_nodelay(true).ok();
-    let service = service_fn(|request| respond(request, &state));
-    // An error here is a closed connection: ours on purpose, or the client's.
+    let service = service_fn(|request| respond(request, &state, gate.as_deref()));
+    // An error here is a closed connection: ours on purpose, or the client's. A client's ends what it waits for, too.
     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
 }
 
 async fn respond(
     request: http::Request<Incoming>,
     state: &Mutex<State>,
+    gate: Option<&Gate>,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
@@ -58,11 +60,26 @@ async fn respond(
     if request.segments.first().is_some_and(|segment| segment == "sandbox") {
         return Ok(response(admin::answer(&mut lock(state), &request)));
     }
-    let Outcome { reply, wait } = lock(state).handle(request);
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
+    let (outcome, handed) = match gate {
+        None => (lock(state).handle(request), None),
+        Some(gate) => {
+            let Admission { outcome, handed } = gate.pass(request).await.ok_or(Dropped)?;
+            (outcome, Some(handed))
+        }
+    };
+    match outcome {
+        Outcome::Answered { reply, wait } => {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            Ok(response(reply))
+        }
+        Outcome::Dropped => Err(Dropped),
+        Outcome::Hung => {
+            drop(handed);
+            std::future::pending().await
+        }
     }
-    reply.map(response).ok_or(Dropped)
 }
 
 /// The state, also after a panic of a test that held it: the test has failed already.

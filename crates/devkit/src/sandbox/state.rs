@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     fault::{FaultKind, Queue},
@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) faults: Queue,
     pub(super) calls: Vec<Call>,
+    /// Calls that a fault has hit. Counted when all that happens to one at once has happened.
+    pub(super) hits: watch::Sender<usize>,
     late: Vec<Request>,
     window: Window,
     first_settings: Settings,
@@ -47,11 +49,17 @@ pub(super) struct State {
 
 /// What becomes of a call.
 #[derive(Debug)]
-pub(super) struct Outcome {
-    /// Nothing when the connection is to be closed.
-    pub(super) reply: Option<Reply>,
-    /// How long the answer is held back.
-    pub(super) wait: Duration,
+pub(super) enum Outcome {
+    /// An answer.
+    Answered {
+        reply: Reply,
+        /// How long it is held back.
+        wait: Duration,
+    },
+    /// The connection is closed.
+    Dropped,
+    /// The connection stays open, and that is all.
+    Hung,
 }
 
 impl State {
@@ -62,14 +70,17 @@ impl State {
             settings,
             faults: Queue::default(),
             calls: Vec::new(),
+            hits: watch::Sender::default(),
             late: Vec::new(),
             window: Window::default(),
         }
     }
 
-    /// Back to the beginning, settings included.
+    /// Back to the beginning, settings included. Whoever watches the hits goes on watching them.
     pub(super) fn reset(&mut self) {
-        *self = State::new(self.first_settings.clone());
+        let hits = std::mem::take(&mut self.hits);
+        hits.send_replace(0);
+        *self = State { hits, ..State::new(self.first_settings.clone()) };
     }
 
     pub(super) fn handle(&mut self, request: Request) -> Outcome {
@@ -102,9 +113,17 @@ impl State {
             status: reply.as_ref().map(|reply| reply.status),
             fault: fault.as_ref().map(FaultKind::name),
         });
-        // Whoever closes a connection does not make the caller wait for it.
-        let wait = if reply.is_some() { wait } else { Duration::ZERO };
-        Outcome { reply: reply.map(|reply| reply.with("date", http_date(now))), wait }
+        if fault.is_some() {
+            self.hits.send_modify(|hits| *hits += 1);
+        }
+        match (reply, fault) {
+            (Some(reply), _) => {
+                Outcome::Answered { reply: reply.with("date", http_date(now)), wait }
+            }
+            (None, Some(FaultKind::HangBefore | FaultKind::HangAfter)) => Outcome::Hung,
+            // Whoever closes a connection does not make the caller wait for it.
+            (None, _) => Outcome::Dropped,
+        }
     }
 
     fn reply(&mut self, request: Request, fault: Option<&FaultKind>) -> Option<Reply> {
@@ -115,8 +134,8 @@ impl State {
                 self.carry_out(&request);
                 Some(Refusal::injected(*status).into())
             }
-            Some(FaultKind::DroppedBefore) => None,
-            Some(FaultKind::DroppedAnswer) => {
+            Some(FaultKind::DroppedBefore | FaultKind::HangBefore) => None,
+            Some(FaultKind::DroppedAnswer | FaultKind::HangAfter) => {
                 self.carry_out(&request);
                 None
             }

@@ -1,5 +1,7 @@
 //! Every kind of fault: what the caller sees, and what happened.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -154,4 +156,53 @@ async fn calls_are_logged_as_people_read_them() {
     assert_eq!(calls[2].body, Some(json!("{")));
     api.sandbox.clear_calls();
     assert!(api.sandbox.calls().is_empty());
+}
+
+#[tokio::test]
+async fn hung_calls_are_never_answered() {
+    let on = || Fault::on("POST", "/v3/licenses");
+    for (fault, effects) in [(on().hang_before(), 0), (on().hang_after(), 1)] {
+        let api = Api::start().await;
+        let (name, mut hits) = (fault.kind.name(), api.sandbox.hits());
+        api.sandbox.fault(fault);
+        // The client hangs up when the call is where the test wants to interrupt it.
+        tokio::select! {
+            answer = create(&api) => panic!("{name}: {answer:?}"),
+            hit = hits.wait_for(|hits| *hits == 1) => drop(hit.unwrap()),
+        }
+        assert_eq!(api.sandbox.licenses().len(), effects, "{name}");
+        let call = &api.sandbox.calls()[0];
+        assert_eq!((call.status, call.fault.as_deref()), (None, Some(name.as_str())));
+        let shown = api.ok("GET /sandbox/faults", Value::Null).await;
+        assert_eq!(shown, json!({"left": 0, "hits": 1}));
+        assert_eq!(create(&api).await.unwrap().status(), 201);
+        assert_eq!(api.sandbox.licenses().len(), effects + 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_hung_connection_stays_open() {
+    let api = Api::start().await;
+    api.sandbox.fault(Fault::anywhere().hang_before());
+    let patience = Duration::from_millis(300);
+    let url = format!("{}/v3/licenses", api.sandbox.url());
+    let error = api.http.get(url).timeout(patience).send().await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+}
+
+#[tokio::test]
+async fn hits_count_calls_of_every_kind_of_fault_and_begin_anew_after_a_reset() {
+    let api = Api::start().await;
+    let mut hits = api.sandbox.hits();
+    api.sandbox.fault(Fault::on("GET", "/v3").error_before(500).times(2));
+    for path in ["GET /v3/licenses", "POST /v3/users", "GET /v3/licenses", "GET /v3/licenses"] {
+        api.send(path, Value::Null).await.unwrap();
+    }
+    assert_eq!(*hits.borrow_and_update(), 2);
+    api.sandbox.fault(Fault::anywhere().late());
+    create(&api).await.unwrap_err();
+    assert_eq!(*hits.borrow_and_update(), 3);
+    api.sandbox.reset();
+    assert_eq!(*hits.borrow_and_update(), 0);
+    assert_eq!(*api.sandbox.hits().borrow(), 0);
 }

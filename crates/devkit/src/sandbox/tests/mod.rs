@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod doors;
 mod faults;
 mod licenses;
 mod lists;
