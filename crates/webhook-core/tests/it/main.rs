@@ -14,6 +14,7 @@ mod bad_input;
 mod corpus;
 mod deliveries;
 mod faults;
+mod histories;
 mod leaks;
 mod purchases;
 mod scenarios;

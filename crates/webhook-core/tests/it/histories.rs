@@ -1,0 +1,114 @@
+//! Whole lives of subscriptions: whatever happened at the provider, and however it was told, the licenses at the end
+//! follow from how things stand there.
+//!
+//! A life is made up (`life`), written as webhook bodies (`bodies`), told by an unreliable courier (`courier`), and the
+//! licenses are judged by somebody who knows the provider's books and not our code (`oracle`). The same seed gives the same lives:
+//! `HISTORIES_SEED=7 HISTORIES=2000 cargo test -p webhook-core --test it -- histories` tries others, and more.
+
+mod bodies;
+mod courier;
+mod life;
+mod oracle;
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+
+use devkit::sandbox::{License, Settings};
+use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
+use serde_json::json;
+
+use courier::{Courier, Itinerary};
+use life::{Life, Sketch};
+
+use crate::support::{App, PRODUCT};
+
+/// What is tried when nobody asks for more.
+const SEED: u64 = 2026;
+const LIVES: u32 = 200;
+
+#[expect(clippy::disallowed_methods, reason = "what is tried is no configuration of the functions")]
+fn asked_for<N: std::str::FromStr>(name: &str, otherwise: N) -> N {
+    let given = std::env::var(name).ok();
+    given.map_or(otherwise, |text| {
+        text.parse().ok().unwrap_or_else(|| panic!("{name} is no number"))
+    })
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the seed is needed to try the same lives again")]
+fn the_licenses_follow_from_the_providers_books_however_they_were_told() {
+    let (seed, lives) = (asked_for("HISTORIES_SEED", SEED), asked_for("HISTORIES", LIVES));
+    let mut runner = TestRunner::new(Config {
+        cases: lives,
+        rng_algorithm: RngAlgorithm::ChaCha,
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        // Milliseconds.
+        max_shrink_time: 60_000,
+        ..Config::default()
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let told = Cell::new((0_usize, 0_usize));
+    let outcome = runner.run(&(life::sketches(), courier::itineraries()), |(sketch, itinerary)| {
+        let life = Life::of(&sketch);
+        let result = runtime.block_on(live_through(&life, &itinerary));
+        let (events, deliveries) = told.get();
+        match result {
+            Ok(more) => {
+                told.set((events + life.events.len(), deliveries + more));
+                Ok(())
+            }
+            Err(what) => Err(TestCaseError::fail(what)),
+        }
+    });
+    match outcome {
+        Ok(()) => {
+            let (events, deliveries) = told.get();
+            println!("seed {seed}: {lives} lives, {events} events, {deliveries} deliveries");
+        }
+        Err(TestError::Fail(what, (sketch, itinerary))) => {
+            panic!("seed {seed}\n{}\n{what}", retold(&sketch, &itinerary));
+        }
+        Err(TestError::Abort(why)) => panic!("seed {seed}: {why}"),
+    }
+}
+
+/// How many deliveries it took, or what is wrong and how it came about.
+async fn live_through(life: &Life, itinerary: &Itinerary) -> Result<usize, String> {
+    let variables = life.sketch.policy.variables();
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut app = App::with(Settings::default(), &variables).await;
+    let stranger = app.sandbox.insert_license(json!({
+        "productId": PRODUCT, "expiresAt": "2027-01-01T00:00:00Z", "subscriptionInterval": "P1Y",
+        "metadata": [{"key": "subscription_id", "value": "sub_of_a_stranger", "viewPermissions": []}],
+    }));
+    let before = app.sandbox.license(&stranger).unwrap();
+    let mut courier = Courier::new(life, itinerary);
+    let delivered = courier.deliver(&mut app).await;
+    let journal = &courier.journal;
+    let licenses: Vec<License> =
+        app.sandbox.licenses().into_iter().filter(|license| license.id != stranger).collect();
+    let judged = delivered.and_then(|()| {
+        oracle::judge(life, &licenses, app.sandbox.users().len(), journal.end_overtook)
+    });
+    judged.map_err(|what| format!("deliveries:\n{}{what}", journal.lines))?;
+    let after = app.sandbox.license(&stranger);
+    match after.is_some_and(|after| after.updated_at == before.updated_at) {
+        true => Ok(journal.deliveries),
+        false => Err(format!("deliveries:\n{}a stranger's license was touched", journal.lines)),
+    }
+}
+
+/// A life that somebody can read.
+fn retold(sketch: &Sketch, itinerary: &Itinerary) -> String {
+    let life = Life::of(sketch);
+    let mut text =
+        format!("{sketch:?}\n{:?}, window {}\nevents:\n", itinerary.mode, itinerary.window);
+    for (number, event) in life.events.iter().enumerate() {
+        writeln!(text, "  #{number} {} {:?}", event.at, event.what).unwrap();
+    }
+    write!(text, "{:?}", life.standing).unwrap();
+    text
+}

@@ -1,0 +1,236 @@
+//! Webhook bodies for the events of a life: those of the corpus, with this life's ids, times and quantities.
+
+use devkit::sign::Provider;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::life::{Sketch, Term, What};
+use crate::support::edited;
+
+pub(super) const STRIPE_SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
+pub(super) const FASTSPRING_SUBSCRIPTION: &str = "8Iab57xtIQ-O2NzEHgshMQ";
+pub(super) const PADDLE_SUBSCRIPTION: &str = "sub_01m1d484nfq1rrzzyyrn0g6kw7";
+const PADDLE_CUSTOMER: &str = "ctm_01m1d3yt1we2989nemfgfxp6k4";
+pub(super) const ONE_TIME_PRICE: &str = "pri_01khhw0705x27zmpqr34g9v5wx";
+
+/// Product and template of the sandbox.
+fn mapping(term: Term) -> [String; 2] {
+    let number = if term == Term::Year { 1 } else { 2 };
+    [
+        format!("11111111-1111-4111-8111-00000000000{number}"),
+        format!("66666666-6666-4666-8666-00000000000{number}"),
+    ]
+}
+
+/// The id of a purchase or charge beside the subscription.
+pub(super) fn transaction(number: usize) -> String {
+    format!("txn_life{number}")
+}
+
+pub(super) fn body(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> {
+    match sketch.provider {
+        Provider::Stripe => stripe(sketch, number, at, what),
+        Provider::Fastspring => fastspring(sketch, number, at, what),
+        Provider::Paddle => paddle(sketch, number, at, what),
+    }
+}
+
+/// The same delivery, sent again by hand: a new id where the provider gives one.
+pub(super) fn resent(provider: Provider, body: &[u8], time: usize) -> Vec<u8> {
+    let mut value: Value = serde_json::from_slice(body).unwrap();
+    let id = match provider {
+        Provider::Stripe => return body.to_vec(),
+        Provider::Fastspring => &mut value["events"][0]["id"],
+        Provider::Paddle => &mut value["notification_id"],
+    };
+    *id = json!(format!("{}-resent{time}", id.as_str().unwrap()));
+    serde_json::to_vec(&value).unwrap()
+}
+
+/// Two events of FastSpring in one delivery.
+pub(super) fn batch(bodies: [&[u8]; 2]) -> Vec<u8> {
+    let events: Vec<Value> = bodies
+        .iter()
+        .map(|body| serde_json::from_slice::<Value>(body).unwrap()["events"][0].clone())
+        .collect();
+    serde_json::to_vec(&json!({ "events": events })).unwrap()
+}
+
+fn stripe(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> {
+    let case = match what {
+        What::Checkout if sketch.trial => "checkout-trial",
+        What::Checkout => "checkout-subscription",
+        What::FirstInvoice { .. } if sketch.trial => "invoice-create-trial",
+        What::FirstInvoice { .. } => "invoice-create",
+        What::Paid { .. } => "invoice-cycle",
+        What::Paused => "subscription-paused",
+        What::Resumed => "subscription-resumed",
+        What::Ended => "subscription-deleted",
+        What::Customer | What::Order { .. } | What::Failed | What::BoughtBeside(_) => {
+            unreachable!("Stripe does not tell it so")
+        }
+    };
+    let invoice = |object: &mut Value, from: Timestamp, through: Timestamp| {
+        object["id"] = json!(format!("in_life{number}"));
+        object["customer"] = json!("cus_UOM4YOIUd3xZ0G");
+        object["customer_email"] = json!("ada@example.com");
+        object["customer_name"] = json!("Ada Example");
+        object["parent"]["subscription_details"]["subscription"] = json!(STRIPE_SUBSCRIPTION);
+        let line = &mut object["lines"]["data"][0];
+        line["parent"]["subscription_item_details"]["subscription"] = json!(STRIPE_SUBSCRIPTION);
+        line["period"] = json!({"start": from.as_second(), "end": through.as_second()});
+        line["quantity"] = json!(sketch.seats);
+    };
+    edited(Provider::Stripe, case, |event| {
+        event["id"] = json!(format!("evt_life{number}"));
+        event["created"] = json!(at.as_second());
+        let object = &mut event["data"]["object"];
+        match what {
+            What::Checkout => {
+                let [product, template] = mapping(sketch.term);
+                object["subscription"] = json!(STRIPE_SUBSCRIPTION);
+                object["customer"] = json!("cus_UOM4YOIUd3xZ0G");
+                object["customer_details"]["email"] = json!("ada@example.com");
+                object["customer_details"]["name"] = json!("Ada Example");
+                object["metadata"] =
+                    json!({"CRYPTLEX_PRODUCT_ID": product, "CRYPTLEX_LICENSE_TEMPLATE": template});
+            }
+            What::FirstInvoice { through } => invoice(object, sketch.start, through),
+            What::Paid { from, through } => invoice(object, from, through),
+            What::Paused
+            | What::Resumed
+            | What::Ended
+            | What::Customer
+            | What::Order { .. }
+            | What::Failed
+            | What::BoughtBeside(_) => object["id"] = json!(STRIPE_SUBSCRIPTION),
+        }
+    })
+}
+
+fn fastspring(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> {
+    let case = match what {
+        What::Order { .. } if sketch.trial => "order-subscription-trial",
+        What::Order { .. } => "order-subscription",
+        What::Paid { .. } => "charge-completed",
+        What::Failed => "payment-overdue",
+        What::Ended => "deactivated",
+        What::Customer
+        | What::Checkout
+        | What::FirstInvoice { .. }
+        | What::Paused
+        | What::Resumed
+        | What::BoughtBeside(_) => unreachable!("FastSpring does not tell it so"),
+    };
+    let subscription = |object: &mut Value, next: Option<Timestamp>| {
+        object["id"] = json!(FASTSPRING_SUBSCRIPTION);
+        object["subscription"] = json!(FASTSPRING_SUBSCRIPTION);
+        object["quantity"] = json!(sketch.seats);
+        object["intervalUnit"] = json!(if sketch.term == Term::Year { "year" } else { "month" });
+        if let Some(next) = next {
+            object["next"] = json!(next.as_millisecond());
+        }
+    };
+    edited(Provider::Fastspring, case, |batch| {
+        let event = &mut batch["events"][0];
+        event["id"] = json!(format!("life{number}"));
+        event["created"] = json!(at.as_millisecond());
+        let data = &mut event["data"];
+        match what {
+            What::Order { through } => {
+                let [product, template] = mapping(sketch.term);
+                let item = &mut data["items"][0];
+                item["quantity"] = json!(sketch.seats);
+                item["attributes"]["cryptlex_product_id"] = json!(product);
+                item["attributes"]["cryptlex_license_template_id"] = json!(template);
+                subscription(&mut item["subscription"], Some(through));
+            }
+            What::Paid { through, .. } => {
+                data["timestamp"] = json!(at.as_millisecond());
+                data["order"]["id"] = json!(format!("charge{number}"));
+                subscription(&mut data["subscription"], Some(through));
+            }
+            What::Failed
+            | What::Ended
+            | What::Customer
+            | What::Checkout
+            | What::FirstInvoice { .. }
+            | What::Paused
+            | What::Resumed
+            | What::BoughtBeside(_) => subscription(data, None),
+        }
+    })
+}
+
+fn paddle(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> {
+    let case = match what {
+        What::Customer => "customer-created",
+        What::Order { .. } => purchase_case(sketch),
+        What::Paid { .. } if sketch.term == Term::Year => "transaction-recurring-trial",
+        What::Paid { .. } => "transaction-recurring",
+        What::BoughtBeside(_) => "transaction-charge",
+        What::Paused => "subscription-paused",
+        What::Ended => "subscription-canceled",
+        What::Checkout | What::FirstInvoice { .. } | What::Failed | What::Resumed => {
+            unreachable!("Paddle does not tell it so")
+        }
+    };
+    edited(Provider::Paddle, case, |event| {
+        event["event_id"] = json!(format!("evt_life{number}"));
+        event["notification_id"] = json!(format!("ntf_life{number}"));
+        event["occurred_at"] = json!(at.to_string());
+        let data = &mut event["data"];
+        let period = |data: &mut Value, from: Timestamp, through: Timestamp| {
+            data["subscription_id"] = json!(PADDLE_SUBSCRIPTION);
+            data["customer_id"] = json!(PADDLE_CUSTOMER);
+            data["billing_period"] =
+                json!({"starts_at": from.to_string(), "ends_at": through.to_string()});
+            data["items"][0]["quantity"] = json!(sketch.seats);
+            data["details"]["line_items"][0]["quantity"] = json!(sketch.seats);
+        };
+        match what {
+            What::Order { through } => {
+                period(data, sketch.start, through);
+                data["id"] = json!(transaction(0));
+                if !sketch.one_time {
+                    data["items"].as_array_mut().unwrap().truncate(1);
+                    data["details"]["line_items"].as_array_mut().unwrap().truncate(1);
+                }
+            }
+            What::Paid { from, through } => {
+                period(data, from, through);
+                data["id"] = json!(format!("txn_renewal{number}"));
+            }
+            What::BoughtBeside(which) => data["id"] = json!(transaction(which + 1)),
+            What::Customer => data["id"] = json!(PADDLE_CUSTOMER),
+            What::Paused
+            | What::Ended
+            | What::Checkout
+            | What::FirstInvoice { .. }
+            | What::Failed
+            | What::Resumed => data["id"] = json!(PADDLE_SUBSCRIPTION),
+        }
+    })
+}
+
+fn purchase_case(sketch: &Sketch) -> &'static str {
+    match (sketch.trial, sketch.term) {
+        (true, _) => "transaction-trial",
+        (false, Term::Year) => "transaction-api",
+        (false, Term::Month) => "transaction-web",
+    }
+}
+
+/// The line of the slot, and who gets the license.
+pub(super) fn line_and_owner(sketch: &Sketch) -> [&'static str; 2] {
+    match (sketch.provider, sketch.trial) {
+        (Provider::Stripe, _) => ["-", "ada@example.com"],
+        (Provider::Fastspring, true) => ["pro-annual-trial", "dan@example.com"],
+        (Provider::Fastspring, false) => ["pro-annual", "bea@example.com"],
+        (Provider::Paddle, true) => ["pri_01khhw07ey69vx8twsfqch1fzy", "ada@example.com"],
+        (Provider::Paddle, false) if sketch.term == Term::Year => {
+            ["pri_01khhw06tj6c27ytpa2me00x5n", "ada@example.com"]
+        }
+        (Provider::Paddle, false) => ["pri_01khhw06rgt9va7vb54pwyghrw", "ada@example.com"],
+    }
+}
