@@ -31,7 +31,7 @@ demo: ## Play the main job of all three providers on a Cryptlex sandbox, with th
 	target/debug/devkit demo
 
 .PHONY: test
-test: ## Run every test
+test: $(VENV)/bin/moto_server ## Run every test; DynamoDB is a moto server that they start themselves
 	cargo test --locked --workspace
 
 .PHONY: snapshots
@@ -61,6 +61,14 @@ invoke: $(VENV)/bin/cargo-lambda ## Sign and wrap events/PROVIDER/CASE.json as o
 		--data-file $(INVOCATION) > $(INVOCATION).answer \
 		|| { echo "no answer: is 'make watch' running in another terminal?"; exit 1; }
 	@target/debug/devkit answer < $(INVOCATION).answer
+
+.PHONY: moto
+moto: $(VENV)/bin/moto_server ## Install the DynamoDB server that the tests need, for `cargo test` without make
+
+$(VENV)/bin/moto_server: crates/webhook-core/tests/moto-requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --no-deps --no-compile --requirement $<
+	@touch $@
 
 $(VENV)/bin/cargo-lambda:
 	python3 -m venv $(VENV)

@@ -7,10 +7,10 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::corpus::cases;
+use crate::corpus::{case, cases};
 use crate::envelope::{Gateway, wrap};
 use crate::runtime_api::{Function, Invocation, Server};
-use crate::sandbox::{ACCESS_TOKEN, License, Sandbox, Settings, catalogue};
+use crate::sandbox::{ACCESS_TOKEN, Fault, License, Sandbox, Settings, catalogue};
 use crate::send::{now_unix, post};
 use crate::sign::{Provider, sign};
 
@@ -184,6 +184,75 @@ pub async fn survive(provider: Provider, binary: &Path) {
     {
         assert!(logs.contains(&format!("{variable} was not found")), "{logs}");
     }
+}
+
+/// Kills the server with SIGKILL at every call that a story makes of Cryptlex, before its effect and after it. The next
+/// server goes on over the same ledger file; every event is delivered until it is done, and the licenses are as if nobody
+/// had died. Gives the number of deaths.
+pub async fn die_anywhere(provider: Provider, binary: &Path, story: &[&str]) -> usize {
+    let bodies: Vec<Vec<u8>> =
+        story.iter().map(|name| case(provider, name).expect("a case of the corpus").body).collect();
+    let calm = Host::new(provider).await;
+    let server = Server::start(binary, &calm.environment()).await.expect("the server starts");
+    for body in &bodies {
+        assert_eq!(deliver(provider, &server, body).await, Some(200));
+    }
+    let (calls, expected) = (calm.sandbox.calls().len(), calm.licenses());
+    for call in 0..calls {
+        for effect in [false, true] {
+            let folder = std::env::temp_dir()
+                .join(format!("ledger-{provider}-{}-{call}-{effect}", std::process::id()));
+            std::fs::create_dir_all(&folder).expect("a folder for the ledger");
+            let ledger = folder.join("ledger").display().to_string();
+            let mut host = Host::new(provider).await;
+            host.variables.push(("LEDGER_PATH", ledger));
+            // Nothing is under way any more when the next server starts: the sandbox has what it was sent.
+            host.variables.push(("SETTLE_SECS", "0".to_owned()));
+            let there = Fault::anywhere().skip(u32::try_from(call).expect("few calls"));
+            host.sandbox.fault(if effect { there.hang_after() } else { there.hang_before() });
+            let mut hits = host.sandbox.hits();
+            let mut server =
+                Server::start(binary, &host.environment()).await.expect("the server starts");
+            let mut deaths = 0;
+            for body in &bodies {
+                let mut done = false;
+                for _ in 0..3 {
+                    let answer = tokio::select! {
+                        answer = deliver(provider, &server, body) => answer,
+                        _ = hits.wait_for(|hits| *hits > deaths) => None,
+                    };
+                    if answer.is_none() {
+                        deaths += 1;
+                        server.kill().await.expect("the server dies");
+                        server = Server::start(binary, &host.environment())
+                            .await
+                            .expect("the server starts over the ledger of the dead one");
+                    }
+                    done = answer == Some(200);
+                    if done {
+                        break;
+                    }
+                }
+                assert!(done, "{provider} {story:?}, killed at call {call}: never got done");
+            }
+            assert_eq!(deaths, 1, "{provider} {story:?}, call {call} was not made");
+            assert_eq!(
+                host.licenses(),
+                expected,
+                "{provider} {story:?}, killed at call {call}, effect: {effect}"
+            );
+            assert_eq!(host.sandbox.users().len(), calm.sandbox.users().len());
+            drop(server);
+            std::fs::remove_dir_all(&folder).expect("the folder of the ledger goes");
+        }
+    }
+    calls * 2
+}
+
+async fn deliver(provider: Provider, server: &Server, body: &[u8]) -> Option<u16> {
+    let url = format!("{}{}", server.url(), provider.path());
+    let answer = post(&url, provider, provider.demo_secret(), body, now_unix()).await;
+    answer.ok().map(|answer| answer.status)
 }
 
 fn answer_of(invocation: Invocation) -> Answer {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use devkit::sandbox::Settings;
-use devkit::{corpus, demo, sandbox, send};
+use devkit::{corpus, demo, records, sandbox, send};
 
 #[derive(Parser)]
 #[command(
@@ -34,6 +34,10 @@ enum Command {
     Cases,
     /// Print status and body of a function's answer, as `cargo lambda invoke` gives it on standard input.
     Answer,
+    /// Print what the functions remember of a subscription, order or customer, and how its licenses stand.
+    Show(records::ShowArgs),
+    /// Deliver the kept body of an event again, signed as of now.
+    Replay(records::ReplayArgs),
     /// Sign a body of `events/` as of now and wrap it as a gateway hands it to a function.
     Envelope(send::EnvelopeArgs),
 }
@@ -58,6 +62,20 @@ async fn main() -> ExitCode {
         Command::Answer => std::io::read_to_string(std::io::stdin())
             .map_err(Into::into)
             .and_then(|answer| Ok(send::print_answer(answer.trim())? < 400)),
+        Command::Show(args) => match records::show(&args).await {
+            Ok(shown) => {
+                println!("{shown:#}");
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        },
+        Command::Replay(args) => match records::replay(&args).await {
+            Ok(send::Delivery { status, body, .. }) => {
+                println!("{status}\n{body}");
+                Ok(status < 400)
+            }
+            Err(error) => Err(error.into()),
+        },
         Command::Envelope(args) => send::write_envelope(&args).map(|()| true).map_err(Into::into),
     };
     match result {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use devkit::hosts::{agree, survive};
+use devkit::hosts::{agree, die_anywhere, survive};
 use devkit::sign::Provider;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_stripe-webhook");
@@ -15,4 +15,10 @@ async fn both_hosts_give_the_same_answers() {
 #[tokio::test]
 async fn what_a_gateway_gets_wrong_is_survived() {
     survive(Provider::Stripe, Path::new(BINARY)).await;
+}
+
+#[tokio::test]
+async fn killed_at_any_call_the_next_process_goes_on() {
+    let story = ["checkout-subscription", "invoice-create", "invoice-cycle"];
+    assert!(die_anywhere(Provider::Stripe, Path::new(BINARY), &story).await > 20);
 }

@@ -15,23 +15,31 @@ use crate::command::{
 };
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, NotAdmitted, Session};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Timing};
 use crate::ids::{CustomerId, SubjectId};
-use crate::ledger::{Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError};
+use crate::ledger::{
+    About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError,
+};
 use crate::outcome::{Told, ignored, tell, unmapped_text};
 use crate::plan::{Refused, association, user_of};
 use crate::provider::Provider;
 use crate::reply::Failure;
 use crate::snapshot::Snapshot;
 
-/// Waits between two looks at a subject that another delivery works on.
-const CLAIM_POLL: Duration = Duration::from_millis(40);
-
 /// Everything that handling an event needs.
 pub(crate) struct Ready {
     pub(crate) config: Config,
     pub(crate) cryptlex: Client,
     pub(crate) ledger: Ledger,
+    pub(crate) timing: Timing,
+}
+
+/// What the events of one delivery have in common.
+pub(crate) struct Delivery<'d> {
+    /// `v1` or `v2`.
+    pub(crate) contract: &'static str,
+    pub(crate) body: Body<'d>,
+    pub(crate) deadline: Deadline,
 }
 
 impl Ready {
@@ -39,7 +47,7 @@ impl Ready {
     pub(crate) async fn process<P: Provider>(
         &self,
         notice: Notice,
-        deadline: Deadline,
+        delivery: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<Outcome, Failure> {
         let Notice { id, kind, live, meaning } = notice;
@@ -52,11 +60,12 @@ impl Ready {
             "Received {} webhook: {kind} ({id})",
             P::TITLE,
         );
-        let event = EventKey { provider: P::NAME, id: id.clone(), kind, live };
+        let contract = delivery.contract;
+        let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
         let result = match meaning {
             Ok(Meaning::Ignore(reason)) => Ok(ignored(&event.kind, &reason)),
             Ok(Meaning::Act { at, commands }) => {
-                self.act(&event, at, &commands, deadline, clock).await
+                self.act(&event, at, &commands, delivery, clock).await
             }
             Err(unreadable) => Err(Failure::person(unreadable.to_string())),
         };
@@ -86,10 +95,11 @@ impl Ready {
         event: &EventKey,
         at: Timestamp,
         commands: &[Command],
-        deadline: Deadline,
+        delivery: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<Outcome, Failure> {
-        let mut leases = match self.claim(event, commands, deadline, clock).await? {
+        let deadline = delivery.deadline;
+        let mut leases = match self.claim(event, commands, delivery, clock).await? {
             Claimed::Leases(leases) => leases,
             Claimed::Done(outcome) => {
                 tracing::info!(
@@ -103,13 +113,15 @@ impl Ready {
         };
         match self.carry_out(commands, at, &mut leases, deadline).await {
             Ok((outcome, unmapped)) if unmapped.is_empty() => {
-                self.ledger.complete(*leases, outcome.clone()).await.map_err(ledger_failure)?;
+                let complete = self.ledger.complete(*leases, outcome.clone());
+                self.recorded(deadline, complete).await?;
                 Ok(outcome)
             }
             Ok((outcome, unmapped)) => {
                 // Not done: a redelivery is tried again, whatever was answered.
                 let text = unmapped_text(&unmapped);
-                self.ledger.fail(*leases, &text, Keep::Release).await.map_err(ledger_failure)?;
+                let fail = self.ledger.fail(*leases, &text, Keep::Release);
+                self.recorded(deadline, fail).await?;
                 if !self.config.policy.accept_unmapped {
                     return Err(Failure::person(text));
                 }
@@ -124,7 +136,8 @@ impl Ready {
                 Ok(Outcome { message: text, ..outcome })
             }
             Err((failure, keep)) => {
-                self.ledger.fail(*leases, &failure.message, keep).await.map_err(ledger_failure)?;
+                let fail = self.ledger.fail(*leases, &failure.message, keep);
+                self.recorded(deadline, fail).await?;
                 Err(failure)
             }
         }
@@ -135,28 +148,25 @@ impl Ready {
         &self,
         event: &EventKey,
         commands: &[Command],
-        deadline: Deadline,
+        delivery: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<Claimed, Failure> {
-        let (subjects, customers) = concerned(commands);
+        let (about, deadline) = (concerned(commands), delivery.deadline);
+        let mut pause = self.timing.poll;
         loop {
             let now = clock.now();
             let left = SignedDuration::try_from(deadline.left()).unwrap_or_default();
             let until =
                 now.saturating_add(left).and_then(|end| end.saturating_add(self.config.settle));
             let until = until.unwrap_or(now);
-            match self
-                .ledger
-                .claim(event, &subjects, &customers, now, until)
-                .await
-                .map_err(ledger_failure)?
-            {
+            let claim = self.ledger.claim(event, &about, &delivery.body, now, until);
+            match in_time(deadline.left(), claim).await? {
                 Claim::Acquired(leases) => return Ok(Claimed::Leases(leases)),
                 Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
                 Claim::Busy { until, abandoned } => {
                     let over_in = Duration::try_from(until.duration_since(now)).unwrap_or_default();
                     let in_vain = abandoned && over_in > deadline.left();
-                    if in_vain || deadline.left() <= CLAIM_POLL {
+                    if in_vain || deadline.left() <= pause {
                         let who =
                             commands.first().map(|c| c.subject.to_string()).unwrap_or_default();
                         let text = format!("{who} is being worked on by another delivery");
@@ -164,8 +174,18 @@ impl Ready {
                     }
                 }
             }
-            tokio::time::sleep(CLAIM_POLL).await;
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(self.timing.poll.saturating_mul(10));
         }
+    }
+
+    /// What was done is worth remembering also when the time is up.
+    async fn recorded(
+        &self,
+        deadline: Deadline,
+        record: impl Future<Output = Result<(), LedgerError>>,
+    ) -> Result<(), Failure> {
+        in_time(deadline.left().max(self.timing.record), record).await
     }
 
     async fn carry_out(
@@ -271,7 +291,7 @@ enum Claimed {
 
 /// Whatever must not be worked on by two: the subjects, and for a provider whose purchases know their buyer only by
 /// id, that buyer. Also the customers whose users are worth remembering.
-fn concerned(commands: &[Command]) -> (BTreeSet<Subject>, BTreeSet<CustomerId>) {
+fn concerned(commands: &[Command]) -> About {
     let mut subjects: BTreeSet<Subject> =
         commands.iter().map(|command| command.subject.clone()).collect();
     let mut customers = BTreeSet::new();
@@ -289,7 +309,7 @@ fn concerned(commands: &[Command]) -> (BTreeSet<Subject>, BTreeSet<CustomerId>) 
             subjects.insert(Subject { provider, kind: SubjectKind::Customer, id });
         }
     }
-    (subjects, customers)
+    About { subjects, customers }
 }
 
 fn customer_of(command: &Command) -> Option<&CustomerId> {
@@ -316,6 +336,13 @@ fn not_admitted(refused: NotAdmitted) -> (Failure, Keep) {
     (Failure::passing(refused.to_string(), Some(refused.retry_after)), Keep::Release)
 }
 
-fn ledger_failure(error: LedgerError) -> Failure {
-    Failure::passing(error.to_string(), None)
+async fn in_time<T>(
+    left: Duration,
+    call: impl Future<Output = Result<T, LedgerError>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(left, call).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Failure::passing(error.to_string(), None)),
+        Err(_late) => Err(Failure::passing("ledger: no answer in time", None)),
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here stops a process: what is missing or wrong is collected, logged at start, and answered to webhooks.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -29,6 +30,28 @@ pub struct Config {
     pub deadline: Duration,
     /// `SETTLE_SECS` (30): how long after the deadline a lease still keeps others away.
     pub settle: SignedDuration,
+    /// `LEDGER_TABLE` or `LEDGER_PATH`, and what belongs to it.
+    pub ledger: Ledger,
+}
+
+/// What is remembered, and where.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    /// Where.
+    pub place: LedgerPlace,
+    /// `EVENT_RETENTION_DAYS` (90): how long events and their bodies are kept.
+    pub retention: SignedDuration,
+}
+
+/// Where the ledger is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerPlace {
+    /// Neither is set: forgotten with the process.
+    Memory,
+    /// `LEDGER_PATH`: a file that one process writes.
+    File(PathBuf),
+    /// `LEDGER_TABLE`: a DynamoDB table that any number of processes share.
+    Table(String),
 }
 
 /// How to reach Cryptlex.
@@ -89,11 +112,14 @@ pub struct Loaded {
     pub config: Result<Config, Vec<Problem>>,
     /// What works and should be looked at all the same.
     pub warnings: Vec<String>,
+    /// What works and should not be left so.
+    pub alarms: Vec<String>,
 }
 
 /// Reads the configuration of one provider's function through `read`, which gives a variable's value.
 pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
-    let mut reader = Reader { read, problems: Vec::new(), warnings: Vec::new() };
+    let mut reader =
+        Reader { read, problems: Vec::new(), warnings: Vec::new(), alarms: Vec::new() };
     let secrets = reader.secrets::<P>();
     let access_token =
         reader.required("CRYPTLEX_ACCESS_TOKEN").and_then(|token| reader.token(token));
@@ -111,6 +137,7 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
     let deadline =
         reader.number("DEADLINE_MS", P::DEADLINE_MS, 100..=900_000, "100 to 900000 milliseconds");
     let settle = reader.number("SETTLE_SECS", 30, 0..=900, "0 to 900 seconds");
+    let ledger = reader.ledger();
     let requests =
         reader.number("CRYPTLEX_REQUESTS_PER_5S", 50, 0..=100_000, "0 to 100000 requests");
     let config = match (secrets, access_token, base_url, reader.problems.is_empty()) {
@@ -126,16 +153,18 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
             policy,
             deadline: Duration::from_millis(deadline),
             settle: SignedDuration::from_secs(i64::try_from(settle).unwrap_or(30)),
+            ledger,
         }),
         _ => Err(reader.problems),
     };
-    Loaded { config, warnings: reader.warnings }
+    Loaded { config, warnings: reader.warnings, alarms: reader.alarms }
 }
 
 struct Reader<R> {
     read: R,
     problems: Vec<Problem>,
     warnings: Vec<String>,
+    alarms: Vec<String>,
 }
 
 impl<R: Fn(&str) -> Option<String>> Reader<R> {
@@ -228,6 +257,26 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         }
     }
 
+    fn ledger(&mut self) -> Ledger {
+        let (table, path) = (self.optional("LEDGER_TABLE"), self.optional("LEDGER_PATH"));
+        if table.is_some() && path.is_some() {
+            self.warnings.push("LEDGER_PATH is not used, because LEDGER_TABLE is set".to_owned());
+        }
+        if table.is_none() && self.optional("AWS_LAMBDA_RUNTIME_API").is_some() {
+            self.alarms.push(
+                "LEDGER_TABLE is not set: every instance of the function has a memory of its own, and loses it"
+                    .to_owned(),
+            );
+        }
+        let place = match (table, path) {
+            (Some(table), _) => LedgerPlace::Table(table),
+            (None, Some(path)) => LedgerPlace::File(PathBuf::from(path)),
+            (None, None) => LedgerPlace::Memory,
+        };
+        let days = self.number("EVENT_RETENTION_DAYS", 90, 1..=3650, "1 to 3650 days");
+        Ledger { place, retention: days_of(days) }
+    }
+
     fn policy<P: Provider>(&mut self) -> Policy {
         let ends = [
             ("revoke", AtTheEnd::Revoke),
@@ -262,15 +311,22 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             &[("accept", true), ("error", false)],
             "accept or error",
         );
-        let hours_of = |n: u64| SignedDuration::from_hours(i64::try_from(n).unwrap_or(0));
         Policy {
             at_the_end,
             quantity_means,
-            grace: hours_of(days.saturating_mul(24)),
+            grace: days_of(days),
             leeway: hours_of(hours),
             accept_unmapped,
         }
     }
+}
+
+fn hours_of(n: u64) -> SignedDuration {
+    SignedDuration::from_hours(i64::try_from(n).unwrap_or(0))
+}
+
+fn days_of(n: u64) -> SignedDuration {
+    hours_of(n.saturating_mul(24))
 }
 
 #[cfg(test)]
@@ -355,6 +411,7 @@ mod tests {
             ("DEADLINE_MS", "soon"),
             ("SETTLE_SECS", "99999"),
             ("CRYPTLEX_REQUESTS_PER_5S", "many"),
+            ("EVENT_RETENTION_DAYS", "99999"),
         ] {
             let problems = stripe(&[(variable, value)]).config.unwrap_err();
             assert_eq!(problems.len(), 1, "{variable}");
@@ -364,6 +421,29 @@ mod tests {
             );
             assert!(!problems[0].to_string().contains(value), "{variable}");
         }
+    }
+
+    #[test]
+    fn the_ledger_is_a_table_before_a_file_before_memory() {
+        let ledger = |changes: &[(&str, &str)]| {
+            let loaded = stripe(changes);
+            let about: Vec<String> = loaded
+                .warnings
+                .into_iter()
+                .chain(loaded.alarms)
+                .filter(|t| t.contains("LEDGER"))
+                .collect();
+            (loaded.config.unwrap().ledger.place, about.len())
+        };
+        let (table, path) = (("LEDGER_TABLE", "ledger"), ("LEDGER_PATH", "/var/ledger"));
+        let lambda = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
+        let file = LedgerPlace::File(PathBuf::from("/var/ledger"));
+        assert_eq!(ledger(&[]), (LedgerPlace::Memory, 0));
+        assert_eq!(ledger(&[path]), (file.clone(), 0));
+        assert_eq!(ledger(&[table, path]), (LedgerPlace::Table("ledger".to_owned()), 1));
+        assert_eq!(ledger(&[path, lambda]), (file, 1));
+        assert_eq!(ledger(&[lambda]), (LedgerPlace::Memory, 1));
+        assert_eq!(ledger(&[table, lambda]), (LedgerPlace::Table("ledger".to_owned()), 0));
     }
 
     #[test]

@@ -93,20 +93,22 @@ async fn health<P: Provider>(State(service): State<Arc<Service<P>>>) -> Response
     let version = env!("CARGO_PKG_VERSION");
     let problems = service.problems();
     let missing: Vec<&str> = problems.iter().map(Problem::variable).collect();
-    response(match missing.is_empty() {
-        true => {
-            let warnings = service.warnings();
-            json_reply(
-                StatusCode::OK,
-                &json!({ "status": "ok", "version": version, "warnings": warnings }),
-            )
-        }
-        false => {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            let body = json!({
-                "status": "not configured", "version": version, "missing": missing, "problems": problems,
-            });
+    if !missing.is_empty() {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let body = json!({
+            "status": "not configured", "version": version, "missing": missing, "problems": problems,
+        });
+        return response(json_reply(StatusCode::SERVICE_UNAVAILABLE, &body));
+    }
+    response(match service.ledger_problem().await {
+        Some(problem) => {
+            let body = json!({ "status": "no ledger", "version": version, "problems": [problem] });
             json_reply(StatusCode::SERVICE_UNAVAILABLE, &body)
+        }
+        None => {
+            let body =
+                json!({ "status": "ok", "version": version, "warnings": service.warnings() });
+            json_reply(StatusCode::OK, &body)
         }
     })
 }

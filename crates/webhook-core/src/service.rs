@@ -8,14 +8,14 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::sync::Semaphore;
 
-use crate::act::Ready;
+use crate::act::{Delivery, Ready};
 use crate::clock::Clock;
 use crate::command::Meaning;
 use crate::config::{Loaded, Problem};
-use crate::cryptlex::{Client, Timing};
-use crate::deadline::Deadline;
+use crate::cryptlex::Client;
+use crate::deadline::{Deadline, Timing};
 use crate::inbound::Inbound;
-use crate::ledger::Ledger;
+use crate::ledger::{Body, Ledger, Store};
 use crate::provider::{ProductSource, Provider};
 use crate::reply::{self, Report};
 use crate::signature::{Rejected, verify};
@@ -33,6 +33,7 @@ pub enum Contract {
 pub struct Service<P> {
     state: Result<Ready, Vec<Problem>>,
     warnings: Vec<String>,
+    alarms: Vec<String>,
     clock: Clock,
     /// A permit is out for each delivery under way.
     under_way: Arc<Semaphore>,
@@ -43,18 +44,34 @@ const MOST_UNDER_WAY: u32 = 100_000;
 
 impl<P: Provider> Service<P> {
     /// Never fails: what is missing is answered to every webhook until it is there.
-    pub fn new(loaded: Loaded, clock: Clock, timing: Timing) -> Self {
-        let Loaded { config, mut warnings } = loaded;
+    pub async fn open(loaded: Loaded, clock: Clock, timing: Timing) -> Self {
+        let ledger = match &loaded.config {
+            Ok(config) => Some(Ledger::open(&config.ledger, config.settle, clock.clone()).await),
+            Err(_problems) => None,
+        };
+        Self::with(loaded, ledger, clock, timing)
+    }
+
+    /// As `open`, over a store that was made before.
+    pub fn over(loaded: Loaded, store: Arc<dyn Store>, clock: Clock, timing: Timing) -> Self {
+        let config = loaded.config.as_ref().ok();
+        let ledger = config.map(|c| Ledger::new(store, c.settle, c.ledger.retention));
+        Self::with(loaded, ledger, clock, timing)
+    }
+
+    fn with(loaded: Loaded, ledger: Option<Ledger>, clock: Clock, timing: Timing) -> Self {
+        let Loaded { config, mut warnings, alarms } = loaded;
         let state = config.and_then(|config| {
+            let ledger = ledger.ok_or_else(Vec::new)?;
             let cryptlex = Client::new(&config.cryptlex, clock.clone(), timing).map_err(|e| {
                 warnings.push(format!("TLS cannot be set up: {e}"));
                 Vec::from([Problem::Missing("CRYPTLEX_WEB_API_BASE_URL")])
             })?;
-            Ok(Ready { config, cryptlex, ledger: Ledger::default() })
+            Ok(Ready { config, cryptlex, ledger, timing })
         });
         let under_way =
             Arc::new(Semaphore::new(usize::try_from(MOST_UNDER_WAY).unwrap_or(usize::MAX)));
-        Self { state, warnings, clock, under_way, provider: std::marker::PhantomData }
+        Self { state, warnings, alarms, clock, under_way, provider: std::marker::PhantomData }
     }
 
     /// Says in the log what a person should know before the first webhook comes.
@@ -62,8 +79,20 @@ impl<P: Provider> Service<P> {
         for problem in self.problems() {
             tracing::error!(provider = P::NAME, "{problem}");
         }
+        for alarm in &self.alarms {
+            tracing::error!(provider = P::NAME, "{alarm}");
+        }
         for warning in &self.warnings {
             tracing::warn!(provider = P::NAME, "{warning}");
+        }
+    }
+
+    /// Why the ledger cannot be read, if it cannot.
+    pub async fn ledger_problem(&self) -> Option<String> {
+        let ready = self.state.as_ref().ok()?;
+        match tokio::time::timeout(ready.config.deadline, ready.ledger.check()).await {
+            Ok(checked) => checked.err().map(|error| error.to_string()),
+            Err(_late) => Some("ledger: no answer in time".to_owned()),
         }
     }
 
@@ -73,8 +102,8 @@ impl<P: Provider> Service<P> {
     }
 
     /// What works and should be looked at all the same.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> Vec<&str> {
+        self.alarms.iter().chain(&self.warnings).map(String::as_str).collect()
     }
 
     /// How long a delivery may take, if the host does not want it sooner.
@@ -125,7 +154,7 @@ impl<P: Provider> Service<P> {
             }
             (Contract::V1 | Contract::V2, _) => ProductSource::Metadata,
         };
-        let deadline = Deadline::after(budget.min(ready.config.deadline));
+        let deadline = Deadline::after(budget.min(ready.config.deadline), &self.clock);
         let verified = match verify::<P>(
             inbound,
             &ready.config.secrets,
@@ -157,10 +186,15 @@ impl<P: Provider> Service<P> {
             Ok(Meaning::Act { at, .. }) => Some(at),
             Ok(Meaning::Ignore(_)) | Err(_) => None,
         });
+        let contract = match contract {
+            Contract::V1 => "v1",
+            Contract::V2 => "v2",
+        };
+        let delivery = Delivery { contract, body: Body::new(verified.body()), deadline };
         let mut reports = Vec::with_capacity(notices.len());
         for notice in notices {
             let event = notice.id.clone();
-            let result = ready.process::<P>(notice, deadline, &self.clock).await;
+            let result = ready.process::<P>(notice, &delivery, &self.clock).await;
             reports.push(Report { event, result });
         }
         reply::cryptlex(&reports, P::BATCHES)

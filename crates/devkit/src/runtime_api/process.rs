@@ -74,6 +74,13 @@ impl Process {
         self.find(|_| None::<()>).await;
     }
 
+    /// Without asking. Nothing of the process is left when this returns.
+    pub(super) async fn kill(mut self) -> io::Result<String> {
+        self.child.kill().await?;
+        self.ended().await;
+        Ok(self.logs())
+    }
+
     /// Asks with SIGTERM, as Lambda and container hosts do, and waits up to 20 seconds.
     pub(super) async fn stop(mut self) -> io::Result<Exit> {
         if let Some(pid) = self.child.id() {

@@ -49,6 +49,11 @@ impl Server {
         self.process.logs()
     }
 
+    /// Ends it by SIGKILL, wherever it is, and gives what it wrote.
+    pub async fn kill(self) -> io::Result<String> {
+        self.process.kill().await
+    }
+
     /// Sends SIGTERM and waits up to 20 seconds; only the logs that this returns are sure to be complete.
     pub async fn stop(self) -> io::Result<Exit> {
         self.process.stop().await

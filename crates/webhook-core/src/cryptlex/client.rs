@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use super::error::{ApiError, Kind};
 use super::license::{License, LicenseChange, NewLicense};
 use super::pace::{NotAdmitted, Pace};
-use super::transport::{Request, Timing, Transport};
+use super::transport::{Request, Transport};
 use super::user::{NewUser, User, UserChange};
 use crate::clock::Clock;
 use crate::config;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Timing};
 use crate::ids::{LicenseId, Mark, UserId};
 
 /// Cryptlex at one base URL with one token.

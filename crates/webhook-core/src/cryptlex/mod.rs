@@ -13,5 +13,4 @@ pub use client::{Client, Session};
 pub use error::{ApiError, Certainty, Kind};
 pub use license::{License, LicenseChange, MetadataItem, NewLicense};
 pub use pace::NotAdmitted;
-pub use transport::Timing;
 pub use user::{NewUser, User, UserChange};

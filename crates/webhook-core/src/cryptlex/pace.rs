@@ -124,7 +124,7 @@ mod tests {
     const WINDOW: Duration = Duration::from_secs(5);
 
     fn in_secs(secs: u64) -> Deadline {
-        Deadline::after(Duration::from_secs(secs))
+        Deadline::after(Duration::from_secs(secs), &crate::clock::Clock::system())
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::load;
-use crate::cryptlex::Timing;
+use crate::deadline::Timing;
 use crate::provider::Provider;
 use crate::service::Service;
 
@@ -22,7 +22,8 @@ pub fn run<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Result<(), Fat
     let loaded = load::<P>(&read);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let service = Arc::new(Service::<P>::new(loaded, Clock::system(), Timing::default()));
+        let service = Service::<P>::open(loaded, Clock::system(), Timing::default()).await;
+        let service = Arc::new(service);
         service.report_configuration();
         let router = crate::router::router(Arc::clone(&service));
         match in_lambda {

@@ -8,22 +8,31 @@
 //! somebody else looks. Every commit is conditional on the versions that were claimed, so a holder whose lease was
 //! taken over changes nothing any more.
 
+mod body;
+mod dynamo;
+mod embedded;
+mod look;
 mod record;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde::{Serialize, de::DeserializeOwned};
+use jiff::{SignedDuration, Timestamp};
 
-use crate::command::{Outcome, Subject, SubjectKind};
+use crate::clock::Clock;
+use crate::command::{Outcome, Subject};
+use crate::config;
 use crate::ids::{CustomerId, EventId};
-use record::{EventRecord, EventStatus, Lease, SubjectRecord};
+use record::{body_key, customer_key, decoded, encoded, event_key, subject_key};
 
-pub use record::{KnownCustomer, SubjectState};
-pub use store::{Committed, Expect, MemoryStore, StoreError, Versioned, Write};
+pub use body::Body;
+pub use dynamo::Dynamo;
+pub use embedded::Embedded;
+pub use record::{EventRecord, EventStatus, KnownCustomer, Lease, SubjectRecord, SubjectState};
+pub use store::{Committed, Expect, Store, StoreError, Versioned, Write};
 
-/// One event as the ledger knows it.
+/// One event as it was delivered.
 #[derive(Debug, Clone)]
 pub struct EventKey {
     /// `stripe`, `fastspring` or `paddle`.
@@ -34,6 +43,17 @@ pub struct EventKey {
     pub kind: String,
     /// Test or live.
     pub live: Option<bool>,
+    /// `v1` or `v2`: how a purchase finds its product.
+    pub contract: &'static str,
+}
+
+/// Whatever an event is about.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// Not to be worked on by two.
+    pub subjects: BTreeSet<Subject>,
+    /// Whose users are worth remembering.
+    pub customers: BTreeSet<CustomerId>,
 }
 
 /// What a delivery may do about an event.
@@ -73,18 +93,21 @@ pub enum LedgerError {
 }
 
 /// The ledger over one store.
-#[derive(Debug, Default)]
+#[derive(Clone)]
 pub struct Ledger {
-    store: MemoryStore,
+    store: Arc<dyn Store>,
+    /// How long a write may be under way after its sender died.
+    settle: SignedDuration,
+    /// How long events and their bodies are kept.
+    retention: SignedDuration,
 }
 
 /// Held by one delivery: an event and its subjects, with what is known of them.
 #[derive(Debug)]
 pub struct Leases {
-    provider: &'static str,
-    event: EventId,
-    event_record: EventRecord,
-    event_version: u64,
+    event: EventKey,
+    record: EventRecord,
+    version: u64,
     subjects: BTreeMap<Subject, Held>,
     customers: BTreeMap<CustomerId, KnownCustomer>,
     changed_customers: BTreeSet<CustomerId>,
@@ -94,19 +117,19 @@ pub struct Leases {
 #[derive(Debug)]
 struct Held {
     version: u64,
-    state: SubjectState,
+    record: SubjectRecord,
 }
 
 impl Leases {
     /// What is known of a subject; a subject that was not claimed has no memory.
     pub fn state(&self, subject: &Subject) -> SubjectState {
-        self.subjects.get(subject).map(|held| held.state.clone()).unwrap_or_default()
+        self.subjects.get(subject).map(|held| held.record.state.clone()).unwrap_or_default()
     }
 
     /// Replaces what is known of a claimed subject, to be written with the outcome.
     pub fn set_state(&mut self, subject: &Subject, state: SubjectState) {
         if let Some(held) = self.subjects.get_mut(subject) {
-            held.state = state;
+            held.record.state = state;
         }
     }
 
@@ -126,28 +149,51 @@ impl Leases {
 
 /// Attempts at a claim that others keep winning; more would be a fault of the store.
 const CLAIM_ATTEMPTS: u32 = 8;
+/// Attempts at a commit whose answer got lost.
+const COMMIT_ATTEMPTS: u32 = 2;
 
 impl Ledger {
-    /// One read; for an event that is not done, one commit that takes all leases or none.
+    /// The ledger where the configuration says.
+    pub async fn open(config: &config::Ledger, settle: SignedDuration, clock: Clock) -> Self {
+        let store: Arc<dyn Store> = match &config.place {
+            config::LedgerPlace::Memory => Arc::new(Embedded::in_memory(clock)),
+            config::LedgerPlace::File(path) => Arc::new(Embedded::file(path, clock)),
+            config::LedgerPlace::Table(table) => Arc::new(Dynamo::connect(table).await),
+        };
+        Self::new(store, settle, config.retention)
+    }
+
+    /// The ledger over a store that was made before.
+    pub fn new(store: Arc<dyn Store>, settle: SignedDuration, retention: SignedDuration) -> Self {
+        Self { store, settle, retention }
+    }
+
+    /// Whether the store can be read.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.store.read(&["health".to_owned()]).await.map(|_| ())
+    }
+
+    /// One read; for an event that is not done, one commit that takes all leases or none, and keeps the body.
     pub async fn claim(
         &self,
         event: &EventKey,
-        subjects: &BTreeSet<Subject>,
-        customers: &BTreeSet<CustomerId>,
+        about: &About,
+        body: &Body<'_>,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Claim, LedgerError> {
         let event_key = event_key(event.provider, &event.id);
         let mut keys = vec![event_key.clone()];
-        keys.extend(subjects.iter().map(subject_key));
-        keys.extend(customers.iter().map(|id| customer_key(event.provider, id)));
+        keys.extend(about.subjects.iter().map(subject_key));
+        keys.extend(about.customers.iter().map(|id| customer_key(event.provider, id)));
         for _ in 0..CLAIM_ATTEMPTS {
+            let found = self.store.read(&keys).await?;
             // In the order of the keys.
-            let mut found = self.store.read(&keys).await?.into_iter();
-            let mut next = || found.next().flatten();
+            let mut found = keys.iter().zip(found);
+            let mut next = || found.next().and_then(|(_, stored)| stored);
             let stored_event = next();
-            let event_expect = expectation(stored_event.as_ref());
-            let known: Option<EventRecord> = decoded(&event_key, stored_event)?;
+            let known: Option<EventRecord> = decoded(&event_key, stored_event.as_ref())?;
+            let body_is_known = known.as_ref().is_some_and(|known| known.body == body.digest());
             let attempts = match known {
                 Some(EventRecord { status: EventStatus::Done(outcome), .. }) => {
                     return Ok(Claim::Done(outcome));
@@ -155,47 +201,64 @@ impl Ledger {
                 Some(record) => record.attempts,
                 None => 0,
             };
-            let event_record = EventRecord {
+            let record = EventRecord {
                 kind: event.kind.clone(),
                 live: event.live,
+                contract: event.contract.to_owned(),
+                subjects: about.subjects.iter().map(subject_key).collect(),
+                body: body.digest().to_owned(),
+                claimed_at: now,
+                claim: rand::random(),
                 attempts: attempts.saturating_add(1),
                 status: EventStatus::Claimed,
             };
-            let mut writes = vec![write(&event_key, event_expect, &event_record)?];
+            let expect = expectation(stored_event.as_ref());
+            let mut writes = vec![self.event_write(&event_key, expect, &record)?];
             let mut held = BTreeMap::new();
             let mut busy: Option<(Timestamp, bool)> = None;
-            for subject in subjects {
+            for subject in &about.subjects {
                 let (key, stored) = (subject_key(subject), next());
                 let expect = expectation(stored.as_ref());
                 let version = stored.as_ref().map_or(0, |record| record.version).saturating_add(1);
-                let record: SubjectRecord = decoded(&key, stored)?.unwrap_or_default();
-                if let Some(lease) = record.lease.filter(|lease| lease.until > now) {
-                    busy = busy.max(Some((lease.until, lease.abandoned)));
+                let mut record: SubjectRecord = decoded(&key, stored.as_ref())?.unwrap_or_default();
+                if let Some(lease) = &record.lease
+                    && self.end_of(lease) > now
+                {
+                    busy = busy.max(Some((self.end_of(lease), lease.abandoned)));
                     continue;
                 }
-                let lease = Lease { event: event.id.clone(), until, abandoned: false };
-                let leased = SubjectRecord { lease: Some(lease), state: record.state };
-                writes.push(write(&key, expect, &leased)?);
-                held.insert(subject.clone(), Held { version, state: leased.state });
+                let event = event.id.clone();
+                record.mention(&event);
+                record.lease = Some(Lease { event, since: now, until, abandoned: false });
+                writes.push(write(&key, expect, &record)?);
+                held.insert(subject.clone(), Held { version, record });
             }
             if let Some((until, abandoned)) = busy {
                 return Ok(Claim::Busy { until, abandoned });
             }
-            let mut users = BTreeMap::new();
-            for customer in customers {
+            let mut customers = BTreeMap::new();
+            for customer in &about.customers {
                 let key = customer_key(event.provider, customer);
-                let known: Option<KnownCustomer> = decoded(&key, next())?;
-                users.insert(customer.clone(), known.unwrap_or_default());
+                let known: Option<KnownCustomer> = decoded(&key, next().as_ref())?;
+                customers.insert(customer.clone(), known.unwrap_or_default());
             }
-            let event_version = version_after(event_expect);
-            if self.store.commit(writes).await? == Committed::All {
+            let keeps = if body_is_known { None } else { body.to_keep() };
+            if let Some(value) = keeps {
+                writes.push(Write {
+                    key: body_key(event.provider, body.digest()),
+                    expect: Expect::Anything,
+                    value,
+                    expires: now.checked_add(self.retention).ok(),
+                });
+            }
+            if self.commit(&writes).await? == Committed::All {
+                body.is_kept();
                 return Ok(Claim::Acquired(Box::new(Leases {
-                    provider: event.provider,
-                    event: event.id.clone(),
-                    event_record,
-                    event_version,
+                    event: event.clone(),
+                    record,
+                    version: version_after(expect),
                     subjects: held,
-                    customers: users,
+                    customers,
                     changed_customers: BTreeSet::new(),
                     until,
                 })));
@@ -213,9 +276,12 @@ impl Ledger {
     pub async fn fail(&self, leases: Leases, reason: &str, keep: Keep) -> Result<(), LedgerError> {
         let lease = match keep {
             Keep::Release => None,
-            Keep::RunOut => {
-                Some(Lease { event: leases.event.clone(), until: leases.until, abandoned: true })
-            }
+            Keep::RunOut => Some(Lease {
+                event: leases.event.id.clone(),
+                since: leases.record.claimed_at,
+                until: leases.until,
+                abandoned: true,
+            }),
         };
         self.settle(leases, EventStatus::Failed(reason.to_owned()), lease).await
     }
@@ -226,40 +292,70 @@ impl Ledger {
         status: EventStatus,
         lease: Option<Lease>,
     ) -> Result<(), LedgerError> {
-        let event_record = EventRecord { status, ..leases.event_record };
-        let key = event_key(leases.provider, &leases.event);
-        let mut writes = vec![write(&key, Expect::Version(leases.event_version), &event_record)?];
+        let EventKey { provider, id, .. } = &leases.event;
+        let (key, expect) = (event_key(provider, id), Expect::Version(leases.version));
+        let mut writes =
+            vec![self.event_write(&key, expect, &EventRecord { status, ..leases.record })?];
         for (subject, held) in leases.subjects {
-            let record = SubjectRecord { lease: lease.clone(), state: held.state };
+            let record = SubjectRecord { lease: lease.clone(), ..held.record };
             writes.push(write(&subject_key(&subject), Expect::Version(held.version), &record)?);
         }
         for customer in &leases.changed_customers {
             let known = leases.customers.get(customer).cloned().unwrap_or_default();
-            let key = customer_key(leases.provider, customer);
-            writes.push(write(&key, Expect::Anything, &known)?);
+            writes.push(write(&customer_key(provider, customer), Expect::Anything, &known)?);
         }
-        match self.store.commit(writes).await? {
+        match self.commit(&writes).await? {
             Committed::All => Ok(()),
-            Committed::Lost => Err(LedgerError::LeaseLost(leases.event)),
+            Committed::Lost => Err(LedgerError::LeaseLost(leases.event.id)),
         }
     }
-}
 
-fn event_key(provider: &str, id: &EventId) -> String {
-    format!("event/{provider}/{id}")
-}
+    /// An answer that got lost says nothing: the first record, which is unlike any other, tells whether it happened.
+    async fn commit(&self, writes: &[Write]) -> Result<Committed, StoreError> {
+        let mut unanswered = None;
+        for _ in 0..COMMIT_ATTEMPTS {
+            match self.store.commit(writes).await {
+                Ok(Committed::All) => return Ok(Committed::All),
+                Ok(Committed::Lost) if unanswered.is_none() => return Ok(Committed::Lost),
+                Ok(Committed::Lost) => {
+                    let happened = self.shows(writes.first()).await?;
+                    return Ok(if happened { Committed::All } else { Committed::Lost });
+                }
+                Err(error) => {
+                    if self.shows(writes.first()).await? {
+                        return Ok(Committed::All);
+                    }
+                    unanswered = Some(error);
+                }
+            }
+        }
+        Err(unanswered.unwrap_or_else(|| StoreError("a commit was never tried".to_owned())))
+    }
 
-fn subject_key(subject: &Subject) -> String {
-    let kind = match subject.kind {
-        SubjectKind::Subscription => "subscription",
-        SubjectKind::Order => "order",
-        SubjectKind::Customer => "person",
-    };
-    format!("subject/{}/{kind}/{}", subject.provider, subject.id)
-}
+    async fn shows(&self, write: Option<&Write>) -> Result<bool, StoreError> {
+        let Some(write) = write else { return Ok(false) };
+        let found = self.store.read(std::slice::from_ref(&write.key)).await?;
+        Ok(found.first().is_some_and(|stored| {
+            stored.as_ref().is_some_and(|stored| stored.value == write.value)
+        }))
+    }
 
-fn customer_key(provider: &str, id: &CustomerId) -> String {
-    format!("customer/{provider}/{id}")
+    /// Whoever took a lease before the store became ours alone is dead; only what he sent may still be under way.
+    fn end_of(&self, lease: &Lease) -> Timestamp {
+        let opened = self.store.sole_since().filter(|opened| lease.since < *opened);
+        let settled = opened.and_then(|opened| opened.checked_add(self.settle).ok());
+        settled.map_or(lease.until, |settled| settled.min(lease.until))
+    }
+
+    fn event_write(
+        &self,
+        key: &str,
+        expect: Expect,
+        record: &EventRecord,
+    ) -> Result<Write, StoreError> {
+        let expires = record.claimed_at.checked_add(self.retention).ok();
+        Ok(Write { expires, ..write(key, expect, record)? })
+    }
 }
 
 fn expectation(stored: Option<&Versioned>) -> Expect {
@@ -273,21 +369,8 @@ fn version_after(expect: Expect) -> u64 {
     }
 }
 
-fn write(key: &str, expect: Expect, record: &impl Serialize) -> Result<Write, StoreError> {
-    let value = serde_json::to_vec(record)
-        .map_err(|e| StoreError(format!("{key} cannot be written: {e}")))?;
-    Ok(Write { key: key.to_owned(), expect, value })
-}
-
-fn decoded<T: DeserializeOwned>(
-    key: &str,
-    stored: Option<Versioned>,
-) -> Result<Option<T>, StoreError> {
-    let Some(stored) = stored else {
-        return Ok(None);
-    };
-    let record = serde_json::from_slice(&stored.value);
-    record.map(Some).map_err(|e| StoreError(format!("record {key} cannot be read: {e}")))
+fn write(key: &str, expect: Expect, record: &impl serde::Serialize) -> Result<Write, StoreError> {
+    Ok(Write { key: key.to_owned(), expect, value: encoded(key, record)?, expires: None })
 }
 
 #[cfg(test)]

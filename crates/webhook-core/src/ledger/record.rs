@@ -1,48 +1,94 @@
-//! What is remembered, as it is stored.
+//! What is remembered, as it is stored: JSON with the number of its format.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::command::{Cause, Mapping, Outcome, Slot};
-use crate::ids::{EventId, LicenseId, SubjectId, UserId};
+use super::store::{StoreError, Versioned};
+use crate::command::{Cause, Mapping, Outcome, Slot, Subject, SubjectKind};
+use crate::ids::{CustomerId, EventId, LicenseId, SubjectId, UserId};
+
+/// Raised when an older version could misread what this one writes.
+const FORMAT: u32 = 1;
+
+/// Events that a subject remembers by id, for people who look at it.
+const MOST_EVENTS: usize = 50;
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct EventRecord {
-    pub(super) kind: String,
-    pub(super) live: Option<bool>,
-    pub(super) attempts: u32,
-    pub(super) status: EventStatus,
+pub struct EventRecord {
+    /// Its type.
+    pub kind: String,
+    /// Test or live.
+    pub live: Option<bool>,
+    /// `v1` or `v2`: how a purchase finds its product.
+    pub contract: String,
+    /// The keys of what it is about.
+    pub subjects: Vec<String>,
+    /// SHA-256 of the body that it came in last.
+    pub body: String,
+    /// When it was claimed last.
+    pub claimed_at: Timestamp,
+    /// Tells one claim from any other.
+    pub claim: u64,
+    /// How often it was claimed.
+    pub attempts: u32,
+    /// How it stands.
+    pub status: EventStatus,
 }
 
+/// How an event stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum EventStatus {
+#[serde(rename_all = "snake_case")]
+pub enum EventStatus {
+    /// Somebody is at it, or died over it.
     Claimed,
+    /// Its effect is in Cryptlex.
     Done(Outcome),
+    /// Why it is not.
     Failed(String),
 }
 
 /// A subject with the lease on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SubjectRecord {
-    pub(super) lease: Option<Lease>,
-    pub(super) state: SubjectState,
+pub struct SubjectRecord {
+    /// Who works on it.
+    pub lease: Option<Lease>,
+    /// The newest events about it, the newest last.
+    pub events: VecDeque<EventId>,
+    /// What is known of it.
+    pub state: SubjectState,
 }
 
+impl SubjectRecord {
+    pub(super) fn mention(&mut self, event: &EventId) {
+        self.events.retain(|known| known != event);
+        self.events.push_back(event.clone());
+        if self.events.len() > MOST_EVENTS {
+            self.events.pop_front();
+        }
+    }
+}
+
+/// The right to work on a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Lease {
-    pub(super) event: EventId,
-    pub(super) until: Timestamp,
+pub struct Lease {
+    /// For which event.
+    pub event: EventId,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when, if it is not released before.
+    pub until: Timestamp,
     /// Its holder gave up on a write whose outcome is unknown: nobody will release it.
-    pub(super) abandoned: bool,
+    pub abandoned: bool,
 }
 
 /// What we know of a subject beyond what its licenses say.
 ///
 /// Times are the providers' event times, so that an older event never undoes a newer one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SubjectState {
     /// Which license fills which slot.
     pub slots: BTreeMap<Slot, LicenseId>,
@@ -78,9 +124,71 @@ pub struct SubjectState {
 
 /// What we know of a provider's customer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct KnownCustomer {
     /// The Cryptlex user that he is.
     pub user: Option<UserId>,
     /// Licenses that a stand-in holds for him, however late a list shows them.
     pub held_by_stand_in: BTreeSet<LicenseId>,
+}
+
+pub(super) fn event_key(provider: &str, id: &EventId) -> String {
+    format!("event/{provider}/{id}")
+}
+
+pub(super) fn body_key(provider: &str, digest: &str) -> String {
+    format!("body/{provider}/{digest}")
+}
+
+pub(super) fn subject_key(subject: &Subject) -> String {
+    let kind = match subject.kind {
+        SubjectKind::Subscription => "subscription",
+        SubjectKind::Order => "order",
+        SubjectKind::Customer => "person",
+    };
+    format!("subject/{}/{kind}/{}", subject.provider, subject.id)
+}
+
+pub(super) fn customer_key(provider: &str, id: &CustomerId) -> String {
+    format!("customer/{provider}/{id}")
+}
+
+#[derive(Serialize)]
+struct Written<'r, T> {
+    format: u32,
+    record: &'r T,
+}
+
+/// Read first: a newer format may differ in everything else.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+#[derive(Deserialize)]
+struct Read<T> {
+    record: T,
+}
+
+pub(super) fn encoded<T: Serialize>(key: &str, record: &T) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(&Written { format: FORMAT, record })
+        .map_err(|error| StoreError(format!("record {key} cannot be written: {error}")))
+}
+
+pub(super) fn decoded<T: DeserializeOwned>(
+    key: &str,
+    stored: Option<&Versioned>,
+) -> Result<Option<T>, StoreError> {
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
+    let unreadable = |_| StoreError(format!("record {key} is no record of this ledger"));
+    let Head { format } = serde_json::from_slice(&stored.value).map_err(unreadable)?;
+    if format > FORMAT {
+        return Err(StoreError(format!(
+            "record {key} was written by a newer version (format {format}, this one knows {FORMAT}): deploy that version again"
+        )));
+    }
+    let Read { record } = serde_json::from_slice(&stored.value).map_err(unreadable)?;
+    Ok(Some(record))
 }

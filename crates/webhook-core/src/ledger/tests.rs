@@ -1,5 +1,19 @@
 use super::*;
+use crate::command::SubjectKind;
 use crate::ids::{LicenseId, SubjectId, UserId};
+
+const SETTLE: SignedDuration = SignedDuration::from_secs(30);
+const RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+fn ledger_over(store: Arc<dyn Store>) -> Ledger {
+    Ledger::new(store, SETTLE, RETENTION)
+}
+
+fn ledger() -> Ledger {
+    ledger_over(Arc::new(Embedded::in_memory(Clock::new(|| at(0)))))
+}
+
+const BODY: &[u8] = b"{\"id\": \"evt_1\"}\n";
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -11,6 +25,7 @@ fn event(id: &str) -> EventKey {
         id: EventId::new(id).unwrap(),
         kind: "invoice.paid".to_owned(),
         live: Some(false),
+        contract: "v2",
     }
 }
 
@@ -19,9 +34,11 @@ fn subject(id: &str) -> Subject {
 }
 
 async fn claim(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Claim {
-    let subjects = subjects.iter().map(|id| subject(id)).collect();
-    let customers = [CustomerId::new("cus_1").unwrap()].into();
-    ledger.claim(&event(id), &subjects, &customers, at(now), at(now + 40)).await.unwrap()
+    let about = About {
+        subjects: subjects.iter().map(|id| subject(id)).collect(),
+        customers: [CustomerId::new("cus_1").unwrap()].into(),
+    };
+    ledger.claim(&event(id), &about, &Body::new(BODY), at(now), at(now + 40)).await.unwrap()
 }
 
 async fn acquire(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Leases {
@@ -33,7 +50,7 @@ async fn acquire(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Leas
 
 #[tokio::test]
 async fn a_done_event_is_told_with_its_outcome() {
-    let ledger = Ledger::default();
+    let ledger = ledger();
     let leases = acquire(&ledger, "evt_1", &["sub_1"], 0).await;
     let outcome =
         Outcome { message: "License created successfully.".to_owned(), ..Outcome::default() };
@@ -45,7 +62,7 @@ async fn a_done_event_is_told_with_its_outcome() {
 
 #[tokio::test]
 async fn leases_are_taken_all_or_none() {
-    let ledger = Ledger::default();
+    let ledger = ledger();
     let _held = acquire(&ledger, "evt_1", &["sub_2"], 0).await;
     let claim_both = claim(&ledger, "evt_2", &["sub_1", "sub_2"], 1).await;
     assert!(matches!(claim_both, Claim::Busy { until, abandoned: false } if until == at(40)));
@@ -54,7 +71,7 @@ async fn leases_are_taken_all_or_none() {
 
 #[tokio::test]
 async fn a_failure_keeps_what_is_known_and_releases_or_not() {
-    let ledger = Ledger::default();
+    let ledger = ledger();
     let slot = crate::command::Slot::new(&subject("sub_1"), "-", 1);
     for (keep, now) in [(Keep::Release, 0), (Keep::RunOut, 1)] {
         let mut leases = acquire(&ledger, "evt_1", &["sub_1"], now).await;
@@ -67,12 +84,12 @@ async fn a_failure_keeps_what_is_known_and_releases_or_not() {
     assert!(matches!(busy, Claim::Busy { until, abandoned: true } if until == at(41)));
     let leases = acquire(&ledger, "evt_1", &["sub_1"], 41).await;
     assert_eq!(leases.state(&subject("sub_1")).slots.len(), 1);
-    assert_eq!(leases.event_record.attempts, 3);
+    assert_eq!(leases.record.attempts, 3);
 }
 
 #[tokio::test]
 async fn a_holder_whose_lease_was_taken_over_changes_nothing() {
-    let ledger = Ledger::default();
+    let ledger = ledger();
     let slow = acquire(&ledger, "evt_1", &["sub_1"], 0).await;
     let taken_over = acquire(&ledger, "evt_1", &["sub_1"], 40).await;
     let lost = ledger.complete(slow, Outcome::default()).await;
@@ -82,7 +99,7 @@ async fn a_holder_whose_lease_was_taken_over_changes_nothing() {
 
 #[tokio::test]
 async fn a_customer_is_remembered_and_forgotten() {
-    let ledger = Ledger::default();
+    let ledger = ledger();
     let customer = CustomerId::new("cus_1").unwrap();
     let user = UserId::new("user_1").ok();
     for (event, known, next) in
@@ -93,4 +110,88 @@ async fn a_customer_is_remembered_and_forgotten() {
         leases.set_customer(&customer, KnownCustomer { user: next, ..KnownCustomer::default() });
         ledger.complete(leases, Outcome::default()).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_body_is_kept_with_what_became_of_the_event() {
+    let ledger = ledger();
+    let leases = acquire(&ledger, "evt_1", &["sub_1"], 0).await;
+    ledger.complete(leases, Outcome::default()).await.unwrap();
+    let id = EventId::new("evt_1").unwrap();
+    let event = ledger.event("stripe", &id).await.unwrap().unwrap();
+    assert_eq!((event.kind.as_str(), event.contract.as_str()), ("invoice.paid", "v2"));
+    assert_eq!(event.subjects, ["subject/stripe/subscription/sub_1"]);
+    assert_eq!(ledger.body("stripe", &event).await.unwrap().as_deref(), Some(BODY));
+    let subjects = ledger.subjects("stripe", &SubjectId::new("sub_1").unwrap()).await.unwrap();
+    assert_eq!(subjects[0].1.events, [id]);
+    assert_eq!(ledger.event("paddle", &EventId::new("evt_1").unwrap()).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_subject_remembers_its_newest_events_only() {
+    let ledger = ledger();
+    for n in 0..70 {
+        let leases = acquire(&ledger, &format!("evt_{n}"), &["sub_1"], n).await;
+        ledger.complete(leases, Outcome::default()).await.unwrap();
+    }
+    let subjects = ledger.subjects("stripe", &SubjectId::new("sub_1").unwrap()).await.unwrap();
+    let events = &subjects[0].1.events;
+    assert_eq!((events.len(), events[0].as_str(), events[49].as_str()), (50, "evt_20", "evt_69"));
+}
+
+/// As a version to come would write it: with another shape under the same key.
+#[tokio::test]
+async fn a_record_of_a_newer_version_is_refused_by_name() {
+    for (key, says) in [
+        ("event/stripe/evt_1", "newer version (format 2, this one knows 1)"),
+        ("subject/stripe/subscription/sub_1", "newer version (format 2, this one knows 1)"),
+        ("customer/stripe/cus_1", "newer version (format 2, this one knows 1)"),
+        ("event/stripe/evt_2", "is no record of this ledger"),
+    ] {
+        let store = Arc::new(Embedded::in_memory(Clock::new(|| at(0))));
+        let value = if key.ends_with('2') { "[1]" } else { r#"{"format":2,"record":["other"]}"# };
+        let newer = Write {
+            key: key.to_owned(),
+            expect: Expect::Absent,
+            value: value.as_bytes().to_vec(),
+            expires: None,
+        };
+        store.commit(&[newer]).await.unwrap();
+        let ledger = ledger_over(store);
+        let about = About {
+            subjects: [subject("sub_1")].into(),
+            customers: [CustomerId::new("cus_1").unwrap()].into(),
+        };
+        let event = event(if key.ends_with("evt_2") { "evt_2" } else { "evt_1" });
+        let refused = ledger.claim(&event, &about, &Body::new(BODY), at(0), at(40)).await;
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains(key) && text.contains(says), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let open = |now: i64| ledger_over(Arc::new(Embedded::file(&path, Clock::new(move || at(now)))));
+    let about = About { subjects: [subject("sub_1")].into(), customers: BTreeSet::new() };
+    // With a deadline of an hour.
+    let claim = async |ledger: &Ledger, now: i64| {
+        ledger.claim(&event("evt_1"), &about, &Body::new(BODY), at(now), at(now + 3630)).await
+    };
+    let first = open(0);
+    assert!(matches!(claim(&first, 1).await, Ok(Claim::Acquired(_))));
+    drop(first);
+    let second = open(100);
+    let busy = claim(&second, 101).await;
+    assert!(
+        matches!(busy, Ok(Claim::Busy { until, abandoned: false }) if until == at(130)),
+        "{busy:?}"
+    );
+    assert!(matches!(claim(&second, 130).await, Ok(Claim::Acquired(_))));
+    let busy = claim(&second, 131).await;
+    assert!(
+        matches!(busy, Ok(Claim::Busy { until, .. }) if until == at(3760)),
+        "a living holder: {busy:?}"
+    );
 }

@@ -8,8 +8,10 @@ use serde_json::json;
 use crate::corpus::{path, prepare};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited};
 
+pub(crate) type State = (Vec<String>, Vec<String>);
+
 /// Licenses and users, as far as they do not depend on the order of creation.
-fn state(app: &App) -> (Vec<String>, Vec<String>) {
+pub(crate) fn state(app: &App) -> State {
     let mut users: Vec<String> = app
         .sandbox
         .users()
@@ -29,7 +31,7 @@ enum Delivery {
     TwiceAndTheLedgerLost,
 }
 
-async fn after(provider: Signer, case: &str, delivery: Delivery) -> (Vec<String>, Vec<String>) {
+async fn after(provider: Signer, case: &str, delivery: Delivery) -> State {
     let mut app = App::start().await;
     prepare(&app, provider, case).await;
     let (path, body) = (path(provider, case), body(provider, case));
@@ -235,9 +237,9 @@ async fn an_unknown_event_beside_a_failing_one_is_listed_as_done() {
 }
 
 /// Every order of `items`, by exchanging one after the other.
-fn orders(items: &[&'static str]) -> Vec<Vec<&'static str>> {
+pub(crate) fn orders<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
     let Some((first, rest)) = items.split_first() else { return vec![Vec::new()] };
-    let insert = |order: Vec<&'static str>| {
+    let insert = |order: Vec<T>| {
         let places = 0..=order.len();
         places.map(move |place| [&order[..place], &[*first], &order[place..]].concat())
     };

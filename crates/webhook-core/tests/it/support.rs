@@ -15,8 +15,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tower::ServiceExt as _;
 use webhook_core::clock::Clock;
-use webhook_core::config::load;
-use webhook_core::cryptlex::Timing;
+use webhook_core::config::{Loaded, load};
+use webhook_core::deadline::Timing;
+use webhook_core::ledger::{Embedded, Store};
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 use webhook_core::router::router;
 use webhook_core::service::Service;
@@ -35,12 +36,15 @@ pub(crate) const TIMING: Timing = Timing {
     least: Duration::from_millis(5),
     backoff: Duration::from_millis(1),
     window: Duration::from_millis(100),
+    poll: Duration::from_millis(2),
+    record: Duration::from_secs(5),
 };
 
 pub(crate) struct App {
     pub(crate) sandbox: Sandbox,
     clock: Arc<AtomicI64>,
     variables: Vec<(String, String)>,
+    store: Arc<dyn Store>,
     /// Made when first needed: most tests need one.
     stripe: OnceLock<Router>,
     fastspring: OnceLock<Router>,
@@ -88,23 +92,69 @@ impl App {
         }
         let clock = Arc::new(AtomicI64::new(1_788_220_900));
         let [stripe, fastspring, paddle] = <_>::default();
-        Self { sandbox, clock, variables: all, stripe, fastspring, paddle }
+        let store = empty_store(&clock);
+        Self { sandbox, clock, variables: all, store, stripe, fastspring, paddle }
     }
 
     /// New processes: whatever the ledger held is forgotten.
     pub(crate) fn restart(&mut self) {
+        self.restart_over(empty_store(&self.clock));
+    }
+
+    /// New processes over that store.
+    pub(crate) fn restart_over(&mut self, store: Arc<dyn Store>) {
+        self.store = store;
         [self.stripe, self.fastspring, self.paddle] = <_>::default();
     }
 
-    fn router<P: Provider>(&self) -> Router {
-        let loaded = load::<P>(|name| {
+    /// What the functions remember in.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        clock_of(&self.clock)
+    }
+
+    /// A process of its own, over any store, that asks Cryptlex at another address.
+    pub(crate) fn instance(&self, provider: Signer, url: &str, store: &Arc<dyn Store>) -> Router {
+        match provider {
+            Signer::Stripe => self.router::<Stripe>(Some(url), store),
+            Signer::Fastspring => self.router::<FastSpring>(Some(url), store),
+            Signer::Paddle => self.router::<Paddle>(Some(url), store),
+        }
+    }
+
+    /// As `deliver` sends it.
+    pub(crate) fn signed(&self, provider: Signer, path: &str, body: &[u8]) -> Request<Body> {
+        let header = sign(provider, SECRET, body, self.now());
+        Request::post(path)
+            .header(provider.signature_header(), header)
+            .body(Body::from(body.to_vec()))
+            .unwrap()
+    }
+
+    pub(crate) fn service<P: Provider>(
+        &self,
+        store: Arc<dyn Store>,
+        timing: Timing,
+    ) -> Arc<Service<P>> {
+        Arc::new(Service::over(self.loaded::<P>(None), store, self.clock(), timing))
+    }
+
+    fn loaded<P: Provider>(&self, url: Option<&str>) -> Loaded {
+        load::<P>(|name| {
+            if let (Some(url), "CRYPTLEX_WEB_API_BASE_URL") = (url, name) {
+                return Some(url.to_owned());
+            }
             let found = self.variables.iter().find(|(variable, _)| variable == name);
             found.map(|(_, value)| value.clone()).filter(|value| value != "unset")
-        });
-        let clock = Arc::clone(&self.clock);
-        let clock =
-            Clock::new(move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap());
-        router(Arc::new(Service::<P>::new(loaded, clock, TIMING)))
+        })
+    }
+
+    fn router<P: Provider>(&self, url: Option<&str>, store: &Arc<dyn Store>) -> Router {
+        let loaded = self.loaded::<P>(url);
+        router(Arc::new(Service::<P>::over(loaded, Arc::clone(store), self.clock(), TIMING)))
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -117,25 +167,17 @@ impl App {
 
     pub(crate) async fn request(&self, provider: Signer, request: Request<Body>) -> Answer {
         let router = match provider {
-            Signer::Stripe => self.stripe.get_or_init(|| self.router::<Stripe>()),
-            Signer::Fastspring => self.fastspring.get_or_init(|| self.router::<FastSpring>()),
-            Signer::Paddle => self.paddle.get_or_init(|| self.router::<Paddle>()),
+            Signer::Stripe => self.stripe.get_or_init(|| self.router::<Stripe>(None, &self.store)),
+            Signer::Fastspring => {
+                self.fastspring.get_or_init(|| self.router::<FastSpring>(None, &self.store))
+            }
+            Signer::Paddle => self.paddle.get_or_init(|| self.router::<Paddle>(None, &self.store)),
         };
-        let response = router.clone().oneshot(request).await.unwrap();
-        let retry_after = response.headers().get("retry-after");
-        let retry_after = retry_after.map(|value| value.to_str().unwrap().parse().unwrap());
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        Answer { status, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
+        answered(router, request).await
     }
 
     pub(crate) async fn deliver(&self, provider: Signer, path: &str, body: &[u8]) -> Answer {
-        let header = sign(provider, SECRET, body, self.now());
-        let request = Request::post(path)
-            .header(provider.signature_header(), header)
-            .body(Body::from(body.to_vec()))
-            .unwrap();
-        self.request(provider, request).await
+        self.request(provider, self.signed(provider, path, body)).await
     }
 
     /// A body of the corpus, at the path that vendors use.
@@ -170,6 +212,24 @@ impl App {
         let writes = calls.iter().filter(|call| call.method != "GET");
         writes.map(|call| format!("{} {}", call.method, call.path)).collect()
     }
+}
+
+fn clock_of(seconds: &Arc<AtomicI64>) -> Clock {
+    let seconds = Arc::clone(seconds);
+    Clock::new(move || Timestamp::from_second(seconds.load(Ordering::SeqCst)).unwrap())
+}
+
+fn empty_store(clock: &Arc<AtomicI64>) -> Arc<dyn Store> {
+    Arc::new(Embedded::in_memory(clock_of(clock)))
+}
+
+pub(crate) async fn answered(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let retry_after = response.headers().get("retry-after");
+    let retry_after = retry_after.map(|value| value.to_str().unwrap().parse().unwrap());
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    Answer { status, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
 }
 
 pub(crate) fn path_of(provider: Signer) -> &'static str {

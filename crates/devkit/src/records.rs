@@ -1,0 +1,161 @@
+//! What the functions remember, for people to look at and to deliver again.
+//!
+//! The only part of this crate that uses `webhook-core`: the ledger is its own format, which nobody else documents.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use webhook_core::clock::Clock;
+use webhook_core::ids::{EventId, SubjectId};
+use webhook_core::ledger::{Dynamo, Embedded, Ledger, Store, StoreError, SubjectRecord};
+
+use crate::send::{Delivery, SendError, now_unix, post};
+use crate::sign::Provider;
+
+/// Where the ledger is. A file may be looked at while its function runs.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Place {
+    /// DynamoDB table; region and credentials come from where the AWS SDK finds them
+    #[arg(long, env = "LEDGER_TABLE")]
+    pub table: Option<String>,
+    /// Ledger file
+    #[arg(long, env = "LEDGER_PATH")]
+    pub path: Option<PathBuf>,
+}
+
+/// Arguments of `devkit show`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ShowArgs {
+    /// Whose subscription, order or customer it is
+    pub provider: Provider,
+    /// The provider's id of it
+    pub subject: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
+    pub place: Place,
+    /// With this and a token, licenses are shown as they stand at Cryptlex
+    #[arg(long, env = "CRYPTLEX_WEB_API_BASE_URL")]
+    pub cryptlex_url: Option<String>,
+    /// Access token with license:read
+    #[arg(long, env = "CRYPTLEX_ACCESS_TOKEN", hide_env_values = true)]
+    pub cryptlex_token: Option<String>,
+}
+
+/// Arguments of `devkit replay`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ReplayArgs {
+    /// Whose event it is
+    pub provider: Provider,
+    /// The provider's id of it
+    pub event: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
+    pub place: Place,
+    /// Where to post it [default: port 3000 here, at the path that it came to]
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Signing secret [default: the provider's variable, as the function reads it, else the demo secret]
+    #[arg(long)]
+    pub secret: Option<String>,
+}
+
+/// Why there is nothing to show or to deliver.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// Neither a table nor a file was named.
+    #[error("name the ledger: --table or LEDGER_TABLE, --path or LEDGER_PATH")]
+    NoPlace,
+    /// No id.
+    #[error("{0:?} is no id")]
+    NotAnId(String),
+    /// The ledger has no such record.
+    #[error("the ledger knows nothing of {0}")]
+    Unknown(String),
+    /// The event is known, its body is not.
+    #[error("the body of {0} is not kept: it was too large, or is older than EVENT_RETENTION_DAYS")]
+    NoBody(String),
+    /// The ledger could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The function did not answer.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+impl Place {
+    async fn open(&self) -> Result<Ledger, RecordsError> {
+        let store: Arc<dyn Store> = match (&self.table, &self.path) {
+            (Some(table), _) => Arc::new(Dynamo::connect(table).await),
+            (None, Some(path)) => Arc::new(Embedded::file_to_read(path, Clock::system())),
+            (None, None) => return Err(RecordsError::NoPlace),
+        };
+        Ok(Ledger::new(store, SignedDuration::ZERO, SignedDuration::ZERO))
+    }
+}
+
+/// Everything about a subject: its record, its licenses, its newest events.
+pub async fn show(args: &ShowArgs) -> Result<Value, RecordsError> {
+    let ledger = args.place.open().await?;
+    let (provider, name) = (args.provider.name(), args.subject.as_str());
+    let id = SubjectId::new(name).map_err(|_| RecordsError::NotAnId(name.to_owned()))?;
+    let mut shown = Vec::new();
+    for (key, record) in ledger.subjects(provider, &id).await? {
+        let SubjectRecord { lease, events, state } = record;
+        let mut licenses = Vec::new();
+        for (slot, license) in &state.slots {
+            let stands = stand(args, license.as_str()).await;
+            licenses.push(json!({ "slot": slot, "license": license, "atCryptlex": stands }));
+        }
+        let mut told = Vec::new();
+        for event in &events {
+            let record = ledger.event(provider, event).await?;
+            told.push(json!({ "id": event, "record": record }));
+        }
+        shown.push(json!({ "subject": key, "lease": lease, "state": state, "licenses": licenses, "events": told }));
+    }
+    match shown.is_empty() {
+        true => Err(RecordsError::Unknown(format!("{provider} {name}"))),
+        false => Ok(Value::Array(shown)),
+    }
+}
+
+/// How a license stands at Cryptlex, never with its key.
+async fn stand(args: &ShowArgs, license: &str) -> Value {
+    let (Some(url), Some(token)) = (&args.cryptlex_url, &args.cryptlex_token) else {
+        return Value::Null;
+    };
+    let url = url.trim_end_matches('/').trim_end_matches("/v3");
+    let call =
+        reqwest::Client::new().get(format!("{url}/v3/licenses/{license}")).bearer_auth(token);
+    let answer = match call.send().await {
+        Ok(answer) if answer.status().is_success() => answer.json::<Value>().await,
+        Ok(answer) => return json!(format!("status {}", answer.status().as_u16())),
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(found) => json!({
+            "expiresAt": found["expiresAt"], "suspended": found["suspended"], "revoked": found["revoked"],
+        }),
+        Err(error) => json!(error.without_url().to_string()),
+    }
+}
+
+/// Posts the kept body of an event, signed as of now.
+pub async fn replay(args: &ReplayArgs) -> Result<Delivery, RecordsError> {
+    let ledger = args.place.open().await?;
+    let (provider, name) = (args.provider, args.event.as_str());
+    let what = || format!("{provider} event {name}");
+    let id = EventId::new(name).map_err(|_| RecordsError::NotAnId(name.to_owned()))?;
+    let event = ledger.event(provider.name(), &id).await?;
+    let event = event.ok_or_else(|| RecordsError::Unknown(what()))?;
+    let body = ledger.body(provider.name(), &event).await?;
+    let body = body.ok_or_else(|| RecordsError::NoBody(what()))?;
+    let default = format!("http://127.0.0.1:3000/{}", event.contract);
+    let url = args.url.as_deref().unwrap_or(&default);
+    let configured = std::env::var(provider.secret_variable()).ok();
+    let secret = args.secret.as_deref().or(configured.as_deref()).map(str::trim);
+    let secret = secret.unwrap_or(provider.demo_secret());
+    Ok(post(url, provider, secret, &body, now_unix()).await?)
+}

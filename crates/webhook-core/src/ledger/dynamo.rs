@@ -1,0 +1,302 @@
+//! The DynamoDB engine: one table with the string key `key`, and `expires` as its time to live.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, KeysAndAttributes, TransactWriteItem, Update,
+};
+use futures_util::future::BoxFuture;
+
+use super::store::{Committed, Expect, Store, StoreError, Versioned, Write};
+
+/// Of one try; the SDK makes up to three.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(1);
+/// Of all tries: with a read and a commit before the effect, Paddle's four seconds must hold two of these.
+const CALL_LIMIT: Duration = Duration::from_millis(1_900);
+/// Waits while another transaction holds one of the items, doubled each time.
+const CONFLICT_WAIT: Duration = Duration::from_millis(15);
+const CONFLICT_TRIES: u32 = 6;
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+const MOST_WRITES: usize = 100;
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+const MOST_READS: usize = 100;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Records in a DynamoDB table.
+pub struct Dynamo {
+    client: Client,
+    table: String,
+}
+
+impl Dynamo {
+    /// Region and credentials come from where the AWS SDK finds them. Calls nobody yet.
+    pub async fn connect(table: &str) -> Self {
+        let limits = TimeoutConfig::builder()
+            .connect_timeout(ATTEMPT_LIMIT)
+            .operation_attempt_timeout(ATTEMPT_LIMIT)
+            .operation_timeout(CALL_LIMIT)
+            .build();
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .timeout_config(limits)
+            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(50)))
+            .load()
+            .await;
+        Self::new(Client::new(&config), table)
+    }
+
+    /// A table behind a client that was made before.
+    pub fn new(client: Client, table: &str) -> Self {
+        Self { client, table: table.to_owned() }
+    }
+
+    async fn batch(&self, keys: &[String]) -> Result<HashMap<String, Versioned>, StoreError> {
+        let mut found = HashMap::new();
+        let mut wanted = keys.iter().map(|key| named(key)).collect::<Vec<Item>>();
+        while !wanted.is_empty() {
+            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true);
+            let keys = keys.build().map_err(|error| self.failed("BatchGetItem", &error))?;
+            let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await;
+            let answer = answer.map_err(|error| self.call_failed("BatchGetItem", &error))?;
+            for item in answer.responses.into_iter().flatten().flat_map(|(_, items)| items) {
+                let (key, record) = self.record(item)?;
+                found.insert(key, record);
+            }
+            // What did not fit into one answer.
+            let left = answer.unprocessed_keys.into_iter().flatten();
+            wanted = left.flat_map(|(_, keys)| keys.keys).collect();
+        }
+        Ok(found)
+    }
+
+    fn record(&self, mut item: Item) -> Result<(String, Versioned), StoreError> {
+        let key = match item.remove("key") {
+            Some(AttributeValue::S(key)) => key,
+            Some(_) | None => return Err(self.not_ours("?")),
+        };
+        let version = match item.get("version") {
+            Some(AttributeValue::N(version)) => version.parse().ok(),
+            Some(_) | None => None,
+        };
+        let value = match item.remove("value") {
+            Some(AttributeValue::S(text)) => Some(text.into_bytes()),
+            Some(AttributeValue::B(bytes)) => Some(bytes.into_inner()),
+            Some(_) | None => None,
+        };
+        match (version, value) {
+            (Some(version), Some(value)) => Ok((key, Versioned { version, value })),
+            _ => Err(self.not_ours(&key)),
+        }
+    }
+
+    fn update(&self, write: &Write) -> Result<TransactWriteItem, StoreError> {
+        // Text stays readable in the console.
+        let value = match std::str::from_utf8(&write.value) {
+            Ok(text) => AttributeValue::S(text.to_owned()),
+            Err(_not_text) => AttributeValue::B(Blob::new(write.value.clone())),
+        };
+        let number = |n: &dyn std::fmt::Display| AttributeValue::N(n.to_string());
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(named(&write.key)))
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_names("#value", "value")
+            .expression_attribute_values(":one", number(&1))
+            .expression_attribute_values(":value", value)
+            .expression_attribute_names("#expires", "expires");
+        let update = match write.expires {
+            Some(at) => update
+                .update_expression("SET #value = :value, #expires = :expires ADD #version :one")
+                .expression_attribute_values(":expires", number(&at.as_second())),
+            None => {
+                update.update_expression("SET #value = :value REMOVE #expires ADD #version :one")
+            }
+        };
+        let update = match write.expect {
+            Expect::Absent => update.condition_expression("attribute_not_exists(#version)"),
+            Expect::Version(version) => update
+                .condition_expression("#version = :version")
+                .expression_attribute_values(":version", number(&version)),
+            Expect::Anything => update,
+        };
+        let update = update.build().map_err(|error| self.failed("TransactWriteItems", &error))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    async fn transact(&self, writes: &[Write]) -> Result<Committed, StoreError> {
+        if writes.len() > MOST_WRITES {
+            let count = writes.len();
+            return Err(StoreError(format!(
+                "one event is about {count} records; DynamoDB commits at most {MOST_WRITES} at once"
+            )));
+        }
+        let updates =
+            writes.iter().map(|write| self.update(write)).collect::<Result<Vec<_>, _>>()?;
+        let mut wait = CONFLICT_WAIT;
+        for _ in 0..CONFLICT_TRIES {
+            let call = self.client.transact_write_items().set_transact_items(Some(updates.clone()));
+            let error = match call.send().await {
+                Ok(_) => return Ok(Committed::All),
+                Err(error) => error,
+            };
+            match refusal(&error) {
+                Refusal::Condition => return Ok(Committed::Lost),
+                Refusal::Conflict => {}
+                Refusal::Other => return Err(self.call_failed("TransactWriteItems", &error)),
+            }
+            tokio::time::sleep(wait).await;
+            wait = wait.saturating_mul(2);
+        }
+        let table = &self.table;
+        Err(StoreError(format!("DynamoDB table {table}: other transactions hold the same records")))
+    }
+
+    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Versioned)>, StoreError> {
+        let mut found = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let page = self
+                .client
+                .scan()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .filter_expression("begins_with(#key, :prefix)")
+                .expression_attribute_names("#key", "key")
+                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| self.call_failed("Scan", &error))?;
+            for item in page.items.into_iter().flatten() {
+                found.push(self.record(item)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(found)
+    }
+
+    fn failed(&self, action: &str, error: &dyn std::error::Error) -> StoreError {
+        let mut cause = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        StoreError(format!("DynamoDB table {}: {action}: {cause}", self.table))
+    }
+
+    fn call_failed<E: ProvideErrorMetadata + std::error::Error + 'static>(
+        &self,
+        action: &str,
+        error: &SdkError<E>,
+    ) -> StoreError {
+        let table = &self.table;
+        let advice = match error.code() {
+            Some("ResourceNotFoundException") => {
+                "there is no such table in this region and account: create it, or correct LEDGER_TABLE"
+            }
+            Some("AccessDeniedException") => {
+                let actions = match action {
+                    "TransactWriteItems" => "dynamodb:UpdateItem",
+                    "Scan" => "dynamodb:Scan",
+                    _ => "dynamodb:BatchGetItem",
+                };
+                return StoreError(format!(
+                    "DynamoDB table {table}: {action} was denied: allow {actions} on the table to the function's role"
+                ));
+            }
+            Some(code) => {
+                let text = format!("DynamoDB table {table}: {action} failed: {code}");
+                return StoreError(text);
+            }
+            None => {
+                let cause = self.failed(action, error);
+                return match error {
+                    SdkError::TimeoutError(_) => StoreError(format!(
+                        "DynamoDB table {table}: {action} was not answered in time"
+                    )),
+                    _ => cause,
+                };
+            }
+        };
+        StoreError(format!("DynamoDB table {table}: {action}: {advice}"))
+    }
+
+    fn not_ours(&self, key: &str) -> StoreError {
+        StoreError(format!(
+            "DynamoDB table {}: item {key} is no record of this ledger: give it a table of its own",
+            self.table
+        ))
+    }
+}
+
+impl Store for Dynamo {
+    fn read<'a>(
+        &'a self,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
+        Box::pin(async move {
+            let mut found = HashMap::new();
+            for some in keys.chunks(MOST_READS) {
+                found.extend(self.batch(some).await?);
+            }
+            Ok(keys.iter().map(|key| found.remove(key)).collect())
+        })
+    }
+
+    fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
+        Box::pin(self.transact(writes))
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>> {
+        Box::pin(self.scan(prefix))
+    }
+}
+
+enum Refusal {
+    Condition,
+    Conflict,
+    Other,
+}
+
+/// A transaction is cancelled for one reason per item; a condition that does not hold outweighs the others.
+fn refusal(error: &SdkError<TransactWriteItemsError>) -> Refusal {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+        error.as_service_error()
+    else {
+        return match error.code() {
+            Some("TransactionConflictException" | "TransactionInProgressException") => {
+                Refusal::Conflict
+            }
+            Some(_) | None => Refusal::Other,
+        };
+    };
+    let codes: Vec<&str> =
+        cancelled.cancellation_reasons().iter().filter_map(CancellationReason::code).collect();
+    if codes.contains(&"ConditionalCheckFailed") {
+        return Refusal::Condition;
+    }
+    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    match codes.iter().any(|code| passing.contains(code)) {
+        true => Refusal::Conflict,
+        false => Refusal::Other,
+    }
+}
+
+fn named(key: &str) -> Item {
+    HashMap::from([("key".to_owned(), AttributeValue::S(key.to_owned()))])
+}

@@ -1,0 +1,319 @@
+//! The embedded engine: redb, in a file or in memory. One process writes a file; tools may read beside it.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction,
+    ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition, TableError,
+    TransactionError,
+};
+
+use super::store::{Committed, Expect, Store, StoreError, Versioned, Write};
+use crate::clock::Clock;
+
+/// Version, the second from which it may be forgotten (or none: the largest), value.
+type Record<'v> = (u64, i64, &'v [u8]);
+
+const RECORDS: TableDefinition<'_, &str, Record<'_>> = TableDefinition::new("records");
+/// What may be forgotten, by time. A record that was written again since is in here twice.
+const EXPIRING: TableDefinition<'_, (i64, &str), ()> = TableDefinition::new("expiring");
+
+const NEVER: i64 = i64::MAX;
+/// Records forgotten with each commit: more than one writes, so that they cannot pile up.
+const FORGOTTEN_AT_ONCE: usize = 16;
+/// Of redb's page cache; the operating system caches the file as well.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// A redb database that is opened when it is first needed, and again after it failed to open.
+#[derive(Clone)]
+pub struct Embedded(Arc<Inner>);
+
+struct Inner {
+    /// `None`: in memory.
+    path: Option<PathBuf>,
+    access: Access,
+    clock: Clock,
+    opened: Mutex<Option<Opened>>,
+    /// One writer at a time; who waits here does not hold a thread.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Write,
+    Read,
+}
+
+#[derive(Clone)]
+struct Opened {
+    database: Handle,
+    since: Timestamp,
+}
+
+#[derive(Clone)]
+enum Handle {
+    Write(Arc<Database>),
+    Read(Arc<ReadOnlyDatabase>),
+}
+
+impl Embedded {
+    /// Forgotten with the process.
+    pub fn in_memory(clock: Clock) -> Self {
+        Self::new(None, Access::Write, clock)
+    }
+
+    /// A file that only this process may write.
+    pub fn file(path: &Path, clock: Clock) -> Self {
+        Self::new(Some(path.to_owned()), Access::Write, clock)
+    }
+
+    /// A file that another process may be writing: every commit is refused.
+    pub fn file_to_read(path: &Path, clock: Clock) -> Self {
+        Self::new(Some(path.to_owned()), Access::Read, clock)
+    }
+
+    fn new(path: Option<PathBuf>, access: Access, clock: Clock) -> Self {
+        let (opened, turn) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { path, access, clock, opened, turn }))
+    }
+
+    /// A file is worked on beside the runtime: a disk may take its time.
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Inner, &Handle) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.0);
+        let work = move || {
+            let handle = inner.handle()?;
+            job(&inner, &handle).map_err(|error| inner.failed(&error))
+        };
+        if self.0.path.is_none() {
+            return work();
+        }
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(_panicked) => {
+                *self.0.opened() = None;
+                Err(self.0.damaged("reading it failed"))
+            }
+        }
+    }
+}
+
+impl Store for Embedded {
+    fn read<'a>(
+        &'a self,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
+        let keys = keys.to_vec();
+        Box::pin(self.run(move |_, handle| {
+            let Some(records) = existing(handle.begin_read()?.open_table(RECORDS))? else {
+                return Ok(keys.iter().map(|_| None).collect());
+            };
+            let one = |key: &String| Ok(records.get(key.as_str())?.map(|r| versioned(r.value())));
+            keys.iter().map(one).collect()
+        }))
+    }
+
+    fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
+        Box::pin(async {
+            let _turn = self.0.turn.lock().await;
+            let writes = writes.to_vec();
+            self.run(move |inner, handle| handle.commit(&writes, inner.clock.now())).await
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>> {
+        let prefix = prefix.to_owned();
+        Box::pin(self.run(move |_, handle| {
+            let mut found = Vec::new();
+            let Some(records) = existing(handle.begin_read()?.open_table(RECORDS))? else {
+                return Ok(found);
+            };
+            for record in records.range(prefix.as_str()..)? {
+                let (key, record) = record?;
+                if !key.value().starts_with(&prefix) {
+                    break;
+                }
+                found.push((key.value().to_owned(), versioned(record.value())));
+            }
+            Ok(found)
+        }))
+    }
+
+    fn sole_since(&self) -> Option<Timestamp> {
+        self.0.opened().as_ref().map(|opened| opened.since)
+    }
+}
+
+impl Handle {
+    fn begin_read(&self) -> Result<ReadTransaction, TransactionError> {
+        match self {
+            Self::Write(database) => database.begin_read(),
+            Self::Read(database) => database.begin_read(),
+        }
+    }
+
+    fn commit(&self, writes: &[Write], now: Timestamp) -> Result<Committed, redb::Error> {
+        let Self::Write(database) = self else {
+            return Err(StorageError::Unsupported.into());
+        };
+        let transaction = database.begin_write()?;
+        let committed = {
+            let mut records = transaction.open_table(RECORDS)?;
+            let mut expiring = transaction.open_table(EXPIRING)?;
+            let mut versions = Vec::with_capacity(writes.len());
+            for write in writes {
+                versions.push(records.get(write.key.as_str())?.map(|record| record.value().0));
+            }
+            let holds = writes.iter().zip(&versions).all(|(write, version)| match write.expect {
+                Expect::Absent => version.is_none(),
+                Expect::Version(wanted) => *version == Some(wanted),
+                Expect::Anything => true,
+            });
+            if holds {
+                for (write, version) in writes.iter().zip(versions) {
+                    let expires = write.expires.map_or(NEVER, Timestamp::as_second);
+                    let version = version.unwrap_or(0).saturating_add(1);
+                    records
+                        .insert(write.key.as_str(), (version, expires, write.value.as_slice()))?;
+                    if expires != NEVER {
+                        expiring.insert((expires, write.key.as_str()), ())?;
+                    }
+                }
+                for _ in 0..FORGOTTEN_AT_ONCE {
+                    let Some((expires, key)) = expiring
+                        .first()?
+                        .map(|(entry, _)| (entry.value().0, entry.value().1.to_owned()))
+                        .filter(|(expires, _)| *expires <= now.as_second())
+                    else {
+                        break;
+                    };
+                    expiring.remove((expires, key.as_str()))?;
+                    let last = records.get(key.as_str())?.map(|record| record.value().1);
+                    if last == Some(expires) {
+                        records.remove(key.as_str())?;
+                    }
+                }
+                Committed::All
+            } else {
+                Committed::Lost
+            }
+        };
+        match committed {
+            Committed::All => transaction.commit()?,
+            Committed::Lost => transaction.abort()?,
+        }
+        Ok(committed)
+    }
+}
+
+impl Inner {
+    fn opened(&self) -> MutexGuard<'_, Option<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle(&self) -> Result<Handle, StoreError> {
+        let mut opened = self.opened();
+        if let Some(Opened { database, .. }) = &*opened {
+            return Ok(database.clone());
+        }
+        let database = self.open().map_err(|error| self.not_opened(error))?;
+        *opened = Some(Opened { database: database.clone(), since: self.clock.now() });
+        Ok(database)
+    }
+
+    fn open(&self) -> Result<Handle, DatabaseError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+        let Some(path) = &self.path else {
+            // No other process to share it with.
+            builder.set_concurrency_mode(ConcurrencyMode::ExclusiveWriter);
+            let database = builder.create_with_backend(InMemoryBackend::new())?;
+            return Ok(Handle::Write(Arc::new(database)));
+        };
+        if self.access == Access::Read {
+            let database = match builder.open_read_only(path) {
+                // Its writer was killed, and nobody has opened it since.
+                Err(DatabaseError::RepairAborted) => {
+                    builder.open(path)?.close()?;
+                    builder.open_read_only(path)?
+                }
+                opened => opened?,
+            };
+            return Ok(Handle::Read(Arc::new(database)));
+        }
+        // Webhook bodies are in it: nobody else may read it.
+        let file = OpenOptions::new().read(true).write(true).create(true).mode(0o600).open(path)?;
+        builder.set_check_integrity_on_open(true);
+        let database = builder.create_with_backend(FileBackend::new(file)?)?;
+        Ok(Handle::Write(Arc::new(database)))
+    }
+
+    fn name(&self) -> String {
+        match &self.path {
+            Some(path) => format!("the ledger file {}", path.display()),
+            None => "the ledger in memory".to_owned(),
+        }
+    }
+
+    fn damaged(&self, reason: &str) -> StoreError {
+        let name = self.name();
+        StoreError(format!(
+            "{name} is damaged or no ledger ({reason}): move it away, an empty one takes its place"
+        ))
+    }
+
+    fn not_opened(&self, error: DatabaseError) -> StoreError {
+        let name = self.name();
+        match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+                StoreError(format!(
+                    "{name} is held by another process: stop that one, or set LEDGER_PATH to another file"
+                ))
+            }
+            DatabaseError::UpgradeRequired(format) => {
+                StoreError(format!("{name} has the old file format {format} of redb"))
+            }
+            DatabaseError::Storage(StorageError::Io(error))
+                if error.kind() != std::io::ErrorKind::InvalidData =>
+            {
+                StoreError(format!("{name} cannot be opened: {error}"))
+            }
+            other => self.damaged(&other.to_string()),
+        }
+    }
+
+    /// After an error of the disk redb works on only with a database that is opened anew.
+    fn failed(&self, error: &redb::Error) -> StoreError {
+        if self.path.is_some() {
+            *self.opened() = None;
+        }
+        match error {
+            redb::Error::Corrupted(reason) => self.damaged(reason),
+            other => StoreError(format!("{} failed: {other}", self.name())),
+        }
+    }
+}
+
+fn versioned((version, _, value): Record<'_>) -> Versioned {
+    Versioned { version, value: value.to_vec() }
+}
+
+/// Nothing has been written yet: there is no table.
+fn existing<T>(table: Result<T, TableError>) -> Result<Option<T>, redb::Error> {
+    match table {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,162 @@
+//! Deliveries whose outward calls, to Cryptlex and to the ledger, go one at a time and only when the test says so.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use devkit::sandbox::Door;
+use devkit::sign::Provider as Signer;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use jiff::Timestamp;
+use tokio::sync::{oneshot, watch};
+use webhook_core::ledger::{Committed, Store, StoreError, Versioned, Write};
+
+use crate::support::{App, answered};
+
+/// A store whose calls wait.
+struct Gated {
+    inner: Arc<dyn Store>,
+    waiting: Mutex<BTreeMap<u64, Waiting>>,
+    /// How many wait.
+    count: watch::Sender<usize>,
+}
+
+struct Waiting {
+    name: &'static str,
+    enter: oneshot::Sender<oneshot::Sender<()>>,
+}
+
+impl Gated {
+    fn before(inner: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self { inner, waiting: Mutex::default(), count: watch::Sender::new(0) })
+    }
+
+    async fn wait<T>(&self, name: &'static str, call: BoxFuture<'_, T>) -> T {
+        let (enter, admitted) = oneshot::channel();
+        {
+            let mut waiting = self.waiting.lock().unwrap();
+            let ticket = waiting.keys().last().map_or(0, |last| last + 1);
+            waiting.insert(ticket, Waiting { name, enter });
+            self.count.send_replace(waiting.len());
+        }
+        let done = admitted.await.unwrap();
+        let result = call.await;
+        done.send(()).ok();
+        result
+    }
+
+    fn next(&self) -> Option<&'static str> {
+        self.waiting.lock().unwrap().values().next().map(|waiting| waiting.name)
+    }
+
+    /// Lets the first one in and returns when it has had its effect.
+    async fn admit(&self) {
+        let first = {
+            let mut waiting = self.waiting.lock().unwrap();
+            let first = waiting.pop_first().map(|(_, waiting)| waiting);
+            self.count.send_replace(waiting.len());
+            first
+        };
+        let (done, is_done) = oneshot::channel();
+        first.unwrap().enter.send(done).unwrap();
+        is_done.await.unwrap();
+    }
+}
+
+impl Store for Gated {
+    fn read<'a>(
+        &'a self,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
+        self.wait("read", self.inner.read(keys)).boxed()
+    }
+
+    fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
+        self.wait("commit", self.inner.commit(writes)).boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>> {
+        self.inner.list(prefix)
+    }
+
+    fn sole_since(&self) -> Option<Timestamp> {
+        self.inner.sole_since()
+    }
+}
+
+/// What a delivery does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Asks Cryptlex.
+    Cryptlex,
+    /// Looks into the ledger, for the first time or because it was refused a commit.
+    Read,
+    /// Looks again whether others have left its subjects.
+    Poll,
+    /// Writes into the ledger.
+    Commit,
+    /// Nothing: it was answered.
+    Answered,
+}
+
+/// One delivery by an instance of its own.
+pub(crate) struct Delivery {
+    store: Arc<Gated>,
+    door: Door,
+    status: watch::Receiver<Option<u16>>,
+    last: Option<Next>,
+}
+
+impl Delivery {
+    pub(crate) async fn begin(app: &App, provider: Signer, path: &str, body: &[u8]) -> Self {
+        let (store, door) = (Gated::before(app.store()), app.sandbox.door().await.unwrap());
+        let gated: Arc<dyn Store> = store.clone();
+        let router = app.instance(provider, &door.url(), &gated);
+        let request = app.signed(provider, path, body);
+        let (tell, status) = watch::channel(None);
+        tokio::spawn(async move {
+            let answer = answered(&router, request).await;
+            tell.send_replace(Some(answer.status));
+        });
+        Self { store, door, status, last: None }
+    }
+
+    /// Waits until it waits, or is answered.
+    pub(crate) async fn next(&mut self) -> Next {
+        let (mut records, mut calls) = (self.store.count.subscribe(), self.door.queue());
+        tokio::select! {
+            biased;
+            _ = records.wait_for(|count| *count > 0) => {}
+            _ = calls.wait_for(|queue| !queue.waiting.is_empty()) => {}
+            _ = self.status.wait_for(Option::is_some) => {}
+        }
+        match self.store.next() {
+            Some("read") if matches!(self.last, Some(Next::Read | Next::Poll)) => Next::Poll,
+            Some("read") => Next::Read,
+            Some(_) => Next::Commit,
+            None if !self.door.waiting().is_empty() => Next::Cryptlex,
+            None => Next::Answered,
+        }
+    }
+
+    /// Lets it do that.
+    pub(crate) async fn go_on(&mut self, next: Next) {
+        match next {
+            Next::Read | Next::Poll | Next::Commit => self.store.admit().await,
+            Next::Cryptlex => {
+                // Calls side by side arrive in any order; a schedule is to mean the same each time.
+                let waiting = self.door.waiting();
+                let first = waiting.iter().min_by(|(_, one), (_, other)| one.cmp(other)).unwrap();
+                assert!(self.door.admit(first.0).await);
+            }
+            Next::Answered => {}
+        }
+        self.last = Some(next);
+    }
+
+    pub(crate) fn status(&self) -> Option<u16> {
+        *self.status.borrow()
+    }
+}

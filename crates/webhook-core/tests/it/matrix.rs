@@ -1,0 +1,363 @@
+//! The fault matrix: every case of the corpus, every outward call that it makes, everything that can go wrong there.
+//! Delivered again until it is done, the licenses are as if nothing had gone wrong.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devkit::corpus::cases;
+use devkit::sandbox::{Fault, Match};
+use devkit::sign::{Provider as Signer, sign};
+use http::{HeaderMap, HeaderValue};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use webhook_core::deadline::Timing;
+use webhook_core::inbound::Inbound;
+use webhook_core::ledger::Store;
+use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
+use webhook_core::service::{Contract, Service};
+
+use crate::corpus::{path, prepare};
+use crate::deliveries::{State, state};
+use crate::mishaps::{Mishap, Tampered};
+use crate::moto::Moto;
+use crate::support::{App, SECRET, TIMING, body};
+
+/// How long the delivery that meets a silent Cryptlex or ledger waits, if that is enough to get there on a busy machine.
+const IMPATIENT: Duration = Duration::from_millis(150);
+const PATIENT: Duration = Duration::from_secs(10);
+const TRIALS_AT_ONCE: usize = 4;
+
+/// A call that goes wrong.
+#[derive(Debug, Clone, Copy)]
+enum Call {
+    Cryptlex(usize, Wrong),
+    Ledger(usize, Mishap),
+}
+
+#[derive(Clone, Copy)]
+enum Wrong {
+    /// An answer that is none, or not what it should be.
+    Answer(&'static str, fn(Match) -> Fault),
+    /// None at all, with or without the effect.
+    Hang { effect: bool },
+    /// None, and the effect comes when everybody has given up, before the lease is over.
+    Late,
+}
+
+impl std::fmt::Debug for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Answer(name, _) => f.write_str(name),
+            Self::Hang { effect: false } => f.write_str("no answer and no effect"),
+            Self::Hang { effect: true } => f.write_str("no answer to what had its effect"),
+            Self::Late => f.write_str("no answer, and a late effect"),
+        }
+    }
+}
+
+/// What becomes of the delivery whose call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// It sees what happened, or waits in vain.
+    GoesOn,
+    /// Its future is dropped there and then; the process lives on.
+    IsCancelled,
+    /// Its process dies there and then.
+    IsKilled,
+}
+
+const ANSWERS: [Wrong; 12] = [
+    Wrong::Answer("400 before", |m| m.error_before(400)),
+    Wrong::Answer("401 before", |m| m.error_before(401)),
+    Wrong::Answer("409 before", |m| m.error_before(409)),
+    Wrong::Answer("429", |m| m.throttle(0)),
+    Wrong::Answer("500 before", |m| m.error_before(500)),
+    Wrong::Answer("500 after", |m| m.error_after(500)),
+    Wrong::Answer("502 after", |m| m.error_after(502)),
+    Wrong::Answer("503 before", |m| m.error_before(503)),
+    Wrong::Answer("HTML 504", |m| m.html_error(504)),
+    Wrong::Answer("dropped before", |m| m.dropped_before()),
+    Wrong::Answer("dropped answer", |m| m.dropped_answer()),
+    Wrong::Answer("malformed body", |m| m.bad_json()),
+];
+
+/// Everything that can go wrong with a call of Cryptlex.
+fn of_cryptlex(call: usize) -> Vec<(Call, Then)> {
+    let answers = ANSWERS.into_iter().map(|wrong| (wrong, Then::GoesOn));
+    let silent = [Wrong::Hang { effect: false }, Wrong::Hang { effect: true }, Wrong::Late];
+    let thens = [Then::GoesOn, Then::IsCancelled, Then::IsKilled];
+    let silent = silent.into_iter().flat_map(|wrong| thens.map(|then| (wrong, then)));
+    answers.chain(silent).map(|(wrong, then)| (Call::Cryptlex(call, wrong), then)).collect()
+}
+
+/// Everything that can go wrong with a call of the ledger's store.
+fn of_ledger(call: usize) -> Vec<(Call, Then)> {
+    let errors = [Mishap::ErrorBefore, Mishap::ErrorAfter].map(|mishap| (mishap, Then::GoesOn));
+    let thens = [Then::GoesOn, Then::IsCancelled, Then::IsKilled];
+    let hangs = [Mishap::HangBefore, Mishap::HangAfter].into_iter();
+    let hangs = hangs.flat_map(|mishap| thens.map(|then| (mishap, then)));
+    errors.into_iter().chain(hangs).map(|(m, then)| (Call::Ledger(call, m), then)).collect()
+}
+
+/// One provider's function in a process of its own.
+enum Function {
+    Stripe(Arc<Service<Stripe>>),
+    FastSpring(Arc<Service<FastSpring>>),
+    Paddle(Arc<Service<Paddle>>),
+}
+
+impl Function {
+    fn start(app: &App, provider: Signer, store: Arc<dyn Store>, timing: Timing) -> Self {
+        match provider {
+            Signer::Stripe => Self::Stripe(app.service(store, timing)),
+            Signer::Fastspring => Self::FastSpring(app.service(store, timing)),
+            Signer::Paddle => Self::Paddle(app.service(store, timing)),
+        }
+    }
+
+    async fn deliver(&self, app: &App, provider: Signer, case: &str, budget: Duration) -> u16 {
+        match self {
+            Self::Stripe(service) => handle(service, app, provider, case, budget).await,
+            Self::FastSpring(service) => handle(service, app, provider, case, budget).await,
+            Self::Paddle(service) => handle(service, app, provider, case, budget).await,
+        }
+    }
+}
+
+async fn handle<P: Provider>(
+    service: &Service<P>,
+    app: &App,
+    provider: Signer,
+    case: &str,
+    budget: Duration,
+) -> u16 {
+    let body = body(provider, case);
+    let header = sign(provider, SECRET, &body, app.now());
+    let mut headers = HeaderMap::new();
+    headers.insert(P::SIGNATURE_HEADER, HeaderValue::from_str(&header).unwrap());
+    let contract = match path(provider, case) {
+        "/v2" => Contract::V2,
+        _ => Contract::V1,
+    };
+    service.handle(contract, Inbound { headers, body, source: None }, budget).await.status.as_u16()
+}
+
+/// What a case comes to, and what it asks of whom, when nothing goes wrong.
+#[derive(Debug, Clone)]
+struct Calm {
+    provider: Signer,
+    case: String,
+    status: u16,
+    state: State,
+    cryptlex_calls: usize,
+    ledger_calls: usize,
+}
+
+async fn calm(provider: Signer, case: &str) -> Calm {
+    let app = App::start().await;
+    prepare(&app, provider, case).await;
+    let store = Tampered::counting(app.store());
+    let function = Function::start(&app, provider, store.clone(), TIMING);
+    let status = function.deliver(&app, provider, case, PATIENT).await;
+    Calm {
+        provider,
+        case: case.to_owned(),
+        status,
+        state: state(&app),
+        cryptlex_calls: app.sandbox.calls().len(),
+        ledger_calls: store.calls().len(),
+    }
+}
+
+async fn trial(calm: &Calm, call: Call, then: Then, moto: Option<&Moto>) {
+    let mut patience = IMPATIENT;
+    while !attempt(calm, call, then, patience, moto).await {
+        patience *= 4;
+        let Calm { provider, case, .. } = calm;
+        assert!(patience < PATIENT, "{provider} {case}: {call:?} was never made");
+    }
+}
+
+/// `false` when the call was never made.
+async fn attempt(
+    calm: &Calm,
+    call: Call,
+    then: Then,
+    patience: Duration,
+    moto: Option<&Moto>,
+) -> bool {
+    let (provider, case) = (calm.provider, calm.case.as_str());
+    let what = format!("{provider} {case}: {call:?}, then it {then:?}");
+    let mut app = App::start().await;
+    if let Some(moto) = moto {
+        app.restart_over(moto.new_table().await);
+    }
+    prepare(&app, provider, case).await;
+
+    let impatient = Timing { call: patience, record: patience, ..TIMING };
+    let (store, mut hits, timing, budget): (Arc<dyn Store>, watch::Receiver<usize>, _, _) =
+        match call {
+            Call::Cryptlex(number, wrong) => {
+                let there = Fault::anywhere().skip(u32::try_from(number).unwrap());
+                let (fault, timing) = match wrong {
+                    Wrong::Answer(_, fault) => (fault(there), TIMING),
+                    Wrong::Hang { effect: false } => (there.hang_before(), impatient),
+                    Wrong::Hang { effect: true } => (there.hang_after(), impatient),
+                    Wrong::Late => (there.late(), TIMING),
+                };
+                app.sandbox.fault(fault);
+                (app.store(), app.sandbox.hits(), timing, PATIENT)
+            }
+            Call::Ledger(number, mishap) => {
+                let store = Tampered::at(app.store(), number, 1, mishap);
+                let hits = store.hits();
+                let waits = matches!(mishap, Mishap::HangBefore | Mishap::HangAfter);
+                let waits = waits && then == Then::GoesOn;
+                (store, hits, impatient, if waits { patience * 2 } else { PATIENT })
+            }
+        };
+    let mut function = Function::start(&app, provider, store, timing);
+    let delivery = function.deliver(&app, provider, case, budget);
+    match then {
+        Then::GoesOn => {
+            delivery.await;
+        }
+        Then::IsCancelled | Then::IsKilled => tokio::select! {
+            _ = hits.wait_for(|hits| *hits > 0) => {}
+            _ = delivery => {}
+        },
+    }
+    if *hits.borrow() == 0 {
+        return false;
+    }
+    if then != Then::IsCancelled || matches!(call, Call::Ledger(..)) {
+        function = Function::start(&app, provider, app.store(), TIMING);
+    }
+
+    let mut done = false;
+    for round in 0..5 {
+        let status = function.deliver(&app, provider, case, PATIENT).await;
+        if round == 0 {
+            // Nobody may have gone on before it arrived.
+            app.sandbox.release_late();
+        }
+        done = status == calm.status;
+        // A case that is refused all the same is never done.
+        if done && (calm.status < 300 || round == 3) {
+            break;
+        }
+        // Leases of the dead run out.
+        app.pass(60);
+    }
+    assert!(done, "{what}: never got done");
+    assert_eq!(state(&app), calm.state, "{what}");
+    true
+}
+
+/// How much was tried.
+#[derive(Debug, Default)]
+struct Tally {
+    cases: usize,
+    cryptlex_calls: usize,
+    ledger_calls: usize,
+    trials: usize,
+}
+
+async fn run(
+    calms: Vec<Calm>,
+    points: impl Fn(&Calm) -> Vec<(Call, Then)>,
+    moto: Option<Arc<Moto>>,
+) -> Tally {
+    let mut tally = Tally::default();
+    let mut under_way = JoinSet::new();
+    for calm in calms {
+        tally.cases += 1;
+        tally.cryptlex_calls += calm.cryptlex_calls;
+        tally.ledger_calls += calm.ledger_calls;
+        for (call, then) in points(&calm) {
+            tally.trials += 1;
+            let (calm, moto) = (calm.clone(), moto.clone());
+            while under_way.len() >= TRIALS_AT_ONCE {
+                under_way.join_next().await.unwrap().unwrap();
+            }
+            under_way.spawn(async move { trial(&calm, call, then, moto.as_deref()).await });
+        }
+    }
+    while let Some(result) = under_way.join_next().await {
+        result.unwrap();
+    }
+    tally
+}
+
+/// Past the capture of a passing test's output: these numbers are quoted.
+fn tell(text: &str) {
+    writeln!(std::io::stderr(), "{text}").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_of_every_case_may_go_wrong_in_every_way() {
+    let mut calms = Vec::new();
+    for case in cases() {
+        calms.push(calm(case.provider, &case.name).await);
+    }
+    let everything = |calm: &Calm| {
+        let cryptlex = (0..calm.cryptlex_calls).flat_map(of_cryptlex);
+        cryptlex.chain((0..calm.ledger_calls).flat_map(of_ledger)).collect()
+    };
+    let Tally { cases, cryptlex_calls, ledger_calls, trials } = run(calms, everything, None).await;
+    tell(&format!(
+        "fault matrix: {cases} cases, {cryptlex_calls} calls to Cryptlex, {ledger_calls} of the ledger, {trials} trials"
+    ));
+    assert!(cases > 70 && cryptlex_calls > 150 && ledger_calls > 150);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_of_a_ledger_in_dynamodb_may_go_wrong_in_every_way() {
+    let moto = Arc::new(Moto::start().await);
+    let mut calms = Vec::new();
+    for (provider, case) in [
+        (Signer::Stripe, "checkout-subscription"),
+        (Signer::Fastspring, "batch-purchase"),
+        (Signer::Paddle, "transaction-recurring"),
+    ] {
+        calms.push(calm(provider, case).await);
+    }
+    let ledger = |calm: &Calm| (0..calm.ledger_calls).flat_map(of_ledger).collect();
+    let Tally { cases, ledger_calls, trials, .. } = run(calms, ledger, Some(moto)).await;
+    tell(&format!(
+        "fault matrix on DynamoDB: {cases} cases, {ledger_calls} calls of the ledger, {trials} trials"
+    ));
+}
+
+#[tokio::test]
+async fn a_fresh_event_costs_three_calls_of_the_ledger_a_duplicate_one_an_ignored_one_none() {
+    let mut told = 0;
+    for case in cases() {
+        let app = App::start().await;
+        let (provider, name) = (case.provider, case.name.as_str());
+        prepare(&app, provider, name).await;
+        let events = match provider {
+            Signer::Fastspring => {
+                crate::support::json(provider, name)["events"].as_array().unwrap().len()
+            }
+            Signer::Stripe | Signer::Paddle => 1,
+        };
+        let store = Tampered::counting(app.store());
+        let function = Function::start(&app, provider, store.clone(), TIMING);
+        let status = function.deliver(&app, provider, name, PATIENT).await;
+        let fresh = store.calls();
+        assert!(
+            fresh.chunks(3).all(|calls| calls == ["read", "commit", "commit"])
+                && fresh.len() <= 3 * events,
+            "{provider} {name}: {fresh:?}"
+        );
+        function.deliver(&app, provider, name, PATIENT).await;
+        let again = &store.calls()[fresh.len()..];
+        if status == 200 {
+            assert_eq!(again, vec!["read"; fresh.len() / 3], "{provider} {name}");
+            told += usize::from(!again.is_empty());
+        }
+    }
+    assert!(told > 50, "{told}");
+}
