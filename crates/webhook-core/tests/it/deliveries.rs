@@ -86,6 +86,39 @@ async fn every_case_any_number_of_times_is_one_effect() {
     }
 }
 
+/// A FastSpring event that somebody sends again by hand has a new id, a Paddle notification that is replayed too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_case_under_new_ids_is_the_same_effect() {
+    let mut resent = 0;
+    for case in cases() {
+        let (provider, name) = (case.provider, case.name.as_str());
+        let app = App::start().await;
+        prepare(&app, provider, name).await;
+        let first = app.deliver(provider, path(provider, name), &case.body).await;
+        let (writes, before) = (app.writes(), state(&app));
+        let again = edited(provider, name, |delivery| match provider {
+            STRIPE => delivery["id"] = json!("evt_sent_again"),
+            FASTSPRING => {
+                for (number, event) in
+                    delivery["events"].as_array_mut().unwrap().iter_mut().enumerate()
+                {
+                    event["id"] = json!(format!("sent-again-{number}"));
+                }
+            }
+            PADDLE => {
+                delivery["event_id"] = json!("evt_sent_again");
+                delivery["notification_id"] = json!("ntf_sent_again");
+            }
+        });
+        let second = app.deliver(provider, path(provider, name), &again).await;
+        assert_eq!(second.status, first.status, "{provider} {name}: {}", second.body);
+        assert_eq!(app.writes(), writes, "{provider} {name} wrote something more");
+        assert_eq!(state(&app), before, "{provider} {name}");
+        resent += usize::from(!writes.is_empty());
+    }
+    assert!(resent > 30, "{resent}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkout_and_its_invoice_at_the_same_moment_are_one_purchase() {
     for path in ["/v1", "/v2"] {

@@ -2,24 +2,18 @@
 
 use devkit::sandbox::{Fault, Match};
 
-use crate::support::{App, FASTSPRING, PADDLE, STRIPE};
+use crate::gates::{Delivery, Next};
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body};
 
 type Make = fn(Match) -> Fault;
 
-/// Every way in which a call can fail, and whether its effect happens all the same.
-const KINDS: [(&str, Make); 12] = [
-    ("400 before", |m| m.error_before(400)),
+/// Ways in which a call can fail beside those that `matrix` tries with every case.
+const KINDS: [(&str, Make); 5] = [
     ("401 before", |m| m.error_before(401)),
     ("409 before", |m| m.error_before(409)),
-    ("500 before", |m| m.error_before(500)),
-    ("500 after", |m| m.error_after(500)),
-    ("502 after", |m| m.error_after(502)),
     ("503 before", |m| m.error_before(503)),
     ("dropped before", |m| m.dropped_before()),
-    ("dropped answer", |m| m.dropped_answer()),
-    ("bad JSON", |m| m.bad_json()),
     ("HTML 504", |m| m.html_error(504)),
-    ("throttled", |m| m.throttle(0)),
 ];
 
 /// Each call of each story fails in each way, once; redelivered until 200, the licenses are as without the fault.
@@ -133,6 +127,33 @@ async fn a_write_whose_outcome_is_unknown_keeps_others_away_until_it_has_arrived
 }
 
 #[tokio::test]
+async fn a_process_that_was_frozen_past_its_deadline_sends_nothing_any_more() {
+    for (case, writes) in [("order-plain", 2), ("order-subscription", 2)] {
+        for freeze_at in 1..=3 {
+            let app = App::start().await;
+            let body = body(FASTSPRING, case);
+            let mut delivery = Delivery::begin(&app, FASTSPRING, "/v1", &body).await;
+            let mut calls = 0;
+            loop {
+                let next = delivery.next().await;
+                if next == Next::Answered {
+                    break;
+                }
+                calls += usize::from(next == Next::Cryptlex);
+                if next == Next::Cryptlex && calls == freeze_at {
+                    app.pass(60);
+                }
+                delivery.go_on(next).await;
+            }
+            assert_eq!(delivery.status(), Some(400), "{case}, frozen at call {freeze_at}");
+            assert!(app.writes().len() < writes, "{case}: {:?}", app.writes());
+            app.cases(FASTSPRING, &[case]).await;
+            assert_eq!((app.sandbox.licenses().len(), app.writes().len()), (1, writes));
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_error_says_which_call_failed_and_why_and_never_the_token() {
     for (fault, says) in [
         (
@@ -198,9 +219,9 @@ async fn everything_is_answered_within_the_deadline() {
         app.sandbox.fault(fault.clone());
         let began = tokio::time::Instant::now();
         let answer = app.case(FASTSPRING, "order-plain").await;
-        // A creation that only its answer was late for is found by looking.
+        // A creation that only its answer was late for is found by looking, if there is time.
         let created = app.sandbox.licenses().len() == 1;
-        assert_eq!(answer.status == 200, created, "{}", answer.body);
+        assert!(answer.status == 400 || created, "{}", answer.body);
         // Far above the deadline, far below the delays: this bounds the test, it measures nothing.
         assert!(began.elapsed().as_secs() < 10, "{fault:?}");
     }

@@ -118,7 +118,8 @@ impl Meeting {
             // Calls of one delivery that go side by side arrive in any order, after which it may need others.
             let wanted = schedule.get(choices.len()).copied();
             let chosen = wanted.filter(|wanted| able.contains(wanted)).unwrap_or(default);
-            choices.push(Choice { able, chosen });
+            let unanswered = nexts.iter().filter(|next| **next != Next::Answered).count();
+            choices.push(Choice { able, unanswered, chosen });
             let next = nexts[chosen];
             deliveries[chosen].go_on(next).await;
             stuck[chosen] = matches!(next, Next::Read | Next::Poll);
@@ -137,7 +138,8 @@ impl Meeting {
         choices
     }
 
-    /// Plays every schedule in which at most so many deliveries are left although they could go on.
+    /// Plays every schedule that goes from one delivery to another at most so often until all are answered. Where one
+    /// waits for another's lease, it takes more.
     async fn play_all(&self, most_switches: usize) -> usize {
         let allowed = self.orderly().await;
         let mut todo: Vec<Vec<usize>> = vec![Vec::new()];
@@ -145,16 +147,12 @@ impl Meeting {
         while let Some(schedule) = todo.pop() {
             let choices = self.play(&schedule, &allowed).await;
             played += 1;
-            for place in schedule.len()..choices.len() {
-                let (earlier, now) = (&choices[..place], &choices[place]);
+            for (place, now) in choices.iter().enumerate().skip(schedule.len()) {
+                let earlier: Vec<usize> = choices.iter().take(place).map(|c| c.chosen).collect();
                 for other in now.able.iter().filter(|other| **other != now.chosen) {
-                    let mut next: Vec<usize> = earlier.iter().map(|choice| choice.chosen).collect();
-                    let last = next.last().copied();
-                    let leaves = usize::from(
-                        last.is_some_and(|last| last != *other && now.able.contains(&last)),
-                    );
-                    if switches(earlier) + leaves <= most_switches {
-                        next.push(*other);
+                    let next = [earlier.as_slice(), &[*other]].concat();
+                    let taken = next.windows(2).filter(|pair| pair[0] != pair[1]).count();
+                    if taken + now.unanswered - 1 <= most_switches {
                         todo.push(next);
                     }
                 }
@@ -167,15 +165,9 @@ impl Meeting {
 #[derive(Debug)]
 struct Choice {
     able: Vec<usize>,
+    /// How many have to go on before all are answered.
+    unanswered: usize,
     chosen: usize,
-}
-
-/// How often somebody was left who could have gone on.
-fn switches(choices: &[Choice]) -> usize {
-    let pairs = choices.windows(2);
-    pairs
-        .filter(|pair| pair[0].chosen != pair[1].chosen && pair[1].able.contains(&pair[0].chosen))
-        .count()
 }
 
 async fn play(what: &str, meetings: Vec<Meeting>, most_switches: usize) {
@@ -190,7 +182,7 @@ async fn play(what: &str, meetings: Vec<Meeting>, most_switches: usize) {
     }
     writeln!(std::io::stderr(), "interleavings of {what}: {count} meetings, {played} schedules")
         .unwrap();
-    assert!(played > count);
+    assert!(played > count, "{played}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,7 +196,6 @@ async fn two_deliveries_in_every_order_of_their_calls() {
     let meetings = vec![
         meeting(STRIPE, &[], &["checkout-subscription", "checkout-subscription"]),
         meeting(STRIPE, &[], &["checkout-subscription", "invoice-create"]),
-        meeting(STRIPE, &[], &["checkout-subscription", "customer-created"]),
         meeting(STRIPE, &[], &["invoice-cycle", "checkout-subscription"]),
         meeting(STRIPE, &["checkout-subscription"], &["invoice-create", "invoice-cycle"]),
         meeting(FASTSPRING, &[], &["order-subscription", "order-subscription"]),
@@ -218,6 +209,13 @@ async fn two_deliveries_in_every_order_of_their_calls() {
         meeting(PADDLE, &["transaction-web"], &["transaction-recurring", "subscription-paused"]),
     ];
     play("two deliveries in every order", meetings, usize::MAX).await;
+}
+
+/// Nobody waits for anybody: a customer is no subject of his purchase. Every order would be thousands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_and_its_customer_with_at_most_three_switches() {
+    let meetings = vec![meeting(STRIPE, &[], &["checkout-subscription", "customer-created"])];
+    play("a checkout and its customer with at most three switches", meetings, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,7 @@ use crate::support::{App, SECRET, TIMING, body};
 /// How long the delivery that meets a silent Cryptlex or ledger waits, if that is enough to get there on a busy machine.
 const IMPATIENT: Duration = Duration::from_millis(150);
 const PATIENT: Duration = Duration::from_secs(10);
-const TRIALS_AT_ONCE: usize = 4;
+const TRIALS_AT_ONCE: usize = 6;
 
 /// A call that goes wrong.
 #[derive(Debug, Clone, Copy)]
@@ -67,17 +67,13 @@ enum Then {
     IsKilled,
 }
 
-const ANSWERS: [Wrong; 12] = [
+/// `faults` tries other statuses with a few stories.
+const ANSWERS: [Wrong; 7] = [
     Wrong::Answer("400 before", |m| m.error_before(400)),
-    Wrong::Answer("401 before", |m| m.error_before(401)),
-    Wrong::Answer("409 before", |m| m.error_before(409)),
     Wrong::Answer("429", |m| m.throttle(0)),
     Wrong::Answer("500 before", |m| m.error_before(500)),
     Wrong::Answer("500 after", |m| m.error_after(500)),
     Wrong::Answer("502 after", |m| m.error_after(502)),
-    Wrong::Answer("503 before", |m| m.error_before(503)),
-    Wrong::Answer("HTML 504", |m| m.html_error(504)),
-    Wrong::Answer("dropped before", |m| m.dropped_before()),
     Wrong::Answer("dropped answer", |m| m.dropped_answer()),
     Wrong::Answer("malformed body", |m| m.bad_json()),
 ];
@@ -237,7 +233,9 @@ async fn attempt(
 
     let mut done = false;
     for round in 0..5 {
-        let status = function.deliver(&app, provider, case, PATIENT).await;
+        // The first one need not wait for a lease that nobody will release.
+        let budget = if round == 0 { patience } else { PATIENT };
+        let status = function.deliver(&app, provider, case, budget).await;
         if round == 0 {
             // Nobody may have gone on before it arrived.
             app.sandbox.release_late();
