@@ -34,6 +34,12 @@ demo: ## Play the main job of all three providers on a Cryptlex sandbox, with th
 test: $(VENV)/bin/moto_server ## Run every test; DynamoDB is a moto server that they start themselves
 	cargo test --locked --workspace
 
+.PHONY: crash
+crash: ## Kill the servers while thousands of events are delivered, with the ledger in a file and losing it each time
+	cargo build --locked --workspace --bins
+	target/debug/devkit crash $(CRASH)
+	target/debug/devkit crash --lose-ledger $(CRASH)
+
 .PHONY: snapshots
 snapshots: ## Rewrite what the corpus is read as; the change is for `git diff` to show
 	INSTA_UPDATE=always cargo test --locked -p webhook-core --test it -- corpus

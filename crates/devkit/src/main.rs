@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use devkit::sandbox::Settings;
-use devkit::{corpus, demo, records, sandbox, send};
+use devkit::{corpus, crash, demo, records, sandbox, send};
 
 #[derive(Parser)]
 #[command(
@@ -22,6 +22,8 @@ struct Cli {
 enum Command {
     /// Play the main job of all three providers on a sandbox, with the real binaries.
     Demo,
+    /// Kill the real binaries again and again while events are delivered, and compare the licenses with what was sold.
+    Crash(crash::CrashArgs),
     /// Run the Cryptlex sandbox until ctrl-c.
     Sandbox {
         /// Where to listen.
@@ -46,6 +48,7 @@ enum Command {
 async fn main() -> ExitCode {
     let result: Result<bool, Box<dyn std::error::Error>> = match Cli::parse().command {
         Command::Demo => demo::play().await.map_err(Into::into),
+        Command::Crash(args) => crash::run(&args).await.map_err(Into::into),
         Command::Sandbox { listen } => {
             let served = sandbox::serve(listen, Settings::default()).await;
             served.map(|()| true).map_err(|e| format!("cannot listen on {listen}: {e}").into())

@@ -44,7 +44,12 @@ impl Door {
         let addr = listener.local_addr()?;
         let gate = Arc::new(Gate::default());
         let through = Some(Arc::clone(&gate));
-        let server = tokio::spawn(server::run(listener, Arc::clone(&state), through));
+        let server = tokio::spawn(server::run(
+            listener,
+            Arc::clone(&state),
+            through,
+            watch::Sender::default(),
+        ));
         Ok(Door { gate, state, addr, server })
     }
 

@@ -37,7 +37,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+};
 
 pub use catalogue::Template;
 pub use door::{Door, Queue};
@@ -58,6 +63,7 @@ use state::State;
 pub struct Sandbox {
     state: Arc<Mutex<State>>,
     addr: SocketAddr,
+    connections: watch::Receiver<usize>,
     server: JoinHandle<()>,
 }
 
@@ -72,8 +78,9 @@ impl Sandbox {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::new(settings)));
-        let server = tokio::spawn(server::run(listener, Arc::clone(&state), None));
-        Ok(Sandbox { state, addr, server })
+        let (count, connections) = watch::channel(0);
+        let server = tokio::spawn(server::run(listener, Arc::clone(&state), None, count));
+        Ok(Sandbox { state, addr, connections, server })
     }
 
     /// Opens another way in, on a port of its own, whose calls wait to be admitted one by one.
@@ -125,6 +132,19 @@ impl Sandbox {
     /// Takes all faults back, but not the calls that [`FaultKind::Late`] holds.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
+    }
+
+    /// Waits until every client has hung up and what it sent was carried out or never will be: a client that is dead has then
+    /// had all the effects that it will have. Late calls are held all the same.
+    pub async fn deserted(&self) -> io::Result<()> {
+        // Connections are accepted in turn: when this one is answered, all before it were counted.
+        let mut own = TcpStream::connect(self.addr).await?;
+        own.write_all(b"GET /sandbox HTTP/1.1\r\nhost: sandbox\r\nconnection: close\r\n\r\n")
+            .await?;
+        own.read_to_end(&mut Vec::new()).await?;
+        let mut connections = self.connections.clone();
+        // The server, which counts, runs as long as this sandbox lives.
+        connections.wait_for(|open| *open == 0).await.map(drop).map_err(io::Error::other)
     }
 
     /// Carries out the calls that [`FaultKind::Late`] holds, and says how many they were.

@@ -16,6 +16,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
 };
 
@@ -27,16 +28,22 @@ use super::{
     state::{Outcome, State},
 };
 
-/// Accepts connections until the task that runs this is aborted; the connections end with it.
-pub(super) async fn run(listener: TcpListener, state: Arc<Mutex<State>>, gate: Option<Arc<Gate>>) {
+/// Accepts connections and counts those that are open, until the task that runs this is aborted; they end with it.
+pub(super) async fn run(
+    listener: TcpListener,
+    state: Arc<Mutex<State>>,
+    gate: Option<Arc<Gate>>,
+    open: watch::Sender<usize>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             // A connection that could not be accepted is the client's to notice.
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                open.send_modify(|open| *open += 1);
                 connections.spawn(serve_connection(stream, Arc::clone(&state), gate.clone()));
             },
-            Some(_) = connections.join_next() => {}
+            Some(_) = connections.join_next() => open.send_modify(|open| *open -= 1),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `/sandbox/...` and the server itself.
 
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{
     super::{MetadataPatch, Sandbox, Settings, catalogue::YEARLY_TEMPLATE},
@@ -97,4 +98,34 @@ async fn a_dropped_sandbox_stops_and_frees_its_port() {
     let url = format!("http://{addr}/v3/licenses");
     let answers = async { while http.get(&url).send().await.is_ok() {} };
     tokio::time::timeout(std::time::Duration::from_secs(10), answers).await.unwrap();
+}
+
+#[tokio::test]
+async fn when_it_is_deserted_nothing_happens_any_more() {
+    let api = Api::start().await;
+    api.sandbox.deserted().await.unwrap();
+    let body = product(json!({})).to_string();
+    let head =
+        "POST /v3/licenses HTTP/1.1\r\nhost: sandbox\r\nauthorization: Bearer sandbox-token\r\n";
+    let call = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    let addr = api.sandbox.url().trim_start_matches("http://").to_owned();
+    // These connections may not even be accepted when their client is gone; it takes back what nobody has read.
+    for _ in 0..20 {
+        let mut client = TcpStream::connect(&addr).await.unwrap();
+        client.write_all(call.as_bytes()).await.unwrap();
+    }
+    api.sandbox.deserted().await.unwrap();
+    let made = api.sandbox.licenses().len();
+    api.listed("GET /v3/licenses").await;
+    assert_eq!(api.sandbox.licenses().len(), made);
+
+    let staying = TcpStream::connect(&addr).await.unwrap();
+    let early = tokio::select! {
+        biased;
+        _ = api.sandbox.deserted() => true,
+        _ = api.listed("GET /v3/licenses") => false,
+    };
+    assert!(!early);
+    drop((staying, api.http));
+    api.sandbox.deserted().await.unwrap();
 }
