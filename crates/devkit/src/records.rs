@@ -154,7 +154,8 @@ pub async fn replay(args: &ReplayArgs) -> Result<Delivery, RecordsError> {
     let body = body.ok_or_else(|| RecordsError::NoBody(what()))?;
     let default = format!("http://127.0.0.1:3000/{}", event.contract);
     let url = args.url.as_deref().unwrap_or(&default);
-    let configured = std::env::var(provider.secret_variable()).ok();
+    let configured = std::env::var_os(provider.secret_variable());
+    let configured = configured.and_then(|value| value.into_string().ok());
     let secret = args.secret.as_deref().or(configured.as_deref()).map(str::trim);
     let secret = secret.unwrap_or(provider.demo_secret());
     Ok(post(url, provider, secret, &body, now_unix()).await?)

@@ -222,12 +222,12 @@ impl Dynamo {
             }
             None => {
                 let cause = self.failed(action, error);
-                return match error {
-                    SdkError::TimeoutError(_) => StoreError(format!(
+                if let SdkError::TimeoutError(_) = error {
+                    return StoreError(format!(
                         "DynamoDB table {table}: {action} was not answered in time"
-                    )),
-                    _ => cause,
-                };
+                    ));
+                }
+                return cause;
             }
         };
         StoreError(format!("DynamoDB table {table}: {action}: {advice}"))

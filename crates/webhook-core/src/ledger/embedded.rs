@@ -253,7 +253,9 @@ impl Inner {
             return Ok(Handle::Read(Arc::new(database)));
         }
         // Webhook bodies are in it: nobody else may read it.
-        let file = OpenOptions::new().read(true).write(true).create(true).mode(0o600).open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(path)?;
         builder.set_check_integrity_on_open(true);
         let database = builder.create_with_backend(FileBackend::new(file)?)?;
         Ok(Handle::Write(Arc::new(database)))
@@ -273,6 +275,7 @@ impl Inner {
         ))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else redb finds is damage")]
     fn not_opened(&self, error: DatabaseError) -> StoreError {
         let name = self.name();
         match error {
@@ -298,10 +301,10 @@ impl Inner {
         if self.path.is_some() {
             *self.opened() = None;
         }
-        match error {
-            redb::Error::Corrupted(reason) => self.damaged(reason),
-            other => StoreError(format!("{} failed: {other}", self.name())),
+        if let redb::Error::Corrupted(reason) = error {
+            return self.damaged(reason);
         }
+        StoreError(format!("{} failed: {error}", self.name()))
     }
 }
 

@@ -1,66 +1,9 @@
 //! Calls that fail, and what the next delivery makes of it.
 
-use devkit::sandbox::{Fault, Match};
+use devkit::sandbox::Fault;
 
 use crate::gates::{Delivery, Next};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body};
-
-type Make = fn(Match) -> Fault;
-
-/// Ways in which a call can fail beside those that `matrix` tries with every case.
-const KINDS: [(&str, Make); 5] = [
-    ("401 before", |m| m.error_before(401)),
-    ("409 before", |m| m.error_before(409)),
-    ("503 before", |m| m.error_before(503)),
-    ("dropped before", |m| m.dropped_before()),
-    ("HTML 504", |m| m.html_error(504)),
-];
-
-/// Each call of each story fails in each way, once; redelivered until 200, the licenses are as without the fault.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_call_of_a_story_may_fail_in_every_way() {
-    for (provider, story) in [
-        (STRIPE, &["checkout-subscription", "invoice-create", "invoice-cycle"][..]),
-        (STRIPE, &["checkout-trial", "invoice-create-trial", "customer-created"]),
-        (FASTSPRING, &["order-addon-first"]),
-        (FASTSPRING, &["order-subscription-seats", "charge-completed-seats"]),
-        (FASTSPRING, &["order-subscription", "payment-overdue", "charge-completed", "deactivated"]),
-        (PADDLE, &["transaction-web", "customer-created", "transaction-recurring"]),
-        (PADDLE, &["transaction-trial", "transaction-recurring-trial"]),
-        (PADDLE, &["transaction-web", "subscription-paused", "subscription-canceled"]),
-    ] {
-        let calm = App::start().await;
-        calm.cases(provider, story).await;
-        let (calls, expected) = (calm.sandbox.calls().len(), calm.licenses());
-        for (name, kind) in KINDS {
-            for call in 0..calls {
-                let app = App::start().await;
-                app.sandbox.fault(kind(Fault::anywhere().skip(u32::try_from(call).unwrap())));
-                for case in story {
-                    until_done(&app, provider, case, &format!("{story:?}, {name} at call {call}"))
-                        .await;
-                }
-                assert_eq!(app.licenses(), expected, "{story:?}, {name} at call {call}");
-                assert_eq!(
-                    app.sandbox.users().len(),
-                    calm.sandbox.users().len(),
-                    "{story:?}, {name} at call {call}"
-                );
-            }
-        }
-    }
-}
-
-async fn until_done(app: &App, provider: devkit::sign::Provider, case: &str, what: &str) {
-    for _ in 0..3 {
-        if app.case(provider, case).await.status == 200 {
-            return;
-        }
-        // A write with unknown outcome keeps its lease, which runs out.
-        app.pass(60);
-    }
-    panic!("{case} never got done: {what}");
-}
 
 #[tokio::test]
 async fn a_lost_answer_to_a_creation_or_a_renewal_changes_nothing_more() {

@@ -112,7 +112,7 @@ pub(crate) struct Delivery {
 impl Delivery {
     pub(crate) async fn begin(app: &App, provider: Signer, path: &str, body: &[u8]) -> Self {
         let (store, door) = (Gated::before(app.store()), app.sandbox.door().await.unwrap());
-        let gated: Arc<dyn Store> = store.clone();
+        let gated: Arc<dyn Store> = Arc::<Gated>::clone(&store);
         let router = app.instance(provider, &door.url(), &gated);
         let request = app.signed(provider, path, body);
         let (tell, status) = watch::channel(None);

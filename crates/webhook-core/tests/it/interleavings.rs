@@ -181,7 +181,7 @@ async fn play(what: &str, meetings: Vec<Meeting>, most_switches: usize) {
         played += result.unwrap();
     }
     writeln!(std::io::stderr(), "interleavings of {what}: {count} meetings, {played} schedules")
-        .unwrap();
+        .ok();
     assert!(played > count, "{played}");
 }
 

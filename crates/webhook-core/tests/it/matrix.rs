@@ -67,13 +67,17 @@ enum Then {
     IsKilled,
 }
 
-/// `faults` tries other statuses with a few stories.
-const ANSWERS: [Wrong; 7] = [
+const ANSWERS: [Wrong; 12] = [
     Wrong::Answer("400 before", |m| m.error_before(400)),
+    Wrong::Answer("401 before", |m| m.error_before(401)),
+    Wrong::Answer("409 before", |m| m.error_before(409)),
     Wrong::Answer("429", |m| m.throttle(0)),
     Wrong::Answer("500 before", |m| m.error_before(500)),
     Wrong::Answer("500 after", |m| m.error_after(500)),
     Wrong::Answer("502 after", |m| m.error_after(502)),
+    Wrong::Answer("503 before", |m| m.error_before(503)),
+    Wrong::Answer("HTML 504", |m| m.html_error(504)),
+    Wrong::Answer("dropped before", |m| m.dropped_before()),
     Wrong::Answer("dropped answer", |m| m.dropped_answer()),
     Wrong::Answer("malformed body", |m| m.bad_json()),
 ];
@@ -154,7 +158,7 @@ async fn calm(provider: Signer, case: &str) -> Calm {
     let app = App::start().await;
     prepare(&app, provider, case).await;
     let store = Tampered::counting(app.store());
-    let function = Function::start(&app, provider, store.clone(), TIMING);
+    let function = Function::start(&app, provider, Arc::<Tampered>::clone(&store), TIMING);
     let status = function.deliver(&app, provider, case, PATIENT).await;
     Calm {
         provider,
@@ -290,7 +294,7 @@ async fn run(
 
 /// Past the capture of a passing test's output: these numbers are quoted.
 fn tell(text: &str) {
-    writeln!(std::io::stderr(), "{text}").unwrap();
+    writeln!(std::io::stderr(), "{text}").ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -342,7 +346,7 @@ async fn a_fresh_event_costs_three_calls_of_the_ledger_a_duplicate_one_an_ignore
             Signer::Stripe | Signer::Paddle => 1,
         };
         let store = Tampered::counting(app.store());
-        let function = Function::start(&app, provider, store.clone(), TIMING);
+        let function = Function::start(&app, provider, Arc::<Tampered>::clone(&store), TIMING);
         let status = function.deliver(&app, provider, name, PATIENT).await;
         let fresh = store.calls();
         assert!(
