@@ -87,3 +87,85 @@ fn slot(license: &License) -> Option<&str> {
     let item = license.metadata.iter().find(|item| item.key == "license_slot")?;
     Some(&item.value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{Sandbox, Settings, catalogue::YEARLY_PRODUCT};
+    use serde_json::{Value, json};
+
+    const SLOT: &str = "stripe/sub_1/-/1";
+    const END: i64 = 1_819_756_800;
+
+    fn story(must_exist: bool) -> Story {
+        let expected = Expected {
+            slot: SLOT.to_owned(),
+            product: YEARLY_PRODUCT,
+            owner: "ada@example.com".to_owned(),
+            ends: vec![END],
+            suspended: false,
+            revoked: false,
+            must_exist,
+        };
+        let users = [("ada@example.com".to_owned(), must_exist)].into();
+        Story { deliveries: Vec::new(), licenses: vec![expected], users }
+    }
+
+    fn license(change: impl FnOnce(&mut Value)) -> Value {
+        let mut license = json!({
+            "productId": YEARLY_PRODUCT,
+            "expiresAt": "2027-09-01T00:00:00.000017Z",
+            "user": {"id": "ada"},
+            "metadata": [{"key": "license_slot", "value": SLOT}],
+        });
+        change(&mut license);
+        license
+    }
+
+    async fn found(story: &Story, licenses: &[Value], users: &[&str]) -> Vec<String> {
+        let sandbox = Sandbox::start(Settings::default()).await.unwrap();
+        for email in users {
+            sandbox.insert_user(json!({"email": email, "id": email.split_once('@').unwrap().0}));
+        }
+        for license in licenses {
+            sandbox.insert_license(license.clone());
+        }
+        differences(story, &sandbox.licenses(), &sandbox.users())
+    }
+
+    #[tokio::test]
+    async fn what_was_sold_is_right_and_all_else_is_told() {
+        let (must, may) = (story(true), story(false));
+        let right = || license(|_| {});
+        let ada = ["ada@example.com"];
+        assert!(found(&must, &[right()], &ada).await.is_empty());
+        assert!(found(&may, &[right()], &ada).await.is_empty());
+        assert!(found(&may, &[], &[]).await.is_empty());
+        assert_eq!(
+            found(&must, &[], &[]).await,
+            ["stripe/sub_1/-/1: no license", "ada@example.com: no user"]
+        );
+        assert_eq!(found(&must, &[right(), right()], &ada).await, ["stripe/sub_1/-/1: 2 licenses"]);
+        for wrong in [
+            license(|it| it["expiresAt"] = json!("2028-09-01T00:00:00Z")),
+            license(|it| it["suspended"] = json!(true)),
+            license(|it| it["revoked"] = json!(true)),
+            license(|it| it["productId"] = json!("11111111-1111-4111-8111-000000000002")),
+            license(|it| it["user"] = Value::Null),
+        ] {
+            let shown = wrong.to_string();
+            assert_eq!(found(&must, &[wrong], &ada).await.len(), 1, "{shown}");
+        }
+        let nameless = license(|it| it["metadata"] = json!([]));
+        let told = found(&must, &[right(), nameless], &ada).await;
+        assert!(told[0].ends_with(" has no slot"), "{told:?}");
+        let foreign = license(|it| it["metadata"][0]["value"] = json!("stripe/sub_2/-/1"));
+        assert_eq!(
+            found(&must, &[right(), foreign], &["ada@example.com", "bob@example.com"]).await,
+            [
+                "stripe/sub_2/-/1: nobody has a right to this license",
+                "bob@example.com: a user who is nobody's",
+            ]
+        );
+    }
+}

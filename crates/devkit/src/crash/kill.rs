@@ -11,17 +11,11 @@ use tokio::sync::watch;
 
 use super::CrashError;
 use crate::runtime_api::Server;
-use crate::sandbox::{ACCESS_TOKEN, Sandbox, catalogue};
+use crate::sandbox::{ACCESS_TOKEN, Call, Sandbox, catalogue};
 use crate::sign::Provider;
 
 /// How long a server lives, in milliseconds after it said that it listens.
 const LIFE_MS: std::ops::RangeInclusive<u64> = 50..=300;
-
-/// How often.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Killed {
-    pub(super) times: usize,
-}
 
 /// Where the ledger of a run is, and what its servers wrote.
 #[derive(Debug)]
@@ -59,6 +53,13 @@ impl Folder {
         let file = fs::OpenOptions::new().create(true).append(true).open(&path);
         file.and_then(|mut file| file.write_all(logs.as_bytes()))
             .map_err(CrashError::io(path.display().to_string()))
+    }
+
+    /// What Cryptlex was asked, for whoever looks for the reason of a difference.
+    pub(super) fn keep_calls(&self, calls: &[Call]) -> Result<(), CrashError> {
+        let path = self.path.join("calls.json");
+        let text = serde_json::to_string_pretty(calls).unwrap_or_default();
+        fs::write(&path, text).map_err(CrashError::io(path.display().to_string()))
     }
 
     /// When nobody needs to look at it.
@@ -121,17 +122,18 @@ impl<'s> Life<'s> {
         Ok(())
     }
 
-    /// Kills and starts until so many events are done, and so many times at most; the last server lives.
+    /// Kills and starts until so many events are done, and so many times at most; the last server lives. Gives the
+    /// number of kills.
     pub(super) async fn kill_until(
         &mut self,
         mut done: watch::Receiver<usize>,
         enough: usize,
         most: usize,
         seed: u64,
-    ) -> Result<Killed, CrashError> {
+    ) -> Result<usize, CrashError> {
         let mut rng = StdRng::seed_from_u64(!seed);
-        let mut killed = Killed::default();
-        while killed.times < most {
+        let mut kills = 0;
+        while kills < most {
             let life = Duration::from_millis(rng.random_range(LIFE_MS));
             tokio::select! {
                 () = tokio::time::sleep(life) => {}
@@ -142,7 +144,7 @@ impl<'s> Life<'s> {
                 let logs = server.kill().await.map_err(CrashError::io("kill -9"))?;
                 self.folder.write_down(&logs)?;
             }
-            killed.times += 1;
+            kills += 1;
             if self.lose_ledger {
                 // Without a ledger nothing keeps a new server off a write of the old one.
                 self.sandbox.deserted().await.map_err(CrashError::io("the sandbox"))?;
@@ -150,7 +152,7 @@ impl<'s> Life<'s> {
             }
             self.start().await?;
         }
-        Ok(killed)
+        Ok(kills)
     }
 
     /// Lets the last server finish.

@@ -22,13 +22,10 @@ use crate::sandbox::{Sandbox, Settings};
 use crate::send::since_1970;
 use crate::sign::Provider;
 use deliver::Delivered;
-use kill::Killed;
 use story::Story;
 
 /// Calls are on their way long enough to be hit by a kill.
 const LATENCY_MS: u64 = 4;
-/// Of the events are done when the last server may live.
-const KILLING_ENDS_AT: f64 = 0.6;
 /// More differences are not shown.
 const MOST_SHOWN: usize = 20;
 
@@ -66,6 +63,16 @@ pub enum CrashError {
         /// Why.
         reason: io::Error,
     },
+    /// What happened before it did is in a folder.
+    #[error("{provider}: {why}\nthe ledger and what its servers wrote: {folder}", folder = folder.display())]
+    Failed {
+        /// Which.
+        provider: Provider,
+        /// What.
+        why: Box<CrashError>,
+        /// Where.
+        folder: PathBuf,
+    },
     /// Some events never get done.
     #[error(
         "{left} deliveries were not done {secs} s after the last one that was, among them:\n{some}"
@@ -102,7 +109,7 @@ pub async fn run(args: &CrashArgs) -> Result<bool, CrashError> {
         "events",
         "deliveries",
         "unanswered",
-        "kills",
+        "kills, restarts",
         "calls to Cryptlex",
         "licenses expected",
         "found",
@@ -120,7 +127,7 @@ pub async fn run(args: &CrashArgs) -> Result<bool, CrashError> {
             report.events.to_string(),
             report.delivered.attempts.to_string(),
             report.delivered.unanswered.to_string(),
-            report.killed.times.to_string(),
+            report.kills.to_string(),
             report.calls.to_string(),
             report.expected.clone(),
             report.found.to_string(),
@@ -139,13 +146,13 @@ struct Report {
     provider: Provider,
     events: usize,
     delivered: Delivered,
-    killed: Killed,
+    kills: usize,
     calls: usize,
     expected: String,
     found: usize,
     took: Duration,
     wrong: Vec<String>,
-    logs: PathBuf,
+    folder: PathBuf,
 }
 
 impl Report {
@@ -154,10 +161,10 @@ impl Report {
             return Vec::new();
         }
         let mut lines = vec![format!(
-            "{}: {} differences; logs in {}",
+            "{}: {} differences; ledger, logs and calls are in {}",
             self.provider,
             self.wrong.len(),
-            self.logs.display()
+            self.folder.display()
         )];
         lines.extend(self.wrong.iter().take(MOST_SHOWN).map(|line| format!("  {line}")));
         if self.wrong.len() > MOST_SHOWN {
@@ -175,15 +182,22 @@ async fn one(provider: Provider, args: &CrashArgs, seed: u64) -> Result<Report, 
     let (done, progress) = watch::channel(0);
     let mut life = kill::Life::begin(provider, &sandbox, args.lose_ledger).await?;
     let url = life.url();
-    let enough = (story.events() as f64 * KILLING_ENDS_AT) as usize;
-    let (delivered, killed) = tokio::try_join!(
+    // The rest is delivered in peace, so that it ends.
+    let enough = story.events() * 3 / 5;
+    let outcome = tokio::try_join!(
         deliver::all(provider, &story.deliveries, url, &done),
         life.kill_until(progress, enough, args.kills, seed),
-    )?;
-    let logs = life.end().await?;
+    );
+    let folder = life.end().await?;
+    let (delivered, kills) = outcome.map_err(|error| CrashError::Failed {
+        provider,
+        why: Box::new(error),
+        folder: folder.path.clone(),
+    })?;
     let wrong = check::differences(&story, &sandbox.licenses(), &sandbox.users());
-    if wrong.is_empty() {
-        logs.remove()?;
+    match wrong.as_slice() {
+        [] => folder.remove()?,
+        [..] => folder.keep_calls(&sandbox.calls())?,
     }
     let least = story.licenses.iter().filter(|license| license.must_exist).count();
     let most = story.licenses.len();
@@ -191,13 +205,13 @@ async fn one(provider: Provider, args: &CrashArgs, seed: u64) -> Result<Report, 
         provider,
         events: story.events(),
         delivered,
-        killed,
+        kills,
         calls: sandbox.calls().len(),
         expected: if least == most { most.to_string() } else { format!("{least} to {most}") },
         found: sandbox.licenses().len(),
         took: began.elapsed(),
         wrong,
-        logs: logs.path,
+        folder: folder.path,
     })
 }
 
