@@ -65,20 +65,8 @@ async fn main() -> ExitCode {
         Command::Answer => std::io::read_to_string(std::io::stdin())
             .map_err(Into::into)
             .and_then(|answer| Ok(send::print_answer(answer.trim())? < 400)),
-        Command::Show(args) => match records::show(&args).await {
-            Ok(shown) => {
-                println!("{shown:#}");
-                Ok(true)
-            }
-            Err(error) => Err(error.into()),
-        },
-        Command::Replay(args) => match records::replay(&args).await {
-            Ok(send::Delivery { status, body, .. }) => {
-                println!("{status}\n{body}");
-                Ok(status < 400)
-            }
-            Err(error) => Err(error.into()),
-        },
+        Command::Show(args) => show(&args).await.map_err(Into::into),
+        Command::Replay(args) => replay(&args).await.map_err(Into::into),
         Command::Envelope(args) => send::write_envelope(&args).map(|()| true).map_err(Into::into),
     };
     match result {
@@ -89,4 +77,17 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn show(args: &records::ShowArgs) -> Result<bool, records::RecordsError> {
+    let shown = records::show(&args.place.open().await?, args).await?;
+    println!("{shown:#}");
+    Ok(true)
+}
+
+async fn replay(args: &records::ReplayArgs) -> Result<bool, records::RecordsError> {
+    let send::Delivery { status, body, .. } =
+        records::replay(&args.place.open().await?, args).await?;
+    println!("{status}\n{body}");
+    Ok(status < 400)
 }

@@ -85,7 +85,8 @@ pub enum RecordsError {
 }
 
 impl Place {
-    async fn open(&self) -> Result<Ledger, RecordsError> {
+    /// Its records, whichever engine holds them.
+    pub async fn open(&self) -> Result<Ledger, RecordsError> {
         let store: Arc<dyn Store> = match (&self.table, &self.path) {
             (Some(table), _) => Arc::new(Dynamo::connect(table).await),
             (None, Some(path)) => Arc::new(Embedded::file_to_read(path, Clock::system())),
@@ -96,8 +97,7 @@ impl Place {
 }
 
 /// Everything about a subject: its record, its licenses, its newest events.
-pub async fn show(args: &ShowArgs) -> Result<Value, RecordsError> {
-    let ledger = args.place.open().await?;
+pub async fn show(ledger: &Ledger, args: &ShowArgs) -> Result<Value, RecordsError> {
     let (provider, name) = (args.provider.name(), args.subject.as_str());
     let id = SubjectId::new(name).map_err(|_| RecordsError::NotAnId(name.to_owned()))?;
     let mut shown = Vec::new();
@@ -143,8 +143,7 @@ async fn stand(args: &ShowArgs, license: &str) -> Value {
 }
 
 /// Posts the kept body of an event, signed as of now.
-pub async fn replay(args: &ReplayArgs) -> Result<Delivery, RecordsError> {
-    let ledger = args.place.open().await?;
+pub async fn replay(ledger: &Ledger, args: &ReplayArgs) -> Result<Delivery, RecordsError> {
     let (provider, name) = (args.provider, args.event.as_str());
     let what = || format!("{provider} event {name}");
     let id = EventId::new(name).map_err(|_| RecordsError::NotAnId(name.to_owned()))?;

@@ -61,7 +61,13 @@ async fn work(
         };
         let delivery = &deliveries[index];
         let to = current(url).await?;
-        let answer = post(&to, provider, provider.demo_secret(), &delivery.body, now_unix()).await;
+        let answer = tokio::select! {
+            answer = post(&to, provider, provider.demo_secret(), &delivery.body, now_unix()) => {
+                answer.map_err(|error| error.to_string())
+            }
+            // Whoever listens at its port next is somebody else.
+            () = gone(url, &to) => Err("the server was killed".to_owned()),
+        };
         let is_done = match &answer {
             // A part of a batch is not the whole.
             Ok(answer) if provider == Provider::Fastspring => answer.status == 200,
@@ -76,7 +82,7 @@ async fn work(
             done.send_modify(|done| *done += delivery.events);
         } else {
             let said = answer.map(|answer| format!("{} {}", answer.status, answer.body));
-            queue.put_back(index, said.unwrap_or_else(|error| error.to_string()));
+            queue.put_back(index, said.unwrap_or_else(|error| error));
         }
     }
 }
@@ -87,6 +93,11 @@ async fn current(url: &watch::Receiver<Option<String>>) -> Result<String, CrashE
     let current = url.wait_for(Option::is_some).await;
     let current = current.map(|url| url.clone().unwrap_or_default());
     current.map_err(|gone| CrashError::io("the server")(io::Error::other(gone)))
+}
+
+/// When the server is not there any more.
+async fn gone(url: &watch::Receiver<Option<String>>, there: &str) {
+    url.clone().wait_for(|url| url.as_deref() != Some(there)).await.ok();
 }
 
 struct Queue {

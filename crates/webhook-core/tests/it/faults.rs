@@ -78,7 +78,7 @@ async fn a_process_that_was_frozen_past_its_deadline_sends_nothing_any_more() {
             let mut delivery = Delivery::begin(&app, FASTSPRING, "/v1", &body).await;
             let mut calls = 0;
             loop {
-                let next = delivery.next().await;
+                let next = delivery.next().await.next;
                 if next == Next::Answered {
                     break;
                 }

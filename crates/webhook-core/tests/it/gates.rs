@@ -21,7 +21,7 @@ struct Gated {
 }
 
 struct Waiting {
-    name: &'static str,
+    step: Step,
     enter: oneshot::Sender<oneshot::Sender<()>>,
 }
 
@@ -30,12 +30,12 @@ impl Gated {
         Arc::new(Self { inner, waiting: Mutex::default(), count: watch::Sender::new(0) })
     }
 
-    async fn wait<T>(&self, name: &'static str, call: BoxFuture<'_, T>) -> T {
+    async fn wait<T>(&self, step: Step, call: BoxFuture<'_, T>) -> T {
         let (enter, admitted) = oneshot::channel();
         {
             let mut waiting = self.waiting.lock().unwrap();
             let ticket = waiting.keys().last().map_or(0, |last| last + 1);
-            waiting.insert(ticket, Waiting { name, enter });
+            waiting.insert(ticket, Waiting { step, enter });
             self.count.send_replace(waiting.len());
         }
         let done = admitted.await.unwrap();
@@ -44,8 +44,8 @@ impl Gated {
         result
     }
 
-    fn next(&self) -> Option<&'static str> {
-        self.waiting.lock().unwrap().values().next().map(|waiting| waiting.name)
+    fn next(&self) -> Option<Step> {
+        self.waiting.lock().unwrap().values().next().map(|waiting| waiting.step.clone())
     }
 
     /// Lets the first one in and returns when it has had its effect.
@@ -67,11 +67,14 @@ impl Store for Gated {
         &'a self,
         keys: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
-        self.wait("read", self.inner.read(keys)).boxed()
+        let step = Step { next: Next::Read, touches: keys.to_vec(), writes: false };
+        self.wait(step, self.inner.read(keys)).boxed()
     }
 
     fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
-        self.wait("commit", self.inner.commit(writes)).boxed()
+        let touches = writes.iter().map(|write| write.key.clone()).collect();
+        let step = Step { next: Next::Commit, touches, writes: true };
+        self.wait(step, self.inner.commit(writes)).boxed()
     }
 
     fn list<'a>(
@@ -101,12 +104,34 @@ pub(crate) enum Next {
     Answered,
 }
 
-/// One delivery by an instance of its own.
+/// The same, with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) next: Next,
+    /// Keys of the ledger, or all that Cryptlex has.
+    touches: Vec<String>,
+    writes: bool,
+}
+
+impl Step {
+    fn cryptlex(calls: &[(u64, String)]) -> Self {
+        let writes = calls.iter().any(|(_, call)| !call.starts_with("GET "));
+        Self { next: Next::Cryptlex, touches: vec!["cryptlex".to_owned()], writes }
+    }
+
+    /// Whether it matters which of the two is taken first.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        (self.writes || other.writes) && self.touches.iter().any(|key| other.touches.contains(key))
+    }
+}
+
+/// One delivery by an instance of its own. What was not answered when it is dropped never is.
 pub(crate) struct Delivery {
     store: Arc<Gated>,
     door: Door,
     status: watch::Receiver<Option<u16>>,
     last: Option<Next>,
+    under_way: tokio::task::JoinHandle<()>,
 }
 
 impl Delivery {
@@ -116,15 +141,15 @@ impl Delivery {
         let router = app.instance(provider, &door.url(), &gated);
         let request = app.signed(provider, path, body);
         let (tell, status) = watch::channel(None);
-        tokio::spawn(async move {
+        let under_way = tokio::spawn(async move {
             let answer = answered(&router, request).await;
             tell.send_replace(Some(answer.status));
         });
-        Self { store, door, status, last: None }
+        Self { store, door, status, last: None, under_way }
     }
 
     /// Waits until it waits, or is answered.
-    pub(crate) async fn next(&mut self) -> Next {
+    pub(crate) async fn next(&mut self) -> Step {
         let (mut records, mut calls) = (self.store.count.subscribe(), self.door.queue());
         tokio::select! {
             biased;
@@ -132,12 +157,14 @@ impl Delivery {
             _ = calls.wait_for(|queue| !queue.waiting.is_empty()) => {}
             _ = self.status.wait_for(Option::is_some) => {}
         }
-        match self.store.next() {
-            Some("read") if matches!(self.last, Some(Next::Read | Next::Poll)) => Next::Poll,
-            Some("read") => Next::Read,
-            Some(_) => Next::Commit,
-            None if !self.door.waiting().is_empty() => Next::Cryptlex,
-            None => Next::Answered,
+        let looked = matches!(self.last, Some(Next::Read | Next::Poll));
+        match (self.store.next(), self.door.waiting().as_slice()) {
+            (Some(step), _) if step.next == Next::Read && looked => {
+                Step { next: Next::Poll, ..step }
+            }
+            (Some(step), _) => step,
+            (None, []) => Step { next: Next::Answered, touches: Vec::new(), writes: false },
+            (None, calls) => Step::cryptlex(calls),
         }
     }
 
@@ -158,5 +185,11 @@ impl Delivery {
 
     pub(crate) fn status(&self) -> Option<u16> {
         *self.status.borrow()
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.under_way.abort();
     }
 }

@@ -20,7 +20,7 @@ use serde_json::json;
 use courier::{Courier, Itinerary};
 use life::{Life, Sketch};
 
-use crate::support::{App, PRODUCT};
+use crate::support::{App, PRODUCT, tell};
 
 /// What is tried when nobody asks for more.
 const SEED: u64 = 2026;
@@ -65,7 +65,9 @@ fn the_licenses_follow_from_the_providers_books_however_they_were_told() {
     match outcome {
         Ok(()) => {
             let (events, deliveries) = told.get();
-            println!("seed {seed}: {lives} lives, {events} events, {deliveries} deliveries");
+            tell(&format!(
+                "histories from seed {seed}: {lives} lives, {events} events, {deliveries} deliveries"
+            ));
         }
         Err(TestError::Fail(what, (sketch, itinerary))) => {
             panic!("seed {seed}\n{}\n{what}", retold(&sketch, &itinerary));

@@ -22,6 +22,7 @@ mod matrix;
 mod mishaps;
 mod moto;
 mod purchases;
+mod records;
 mod scenarios;
 mod stores;
 mod support;

@@ -1,7 +1,6 @@
 //! The fault matrix: every case of the corpus, every outward call that it makes, everything that can go wrong there.
 //! Delivered again until it is done, the licenses are as if nothing had gone wrong.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::corpus::{path, prepare};
 use crate::deliveries::{State, state};
 use crate::mishaps::{Mishap, Tampered};
 use crate::moto::Moto;
-use crate::support::{App, SECRET, TIMING, body};
+use crate::support::{App, SECRET, TIMING, body, tell};
 
 /// How long the delivery that meets a silent Cryptlex or ledger waits, if that is enough to get there on a busy machine.
 const IMPATIENT: Duration = Duration::from_millis(150);
@@ -293,10 +292,6 @@ async fn run(
 }
 
 /// Past the capture of a passing test's output: these numbers are quoted.
-fn tell(text: &str) {
-    writeln!(std::io::stderr(), "{text}").ok();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_of_every_case_may_go_wrong_in_every_way() {
     let mut calms = Vec::new();

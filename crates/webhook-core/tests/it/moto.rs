@@ -1,4 +1,4 @@
-//! DynamoDB without AWS: a `moto_server` of the test's own, on loopback.
+//! DynamoDB without AWS: a moto server of the test's own, on loopback.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -25,15 +25,16 @@ pub(crate) struct Moto {
 
 impl Moto {
     pub(crate) async fn start() -> Self {
-        let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/moto_server");
-        let server = Command::new(&binary)
-            .args(["-H", "127.0.0.1", "-p", "0"])
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let python = here.join("../../.venv/bin/python");
+        let server = Command::new(&python)
+            .arg(here.join("tests/moto_server.py"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn();
         let mut server = server.unwrap_or_else(|error| {
-            panic!("{}: {error}: `make moto` installs it", binary.display())
+            panic!("{}: {error}: `make moto` installs it", python.display())
         });
         let (tell, told) = tokio::sync::oneshot::channel();
         let log = server.stderr.take().unwrap();

@@ -1,5 +1,6 @@
 //! An application of three functions over one sandbox, with a clock that the test sets.
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub(crate) const PRODUCT: &str = "11111111-1111-4111-8111-000000000001";
 /// Milliseconds where production waits; generous where waiting would only show a busy machine.
 pub(crate) const TIMING: Timing = Timing {
     connect: Duration::from_secs(5),
-    call: Duration::from_secs(8),
+    call: Duration::from_secs(60),
     least: Duration::from_millis(5),
     backoff: Duration::from_millis(1),
     window: Duration::from_millis(100),
@@ -212,6 +213,11 @@ impl App {
         let writes = calls.iter().filter(|call| call.method != "GET");
         writes.map(|call| format!("{} {}", call.method, call.path)).collect()
     }
+}
+
+/// What is counted, for whoever runs the tests: a test that passes prints nothing else.
+pub(crate) fn tell(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
 }
 
 fn clock_of(seconds: &Arc<AtomicI64>) -> Clock {

@@ -1,0 +1,113 @@
+//! What people are shown of the ledger, and what they deliver again out of it.
+
+use std::sync::Arc;
+
+use devkit::records::{Place, RecordsError, ReplayArgs, ShowArgs, replay, show};
+use devkit::sandbox::{ACCESS_TOKEN, Fault};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use webhook_core::clock::Clock;
+use webhook_core::ledger::{Dynamo, Embedded, Ledger, Store};
+
+use crate::moto::Moto;
+use crate::support::{App, SECRET, STRIPE, json};
+
+const SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
+
+fn shown_of(app: &App, subject: &str) -> ShowArgs {
+    ShowArgs {
+        provider: STRIPE,
+        subject: subject.to_owned(),
+        place: Place { table: None, path: None },
+        cryptlex_url: Some(app.sandbox.url()),
+        cryptlex_token: Some(ACCESS_TOKEN.to_owned()),
+    }
+}
+
+fn replayed(event: &str, url: &str) -> ReplayArgs {
+    ReplayArgs {
+        provider: STRIPE,
+        event: event.to_owned(),
+        place: Place { table: None, path: None },
+        url: Some(url.to_owned()),
+        secret: Some(SECRET.to_owned()),
+    }
+}
+
+/// `beside` reads what the functions of the application write.
+async fn a_failed_renewal_is_seen_and_delivered_again(app: &App, beside: Ledger) {
+    // Signatures are made as of now.
+    app.pass(Clock::system().now().as_second() - app.now());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v2", listener.local_addr().unwrap());
+    let router = app.instance(STRIPE, &app.sandbox.url(), &app.store());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+
+    app.cases(STRIPE, &["checkout-subscription"]).await;
+    app.sandbox.fault(Fault::on("POST", "/renew").error_before(403));
+    assert_eq!(app.case(STRIPE, "invoice-cycle").await.status, 400);
+    let renewal = json(STRIPE, "invoice-cycle")["id"].as_str().unwrap().to_owned();
+
+    let told = show(&beside, &shown_of(app, SUBSCRIPTION)).await.unwrap();
+    let told = &told[0];
+    let before = app.sandbox.licenses()[0].expires_at.unwrap().to_string();
+    assert_eq!(told["licenses"][0]["license"], app.sandbox.licenses()[0].id);
+    assert_eq!(told["licenses"][0]["slot"], format!("stripe/{SUBSCRIPTION}/-/1"));
+    assert_eq!(instant(&told["licenses"][0]["atCryptlex"]["expiresAt"]), before);
+    let failed = told["events"].as_array().unwrap().iter().find(|event| event["id"] == renewal);
+    assert!(failed.unwrap()["record"].to_string().contains("403"), "{told:#}");
+    for secret in ["@example.com", ACCESS_TOKEN, &app.sandbox.licenses()[0].key] {
+        assert!(!told.to_string().contains(secret), "{told:#}");
+    }
+
+    let answer = replay(&beside, &replayed(&renewal, &url)).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(app.ends(), ["2028-09-01"]);
+    let writes = app.writes();
+    let answer = replay(&beside, &replayed(&renewal, &url)).await.unwrap();
+    assert_eq!((answer.status, app.writes()), (200, writes), "a duplicate");
+
+    let unknown = show(&beside, &shown_of(app, "sub_unknown")).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "the ledger knows nothing of stripe sub_unknown");
+    let unknown = replay(&beside, &replayed("evt_unknown", &url)).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "the ledger knows nothing of stripe event evt_unknown");
+    server.abort();
+}
+
+fn instant(value: &Value) -> String {
+    value.as_str().unwrap().parse::<Timestamp>().unwrap().to_string()
+}
+
+fn looked_at(store: Arc<dyn Store>) -> Ledger {
+    Ledger::new(store, SignedDuration::ZERO, SignedDuration::ZERO)
+}
+
+#[tokio::test]
+async fn records_in_a_file_are_shown_and_replayed_beside_their_function() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    let mut app = App::start().await;
+    app.restart_over(Arc::new(Embedded::file(&path, app.clock())));
+    app.cases(STRIPE, &["product-created", "checkout-setup"]).await;
+    let beside = Place { table: None, path: Some(path.clone()) };
+    let missing = beside.open().await.unwrap();
+    assert!(show(&missing, &shown_of(&app, SUBSCRIPTION)).await.is_err(), "no file yet");
+    let beside = looked_at(Arc::new(Embedded::file_to_read(&path, app.clock())));
+    a_failed_renewal_is_seen_and_delivered_again(&app, beside).await;
+}
+
+#[tokio::test]
+async fn records_in_a_table_are_shown_and_replayed() {
+    let moto = Moto::start().await;
+    let table = moto.new_table().await;
+    let mut app = App::start().await;
+    app.restart_over(Arc::<Dynamo>::clone(&table));
+    a_failed_renewal_is_seen_and_delivered_again(&app, looked_at(table)).await;
+}
+
+#[tokio::test]
+async fn a_tool_that_is_not_told_where_the_ledger_is_says_how_to() {
+    let nowhere = Place { table: None, path: None }.open().await;
+    assert!(matches!(nowhere, Err(RecordsError::NoPlace)));
+}
