@@ -35,7 +35,6 @@ fn asked_for<N: std::str::FromStr>(name: &str, otherwise: N) -> N {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the seed is needed to try the same lives again")]
 fn the_licenses_follow_from_the_providers_books_however_they_were_told() {
     let (seed, lives) = (asked_for("HISTORIES_SEED", SEED), asked_for("HISTORIES", LIVES));
     let mut runner = TestRunner::new(Config {
