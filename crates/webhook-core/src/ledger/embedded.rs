@@ -1,9 +1,10 @@
 //! The embedded engine: redb, in a file or in memory. One process writes a file; tools may read beside it.
 
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use redb::{
     ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition, TableError,
     TransactionError,
 };
+use tokio::sync::oneshot;
 
 use super::store::{Committed, Expect, Store, StoreError, Versioned, Write};
 use crate::clock::Clock;
@@ -39,21 +41,24 @@ struct Inner {
     path: Option<PathBuf>,
     access: Access,
     clock: Clock,
-    opened: Mutex<Option<Opened>>,
+    opened: Mutex<Option<Handle>>,
+    /// When this process first had the file. What it lost to an error of the disk and opened again was its own all the time.
+    since: OnceLock<Timestamp>,
     /// One writer at a time; who waits here does not hold a thread.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Commits for the next one who has the turn: a disk is waited for once for all of them.
+    waiting: Mutex<Vec<Waiting>>,
+}
+
+struct Waiting {
+    writes: Vec<Write>,
+    answer: oneshot::Sender<Result<Committed, StoreError>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Write,
     Read,
-}
-
-#[derive(Clone)]
-struct Opened {
-    database: Handle,
-    since: Timestamp,
 }
 
 #[derive(Clone)]
@@ -79,8 +84,8 @@ impl Embedded {
     }
 
     fn new(path: Option<PathBuf>, access: Access, clock: Clock) -> Self {
-        let (opened, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { path, access, clock, opened, turn }))
+        let (opened, since, turn, waiting) = <_>::default();
+        Self(Arc::new(Inner { path, access, clock, opened, since, turn, waiting }))
     }
 
     /// A file is worked on beside the runtime: a disk may take its time.
@@ -98,11 +103,28 @@ impl Embedded {
         }
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
-            Err(_panicked) => {
-                *self.0.opened() = None;
-                Err(self.0.damaged("reading it failed"))
+            Err(_panicked) => Err(self.0.panicked()),
+        }
+    }
+
+    /// Together with whoever else waits. Who stops waiting before his turn has no effect.
+    async fn commit_to_file(&self, writes: &[Write]) -> Result<Committed, StoreError> {
+        let (answer, mut answered) = oneshot::channel();
+        self.0.waiting().push(Waiting { writes: writes.to_vec(), answer });
+        tokio::select! {
+            biased;
+            answer = &mut answered => return answer.unwrap_or_else(|_panicked| Err(self.0.panicked())),
+            turn = Arc::clone(&self.0.turn).lock_owned() => {
+                let inner = Arc::clone(&self.0);
+                // It goes on also without us, so that nobody's answer is lost.
+                let commit = tokio::task::spawn_blocking(move || {
+                    inner.commit_all();
+                    drop(turn);
+                });
+                commit.await.ok();
             }
         }
+        answered.await.unwrap_or_else(|_panicked| Err(self.0.panicked()))
     }
 }
 
@@ -123,9 +145,13 @@ impl Store for Embedded {
 
     fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
         Box::pin(async {
+            if self.0.path.is_some() {
+                return self.commit_to_file(writes).await;
+            }
             let _turn = self.0.turn.lock().await;
-            let writes = writes.to_vec();
-            self.run(move |inner, handle| handle.commit(&writes, inner.clock.now())).await
+            let committed = self.0.handle()?.commit(&[writes], self.0.clock.now());
+            let committed = committed.map_err(|error| self.0.failed(&error))?;
+            Ok(committed.first().copied().unwrap_or(Committed::Lost))
         })
     }
 
@@ -151,7 +177,7 @@ impl Store for Embedded {
     }
 
     fn sole_since(&self) -> Option<Timestamp> {
-        self.0.opened().as_ref().map(|opened| opened.since)
+        self.0.since.get().copied()
     }
 }
 
@@ -163,24 +189,31 @@ impl Handle {
         }
     }
 
-    fn commit(&self, writes: &[Write], now: Timestamp) -> Result<Committed, redb::Error> {
+    /// Each set of writes all or none, one set after the other.
+    fn commit(&self, sets: &[&[Write]], now: Timestamp) -> Result<Vec<Committed>, redb::Error> {
         let Self::Write(database) = self else {
             return Err(StorageError::Unsupported.into());
         };
         let transaction = database.begin_write()?;
-        let committed = {
+        let mut committed = Vec::with_capacity(sets.len());
+        {
             let mut records = transaction.open_table(RECORDS)?;
             let mut expiring = transaction.open_table(EXPIRING)?;
-            let mut versions = Vec::with_capacity(writes.len());
-            for write in writes {
-                versions.push(records.get(write.key.as_str())?.map(|record| record.value().0));
-            }
-            let holds = writes.iter().zip(&versions).all(|(write, version)| match write.expect {
-                Expect::Absent => version.is_none(),
-                Expect::Version(wanted) => *version == Some(wanted),
-                Expect::Anything => true,
-            });
-            if holds {
+            for writes in sets {
+                let mut versions = Vec::with_capacity(writes.len());
+                for write in *writes {
+                    versions.push(records.get(write.key.as_str())?.map(|record| record.value().0));
+                }
+                let holds =
+                    writes.iter().zip(&versions).all(|(write, version)| match write.expect {
+                        Expect::Absent => version.is_none(),
+                        Expect::Version(wanted) => *version == Some(wanted),
+                        Expect::Anything => true,
+                    });
+                if !holds {
+                    committed.push(Committed::Lost);
+                    continue;
+                }
                 for (write, version) in writes.iter().zip(versions) {
                     let expires = write.expires.map_or(NEVER, Timestamp::as_second);
                     let version = version.unwrap_or(0).saturating_add(1);
@@ -204,31 +237,59 @@ impl Handle {
                         records.remove(key.as_str())?;
                     }
                 }
-                Committed::All
-            } else {
-                Committed::Lost
+                committed.push(Committed::All);
             }
-        };
-        match committed {
-            Committed::All => transaction.commit()?,
-            Committed::Lost => transaction.abort()?,
+        }
+        match committed.contains(&Committed::All) {
+            true => transaction.commit()?,
+            false => transaction.abort()?,
         }
         Ok(committed)
     }
 }
 
 impl Inner {
-    fn opened(&self) -> MutexGuard<'_, Option<Opened>> {
+    fn opened(&self) -> MutexGuard<'_, Option<Handle>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commit_all(&self) {
+        let mut waiting = std::mem::take(&mut *self.waiting());
+        waiting.retain(|waiting| !waiting.answer.is_closed());
+        if waiting.is_empty() {
+            return;
+        }
+        let sets: Vec<&[Write]> = waiting.iter().map(|waiting| waiting.writes.as_slice()).collect();
+        let committed = self.handle().and_then(|handle| {
+            handle.commit(&sets, self.clock.now()).map_err(|error| self.failed(&error))
+        });
+        let mut answers = match &committed {
+            Ok(committed) => committed.iter().copied().map(Ok).collect(),
+            Err(error) => vec![Err(error.clone()); waiting.len()],
+        };
+        for (waiting, answer) in waiting.into_iter().zip(answers.drain(..)) {
+            // Who does not listen any more looks for himself.
+            waiting.answer.send(answer).ok();
+        }
+    }
+
+    fn panicked(&self) -> StoreError {
+        *self.opened() = None;
+        self.damaged("working on it failed")
     }
 
     fn handle(&self) -> Result<Handle, StoreError> {
         let mut opened = self.opened();
-        if let Some(Opened { database, .. }) = &*opened {
+        if let Some(database) = &*opened {
             return Ok(database.clone());
         }
         let database = self.open().map_err(|error| self.not_opened(error))?;
-        *opened = Some(Opened { database: database.clone(), since: self.clock.now() });
+        self.since.get_or_init(|| self.clock.now());
+        *opened = Some(database.clone());
         Ok(database)
     }
 
@@ -288,7 +349,7 @@ impl Inner {
                 StoreError(format!("{name} has the old file format {format} of redb"))
             }
             DatabaseError::Storage(StorageError::Io(error))
-                if error.kind() != std::io::ErrorKind::InvalidData =>
+                if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
             {
                 StoreError(format!("{name} cannot be opened: {error}"))
             }
