@@ -56,13 +56,36 @@ const fn step(
 const STRIPE: &[Step] = &[
     step("2026-09-01", "a customer signs up", "customer-created", &[]),
     step("2026-09-01", "buys a year, by checkout", "checkout-subscription", &["active 2027-09-01"]),
-    step("2026-09-01", "and by its first invoice", "invoice-create", &["active 2027-09-01"]),
-    step("2026-09-01", "the checkout once more", "checkout-subscription", &["active 2027-09-01"]),
-    step("2026-10-01", "pauses", "subscription-paused", &["suspended 2027-09-01"]),
-    step("2026-10-08", "resumes", "subscription-resumed", &["active 2027-09-01"]),
-    step("2027-09-01", "renews", "invoice-cycle", &["active 2028-09-01"]),
-    step("2027-09-01", "the renewal once more", "invoice-cycle", &["active 2028-09-01"]),
-    step("2027-10-01", "cancels for good", "subscription-deleted", &["revoked 2028-09-01"]),
+    step(
+        "2026-09-01",
+        "of three seats, says its invoice",
+        "invoice-create",
+        &["active 2027-09-01"; 3],
+    ),
+    step(
+        "2026-09-01",
+        "the checkout once more",
+        "checkout-subscription",
+        &["active 2027-09-01"; 3],
+    ),
+    step(
+        "2027-02-28",
+        "upgrades to five seats",
+        "subscription-updated-seats",
+        &["active 2027-09-01"; 5],
+    ),
+    step(
+        "2027-09-01",
+        "a payment fails: days of grace",
+        "invoice-payment-failed",
+        &["active 2027-09-08"; 5],
+    ),
+    step("2027-09-01", "pays after all", "invoice-cycle", &["active 2028-09-01"; 5]),
+    step("2027-09-01", "which payment it was", "invoice-payment-paid", &["active 2028-09-01"; 5]),
+    step("2027-09-01", "the renewal once more", "invoice-cycle", &["active 2028-09-01"; 5]),
+    step("2027-09-07", "gets a part back", "charge-refunded-partial", &["active 2028-09-01"; 5]),
+    step("2027-09-08", "gets all of it back", "charge-refunded", &["suspended 2028-09-01"; 5]),
+    step("2027-10-01", "cancels for good", "subscription-deleted", &["revoked 2028-09-01"; 5]),
 ];
 
 const FASTSPRING: &[Step] = &[
@@ -75,10 +98,10 @@ const FASTSPRING: &[Step] = &[
         &["active 2027-09-01", "active 2027-09-01"],
     ),
     step(
-        "2027-08-30",
-        "a payment is overdue",
-        "payment-overdue",
-        &["suspended 2027-09-01", "suspended 2027-09-01"],
+        "2027-09-01",
+        "a charge fails: days of grace",
+        "charge-failed",
+        &["active 2027-09-08", "active 2027-09-08"],
     ),
     step(
         "2027-09-03",
@@ -95,9 +118,48 @@ const FASTSPRING: &[Step] = &[
     step("2027-10-01", "ends: FastSpring's policy deletes", "deactivated", &[]),
     step(
         "2027-10-02",
-        "three other buyers in one delivery",
-        "batch-three-orders",
-        &["active 2028-10-02", "active for ever", "active for ever", "active for ever"],
+        "somebody buys three seats",
+        "order-subscription-seats",
+        &["active 2028-10-02"; 3],
+    ),
+    step("2027-11-01", "upgrades to five", "updated-seats", &["active 2028-10-02"; 5]),
+    step(
+        "2027-11-02",
+        "goes back to two",
+        "updated-fewer-seats",
+        &[
+            "active 2028-10-02",
+            "active 2028-10-02",
+            "suspended 2028-10-02",
+            "suspended 2028-10-02",
+            "suspended 2028-10-02",
+        ],
+    ),
+    step(
+        "2027-11-03",
+        "another buyer",
+        "order-plain",
+        &[
+            "active 2028-10-02",
+            "active 2028-10-02",
+            "suspended 2028-10-02",
+            "suspended 2028-10-02",
+            "suspended 2028-10-02",
+            "active for ever",
+        ],
+    ),
+    step(
+        "2027-11-04",
+        "who gets all of it back",
+        "return-full",
+        &[
+            "active 2028-10-02",
+            "active 2028-10-02",
+            "suspended 2028-10-02",
+            "suspended 2028-10-02",
+            "suspended 2028-10-02",
+            "suspended for ever",
+        ],
     ),
 ];
 
@@ -121,28 +183,76 @@ const PADDLE: &[Step] = &[
         &["active 2026-10-01", "active 2026-10-01", "active for ever"],
     ),
     step(
+        "2026-09-12",
+        "upgrades to four seats",
+        "subscription-updated-seats",
+        &[
+            "active 2026-10-01",
+            "active 2026-10-01",
+            "active 2026-10-01",
+            "active 2026-10-01",
+            "active for ever",
+        ],
+    ),
+    step(
         "2026-10-01",
-        "renews",
+        "a payment fails: days of grace",
+        "subscription-past-due",
+        &[
+            "active 2026-10-08",
+            "active 2026-10-08",
+            "active 2026-10-08",
+            "active 2026-10-08",
+            "active for ever",
+        ],
+    ),
+    step(
+        "2026-10-01",
+        "pays after all",
         "transaction-recurring",
-        &["active 2026-11-01", "active 2026-11-01", "active for ever"],
+        &[
+            "active 2026-11-01",
+            "active 2026-11-01",
+            "active 2026-11-01",
+            "active 2026-11-01",
+            "active for ever",
+        ],
     ),
     step(
-        "2026-10-08",
-        "pauses",
-        "subscription-paused",
-        &["suspended 2026-11-01", "suspended 2026-11-01", "active for ever"],
+        "2026-10-05",
+        "asks for the money",
+        "adjustment-refund-pending",
+        &[
+            "active 2026-11-01",
+            "active 2026-11-01",
+            "active 2026-11-01",
+            "active 2026-11-01",
+            "active for ever",
+        ],
     ),
     step(
-        "2026-10-20",
-        "resumes by paying",
-        "transaction-recurring-resume",
-        &["active 2026-11-20", "active 2026-11-20", "active for ever"],
+        "2026-10-06",
+        "and gets it",
+        "adjustment-refund",
+        &[
+            "suspended 2026-11-01",
+            "suspended 2026-11-01",
+            "suspended 2026-11-01",
+            "suspended 2026-11-01",
+            "active for ever",
+        ],
     ),
     step(
         "2026-11-01",
         "cancels",
         "subscription-canceled",
-        &["revoked 2026-11-20", "revoked 2026-11-20", "active for ever"],
+        &[
+            "revoked 2026-11-01",
+            "revoked 2026-11-01",
+            "revoked 2026-11-01",
+            "revoked 2026-11-01",
+            "active for ever",
+        ],
     ),
 ];
 
@@ -176,6 +286,8 @@ async fn tell(provider: Provider, story: &[Step]) -> Result<bool, DemoError> {
         ("CRYPTLEX_ACCESS_TOKEN", ACCESS_TOKEN),
         ("CRYPTLEX_WEB_API_BASE_URL", &sandbox.url()),
         ("CRYPTLEX_PRODUCT_ID", catalogue::YEARLY_PRODUCT),
+        ("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses"),
+        ("GRACE_DAYS", "7"),
     ];
     let server = Server::start(&binary, &environment)
         .await

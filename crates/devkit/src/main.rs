@@ -38,6 +38,8 @@ enum Command {
     Answer,
     /// Print what the functions remember of a subscription, order or customer, and how its licenses stand.
     Show(records::ShowArgs),
+    /// List what was paid for and waits for a mapping, and why.
+    Unmapped(records::UnmappedArgs),
     /// Deliver the kept body of an event again, signed as of now.
     Replay(records::ReplayArgs),
     /// Sign a body of `events/` as of now and wrap it as a gateway hands it to a function.
@@ -66,6 +68,7 @@ async fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|answer| Ok(send::print_answer(answer.trim())? < 400)),
         Command::Show(args) => show(&args).await.map_err(Into::into),
+        Command::Unmapped(args) => unmapped(&args).await.map_err(Into::into),
         Command::Replay(args) => replay(&args).await.map_err(Into::into),
         Command::Envelope(args) => send::write_envelope(&args).map(|()| true).map_err(Into::into),
     };
@@ -82,6 +85,13 @@ async fn main() -> ExitCode {
 async fn show(args: &records::ShowArgs) -> Result<bool, records::RecordsError> {
     let shown = records::show(&args.place.open().await?, args).await?;
     println!("{shown:#}");
+    Ok(true)
+}
+
+async fn unmapped(args: &records::UnmappedArgs) -> Result<bool, records::RecordsError> {
+    for line in records::unmapped(&args.place.open().await?).await? {
+        println!("{line}");
+    }
     Ok(true)
 }
 

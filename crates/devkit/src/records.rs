@@ -3,13 +3,16 @@
 //! The only part of this crate that uses `webhook-core`: the ledger is its own format, which nobody else documents.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use webhook_core::clock::Clock;
 use webhook_core::ids::{EventId, SubjectId};
-use webhook_core::ledger::{Dynamo, Embedded, Ledger, Store, StoreError, SubjectRecord};
+use webhook_core::ledger::{
+    Dynamo, Embedded, EventRecord, EventStatus, Ledger, Store, StoreError, SubjectRecord,
+};
 
 use crate::send::{Delivery, SendError, now_unix, post};
 use crate::sign::Provider;
@@ -43,6 +46,14 @@ pub struct ShowArgs {
     pub cryptlex_token: Option<String>,
 }
 
+/// Arguments of `devkit unmapped`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct UnmappedArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
+    pub place: Place,
+}
+
 /// Arguments of `devkit replay`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ReplayArgs {
@@ -59,6 +70,88 @@ pub struct ReplayArgs {
     /// Signing secret [default: the provider's variable, as the function reads it, else the demo secret]
     #[arg(long)]
     pub secret: Option<String>,
+    /// Write the Cryptlex ids into the body first, for a line that was bought before its mapping was made: LINE is what
+    /// `devkit unmapped` names (a price, a product path; anything for Stripe)
+    #[arg(long, value_name = "LINE=PRODUCT:TEMPLATE")]
+    pub map: Vec<LineMapping>,
+}
+
+/// A line of a purchase with the ids that it should have named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineMapping {
+    line: String,
+    product: String,
+    template: String,
+}
+
+impl FromStr for LineMapping {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').and_then(|(line, ids)| Some((line, ids.split_once(':')?)));
+        match parts {
+            Some((line, (product, template))) if !product.is_empty() && !template.is_empty() => {
+                Ok(Self {
+                    line: line.to_owned(),
+                    product: product.to_owned(),
+                    template: template.to_owned(),
+                })
+            }
+            Some(_) | None => Err("it is not LINE=PRODUCT:TEMPLATE".to_owned()),
+        }
+    }
+}
+
+/// Where each provider keeps what a line is: as if it had been there when the line was bought.
+fn mapped(provider: Provider, body: &[u8], map: &[LineMapping]) -> Result<Vec<u8>, RecordsError> {
+    let mut event: Value =
+        serde_json::from_slice(body).map_err(|_| RecordsError::NotMapped(map_names(map)))?;
+    let mut found = 0_usize;
+    for LineMapping { line, product, template } in map {
+        let lower =
+            json!({"cryptlex_product_id": product, "cryptlex_license_template_id": template});
+        let upper = json!({"CRYPTLEX_PRODUCT_ID": product, "CRYPTLEX_LICENSE_TEMPLATE": template});
+        let mut places: Vec<&mut Value> = Vec::new();
+        match provider {
+            Provider::Stripe => places.extend(event.pointer_mut("/data/object/metadata")),
+            Provider::Paddle => {
+                let lines = event.pointer_mut("/data/details/line_items");
+                for item in lines.and_then(Value::as_array_mut).into_iter().flatten() {
+                    if item["price_id"] == **line {
+                        places.push(&mut item["product"]["custom_data"]);
+                    }
+                }
+            }
+            Provider::Fastspring => {
+                for event in event["events"].as_array_mut().into_iter().flatten() {
+                    for item in event["data"]["items"].as_array_mut().into_iter().flatten() {
+                        let path = &item["product"];
+                        if *path == **line || path["product"] == **line {
+                            places.push(&mut item["attributes"]);
+                        }
+                    }
+                }
+            }
+        }
+        let ids = if provider == Provider::Stripe { upper } else { lower };
+        for place in places {
+            if !place.is_object() {
+                *place = json!({});
+            }
+            if let (Some(place), Some(ids)) = (place.as_object_mut(), ids.as_object()) {
+                place.extend(ids.clone());
+                found = found.saturating_add(1);
+            }
+        }
+    }
+    match found {
+        0 => Err(RecordsError::NotMapped(map_names(map))),
+        _ => Ok(event.to_string().into_bytes()),
+    }
+}
+
+fn map_names(map: &[LineMapping]) -> String {
+    map.iter().map(|mapping| mapping.line.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Why there is nothing to show or to deliver.
@@ -76,6 +169,9 @@ pub enum RecordsError {
     /// The event is known, its body is not.
     #[error("the body of {0} is not kept: it was too large, or is older than EVENT_RETENTION_DAYS")]
     NoBody(String),
+    /// Nothing to write the ids of a mapping to.
+    #[error("the event has no line {0}")]
+    NotMapped(String),
     /// The ledger could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,6 +217,22 @@ pub async fn show(ledger: &Ledger, args: &ShowArgs) -> Result<Value, RecordsErro
     }
 }
 
+/// What was paid for and waits for a mapping, the oldest first: `provider event-id (type, since): what to do`.
+pub async fn unmapped(ledger: &Ledger) -> Result<Vec<String>, RecordsError> {
+    let mut waiting = ledger.unmapped().await?;
+    waiting.sort_by_key(|(_, event)| event.claimed_at);
+    let line = |(name, event): (String, EventRecord)| {
+        let EventRecord { kind, claimed_at, status, subjects, .. } = event;
+        let why = match status {
+            EventStatus::Unmapped(why) => why,
+            EventStatus::Claimed | EventStatus::Done(_) | EventStatus::Failed(_) => String::new(),
+        };
+        let name = name.replacen('/', " ", 1);
+        format!("{name} ({kind}, {claimed_at}, {}): {why}", subjects.join(" "))
+    };
+    Ok(waiting.into_iter().map(line).collect())
+}
+
 /// How a license stands at Cryptlex, never with its key.
 async fn stand(args: &ShowArgs, license: &str) -> Value {
     let (Some(url), Some(token)) = (&args.cryptlex_url, &args.cryptlex_token) else {
@@ -151,6 +263,10 @@ pub async fn replay(ledger: &Ledger, args: &ReplayArgs) -> Result<Delivery, Reco
     let event = event.ok_or_else(|| RecordsError::Unknown(what()))?;
     let body = ledger.body(provider.name(), &event).await?;
     let body = body.ok_or_else(|| RecordsError::NoBody(what()))?;
+    let body = match args.map.as_slice() {
+        [] => body,
+        map => mapped(provider, &body, map)?,
+    };
     let default = format!("http://127.0.0.1:3000/{}", event.contract);
     let url = args.url.as_deref().unwrap_or(&default);
     let configured = std::env::var_os(provider.secret_variable());

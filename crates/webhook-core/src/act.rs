@@ -7,21 +7,24 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
 
-use crate::apply::{Cause, settle};
+use crate::apply::{Cause, Settled, settle};
 use crate::clock::Clock;
 use crate::command::{
-    Action, Command, Customer, Meaning, Notice, Outcome, Subject, SubjectKind, Unmapped,
+    Action, Command, Concern, Customer, CustomerChange, Keeps, Meaning, Note, Notice, Outcome,
+    Renew, Reversal, Reversed, Subject, SubjectKind, Through, Unmapped,
 };
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, NotAdmitted, Session};
 use crate::deadline::{Deadline, Timing};
 use crate::ids::{CustomerId, SubjectId};
 use crate::ledger::{
-    About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError,
+    About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid,
 };
+use crate::notify::{Notification, Notifier};
 use crate::outcome::{Told, ignored, tell, unmapped_text};
-use crate::plan::{Refused, association, user_of};
+use crate::plan::{Refused, association, needs_a_look, plan, user_of};
 use crate::provider::Provider;
 use crate::reply::Failure;
 use crate::snapshot::Snapshot;
@@ -31,13 +34,14 @@ pub(crate) struct Ready {
     pub(crate) config: Config,
     pub(crate) cryptlex: Client,
     pub(crate) ledger: Ledger,
+    pub(crate) notifier: Notifier,
     pub(crate) timing: Timing,
 }
 
 /// What the events of one delivery have in common.
 pub(crate) struct Delivery<'d> {
-    /// `v1` or `v2`.
-    pub(crate) contract: &'static str,
+    /// The path that it came to.
+    pub(crate) contract: &'d str,
     pub(crate) body: Body<'d>,
     pub(crate) deadline: Deadline,
 }
@@ -60,12 +64,12 @@ impl Ready {
             "Received {} webhook: {kind} ({id})",
             P::TITLE,
         );
-        let contract = delivery.contract;
+        let contract = delivery.contract.to_owned();
         let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
         let result = match meaning {
             Ok(Meaning::Ignore(reason)) => Ok(ignored(&event.kind, &reason)),
             Ok(Meaning::Act { at, commands }) => {
-                self.act(&event, at, &commands, delivery, clock).await
+                self.act::<P>(&event, at, commands, delivery, clock).await
             }
             Err(unreadable) => Err(Failure::person(unreadable.to_string())),
         };
@@ -90,15 +94,20 @@ impl Ready {
         result
     }
 
-    async fn act(
+    async fn act<P: Provider>(
         &self,
         event: &EventKey,
         at: Timestamp,
-        commands: &[Command],
+        commands: Vec<Command>,
         delivery: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<Outcome, Failure> {
         let deadline = delivery.deadline;
+        if deadline.left().is_zero() {
+            return Err(Failure::passing("there was no time left for it", None));
+        }
+        let commands = in_time(deadline.left(), self.traced::<P>(commands)).await?;
+        let commands = commands.as_slice();
         let mut leases = match self.claim(event, commands, delivery, clock).await? {
             Claimed::Leases(leases) => leases,
             Claimed::Done(outcome) => {
@@ -112,16 +121,25 @@ impl Ready {
             }
         };
         match self.carry_out(commands, at, &mut leases, deadline).await {
-            Ok((outcome, unmapped)) if unmapped.is_empty() => {
+            Ok(Carried { outcome, unmapped, concerns }) if unmapped.is_empty() => {
+                let told = !concerns.is_empty() && leases.tell_once();
                 let complete = self.ledger.complete(*leases, outcome.clone());
                 self.recorded(deadline, complete).await?;
+                if told {
+                    self.tell_somebody(event, commands, &concerns, &outcome.message, deadline)
+                        .await;
+                }
                 Ok(outcome)
             }
-            Ok((outcome, unmapped)) => {
+            Ok(Carried { outcome, unmapped, concerns }) => {
                 // Not done: a redelivery is tried again, whatever was answered.
                 let text = unmapped_text(&unmapped);
-                let fail = self.ledger.fail(*leases, &text, Keep::Release);
-                self.recorded(deadline, fail).await?;
+                let told = leases.tell_once();
+                let wait = self.ledger.wait_for_mapping(*leases, &text);
+                self.recorded(deadline, wait).await?;
+                if told {
+                    self.tell_somebody(event, commands, &concerns, &text, deadline).await;
+                }
                 if !self.config.policy.accept_unmapped {
                     return Err(Failure::person(text));
                 }
@@ -143,6 +161,58 @@ impl Ready {
         }
     }
 
+    /// At most once per event, after it was recorded; that nobody could be told changes nothing else.
+    async fn tell_somebody(
+        &self,
+        event: &EventKey,
+        commands: &[Command],
+        concerns: &BTreeSet<Concern>,
+        text: &str,
+        deadline: Deadline,
+    ) {
+        for concern in concerns {
+            let notification = Notification {
+                concern: *concern,
+                provider: event.provider,
+                event: &event.id,
+                kind: &event.kind,
+                subject: commands.first().map(|command| command.subject.to_string()),
+                text,
+            };
+            self.notifier.tell(&notification, deadline.left().max(self.timing.record)).await;
+        }
+    }
+
+    /// Reversals of payments become reversals of whatever those paid for.
+    async fn traced<P: Provider>(
+        &self,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Command>, LedgerError> {
+        let mut traced = Vec::with_capacity(commands.len());
+        for command in commands {
+            let Action::Reverse(reversal @ Reversal { of: Reversed::Payment(payments), .. }) =
+                &command.action
+            else {
+                traced.push(command);
+                continue;
+            };
+            let paid = self.ledger.paid_by(P::NAME, payments).await?;
+            for Paid { kind, id, through } in &paid {
+                let subject = Subject { provider: P::NAME, kind: *kind, id: id.clone() };
+                let of = Reversed::Period(*through);
+                let action = Action::Reverse(Reversal { of, ..reversal.clone() });
+                let marks = P::marks(&subject);
+                traced.push(Command { subject, marks, action, ..command.clone() });
+            }
+            if paid.is_empty() {
+                let of = Reversed::Unknown;
+                let action = Action::Reverse(Reversal { of, ..reversal.clone() });
+                traced.push(Command { action, ..command });
+            }
+        }
+        Ok(traced)
+    }
+
     /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards.
     async fn claim(
         &self,
@@ -153,6 +223,7 @@ impl Ready {
     ) -> Result<Claimed, Failure> {
         let (about, deadline) = (concerned(commands), delivery.deadline);
         let mut pause = self.timing.poll;
+        let mut busy = None;
         loop {
             let now = clock.now();
             let left = SignedDuration::try_from(deadline.left()).unwrap_or_default();
@@ -160,18 +231,24 @@ impl Ready {
                 now.saturating_add(left).and_then(|end| end.saturating_add(self.config.settle));
             let until = until.unwrap_or(now);
             let claim = self.ledger.claim(event, &about, &delivery.body, now, until);
-            match in_time(deadline.left(), claim).await? {
+            let claimed = match in_time(deadline.left(), claim).await {
+                Ok(claimed) => claimed,
+                // The last look came too late; what the one before saw is worth more than that.
+                Err(late) => return Err(busy.unwrap_or(late)),
+            };
+            match claimed {
                 Claim::Acquired(leases) => return Ok(Claimed::Leases(leases)),
                 Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
                 Claim::Busy { until, abandoned } => {
                     let over_in = Duration::try_from(until.duration_since(now)).unwrap_or_default();
                     let in_vain = abandoned && over_in > deadline.left();
+                    let who = commands.first().map(|c| c.subject.to_string()).unwrap_or_default();
+                    let text = format!("{who} is being worked on by another delivery");
+                    let failure = Failure::passing(text, Some(over_in));
                     if in_vain || deadline.left() <= pause {
-                        let who =
-                            commands.first().map(|c| c.subject.to_string()).unwrap_or_default();
-                        let text = format!("{who} is being worked on by another delivery");
-                        return Err(Failure::passing(text, Some(over_in)));
+                        return Err(failure);
                     }
+                    busy = Some(failure);
                 }
             }
             tokio::time::sleep(pause).await;
@@ -194,27 +271,31 @@ impl Ready {
         at: Timestamp,
         leases: &mut Leases,
         deadline: Deadline,
-    ) -> Result<(Outcome, Vec<Unmapped>), (Failure, Keep)> {
-        let mut outcome = Outcome::default();
-        let mut unmapped = Vec::new();
-        let only_notes = commands.iter().all(|command| matches!(command.action, Action::Note(_)));
-        if let (true, Some(Command { action: Action::Note(why), .. })) =
-            (only_notes, commands.first())
-        {
-            return Ok((Outcome { message: format!("Noted: {why}."), ..outcome }, unmapped));
-        }
-        let session = self.cryptlex.begin(deadline).await.map_err(not_admitted)?;
+    ) -> Result<Carried, (Failure, Keep)> {
+        let mut carried = Carried::default();
         for command in commands {
-            let settled = self.one(&session, command, at, leases).await?;
-            settled.merge_into(&mut outcome);
-            unmapped.extend(settled.unmapped);
+            write_down(command, at, leases);
         }
-        Ok((outcome, unmapped))
+        let calls = |command: &Command| {
+            needs_a_look(&command.action, &leases.state(&command.subject), &self.config.policy)
+        };
+        // What needs nothing of Cryptlex has no place to wait for.
+        let session = match commands.iter().any(calls) {
+            true => Some(self.cryptlex.begin(deadline).await.map_err(not_admitted)?),
+            false => None,
+        };
+        for command in commands {
+            let settled = self.one(session.as_ref(), command, at, leases).await?;
+            settled.merge_into(&mut carried.outcome);
+            carried.concerns.extend(settled.concern.or(command.concern.filter(|_| !settled.stale)));
+            carried.unmapped.extend(settled.unmapped);
+        }
+        Ok(carried)
     }
 
     async fn one(
         &self,
-        session: &Session<'_>,
+        session: Option<&Session<'_>>,
         command: &Command,
         at: Timestamp,
         leases: &mut Leases,
@@ -222,6 +303,16 @@ impl Ready {
         let customer = customer_of(command);
         let known = customer.map(|id| leases.customer(id)).unwrap_or_default();
         let mut state = leases.state(&command.subject);
+        let is_needed = needs_a_look(&command.action, &state, &self.config.policy);
+        let Some(session) = session.filter(|_| is_needed) else {
+            let snapshot = Snapshot { state, ..Snapshot::default() };
+            let plan = plan(command, at, &snapshot, &self.config.policy)
+                .map_err(|refused| (Failure::person(refused.to_string()), Keep::Release))?;
+            let settled = Settled { plan, done: Vec::new() };
+            let told = tell(command, &settled, &snapshot, None, &self.config.policy);
+            leases.set_state(&command.subject, settled.plan.state);
+            return Ok(told);
+        };
         let snapshot = Snapshot::take(session, command, &mut state, known.clone()).await;
         // What turned out to be gone is not looked for again, whatever becomes of this delivery.
         leases.set_state(&command.subject, state);
@@ -244,12 +335,17 @@ impl Ready {
                 Action::Grant(_)
                 | Action::SyncCustomer(_)
                 | Action::Renew(_)
+                | Action::PaymentFailed
                 | Action::Suspend(_)
                 | Action::Resume(_)
+                | Action::Reverse(_)
+                | Action::ChangePlan(_)
                 | Action::End
                 | Action::Note(_) => {}
             }
-            leases.set_customer(customer, KnownCustomer { user: user.cloned(), held_by_stand_in });
+            let email = real_email(command).map(digest_of).or(known.email);
+            let (user, pays_by) = (user.cloned(), known.pays_by);
+            leases.set_customer(customer, KnownCustomer { user, held_by_stand_in, email, pays_by });
         }
         match settled {
             Ok(settled) => {
@@ -284,6 +380,77 @@ impl Ready {
     }
 }
 
+/// What a delivery came to.
+#[derive(Default)]
+struct Carried {
+    outcome: Outcome,
+    unmapped: Vec<Unmapped>,
+    concerns: BTreeSet<Concern>,
+}
+
+/// What is remembered of an event whatever its commands come to.
+fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) {
+    if let Some(record) = &command.record {
+        let mut state = leases.state(&command.subject);
+        if state.record.as_ref().is_none_or(|(newest, _)| *newest <= at) {
+            state.record = Some((at, record.clone()));
+            leases.set_state(&command.subject, state);
+        }
+    }
+    for payment in &command.payments {
+        let through = match &command.action {
+            Action::Grant(grant) => grant.paid_through,
+            Action::Renew(Renew { through: Through::Until(end), .. }) => Some(*end),
+            Action::Renew(_)
+            | Action::PaymentFailed
+            | Action::Suspend(_)
+            | Action::Resume(_)
+            | Action::Reverse(_)
+            | Action::ChangePlan(_)
+            | Action::End
+            | Action::SyncCustomer(_)
+            | Action::Note(_) => None,
+        };
+        leases.paid(payment, &command.subject, through);
+    }
+    let Action::Note(note) = &command.action else { return };
+    match &note.keeps {
+        Keeps::Nothing => {}
+        Keeps::Link { payment, same_as } => leases.link(payment.clone(), same_as.clone()),
+        Keeps::Customer(customer, change) => {
+            let mut known = leases.customer(customer);
+            match change {
+                CustomerChange::Forgotten => known = KnownCustomer::default(),
+                CustomerChange::Pays(method) => known.pays_by = Some(method.clone()),
+                CustomerChange::PaysNoMore(method) => {
+                    known.pays_by = known.pays_by.filter(|known| known != method);
+                }
+            }
+            leases.set_customer(customer, known);
+        }
+    }
+}
+
+fn real_email(command: &Command) -> Option<&str> {
+    let customer = match &command.action {
+        Action::Grant(grant) => grant.customer.as_ref()?,
+        Action::SyncCustomer(customer) => customer,
+        Action::Renew(_)
+        | Action::PaymentFailed
+        | Action::Suspend(_)
+        | Action::Resume(_)
+        | Action::Reverse(_)
+        | Action::ChangePlan(_)
+        | Action::End
+        | Action::Note(_) => return None,
+    };
+    Some(customer.email.as_str()).filter(|_| !customer.is_stand_in())
+}
+
+fn digest_of(email: &str) -> String {
+    hex::encode(Sha256::digest(email))
+}
+
 enum Claimed {
     Leases(Box<Leases>),
     Done(Outcome),
@@ -309,16 +476,21 @@ fn concerned(commands: &[Command]) -> About {
             subjects.insert(Subject { provider, kind: SubjectKind::Customer, id });
         }
     }
-    About { subjects, customers }
+    let payments = commands.iter().flat_map(|command| command.payments.iter().cloned()).collect();
+    About { subjects, customers, payments }
 }
 
 fn customer_of(command: &Command) -> Option<&CustomerId> {
     match &command.action {
         Action::Grant(grant) => grant.customer.as_ref()?.id.as_ref(),
         Action::SyncCustomer(customer) => customer.id.as_ref(),
+        Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) => Some(id),
         Action::Renew(_)
+        | Action::PaymentFailed
         | Action::Suspend(_)
         | Action::Resume(_)
+        | Action::Reverse(_)
+        | Action::ChangePlan(_)
         | Action::End
         | Action::Note(_) => None,
     }

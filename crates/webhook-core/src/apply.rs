@@ -96,6 +96,8 @@ pub async fn settle(
         }
         // Shown only until the steps are done; what is to be forgotten is, once the command is settled.
         snapshot.state.before_grace.extend(next.state.before_grace.clone());
+        // A seat that is given up is no suspension for the purchase to take away.
+        snapshot.state.seats.extend(next.state.seats.clone());
         if let Some((cause, missing)) =
             side_by_side(session, command, next.steps, snapshot, &mut done).await
             && !forgotten_user(session, command, &cause, snapshot).await

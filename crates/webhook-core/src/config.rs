@@ -2,14 +2,17 @@
 //!
 //! Nothing in here stops a process: what is missing or wrong is collected, logged at start, and answered to webhooks.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use governor::Quota;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 
 use crate::command::{AtTheEnd, QuantityMeans};
 use crate::ids::ProductId;
+use crate::limits::{Networks, Rules};
 use crate::provider::Provider;
 use crate::signature::{Secrets, Tolerance};
 
@@ -30,6 +33,8 @@ pub struct Config {
     pub deadline: Duration,
     /// `SETTLE_SECS` (30): how long after the deadline a lease still keeps others away.
     pub settle: SignedDuration,
+    /// `NOTIFICATION_TOPIC_ARN`: an SNS topic for what people should look at.
+    pub topic: Option<String>,
     /// `LEDGER_TABLE` or `LEDGER_PATH`, and what belongs to it.
     pub ledger: Ledger,
 }
@@ -76,6 +81,8 @@ pub struct Policy {
     pub grace: SignedDuration,
     /// `EXPIRY_LEEWAY_HOURS`: added to every end of a paid period.
     pub leeway: SignedDuration,
+    /// `PAUSE_COLLECTION=suspend`: licenses are suspended while Stripe collects no payments.
+    pub pause_collection: bool,
     /// `UNMAPPED=accept`: a purchase without mapping is answered 2xx.
     pub accept_unmapped: bool,
 }
@@ -110,6 +117,8 @@ impl Problem {
 pub struct Loaded {
     /// The configuration, or everything that is wrong with it.
     pub config: Result<Config, Vec<Problem>>,
+    /// Who may call: in force whatever is wrong with the rest. What is wrong with them is among the problems.
+    pub limits: Rules,
     /// What works and should be looked at all the same.
     pub warnings: Vec<String>,
     /// What works and should not be left so.
@@ -138,8 +147,10 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
         reader.number("DEADLINE_MS", P::DEADLINE_MS, 100..=900_000, "100 to 900000 milliseconds");
     let settle = reader.number("SETTLE_SECS", 30, 0..=900, "0 to 900 seconds");
     let ledger = reader.ledger();
+    let topic = reader.topic();
     let requests =
         reader.number("CRYPTLEX_REQUESTS_PER_5S", 50, 0..=100_000, "0 to 100000 requests");
+    let limits = reader.limits::<P>();
     let config = match (secrets, access_token, base_url, reader.problems.is_empty()) {
         (Some(secrets), Some(access_token), Some(base_url), true) => Ok(Config {
             secrets,
@@ -153,11 +164,12 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
             policy,
             deadline: Duration::from_millis(deadline),
             settle: SignedDuration::from_secs(i64::try_from(settle).unwrap_or(30)),
+            topic,
             ledger,
         }),
         _ => Err(reader.problems),
     };
-    Loaded { config, warnings: reader.warnings, alarms: reader.alarms }
+    Loaded { config, limits, warnings: reader.warnings, alarms: reader.alarms }
 }
 
 struct Reader<R> {
@@ -257,6 +269,20 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         }
     }
 
+    fn topic(&mut self) -> Option<String> {
+        let topic = self.optional("NOTIFICATION_TOPIC_ARN")?;
+        let parts: Vec<&str> = topic.split(':').collect();
+        let is_topic = matches!(parts.as_slice(), ["arn", _, "sns", region, _, name] if !region.is_empty() && !name.is_empty());
+        if !is_topic {
+            self.problems.push(Problem::Invalid {
+                variable: "NOTIFICATION_TOPIC_ARN",
+                wanted: "the ARN of an SNS topic, such as arn:aws:sns:eu-central-1:123456789012:licenses",
+            });
+            return None;
+        }
+        Some(topic)
+    }
+
     fn ledger(&mut self) -> Ledger {
         let (table, path) = (self.optional("LEDGER_TABLE"), self.optional("LEDGER_PATH"));
         if table.is_some() && path.is_some() {
@@ -275,6 +301,40 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         };
         let days = self.number("EVENT_RETENTION_DAYS", 90, 1..=3650, "1 to 3650 days");
         Ledger { place, retention: days_of(days) }
+    }
+
+    fn limits<P: Provider>(&mut self) -> Rules {
+        let allowed = self.networks(
+            "IP_ALLOWLIST",
+            Some(P::NAME),
+            "provider, or addresses and networks such as 203.0.113.7, 198.51.100.0/24",
+        );
+        let proxies = self.networks(
+            "TRUSTED_PROXIES",
+            None,
+            "addresses and networks such as 203.0.113.7, 198.51.100.0/24",
+        );
+        let per_minute =
+            self.number("RATE_LIMIT_PER_MINUTE", 1000, 0..=1_000_000, "0 to 1000000 deliveries");
+        let burst = self.number("RATE_LIMIT_BURST", 100, 1..=1_000_000, "1 to 1000000 deliveries");
+        let [per_minute, burst] =
+            [per_minute, burst].map(|count| u32::try_from(count).ok().and_then(NonZeroU32::new));
+        let rate = per_minute.zip(burst).map(|(n, burst)| Quota::per_minute(n).allow_burst(burst));
+        Rules { allowed, proxies: proxies.unwrap_or_default(), rate }
+    }
+
+    fn networks(
+        &mut self,
+        variable: &'static str,
+        provider: Option<&str>,
+        wanted: &'static str,
+    ) -> Option<Networks> {
+        let text = self.optional(variable)?;
+        let networks = Networks::parse(&text, provider);
+        if networks.is_none() {
+            self.problems.push(Problem::Invalid { variable, wanted });
+        }
+        networks
     }
 
     fn policy<P: Provider>(&mut self) -> Policy {
@@ -311,8 +371,15 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             &[("accept", true), ("error", false)],
             "accept or error",
         );
+        let pause_collection = self.choice(
+            "PAUSE_COLLECTION",
+            false,
+            &[("suspend", true), ("note", false)],
+            "suspend or note",
+        );
         Policy {
             at_the_end,
+            pause_collection,
             quantity_means,
             grace: days_of(days),
             leeway: hours_of(hours),
@@ -330,152 +397,4 @@ fn days_of(n: u64) -> SignedDuration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::provider::{FastSpring, Paddle, Stripe};
-    use secrecy::ExposeSecret as _;
-
-    const STRIPE: [(&str, &str); 3] = [
-        ("STRIPE_WEBHOOK_SECRET", "whsec_test"),
-        ("CRYPTLEX_ACCESS_TOKEN", "token"),
-        ("CRYPTLEX_WEB_API_BASE_URL", "https://api.cryptlex.com"),
-    ];
-
-    fn stripe(changes: &[(&str, &str)]) -> Loaded {
-        load::<Stripe>(|name| {
-            let all = changes.iter().chain(&STRIPE);
-            all.filter(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()).next()
-        })
-    }
-
-    #[test]
-    fn every_missing_variable_is_named_the_secret_first() {
-        let problems = |loaded: Loaded| -> Vec<String> {
-            loaded.config.unwrap_err().iter().map(ToString::to_string).collect()
-        };
-        for (secret, loaded) in [
-            ("STRIPE_WEBHOOK_SECRET", load::<Stripe>(|_| None)),
-            ("FASTSPRING_WEBHOOK_SECRET", load::<FastSpring>(|_| Some("  ".to_owned()))),
-            ("PADDLE_WEBHOOK_SECRET", load::<Paddle>(|_| None)),
-        ] {
-            let expected = [secret, "CRYPTLEX_ACCESS_TOKEN", "CRYPTLEX_WEB_API_BASE_URL"]
-                .map(|name| format!("{name} was not found in environment variables."));
-            assert_eq!(problems(loaded), expected);
-        }
-    }
-
-    #[test]
-    fn the_base_url_is_taken_with_and_without_version_and_slash() {
-        for url in [
-            "https://h.example",
-            "https://h.example/",
-            "https://h.example/v3",
-            "https://h.example/v3/",
-        ] {
-            let config = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)]).config.unwrap();
-            assert_eq!(config.cryptlex.base_url, "https://h.example", "{url}");
-        }
-        for url in [
-            "api.cryptlex.com",
-            "https://",
-            "/v3",
-            "ftp://h.example",
-            "http://h.example:99999",
-            "http://[::1",
-            "http://user:password@h.example",
-            "http://h.example?x",
-        ] {
-            let problems = stripe(&[("CRYPTLEX_WEB_API_BASE_URL", url)]).config.unwrap_err();
-            assert_eq!(problems[0].variable(), "CRYPTLEX_WEB_API_BASE_URL", "{url}");
-        }
-    }
-
-    #[test]
-    fn blanks_are_cut_off_with_a_warning() {
-        let loaded = stripe(&[("CRYPTLEX_ACCESS_TOKEN", " token\n")]);
-        assert!(loaded.warnings.iter().any(|w| w.contains("CRYPTLEX_ACCESS_TOKEN has blanks")));
-        let config = loaded.config.unwrap();
-        assert_eq!(config.cryptlex.access_token.expose_secret(), "token");
-    }
-
-    #[test]
-    fn values_that_mean_nothing_name_what_is_allowed() {
-        for (variable, value) in [
-            ("CRYPTLEX_CANCELLATION_ACTION", "explode"),
-            ("CRYPTLEX_MAPPINGS_QUANTITY", "two"),
-            ("CRYPTLEX_ACCESS_TOKEN", "two\nlines"),
-            ("GRACE_DAYS", "-1"),
-            ("EXPIRY_LEEWAY_HOURS", "1.5"),
-            ("UNMAPPED", "maybe"),
-            ("SIGNATURE_TOLERANCE_SECS", "999999999"),
-            ("DEADLINE_MS", "soon"),
-            ("SETTLE_SECS", "99999"),
-            ("CRYPTLEX_REQUESTS_PER_5S", "many"),
-            ("EVENT_RETENTION_DAYS", "99999"),
-        ] {
-            let problems = stripe(&[(variable, value)]).config.unwrap_err();
-            assert_eq!(problems.len(), 1, "{variable}");
-            assert!(
-                problems[0].to_string().starts_with(&format!("{variable} must be ")),
-                "{variable}"
-            );
-            assert!(!problems[0].to_string().contains(value), "{variable}");
-        }
-    }
-
-    #[test]
-    fn the_ledger_is_a_table_before_a_file_before_memory() {
-        let ledger = |changes: &[(&str, &str)]| {
-            let loaded = stripe(changes);
-            let about: Vec<String> = loaded
-                .warnings
-                .into_iter()
-                .chain(loaded.alarms)
-                .filter(|t| t.contains("LEDGER"))
-                .collect();
-            (loaded.config.unwrap().ledger.place, about.len())
-        };
-        let (table, path) = (("LEDGER_TABLE", "ledger"), ("LEDGER_PATH", "/var/ledger"));
-        let lambda = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
-        let file = LedgerPlace::File(PathBuf::from("/var/ledger"));
-        assert_eq!(ledger(&[]), (LedgerPlace::Memory, 0));
-        assert_eq!(ledger(&[path]), (file.clone(), 0));
-        assert_eq!(ledger(&[table, path]), (LedgerPlace::Table("ledger".to_owned()), 1));
-        assert_eq!(ledger(&[path, lambda]), (file, 1));
-        assert_eq!(ledger(&[lambda]), (LedgerPlace::Memory, 1));
-        assert_eq!(ledger(&[table, lambda]), (LedgerPlace::Table("ledger".to_owned()), 0));
-    }
-
-    #[test]
-    fn defaults_differ_by_provider() {
-        let common = |name: &str| {
-            Some(if name.ends_with("URL") { "http://h" } else { "x" }.to_owned()).filter(|_| {
-                name.ends_with("_SECRET") || name.ends_with("TOKEN") || name.ends_with("URL")
-            })
-        };
-        let defaults = |loaded: Loaded| {
-            let config = loaded.config.unwrap();
-            (config.policy.quantity_means, config.policy.at_the_end, config.deadline.as_millis())
-        };
-        assert_eq!(
-            defaults(load::<Stripe>(common)),
-            (QuantityMeans::One, AtTheEnd::Revoke, 10_000)
-        );
-        assert_eq!(
-            defaults(load::<FastSpring>(common)),
-            (QuantityMeans::Licenses, AtTheEnd::Delete, 10_000)
-        );
-        assert_eq!(
-            defaults(load::<Paddle>(common)),
-            (QuantityMeans::Licenses, AtTheEnd::Revoke, 4_000)
-        );
-    }
-
-    #[test]
-    fn no_secret_shows_in_debug() {
-        let loaded = stripe(&[("STRIPE_WEBHOOK_SECRET_PREVIOUS", "whsec_older")]);
-        let shown = format!("{loaded:?}");
-        assert!(!shown.contains("whsec") && !shown.contains("token\""), "{shown}");
-        assert!(shown.contains("2 of them"));
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! past this module. The placeholders that the predecessor stored for missing ids are refused for the same reason:
 //! many customers' licenses carry the same one.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -11,14 +12,18 @@ use serde::{Deserialize, Serialize};
 /// Values that the predecessor wrote where there was no id.
 const SENTINELS: [&str; 2] = ["subscription_empty", "transaction_empty"];
 
-/// An id that is empty, blank or a placeholder of the predecessor.
+/// Bytes. Stripe documents 255; keys of the ledger may have 2,048.
+const LONGEST: usize = 512;
+
+/// An id that is empty, blank, no plain text, endless, or a placeholder of the predecessor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the id is empty or a placeholder")]
+#[error("the id is empty, a placeholder, too long or has control characters")]
 pub struct NotAnId;
 
 fn checked(text: &str) -> Result<String, NotAnId> {
     let text = text.trim();
-    if text.is_empty() || SENTINELS.contains(&text) {
+    let odd = text.len() > LONGEST || text.chars().any(char::is_control);
+    if text.is_empty() || odd || SENTINELS.contains(&text) {
         return Err(NotAnId);
     }
     Ok(text.to_owned())
@@ -77,6 +82,10 @@ id! {
     CustomerId
 }
 id! {
+    /// A provider's id of a payment: a payment intent, charge, invoice, order or transaction.
+    PaymentId
+}
+id! {
     /// Cryptlex's id of a license.
     LicenseId
 }
@@ -98,17 +107,17 @@ id! {
 }
 
 /// A metadata item that identifies whose license or user it is on: never empty, never a placeholder.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mark {
     /// One of the documented metadata keys, such as `paddle_subscription_id`.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     value: String,
 }
 
 impl Mark {
     /// Refuses an empty value and the predecessor's placeholders.
     pub fn new(key: &'static str, value: &str) -> Result<Self, NotAnId> {
-        checked(value).map(|value| Self { key, value })
+        checked(value).map(|value| Self { key: Cow::Borrowed(key), value })
     }
 
     /// The value that the metadata item must have, letter by letter.
@@ -130,5 +139,9 @@ mod tests {
             assert!(serde_json::from_str::<LicenseId>(&json).is_err(), "{text:?}");
         }
         assert_eq!(SubjectId::new(" sub_1 ").unwrap().as_str(), "sub_1");
+        let long = "x".repeat(513);
+        for text in ["sub_1\nsub_2", "sub_\u{1b}[31m", &long] {
+            assert_eq!(EventId::new(text), Err(NotAnId), "{text:?}");
+        }
     }
 }

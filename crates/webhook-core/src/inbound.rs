@@ -10,6 +10,6 @@ pub struct Inbound {
     pub headers: HeaderMap,
     /// The exact bytes that the provider signed, a gateway's base64 undone.
     pub body: Vec<u8>,
-    /// The gateway's source address, or the peer's.
+    /// The gateway's source address or the peer's, or whom a trusted proxy names.
     pub source: Option<IpAddr>,
 }

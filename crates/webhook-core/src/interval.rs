@@ -1,10 +1,10 @@
 //! Subscription intervals and the instants they lead to, counted as Cryptlex counts: by calendar, in UTC.
 
 use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// An ISO 8601 duration such as `P1Y` that is longer than zero.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Interval(String);
 

@@ -126,7 +126,7 @@ impl<'a> Object<'a> {
         let Some(value) = self.value(field) else {
             return Ok(None);
         };
-        match value.as_str().and_then(|text| text.parse().ok()) {
+        match value.as_str().and_then(|text| text.parse().ok()).filter(is_sane) {
             Some(at) => Ok(Some(at)),
             None => Err(self.misshapen(field, "an RFC 3339 time")),
         }
@@ -141,9 +141,7 @@ impl<'a> Object<'a> {
         let Some(value) = self.value(field) else {
             return Ok(None);
         };
-        // Beyond year 9000 the arithmetic on it would run out of calendar.
-        let sane = |at: &Timestamp| (0..221_845_392_000).contains(&at.as_second());
-        match whole_number(value).and_then(|n| convert(n).ok()).filter(sane) {
+        match whole_number(value).and_then(|n| convert(n).ok()).filter(is_sane) {
             Some(at) => Ok(Some(at)),
             None => Err(self.misshapen(field, wanted)),
         }
@@ -158,6 +156,11 @@ pub fn reference_of(value: &Value) -> Option<&str> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
     };
     Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+/// Beyond year 9000 the arithmetic on it would run out of calendar.
+fn is_sane(at: &Timestamp) -> bool {
+    (0..221_845_392_000).contains(&at.as_second())
 }
 
 fn whole_number(value: &Value) -> Option<i64> {

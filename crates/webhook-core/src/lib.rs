@@ -1,6 +1,6 @@
 //! From a signed payment webhook to the Cryptlex licenses that it paid for.
 //!
-//! Read the modules in the order in which a delivery passes them: [`inbound`], [`signature`], [`provider`] (which reads
+//! Read the modules in the order in which a delivery passes them: [`inbound`], [`limits`], [`signature`], [`provider`] (which reads
 //! into [`command`]), [`ledger`], [`snapshot`], [`plan`], [`apply`], [`reply`]. [`service`] strings them together,
 //! [`router`] and [`host`] put them on the network.
 
@@ -11,6 +11,7 @@ pub mod ids;
 pub mod interval;
 
 pub mod inbound;
+pub mod limits;
 pub mod signature;
 
 pub mod command;
@@ -27,6 +28,7 @@ pub mod plan;
 
 pub mod apply;
 
+pub mod notify;
 mod outcome;
 pub mod reply;
 

@@ -1,7 +1,9 @@
 //! What a command came to, in a sentence and ids: for the provider, and for the ledger.
 
 use crate::apply::Settled;
-use crate::command::{Action, Command, LicenseLine, Outcome, Reason, Unmapped};
+use crate::command::{
+    Action, Command, Concern, LicenseLine, Outcome, Reason, Reversal, Stands, Unmapped,
+};
 use crate::config::Policy;
 use crate::cryptlex::License;
 use crate::ids::UserId;
@@ -13,6 +15,10 @@ pub(crate) struct Told {
     outcome: Outcome,
     /// What could not be granted.
     pub(crate) unmapped: Vec<Unmapped>,
+    /// What a person should do something about.
+    pub(crate) concern: Option<Concern>,
+    /// It had no effect, because something newer is known.
+    pub(crate) stale: bool,
 }
 
 impl Told {
@@ -47,6 +53,9 @@ pub(crate) fn tell(
         _ if settled.plan.stale => {
             format!("Nothing to do: the event is older than what is known of {subject}.")
         }
+        _ if settled.plan.noted.is_some() => {
+            format!("Noted: {}.", settled.plan.noted.unwrap_or_default())
+        }
         Action::Grant(_) if made == 1 => ONE_CREATED.to_owned(),
         Action::Grant(_) if made > 1 => MANY_CREATED.to_owned(),
         Action::Grant(_) if snapshot.licenses.is_empty() => {
@@ -63,20 +72,35 @@ pub(crate) fn tell(
             format!("Nothing to do: the licenses of {subject} run at least that long.")
         }
         Action::Renew(_) => "License(s) renewed successfully.".to_owned(),
-        Action::Suspend(_) if policy.grace.is_positive() => {
+        Action::PaymentFailed if policy.grace.is_positive() => {
             "Payment failure recorded successfully.".to_owned()
         }
-        Action::Suspend(_) => "License(s) suspended successfully.".to_owned(),
+        Action::PaymentFailed | Action::Suspend(_) => {
+            "License(s) suspended successfully.".to_owned()
+        }
         Action::Resume(_) => "License(s) resumed successfully.".to_owned(),
+        Action::Reverse(Reversal { stands: Stands::TakenBack, .. }) => {
+            "License(s) resumed successfully.".to_owned()
+        }
+        Action::Reverse(Reversal { stands: Stands::Lost, .. }) => {
+            format!("{subject} ended successfully.")
+        }
+        Action::Reverse(_) => "License(s) suspended successfully.".to_owned(),
+        Action::ChangePlan(_) => "License(s) changed successfully.".to_owned(),
         Action::End => format!("{subject} ended successfully."),
         Action::SyncCustomer(_) if made_user => "User created successfully.".to_owned(),
         Action::SyncCustomer(_) => "User updated successfully.".to_owned(),
-        Action::Note(why) => format!("Noted: {why}."),
+        Action::Note(note) => format!("Noted: {}.", note.why),
     };
     let line =
         |license: &License| LicenseLine { id: license.id.clone(), expires_at: license.expires_at };
     let licenses = snapshot.licenses.iter().map(line).collect();
-    Told { outcome: Outcome { message, user, licenses }, unmapped: settled.plan.unmapped.clone() }
+    Told {
+        outcome: Outcome { message, user, licenses },
+        unmapped: settled.plan.unmapped.clone(),
+        concern: settled.plan.concern,
+        stale: settled.plan.stale,
+    }
 }
 
 pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {

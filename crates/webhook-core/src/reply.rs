@@ -60,6 +60,113 @@ impl Failure {
     }
 }
 
+/// How answers look: the path that was called decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `/v1` and `/v2`: 200 with message and data, every failure 400 with a message.
+    Cryptlex,
+    /// `/webhooks/<provider>`: a status that monitoring can tell apart, and a fixed text.
+    Lifecycle,
+}
+
+/// What is wrong with a delivery before it is events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal<'t> {
+    /// The function lacks configuration.
+    NotConfigured(&'t str),
+    /// There is no signature header of that name.
+    Unsigned(&'static str),
+    /// The signature does not prove anything.
+    Forged(&'t str),
+    /// Genuine, and no events.
+    NotEvents(&'t str),
+    /// It did not arrive whole.
+    Damaged(&'t str),
+    /// Handling it stopped in the middle.
+    Stopped,
+}
+
+const FAILED: &str = "Failed to process webhook event";
+/// Told where the failure does not know how long it lasts.
+const USUAL_RETRY: Duration = Duration::from_secs(30);
+
+/// The answer to a delivery that did not come to its events.
+pub fn refusal(shape: Shape, refusal: &Refusal<'_>) -> Reply {
+    match (shape, refusal) {
+        (
+            Shape::Cryptlex,
+            Refusal::NotConfigured(text) | Refusal::NotEvents(text) | Refusal::Damaged(text),
+        ) => message(StatusCode::BAD_REQUEST, text),
+        (Shape::Cryptlex, Refusal::Unsigned(header)) => {
+            message(StatusCode::BAD_REQUEST, &format!("No {header} header was found."))
+        }
+        (Shape::Cryptlex, Refusal::Forged(why)) => message(
+            StatusCode::BAD_REQUEST,
+            &format!("Webhook signature verification failed: {why}"),
+        ),
+        (Shape::Cryptlex, Refusal::Stopped) => {
+            message(StatusCode::BAD_REQUEST, "an internal error stopped the delivery; see the log")
+        }
+        (Shape::Lifecycle, Refusal::NotConfigured(text)) => {
+            error(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
+        (Shape::Lifecycle, Refusal::Unsigned(header)) => {
+            error(StatusCode::BAD_REQUEST, &format!("Missing {header} header"))
+        }
+        (Shape::Lifecycle, Refusal::Forged(_)) => {
+            error(StatusCode::UNAUTHORIZED, "Webhook signature verification failed")
+        }
+        (Shape::Lifecycle, Refusal::NotEvents(_) | Refusal::Damaged(_)) => {
+            error(StatusCode::BAD_REQUEST, "Invalid payload encoding")
+        }
+        (Shape::Lifecycle, Refusal::Stopped) => error(StatusCode::INTERNAL_SERVER_ERROR, FAILED),
+    }
+}
+
+/// The text under the key that the contract has for it.
+pub fn worded(shape: Shape, status: StatusCode, text: &str) -> Reply {
+    match shape {
+        Shape::Cryptlex => message(status, text),
+        Shape::Lifecycle => error(status, text),
+    }
+}
+
+fn error(status: StatusCode, text: &str) -> Reply {
+    json_reply(status, &json!({ "error": text }))
+}
+
+/// The answer to a delivery whose events were handled.
+pub fn told(shape: Shape, reports: &[Report], batches: bool) -> Reply {
+    match shape {
+        Shape::Cryptlex => cryptlex(reports, batches),
+        Shape::Lifecycle => lifecycle(reports, batches),
+    }
+}
+
+/// 200, 202 with the ids that are done, 500 for what a person must fix, 503 for what passes by itself.
+fn lifecycle(reports: &[Report], batches: bool) -> Reply {
+    let done: Vec<&EventId> =
+        reports.iter().filter(|report| report.result.is_ok()).map(|report| &report.event).collect();
+    let failed: Vec<&Failure> =
+        reports.iter().filter_map(|report| report.result.as_ref().err()).collect();
+    if failed.is_empty() {
+        return json_reply(StatusCode::OK, &json!({ "status": "success" }));
+    }
+    if batches && !done.is_empty() {
+        return accepted(&done);
+    }
+    let passing = failed.iter().filter_map(|failure| match failure.class {
+        Class::Person => None,
+        Class::Passing(after) => Some(after.unwrap_or(USUAL_RETRY)),
+    });
+    match passing.max() {
+        Some(after) => {
+            Reply { retry_after: Some(after), ..error(StatusCode::SERVICE_UNAVAILABLE, FAILED) }
+        }
+        None => error(StatusCode::INTERNAL_SERVER_ERROR, FAILED),
+    }
+}
+
 /// `{"message": ..}` with a status.
 pub fn message(status: StatusCode, text: &str) -> Reply {
     json_reply(status, &json!({ "message": text }))
@@ -70,10 +177,10 @@ pub fn json_reply(status: StatusCode, body: &Value) -> Reply {
     Reply { status, content_type: "application/json", body: body.to_string(), retry_after: None }
 }
 
-/// The contract of `/v1` and `/v2`: 200 with message and data, every failure 400 with a message.
-pub fn cryptlex(reports: &[Report], batches: bool) -> Reply {
+fn cryptlex(reports: &[Report], batches: bool) -> Reply {
     let done: Vec<(&EventId, &Outcome)> = reports
         .iter()
+        .filter(|report| is_done(&report.event, reports))
         .filter_map(|report| Some((&report.event, report.result.as_ref().ok()?)))
         .collect();
     let failed: Vec<&Failure> =
@@ -84,9 +191,11 @@ pub fn cryptlex(reports: &[Report], batches: bool) -> Reply {
             &json!({ "message": outcome.message, "data": data(outcome) }),
         ),
         (None, all) => all_done(all),
-        (Some(_), done) if batches && !done.is_empty() => accepted(done),
+        (Some(_), done) if batches && !done.is_empty() => {
+            accepted(&done.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        }
         (Some(first), _) => {
-            let text = told(&failed);
+            let text = texts_of(&failed);
             let retry_after = match first.class {
                 Class::Person => None,
                 Class::Passing(after) => after,
@@ -96,8 +205,13 @@ pub fn cryptlex(reports: &[Report], batches: bool) -> Reply {
     }
 }
 
+/// One id may stand twice in a batch.
+fn is_done(event: &EventId, reports: &[Report]) -> bool {
+    reports.iter().filter(|report| report.event == *event).all(|report| report.result.is_ok())
+}
+
 /// The first failures; a batch may hold thousands.
-fn told(failed: &[&Failure]) -> String {
+fn texts_of(failed: &[&Failure]) -> String {
     let mut texts: Vec<&str> =
         failed.iter().take(10).map(|failure| failure.message.as_str()).collect();
     let more = format!("and {} more failures", failed.len().saturating_sub(texts.len()));
@@ -118,8 +232,8 @@ fn all_done(all: &[(&EventId, &Outcome)]) -> Reply {
 
 /// FastSpring repeats only what a 202 does not list, and everything after any other failure:
 /// <https://developer.fastspring.com/reference/webhooks-overview>.
-fn accepted(done: &[(&EventId, &Outcome)]) -> Reply {
-    let ids: String = done.iter().map(|(id, _)| format!("{id}\n")).collect();
+fn accepted(done: &[&EventId]) -> Reply {
+    let ids: String = done.iter().map(|id| format!("{id}\n")).collect();
     Reply { status: StatusCode::ACCEPTED, content_type: "text/plain", body: ids, retry_after: None }
 }
 
@@ -186,5 +300,26 @@ mod tests {
             r#"{"data":{"events":[]},"message":"0 events processed successfully."}"#,
         );
         assert_eq!(cryptlex(&[failed()], true).retry_after, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn the_lifecycle_contract_tells_a_persons_work_from_what_passes() {
+        let told = |reports: &[Report], batches| {
+            let reply = lifecycle(reports, batches);
+            (reply.status.as_u16(), reply.body, reply.retry_after.map(|after| after.as_secs()))
+        };
+        let (done, passing) = (|| report("e1", Ok("a")), || report("e2", Err("b")));
+        let person = || Report { result: Err(Failure::person("c")), ..report("e3", Ok("")) };
+        let unknown =
+            || Report { result: Err(Failure::passing("d", None)), ..report("e4", Ok("")) };
+        let failed = || r#"{"error":"Failed to process webhook event"}"#.to_owned();
+        let success = || r#"{"status":"success"}"#.to_owned();
+        assert_eq!(told(&[done()], false), (200, success(), None));
+        assert_eq!(told(&[], true), (200, success(), None));
+        assert_eq!(told(&[person()], false), (500, failed(), None));
+        assert_eq!(told(&[passing()], false), (503, failed(), Some(7)));
+        assert_eq!(told(&[unknown()], false), (503, failed(), Some(30)));
+        assert_eq!(told(&[person(), passing()], true), (503, failed(), Some(7)));
+        assert_eq!(told(&[person(), done()], true), (202, "e1\n".to_owned(), None));
     }
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::config::Problem;
 use crate::inbound::Inbound;
 use crate::provider::Provider;
-use crate::reply::{Reply, json_reply, message};
+use crate::reply::{Refusal, Reply, json_reply, message, refusal, worded};
 use crate::service::{Contract, Service};
 
 /// The largest body that is read.
@@ -30,13 +30,21 @@ pub struct Budget(pub Duration);
 #[derive(Debug, Clone, Copy)]
 pub struct SourceAddress(pub IpAddr);
 
+/// Put into a request whose body was damaged on the way, instead of the body.
+#[derive(Debug, Clone, Copy)]
+pub struct DamagedBody(pub &'static str);
+
 /// The routes of one provider's function, with and without its name as a prefix.
 pub fn router<P: Provider>(service: Arc<Service<P>>) -> Router {
     let mut router = Router::new();
     for prefix in [String::new(), format!("/{}", P::NAME)] {
-        router = router.route(&format!("{prefix}/v1"), webhook::<P>(Contract::V1));
+        let mut contracts = vec![Contract::V1, Contract::Lifecycle];
         if P::NAME == "stripe" {
-            router = router.route(&format!("{prefix}/v2"), webhook::<P>(Contract::V2));
+            contracts.push(Contract::V2);
+        }
+        for contract in contracts {
+            let path = format!("{prefix}/{}", contract.path::<P>());
+            router = router.route(&path, webhook::<P>(contract));
         }
         router = router.route(&format!("{prefix}/health"), get(health::<P>));
     }
@@ -54,35 +62,37 @@ async fn deliver<P: Provider>(
     contract: Contract,
     request: Request,
 ) -> Response {
+    let shape = contract.shape();
+    let source = match service.admit(shape, peer_of(&request), request.headers()) {
+        Ok(source) => source,
+        Err(refused) => return response(refused),
+    };
+    if let Some(DamagedBody(what)) = request.extensions().get() {
+        return response(refusal(shape, &Refusal::Damaged(what)));
+    }
     let budget = request.extensions().get().map_or(service.deadline(), |Budget(left)| *left);
-    let source = source_of(&request);
     let (parts, body) = request.into_parts();
     let began = tokio::time::Instant::now();
     let body = match tokio::time::timeout(budget, Limited::new(body, MOST_BYTES).collect()).await {
         Ok(Ok(body)) => body.to_bytes().to_vec(),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            return response(message(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is larger than 1 MiB",
-            ));
+            let text = "the body is larger than 1 MiB";
+            return response(worded(shape, StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         Ok(Err(_)) | Err(_) => {
-            return response(message(
-                StatusCode::BAD_REQUEST,
-                "the body did not arrive whole and in time",
-            ));
+            let text = "the body did not arrive whole and in time";
+            return response(refusal(shape, &Refusal::Damaged(text)));
         }
     };
     let inbound = Inbound { headers: parts.headers, body, source };
     let left = budget.saturating_sub(began.elapsed());
     // A provider that hangs up must not leave the work half-done.
     let reply = service.see_through(contract, inbound, left).await;
-    response(reply.unwrap_or_else(|_panicked| {
-        message(StatusCode::BAD_REQUEST, "an internal error stopped the delivery; see the log")
-    }))
+    response(reply.unwrap_or_else(|_panicked| refusal(shape, &Refusal::Stopped)))
 }
 
-fn source_of(request: &Request) -> Option<IpAddr> {
+/// Whoever called us, or the gateway before us.
+fn peer_of(request: &Request) -> Option<IpAddr> {
     let extensions = request.extensions();
     let gateway = extensions.get().map(|SourceAddress(address)| *address);
     gateway

@@ -53,9 +53,13 @@ impl Snapshot {
                 };
                 try_join(licenses(session, &command.marks, state), people).await?
             }
-            Action::Renew(_) | Action::Suspend(_) | Action::Resume(_) | Action::End => {
-                (licenses(session, &command.marks, state).await?, People::default())
-            }
+            Action::Renew(_)
+            | Action::PaymentFailed
+            | Action::Suspend(_)
+            | Action::Resume(_)
+            | Action::Reverse(_)
+            | Action::ChangePlan(_)
+            | Action::End => (licenses(session, &command.marks, state).await?, People::default()),
             Action::SyncCustomer(customer) => (Vec::new(), person(session, customer, known).await?),
             Action::Note(_) => (Vec::new(), People::default()),
         };
@@ -135,7 +139,7 @@ async fn person(
     known: KnownCustomer,
 ) -> Result<People, ApiError> {
     let (by_email, mut by_mark) = candidates(session, customer).await?;
-    let KnownCustomer { user: remembered, held_by_stand_in } = known;
+    let KnownCustomer { user: remembered, held_by_stand_in, .. } = known;
     // A list may be too old to show the stand-in, or what it holds.
     let shown = |id: &UserId| by_email.iter().chain(&by_mark).any(|user| &user.id == id);
     if let Some(hidden) = remembered.as_ref().filter(|id| !by_email.is_empty() && !shown(id)) {

@@ -107,6 +107,7 @@ impl<'s> Life<'s> {
             ("CRYPTLEX_WEB_API_BASE_URL", &self.sandbox.url()),
             ("CRYPTLEX_PRODUCT_ID", catalogue::YEARLY_PRODUCT),
             ("CRYPTLEX_REQUESTS_PER_5S", "0"),
+            ("RATE_LIMIT_PER_MINUTE", "0"),
             ("LEDGER_PATH", &ledger.to_string_lossy()),
             ("SETTLE_SECS", "1"),
             ("DEADLINE_MS", "2000"),

@@ -293,7 +293,7 @@ fn license_path(id: &LicenseId, action: &str) -> String {
 
 /// Both filters; a mark's value is never empty, because Cryptlex ignores empty filters and answers with everything.
 fn metadata_filter(mark: &Mark) -> String {
-    format!("metadata.key[eq]={}&metadata.value[eq]={}", encoded(mark.key), encoded(mark.value()))
+    format!("metadata.key[eq]={}&metadata.value[eq]={}", encoded(&mark.key), encoded(mark.value()))
 }
 
 /// Percent-encodes everything that is not unreserved in RFC 3986.

@@ -57,7 +57,7 @@ impl User {
             return None;
         }
         let mut items = self.metadata.clone();
-        items.push(MetadataItem::hidden(mark.key, mark.value()));
+        items.push(MetadataItem::hidden(&mark.key, mark.value()));
         Some(items)
     }
 }

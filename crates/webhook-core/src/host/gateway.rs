@@ -11,13 +11,11 @@ use base64::Engine as _;
 use http::{HeaderMap, Method, Request};
 use serde_json::Value;
 
-use crate::router::SourceAddress;
+use crate::router::{DamagedBody, SourceAddress};
 
 /// An event that is no HTTP request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NotHttp {
-    /// It is one, but its body was damaged on the way.
-    BadBase64,
     /// It is one, for a path that no URI has.
     BadPath,
     /// The text says what it lacks, not what it holds.
@@ -38,13 +36,16 @@ pub(super) fn request(event: Value) -> Result<Request<Body>, NotHttp> {
         }
     };
     let body = match (parts.body, parts.base64) {
-        (Some(text), true) => base64::engine::general_purpose::STANDARD
-            .decode(text)
-            .map_err(|_damaged| NotHttp::BadBase64)?,
-        (Some(text), false) => text.into_bytes(),
-        (None, _) => Vec::new(),
+        (Some(text), true) => base64::engine::general_purpose::STANDARD.decode(text).ok(),
+        (Some(text), false) => Some(text.into_bytes()),
+        (None, _) => Some(Vec::new()),
     };
-    let mut request = Request::new(Body::from(body));
+    let damaged = body.is_none();
+    let mut request = Request::new(Body::from(body.unwrap_or_default()));
+    if damaged {
+        let what = DamagedBody("the gateway's base64 of the body cannot be decoded");
+        request.extensions_mut().insert(what);
+    }
     *request.method_mut() = parts.method;
     *request.uri_mut() = parts.path.parse().map_err(|_invalid| NotHttp::BadPath)?;
     *request.headers_mut() = parts.headers;

@@ -34,9 +34,6 @@ async fn answer(
 ) -> Result<Value, Fatal> {
     let mut request = match gateway::request(event.payload) {
         Ok(request) => request,
-        Err(gateway::NotHttp::BadBase64) => {
-            return Ok(refused(400, "the gateway's base64 of the body cannot be decoded"));
-        }
         Err(gateway::NotHttp::BadPath) => return Ok(refused(404, "no route for that path")),
         Err(gateway::NotHttp::Unknown(what)) => return Err(what.into()),
     };

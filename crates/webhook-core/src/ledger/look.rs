@@ -1,10 +1,22 @@
 //! What people and their tools look at.
 
-use super::record::{EventRecord, SubjectRecord, body_key, decoded, event_key};
+use super::record::{EventRecord, EventStatus, SubjectRecord, body_key, decoded, event_key};
 use super::{Ledger, StoreError, body};
 use crate::ids::{EventId, SubjectId};
 
 impl Ledger {
+    /// What was paid for and waits for a mapping, as it is stored: `(provider/event, record)`. Reads all events.
+    pub async fn unmapped(&self) -> Result<Vec<(String, EventRecord)>, StoreError> {
+        let mut waiting = Vec::new();
+        for (key, stored) in self.store.list("event/").await? {
+            let event: Option<EventRecord> = decoded(&key, Some(&stored))?;
+            let event = event.filter(|event| matches!(event.status, EventStatus::Unmapped(_)));
+            let name = key.strip_prefix("event/").unwrap_or(&key).to_owned();
+            waiting.extend(event.map(|event| (name, event)));
+        }
+        Ok(waiting)
+    }
+
     /// An event of a provider.
     pub async fn event(
         &self,

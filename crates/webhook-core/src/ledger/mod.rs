@@ -23,13 +23,18 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::Clock;
 use crate::command::{Outcome, Subject};
 use crate::config;
-use crate::ids::{CustomerId, EventId};
-use record::{body_key, customer_key, decoded, encoded, event_key, subject_key};
+use crate::ids::{CustomerId, EventId, PaymentId};
+use record::{
+    body_key, customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key,
+};
 
 pub use body::Body;
 pub use dynamo::Dynamo;
 pub use embedded::Embedded;
-pub use record::{EventRecord, EventStatus, KnownCustomer, Lease, SubjectRecord, SubjectState};
+pub use record::{
+    Bought, EventRecord, EventStatus, KnownCustomer, Lease, Paid, PaymentRecord, SubjectRecord,
+    SubjectState,
+};
 pub use store::{Committed, Expect, Store, StoreError, Versioned, Write};
 
 /// One event as it was delivered.
@@ -43,8 +48,8 @@ pub struct EventKey {
     pub kind: String,
     /// Test or live.
     pub live: Option<bool>,
-    /// `v1` or `v2`: how a purchase finds its product.
-    pub contract: &'static str,
+    /// The path that it came to, which says how a purchase finds its product.
+    pub contract: String,
 }
 
 /// Whatever an event is about.
@@ -54,6 +59,8 @@ pub struct About {
     pub subjects: BTreeSet<Subject>,
     /// Whose users are worth remembering.
     pub customers: BTreeSet<CustomerId>,
+    /// By what the payment may be known later.
+    pub payments: BTreeSet<PaymentId>,
 }
 
 /// What a delivery may do about an event.
@@ -111,6 +118,8 @@ pub struct Leases {
     subjects: BTreeMap<Subject, Held>,
     customers: BTreeMap<CustomerId, KnownCustomer>,
     changed_customers: BTreeSet<CustomerId>,
+    payments: BTreeMap<PaymentId, PaymentRecord>,
+    links: BTreeMap<PaymentId, PaymentId>,
     until: Timestamp,
 }
 
@@ -145,6 +154,21 @@ impl Leases {
             self.customers.insert(customer.clone(), known);
         }
     }
+
+    /// Remembers what a payment paid for, to be written with the outcome.
+    pub fn paid(&mut self, payment: &PaymentId, subject: &Subject, through: Option<Timestamp>) {
+        self.payments.entry(payment.clone()).or_default().add(subject, through);
+    }
+
+    /// Remembers another id of a payment, to be written with the outcome.
+    pub fn link(&mut self, payment: PaymentId, same_as: PaymentId) {
+        self.links.insert(payment, same_as);
+    }
+
+    /// Whether a person may be told of the event now; from then on nobody is.
+    pub fn tell_once(&mut self) -> bool {
+        !std::mem::replace(&mut self.record.told, true)
+    }
 }
 
 /// Attempts at a claim that others keep winning; more would be a fault of the store.
@@ -168,9 +192,12 @@ impl Ledger {
         Self { store, settle, retention }
     }
 
-    /// Whether the store can be read.
+    /// Whether the store can be read and written.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.store.read(&["health".to_owned()]).await.map(|_| ())
+        let key = "health".to_owned();
+        self.store.read(std::slice::from_ref(&key)).await?;
+        let write = Write { key, expect: Expect::Anything, value: Vec::new(), expires: None };
+        self.store.commit(&[write]).await.map(|_| ())
     }
 
     /// One read; for an event that is not done, one commit that takes all leases or none, and keeps the body.
@@ -186,6 +213,7 @@ impl Ledger {
         let mut keys = vec![event_key.clone()];
         keys.extend(about.subjects.iter().map(subject_key));
         keys.extend(about.customers.iter().map(|id| customer_key(event.provider, id)));
+        keys.extend(about.payments.iter().map(|id| payment_key(event.provider, id)));
         for _ in 0..CLAIM_ATTEMPTS {
             let found = self.store.read(&keys).await?;
             // In the order of the keys.
@@ -194,23 +222,24 @@ impl Ledger {
             let stored_event = next();
             let known: Option<EventRecord> = decoded(&event_key, stored_event.as_ref())?;
             let body_is_known = known.as_ref().is_some_and(|known| known.body == body.digest());
-            let attempts = match known {
+            let (attempts, told) = match known {
                 Some(EventRecord { status: EventStatus::Done(outcome), .. }) => {
                     return Ok(Claim::Done(outcome));
                 }
-                Some(record) => record.attempts,
-                None => 0,
+                Some(record) => (record.attempts, record.told),
+                None => (0, false),
             };
             let record = EventRecord {
                 kind: event.kind.clone(),
                 live: event.live,
-                contract: event.contract.to_owned(),
+                contract: event.contract.clone(),
                 subjects: about.subjects.iter().map(subject_key).collect(),
                 body: body.digest().to_owned(),
                 claimed_at: now,
                 claim: rand::random(),
                 attempts: attempts.saturating_add(1),
                 status: EventStatus::Claimed,
+                told,
             };
             let expect = expectation(stored_event.as_ref());
             let mut writes = vec![self.event_write(&event_key, expect, &record)?];
@@ -242,6 +271,12 @@ impl Ledger {
                 let known: Option<KnownCustomer> = decoded(&key, next().as_ref())?;
                 customers.insert(customer.clone(), known.unwrap_or_default());
             }
+            let mut payments = BTreeMap::new();
+            for payment in &about.payments {
+                let key = payment_key(event.provider, payment);
+                let known: Option<PaymentRecord> = decoded(&key, next().as_ref())?;
+                payments.insert(payment.clone(), known.unwrap_or_default());
+            }
             let keeps = if body_is_known { None } else { body.to_keep() };
             if let Some(value) = keeps {
                 writes.push(Write {
@@ -260,6 +295,8 @@ impl Ledger {
                     subjects: held,
                     customers,
                     changed_customers: BTreeSet::new(),
+                    payments,
+                    links: BTreeMap::new(),
                     until,
                 })));
             }
@@ -274,6 +311,7 @@ impl Ledger {
 
     /// The event is not done; what is known so far is kept, for the delivery that goes on from here.
     pub async fn fail(&self, leases: Leases, reason: &str, keep: Keep) -> Result<(), LedgerError> {
+        let status = EventStatus::Failed(reason.to_owned());
         let lease = match keep {
             Keep::Release => None,
             Keep::RunOut => Some(Lease {
@@ -283,7 +321,12 @@ impl Ledger {
                 abandoned: true,
             }),
         };
-        self.settle(leases, EventStatus::Failed(reason.to_owned()), lease).await
+        self.settle(leases, status, lease).await
+    }
+
+    /// What is mapped of the event is done; the rest waits for a mapping.
+    pub async fn wait_for_mapping(&self, leases: Leases, reason: &str) -> Result<(), LedgerError> {
+        self.settle(leases, EventStatus::Unmapped(reason.to_owned()), None).await
     }
 
     async fn settle(
@@ -304,10 +347,48 @@ impl Ledger {
             let known = leases.customers.get(customer).cloned().unwrap_or_default();
             writes.push(write(&customer_key(provider, customer), Expect::Anything, &known)?);
         }
+        for (payment, record) in
+            leases.payments.iter().filter(|(_, record)| !record.paid.is_empty())
+        {
+            writes.push(write(&payment_key(provider, payment), Expect::Anything, record)?);
+        }
+        for (payment, same_as) in &leases.links {
+            writes.push(write(&link_key(provider, payment), Expect::Anything, same_as)?);
+        }
         match self.commit(&writes).await? {
             Committed::All => Ok(()),
             Committed::Lost => Err(LedgerError::LeaseLost(leases.event.id)),
         }
+    }
+
+    /// What a payment paid for, by any of its ids. A read; another one where an id leads to one that it is recorded by.
+    pub async fn paid_by(
+        &self,
+        provider: &str,
+        payments: &[PaymentId],
+    ) -> Result<Vec<Paid>, StoreError> {
+        let mut keys: Vec<String> = payments.iter().map(|id| payment_key(provider, id)).collect();
+        keys.extend(payments.iter().map(|id| link_key(provider, id)));
+        let found = self.store.read(&keys).await?;
+        let (mut paid, mut linked) = (PaymentRecord::default(), Vec::new());
+        for (place, (key, stored)) in keys.iter().zip(&found).enumerate() {
+            if place < payments.len() {
+                let known: Option<PaymentRecord> = decoded(key, stored.as_ref())?;
+                paid.merge(known.unwrap_or_default());
+            } else {
+                let same_as: Option<PaymentId> = decoded(key, stored.as_ref())?;
+                linked.extend(same_as);
+            }
+        }
+        if !linked.is_empty() {
+            let keys: Vec<String> = linked.iter().map(|id| payment_key(provider, id)).collect();
+            let found = self.store.read(&keys).await?;
+            for (key, stored) in keys.iter().zip(&found) {
+                let known: Option<PaymentRecord> = decoded(key, stored.as_ref())?;
+                paid.merge(known.unwrap_or_default());
+            }
+        }
+        Ok(paid.paid)
     }
 
     /// An answer that got lost says nothing: the first record, which is unlike any other, tells whether it happened.

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::store::{StoreError, Versioned};
-use crate::command::{Cause, Mapping, Outcome, Slot, Subject, SubjectKind};
-use crate::ids::{CustomerId, EventId, LicenseId, SubjectId, UserId};
+use crate::command::{
+    Cause, Mapping, Outcome, Slot, Subject, SubjectKind, Subscribed, SubscriptionRecord,
+};
+use crate::ids::{CustomerId, EventId, LicenseId, PaymentId, ProductId, SubjectId, UserId};
 
 /// Raised when an older version could misread what this one writes.
 const FORMAT: u32 = 1;
@@ -22,7 +24,7 @@ pub struct EventRecord {
     pub kind: String,
     /// Test or live.
     pub live: Option<bool>,
-    /// `v1` or `v2`: how a purchase finds its product.
+    /// The path that it came to, which says how a purchase finds its product.
     pub contract: String,
     /// The keys of what it is about.
     pub subjects: Vec<String>,
@@ -36,6 +38,9 @@ pub struct EventRecord {
     pub attempts: u32,
     /// How it stands.
     pub status: EventStatus,
+    /// Whether somebody was told to look at it: nobody is told twice.
+    #[serde(default)]
+    pub told: bool,
 }
 
 /// How an event stands.
@@ -48,6 +53,8 @@ pub enum EventStatus {
     Done(Outcome),
     /// Why it is not.
     Failed(String),
+    /// Paid for and waiting for a mapping.
+    Unmapped(String),
 }
 
 /// A subject with the lease on it.
@@ -104,12 +111,24 @@ pub struct SubjectState {
     pub renewed_until: Option<Timestamp>,
     /// Where licenses ended before grace moved them.
     pub before_grace: BTreeMap<LicenseId, Timestamp>,
-    /// The first failed payment since the last one that succeeded.
-    pub failing_since: Option<Timestamp>,
+    /// Payments that failed since the last one that succeeded.
+    pub failures: BTreeSet<Timestamp>,
     /// Why it is suspended, and since when.
     pub causes: BTreeMap<Cause, Timestamp>,
-    /// The newest end of a pause.
-    pub resumed_at: Option<Timestamp>,
+    /// The newest end of each cause that did not end by a payment.
+    pub cleared: BTreeMap<Cause, Timestamp>,
+    /// What the refunded payment had paid for, if it said until when.
+    pub refunded: Option<Timestamp>,
+    /// Licenses that are suspended because fewer are paid for.
+    pub seats: BTreeSet<LicenseId>,
+    /// How many of what its licenses are, by the line part of their slots.
+    pub lines: BTreeMap<String, Bought>,
+    /// What is subscribed to since the newest change, and since when.
+    pub subscribed: Option<(Timestamp, Subscribed)>,
+    /// As the provider described it last, and when.
+    pub record: Option<(Timestamp, SubscriptionRecord)>,
+    /// When the customer was last told to be as he is known.
+    pub synced_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// The product that was granted, for an event that knows how many but not of what.
@@ -122,6 +141,56 @@ pub struct SubjectState {
     pub charges: BTreeSet<SubjectId>,
 }
 
+/// A line as it was bought last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bought {
+    /// Of which Cryptlex product.
+    pub product: ProductId,
+    /// How many licenses.
+    pub licenses: u32,
+    /// How many activations each allows, if the quantity says it.
+    pub activations: Option<u32>,
+}
+
+/// What a payment paid for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PaymentRecord {
+    /// Whose it was; one order may buy several subscriptions.
+    pub paid: Vec<Paid>,
+}
+
+/// A subject that a payment paid for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paid {
+    /// What kind of story it is.
+    pub kind: SubjectKind,
+    /// The provider's id of it.
+    pub id: SubjectId,
+    /// Until when, if the payment says so.
+    pub through: Option<Timestamp>,
+}
+
+impl PaymentRecord {
+    /// Several events may tell of one payment; the one that knows until when is believed.
+    pub(super) fn add(&mut self, subject: &Subject, through: Option<Timestamp>) {
+        let known =
+            self.paid.iter_mut().find(|paid| paid.kind == subject.kind && paid.id == subject.id);
+        match known {
+            Some(paid) => paid.through = paid.through.max(through),
+            None => self.paid.push(Paid { kind: subject.kind, id: subject.id.clone(), through }),
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        for paid in other.paid {
+            if !self.paid.iter().any(|known| known.kind == paid.kind && known.id == paid.id) {
+                self.paid.push(paid);
+            }
+        }
+    }
+}
+
 /// What we know of a provider's customer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -130,6 +199,10 @@ pub struct KnownCustomer {
     pub user: Option<UserId>,
     /// Licenses that a stand-in holds for him, however late a list shows them.
     pub held_by_stand_in: BTreeSet<LicenseId>,
+    /// SHA-256 of his e-mail address in lower case.
+    pub email: Option<String>,
+    /// The provider's id of his default payment method.
+    pub pays_by: Option<String>,
 }
 
 pub(super) fn event_key(provider: &str, id: &EventId) -> String {
@@ -147,6 +220,15 @@ pub(super) fn subject_key(subject: &Subject) -> String {
         SubjectKind::Customer => "person",
     };
     format!("subject/{}/{kind}/{}", subject.provider, subject.id)
+}
+
+pub(super) fn payment_key(provider: &str, id: &PaymentId) -> String {
+    format!("payment/{provider}/{id}")
+}
+
+/// Where another id of a payment leads to the one that it was recorded by.
+pub(super) fn link_key(provider: &str, id: &PaymentId) -> String {
+    format!("payment-link/{provider}/{id}")
 }
 
 pub(super) fn customer_key(provider: &str, id: &CustomerId) -> String {

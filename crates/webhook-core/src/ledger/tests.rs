@@ -25,7 +25,7 @@ fn event(id: &str) -> EventKey {
         id: EventId::new(id).unwrap(),
         kind: "invoice.paid".to_owned(),
         live: Some(false),
-        contract: "v2",
+        contract: "v2".to_owned(),
     }
 }
 
@@ -37,6 +37,7 @@ async fn claim(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Claim 
     let about = About {
         subjects: subjects.iter().map(|id| subject(id)).collect(),
         customers: [CustomerId::new("cus_1").unwrap()].into(),
+        payments: BTreeSet::new(),
     };
     ledger.claim(&event(id), &about, &Body::new(BODY), at(now), at(now + 40)).await.unwrap()
 }
@@ -161,6 +162,7 @@ async fn a_record_of_a_newer_version_is_refused_by_name() {
         let about = About {
             subjects: [subject("sub_1")].into(),
             customers: [CustomerId::new("cus_1").unwrap()].into(),
+            payments: BTreeSet::new(),
         };
         let event = event(if key.ends_with("evt_2") { "evt_2" } else { "evt_1" });
         let refused = ledger.claim(&event, &about, &Body::new(BODY), at(0), at(40)).await;
@@ -174,7 +176,11 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger");
     let open = |now: i64| ledger_over(Arc::new(Embedded::file(&path, Clock::new(move || at(now)))));
-    let about = About { subjects: [subject("sub_1")].into(), customers: BTreeSet::new() };
+    let about = About {
+        subjects: [subject("sub_1")].into(),
+        customers: BTreeSet::new(),
+        payments: BTreeSet::new(),
+    };
     // With a deadline of an hour.
     let claim = async |ledger: &Ledger, now: i64| {
         ledger.claim(&event("evt_1"), &about, &Body::new(BODY), at(now), at(now + 3630)).await

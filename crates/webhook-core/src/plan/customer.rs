@@ -1,6 +1,8 @@
 //! Which Cryptlex user a customer is.
 
-use super::{Plan, Step};
+use jiff::Timestamp;
+
+use super::{Plan, Step, stale};
 use crate::command::{Customer, Email, Name};
 use crate::cryptlex::{MetadataItem, NewUser, User, UserChange};
 use crate::ids::{Mark, UserId};
@@ -30,7 +32,7 @@ fn oldest(users: &[User]) -> Option<&User> {
 pub(super) fn new_user(customer: &Customer) -> NewUser {
     let Name { first, last } = named(customer);
     let metadata =
-        customer.mark.iter().map(|mark| MetadataItem::hidden(mark.key, mark.value())).collect();
+        customer.mark.iter().map(|mark| MetadataItem::hidden(&mark.key, mark.value())).collect();
     NewUser {
         email: customer.email.as_str().to_owned(),
         first_name: first,
@@ -50,9 +52,13 @@ fn named(customer: &Customer) -> Name {
 }
 
 /// A customer exists or changed: the user with that e-mail is the customer's, else the one known so far becomes it.
-pub(super) fn plan(customer: &Customer, snapshot: &Snapshot) -> Plan {
+pub(super) fn plan(customer: &Customer, at: Timestamp, snapshot: &Snapshot) -> Plan {
+    if snapshot.state.synced_at.is_some_and(|newest| newest > at) {
+        return stale(snapshot);
+    }
     let people = &snapshot.people;
     let mut plan = Plan { state: snapshot.state.clone(), ..Plan::default() };
+    plan.state.synced_at = Some(at);
     let known = by_mark(people);
     match oldest(&people.by_email) {
         Some(user) => {

@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::customer::{new_user, user_of};
+use super::history::Covers;
+use super::standing::{self, at_the_end};
 use super::step::{Blank, Step, metadata};
-use super::{Plan, Refused, at_the_end, expiry, history, holders, paid_until, stale};
+use super::{Plan, Refused, expiry, history, holders, paid_until, seats, stale};
 use crate::command::{
-    Command, Grant, Line, Mapping, OtherProduct, Pays, QuantityMeans, Slot, SubjectKind, Term,
+    Command, Concern, Grant, Line, Mapping, OtherProduct, Pays, QuantityMeans, Slot, Subject,
+    SubjectKind, Term,
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
 use crate::ids::LicenseId;
-use crate::ledger::SubjectState;
+use crate::ledger::{Bought, SubjectState};
 use crate::snapshot::Snapshot;
 
 /// The metadata key of the slot.
 pub const SLOT_KEY: &str = "license_slot";
 /// More licenses than this in one purchase are taken for a mistake.
-const MOST_LICENSES: u32 = 10_000;
+const MOST_LICENSES: u64 = 10_000;
 /// Licenses to be made in one round; the next round goes on.
 const MOST_AT_ONCE: usize = 64;
 const DRIVER_KEY: &str = "fastspring_driver";
@@ -39,7 +42,8 @@ pub(super) fn plan(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let Some(payment) = history::payment(&snapshot.state, at, what_it_pays(grant)) else {
+    let pays = what_it_pays(grant);
+    let Some(payment) = history::payment(&snapshot.state, at, pays, Covers::First) else {
         return Ok(stale(snapshot));
     };
     if payment.after_the_end && snapshot.state.deleted && snapshot.licenses.is_empty() {
@@ -48,7 +52,15 @@ pub(super) fn plan(
     let mut state = payment.state.clone();
     remember_what_was_bought(grant, &mut state);
     let wanted = wanted(command, grant, &state, policy)?;
-    let held = Held::of(snapshot, &wanted, grant.other_product);
+    let changed_since = snapshot.state.subscribed.as_ref().is_some_and(|(newest, _)| *newest > at);
+    let mut held = Held::of(snapshot, &wanted, grant.other_product);
+    if changed_since {
+        // What took the place of this purchase is no mistake of it.
+        held.superseded.clear();
+    }
+    if !changed_since || state.lines.is_empty() {
+        remember_lines(&wanted, &mut state);
+    }
     state
         .slots
         .extend(held.filled.iter().map(|(slot, license)| (slot.clone(), license.id.clone())));
@@ -75,9 +87,12 @@ pub(super) fn plan(
                     (None, Some(later)) => decided().or_else(|| expiry::at_least(license, later)),
                     (None, None) => decided(),
                 };
-                let step = expiry.or_else(|| more_activations(license, wanted.activations));
+                let activations = || more_activations(license, wanted.activations);
+                let step = expiry.or_else(|| standing::grace(license, &mut state, policy));
+                let step = step.or_else(|| activations().filter(|_| !changed_since));
                 plan.steps.extend(step.or_else(|| payment.step(license)));
             }
+            (None, Some(mapping)) if seats::has_replaced(mapping, at, snapshot) => {}
             (None, Some(mapping)) => {
                 missing = missing.saturating_add(1);
                 if missing <= MOST_AT_ONCE {
@@ -88,7 +103,7 @@ pub(super) fn plan(
             (None, None) => {}
         }
     }
-    if what_it_pays(grant) == Pays::ForThePeriod
+    if pays == Pays::ForThePeriod
         && let Some(parent) = parent(&snapshot.licenses)
     {
         let add_ons = snapshot.licenses.iter().filter(|license| is_add_on(license));
@@ -101,8 +116,24 @@ pub(super) fn plan(
         plan.steps.extend(held.superseded.iter().filter_map(|license| at_the_end(license, policy)));
     }
     make_the_user_once(&mut plan.steps);
+    plan.concern = (!plan.unmapped.is_empty()).then_some(Concern::Unmapped);
     plan.state = state;
-    Ok(plan)
+    seats::after_a_purchase(&command.subject, at, snapshot, policy, plan)
+}
+
+/// What its lines bought, for a change to be compared with.
+fn remember_lines(wanted: &[Wanted<'_>], state: &mut SubjectState) {
+    let mut lines: BTreeMap<String, Bought> = BTreeMap::new();
+    for wanted in wanted {
+        let Some(mapping) = &wanted.mapping else { continue };
+        let bought = lines.entry(wanted.line.key.clone()).or_insert_with(|| Bought {
+            product: mapping.product.clone(),
+            licenses: 0,
+            activations: wanted.activations,
+        });
+        bought.licenses = bought.licenses.saturating_add(1);
+    }
+    state.lines.extend(lines);
 }
 
 /// What is bought later for a subscription does not pay for the subscription.
@@ -144,7 +175,7 @@ fn wanted<'g>(
     state: &SubjectState,
     policy: &Policy,
 ) -> Result<Vec<Wanted<'g>>, Refused> {
-    let (mut all, mut total) = (Vec::new(), 0_u32);
+    let (mut all, mut total) = (Vec::new(), 0_u64);
     for line in &grant.lines {
         let (mapping, quantity) = match grant.other_product {
             OtherProduct::DoesNotFill => (line.mapping.clone(), line.quantity),
@@ -158,9 +189,9 @@ fn wanted<'g>(
             QuantityMeans::Licenses => (quantity, None),
             QuantityMeans::Activations => (1, Some(quantity)),
         };
-        total = total.saturating_add(count);
-        if total > MOST_LICENSES {
-            return Err(Refused::TooMany(command.subject.clone(), total));
+        total = total.saturating_add(u64::from(count));
+        if let Some(refused) = too_many(&command.subject, total) {
+            return Err(refused);
         }
         all.extend((1..=count).map(|ordinal| Wanted {
             slot: Slot::new(&command.subject, &line.key, ordinal),
@@ -170,6 +201,11 @@ fn wanted<'g>(
         }));
     }
     Ok(all)
+}
+
+/// A quantity that no purchase of licenses has.
+pub(super) fn too_many(subject: &Subject, licenses: u64) -> Option<Refused> {
+    (licenses > MOST_LICENSES).then(|| Refused::TooMany(subject.clone(), licenses))
 }
 
 /// Which licenses fill which slots.
@@ -231,7 +267,7 @@ fn parent(licenses: &[License]) -> Option<&License> {
     })
 }
 
-fn is_add_on(license: &License) -> bool {
+pub(super) fn is_add_on(license: &License) -> bool {
     license.metadata(DRIVER_KEY).is_some_and(|driver| driver.starts_with("addon_"))
 }
 

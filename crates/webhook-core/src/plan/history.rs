@@ -10,6 +10,9 @@ use crate::command::{Cause, Pays};
 use crate::cryptlex::License;
 use crate::ledger::SubjectState;
 
+/// Of a payment that keeps failing the first days count.
+const MOST_FAILURES: usize = 32;
+
 /// What a payment does to the causes of suspension.
 pub(super) struct Payment {
     pub(super) state: SubjectState,
@@ -19,7 +22,20 @@ pub(super) struct Payment {
     resumes: bool,
 }
 
-pub(super) fn payment(state: &SubjectState, at: Timestamp, pays: Pays) -> Option<Payment> {
+/// Which period a payment is for.
+#[derive(Clone, Copy)]
+pub(super) enum Covers {
+    First,
+    Until(Timestamp),
+    OneMore,
+}
+
+pub(super) fn payment(
+    state: &SubjectState,
+    at: Timestamp,
+    pays: Pays,
+    covers: Covers,
+) -> Option<Payment> {
     if state.ended_at.is_some_and(|ended| ended >= at) {
         return None;
     }
@@ -31,15 +47,24 @@ pub(super) fn payment(state: &SubjectState, at: Timestamp, pays: Pays) -> Option
     }
     if pays != Pays::Beside {
         state.paid_at = state.paid_at.max(Some(at));
-        state.failing_since = state.failing_since.filter(|since| *since > at);
-        if state.failing_since.is_none() {
-            state.before_grace.clear();
-        }
+        forget_failures(&mut state, at);
     }
     if pays == Pays::ForThePeriod {
         state.renewed_at = state.renewed_at.max(Some(at));
     }
-    state.causes.retain(|cause, since| !settles(pays, *cause) || *since > at);
+    let refunded = state.refunded;
+    state.causes.retain(|cause, since| match (cause, pays) {
+        (Cause::Payment, Pays::ForThePeriod | Pays::ForAChange)
+        | (Cause::Pause | Cause::Collection, Pays::ForThePeriod) => *since > at,
+        // A refunded period stays refunded; a later one that was paid is another matter.
+        (Cause::Refund, Pays::ForThePeriod) => match covers {
+            Covers::First => true,
+            Covers::Until(end) => refunded.is_some_and(|refunded| end <= refunded),
+            Covers::OneMore => *since > at,
+        },
+        (Cause::Payment | Cause::Pause | Cause::Collection | Cause::Refund, _)
+        | (Cause::Dispute, _) => true,
+    });
     // A new payment for the period also resumes what is suspended for a reason that nobody recorded; a replayed one
     // must not undo what somebody did by hand since.
     let is_new = known_payment.is_none_or(|known| at > known);
@@ -49,35 +74,41 @@ pub(super) fn payment(state: &SubjectState, at: Timestamp, pays: Pays) -> Option
     Some(Payment { state, after_the_end, resumes })
 }
 
-fn settles(pays: Pays, cause: Cause) -> bool {
-    match (pays, cause) {
-        (Pays::ForThePeriod, Cause::Payment | Cause::Pause)
-        | (Pays::ForAChange, Cause::Payment) => true,
-        (Pays::ForAChange, Cause::Pause) | (Pays::Beside, Cause::Payment | Cause::Pause) => false,
-    }
-}
-
 impl Payment {
     /// What a paid license needs once its expiry is right.
     pub(super) fn step(&self, license: &License) -> Option<Step> {
         if self.after_the_end && license.is_revoked() {
             return Some(Step::Reinstate(license.id.clone()));
         }
-        match (license.is_suspended(), self.state.causes.is_empty()) {
-            (true, true) if self.resumes => Some(Step::suspend(license, false)),
-            (false, false) => Some(Step::suspend(license, true)),
+        match (license.is_suspended(), has_cause(&self.state, license)) {
+            (true, false) if self.resumes => Some(Step::suspend(license, false)),
+            (false, true) => Some(Step::suspend(license, true)),
             (true | false, _) => None,
         }
+    }
+}
+
+/// Whether anything is known for which the license is to be suspended.
+pub(super) fn has_cause(state: &SubjectState, license: &License) -> bool {
+    !state.causes.is_empty() || state.seats.contains(&license.id)
+}
+
+fn forget_failures(state: &mut SubjectState, until: Timestamp) {
+    state.failures.retain(|failed| *failed > until);
+    if state.failures.is_empty() {
+        state.before_grace.clear();
     }
 }
 
 pub(super) fn suspended(state: &SubjectState, cause: Cause, at: Timestamp) -> Option<SubjectState> {
     let settled = match cause {
         Cause::Payment => state.paid_at,
-        Cause::Pause => state.renewed_at,
+        Cause::Pause | Cause::Collection => state.renewed_at,
+        // A payment does not bring back what another one lost.
+        Cause::Refund | Cause::Dispute => None,
     };
-    let resumed = cause == Cause::Pause && state.resumed_at.is_some_and(|resumed| resumed > at);
-    if resumed || settled.max(state.ended_at).is_some_and(|newer| newer >= at) {
+    let cleared = state.cleared.get(&cause).is_some_and(|cleared| *cleared > at);
+    if cleared || settled.max(state.ended_at).is_some_and(|newer| newer >= at) {
         return None;
     }
     let mut state = state.clone();
@@ -87,22 +118,39 @@ pub(super) fn suspended(state: &SubjectState, cause: Cause, at: Timestamp) -> Op
 }
 
 pub(super) fn failing(state: &SubjectState, at: Timestamp) -> Option<SubjectState> {
-    if state.paid_at.max(state.ended_at).is_some_and(|newer| newer >= at) {
-        return None;
-    }
-    let first = state.failing_since.map_or(at, |since| since.min(at));
-    Some(SubjectState { failing_since: Some(first), ..state.clone() })
-}
-
-pub(super) fn resumed(state: &SubjectState, cause: Cause, at: Timestamp) -> Option<SubjectState> {
-    let ended = state.ended_at.is_some_and(|ended| ended >= at);
-    let suspended_later = state.causes.get(&cause).is_some_and(|since| *since >= at);
-    if ended || suspended_later {
+    let cleared = state.cleared.get(&Cause::Payment).copied();
+    let settled = cleared.is_some_and(|cleared| cleared > at);
+    if settled || state.paid_at.max(state.ended_at).is_some_and(|newer| newer >= at) {
         return None;
     }
     let mut state = state.clone();
-    state.causes.remove(&cause);
-    state.resumed_at = state.resumed_at.max(Some(at));
+    state.failures.insert(at);
+    if state.failures.len() > MOST_FAILURES {
+        state.failures.pop_last();
+    }
+    Some(state)
+}
+
+/// The causes that go away are those of before.
+pub(super) fn resumed(
+    state: &SubjectState,
+    causes: &[Cause],
+    at: Timestamp,
+) -> Option<SubjectState> {
+    if state.ended_at.is_some_and(|ended| ended >= at) {
+        return None;
+    }
+    let mut state = state.clone();
+    for cause in causes {
+        if state.causes.get(cause).is_none_or(|since| *since < at) {
+            state.causes.remove(cause);
+            let cleared = state.cleared.entry(*cause).or_insert(at);
+            *cleared = (*cleared).max(at);
+        }
+        if *cause == Cause::Payment {
+            forget_failures(&mut state, at);
+        }
+    }
     Some(state)
 }
 

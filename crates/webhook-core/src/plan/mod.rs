@@ -12,16 +12,19 @@ mod expiry;
 mod grant;
 mod history;
 mod holders;
+mod seats;
+mod standing;
 mod step;
 
 use jiff::Timestamp;
 
-use crate::command::{Action, AtTheEnd, Cause, Command, Renew, Subject, Through, Unmapped};
+use crate::command::{Action, Cause, Command, Concern, Renew, Subject, Through, Unmapped};
 use crate::config::Policy;
-use crate::cryptlex::License;
 use crate::interval::{shifted, whole_second_from};
 use crate::ledger::SubjectState;
 use crate::snapshot::Snapshot;
+
+use history::Covers;
 
 pub use customer::{association, user_of};
 pub use grant::SLOT_KEY;
@@ -40,6 +43,10 @@ pub struct Plan {
     pub unmapped: Vec<Unmapped>,
     /// What a person might want to know.
     pub warnings: Vec<&'static str>,
+    /// What a person should do something about.
+    pub concern: Option<Concern>,
+    /// Nothing is done, for this reason.
+    pub noted: Option<&'static str>,
 }
 
 /// Why a command cannot be carried out, however often it is delivered before something else happens.
@@ -55,7 +62,7 @@ pub enum Refused {
     Deleted(Subject),
     /// A quantity that no purchase of licenses has.
     #[error("a quantity of {1} licenses of {0} is more than 10000: let it buy activations")]
-    TooMany(Subject, u32),
+    TooMany(Subject, u64),
     /// A purchase whose buyer is not known, though its product is.
     #[error("customer email not found for {0}")]
     NoCustomer(Subject),
@@ -71,11 +78,33 @@ pub fn plan(
     match &command.action {
         Action::Grant(grant) => grant::plan(command, grant, at, snapshot, policy),
         Action::Renew(renew) => renewal(&command.subject, renew, at, snapshot, policy),
-        Action::Suspend(cause) => Ok(suspension(*cause, at, snapshot, policy)),
-        Action::Resume(cause) => Ok(resumption(*cause, at, snapshot)),
-        Action::End => Ok(end(at, snapshot, policy)),
-        Action::SyncCustomer(customer) => Ok(customer::plan(customer, snapshot)),
+        Action::PaymentFailed => Ok(standing::payment_failed(at, snapshot, policy)),
+        Action::Suspend(cause) => Ok(standing::suspension(*cause, at, snapshot, policy)),
+        Action::Resume(causes) => Ok(standing::resumption(causes, at, snapshot)),
+        Action::Reverse(reversal) => {
+            Ok(standing::reversal(&command.subject, reversal, at, snapshot, policy))
+        }
+        Action::ChangePlan(subscribed) => seats::plan(command, subscribed, at, snapshot, policy),
+        Action::End => Ok(standing::end(at, snapshot, policy)),
+        Action::SyncCustomer(customer) => Ok(customer::plan(customer, at, snapshot)),
         Action::Note(_) => Ok(Plan { state: snapshot.state.clone(), ..Plan::default() }),
+    }
+}
+
+/// Whether a plan needs to know how things stand at Cryptlex. What is known to be so already needs no look.
+pub fn needs_a_look(action: &Action, state: &SubjectState, policy: &Policy) -> bool {
+    match action {
+        Action::Resume(causes) => causes.iter().any(|cause| state.causes.contains_key(cause)),
+        Action::Suspend(Cause::Collection) => policy.pause_collection,
+        Action::ChangePlan(subscribed) => !seats::is_known(subscribed, state, policy),
+        Action::Grant(_)
+        | Action::Renew(_)
+        | Action::PaymentFailed
+        | Action::Suspend(_)
+        | Action::Reverse(_)
+        | Action::End
+        | Action::SyncCustomer(_) => true,
+        Action::Note(_) => false,
     }
 }
 
@@ -90,7 +119,11 @@ fn renewal(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let Some(payment) = history::payment(&snapshot.state, at, renew.pays) else {
+    let covers = match &renew.through {
+        Through::Until(end) => Covers::Until(*end),
+        Through::NextPeriod { .. } => Covers::OneMore,
+    };
+    let Some(payment) = history::payment(&snapshot.state, at, renew.pays, covers) else {
         return Ok(stale(snapshot));
     };
     let mut plan = Plan { state: payment.state.clone(), ..Plan::default() };
@@ -118,7 +151,8 @@ fn renewal(
                 expiry::renewed_once(license, before_grace, *charged_at, policy.leeway)
             }
         };
-        plan.steps.extend(expiry.or_else(|| payment.step(license)));
+        let grace = || standing::grace(license, &mut plan.state, policy);
+        plan.steps.extend(expiry.or_else(grace).or_else(|| payment.step(license)));
         if license.is_revoked() && !payment.after_the_end {
             plan.warnings.push(
                 "a paid license is revoked, and no end of its subscription is known: it stays so",
@@ -136,70 +170,6 @@ fn is_over(through: &Through, at: Timestamp) -> bool {
 /// The end of a paid period as it is written: in whole seconds, with the vendor's leeway.
 fn paid_until(end: Timestamp, policy: &Policy) -> Timestamp {
     shifted(whole_second_from(end), policy.leeway)
-}
-
-fn suspension(cause: Cause, at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
-    if cause == Cause::Payment && policy.grace.is_positive() {
-        return grace(at, snapshot, policy);
-    }
-    let Some(state) = history::suspended(&snapshot.state, cause, at) else {
-        return stale(snapshot);
-    };
-    let running = holders::current(snapshot).filter(|license| !license.is_suspended());
-    let steps = running.map(|license| Step::suspend(license, true)).collect();
-    Plan { steps, state, ..Plan::default() }
-}
-
-/// Instead of suspending, the licenses run on from the first failed payment for so many days, and then end by themselves.
-fn grace(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
-    let Some(state) = history::failing(&snapshot.state, at) else {
-        return stale(snapshot);
-    };
-    let since = state.failing_since.unwrap_or(at);
-    let until = shifted(whole_second_from(since), policy.grace);
-    let mut plan = Plan { state, ..Plan::default() };
-    for license in holders::current(snapshot) {
-        let Some(end) = license.expires_at.filter(|end| *end < until) else { continue };
-        plan.steps.push(Step::expire(license, until));
-        plan.state.before_grace.entry(license.id.clone()).or_insert(end);
-    }
-    plan
-}
-
-fn resumption(cause: Cause, at: Timestamp, snapshot: &Snapshot) -> Plan {
-    let Some(state) = history::resumed(&snapshot.state, cause, at) else {
-        return stale(snapshot);
-    };
-    let was_its_cause = snapshot.state.causes.contains_key(&cause);
-    let steps = if was_its_cause && state.causes.is_empty() && state.ended_at.is_none() {
-        let suspended = holders::current(snapshot).filter(|license| license.is_suspended());
-        suspended.map(|license| Step::suspend(license, false)).collect()
-    } else {
-        Vec::new()
-    };
-    Plan { steps, state, ..Plan::default() }
-}
-
-fn end(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
-    let Some(mut state) = history::ended(&snapshot.state, at) else {
-        return stale(snapshot);
-    };
-    let steps =
-        snapshot.licenses.iter().filter_map(|license| at_the_end(license, policy)).collect();
-    if policy.at_the_end == AtTheEnd::Delete {
-        state.deleted = true;
-        state.slots.clear();
-    }
-    Plan { steps, state, ..Plan::default() }
-}
-
-fn at_the_end(license: &License, policy: &Policy) -> Option<Step> {
-    match policy.at_the_end {
-        AtTheEnd::Revoke if !license.is_revoked() => Some(Step::Revoke(license.id.clone())),
-        AtTheEnd::Suspend if !license.is_suspended() => Some(Step::suspend(license, true)),
-        AtTheEnd::Delete => Some(Step::Delete(license.id.clone())),
-        AtTheEnd::Revoke | AtTheEnd::Suspend | AtTheEnd::Nothing => None,
-    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,6 @@ impl std::fmt::Display for Step {
 
 /// The metadata of a license that we create: its slot, and the provider's ids.
 pub(super) fn metadata(slot: &Slot, marks: &[crate::ids::Mark]) -> Vec<MetadataItem> {
-    let ids = marks.iter().map(|mark| MetadataItem::hidden(mark.key, mark.value()));
+    let ids = marks.iter().map(|mark| MetadataItem::hidden(&mark.key, mark.value()));
     ids.chain([MetadataItem::hidden(super::grant::SLOT_KEY, slot.as_str())]).collect()
 }

@@ -16,7 +16,7 @@ use crate::command::{
     AtTheEnd, Line, Mapping, Meaning, Notice, QuantityMeans, Reason, Subject, SubjectKind,
     Unreadable,
 };
-use crate::ids::{EventId, Mark, ProductId, SubjectId, TemplateId};
+use crate::ids::{EventId, Mark, PaymentId, ProductId, SubjectId, TemplateId};
 use crate::json::{Event, Object};
 use crate::signature::{Scheme, Verified};
 
@@ -37,6 +37,9 @@ pub trait Provider: Scheme + Sized + Send + Sync + 'static {
     /// Whether its deliveries are batches, acknowledged event by event.
     const BATCHES: bool;
 
+    /// Metadata by which licenses of a subject are found.
+    fn marks(subject: &Subject) -> Vec<Mark>;
+
     /// Translates what was delivered.
     fn read(delivery: &Verified<Self>, source: &ProductSource) -> Result<Vec<Notice>, NotEvents>;
 }
@@ -48,6 +51,8 @@ pub enum ProductSource {
     Configured(ProductId),
     /// `/v2`: metadata of the checkout session or of the subscription.
     Metadata,
+    /// `/webhooks/stripe`: such metadata, else the configured one.
+    MetadataOr(ProductId),
 }
 
 /// A verified body that holds no events.
@@ -101,7 +106,9 @@ impl Envelope<'_> {
     fn notice(&self, meaning: Result<Meaning, Unreadable>) -> Result<Notice, NotEvents> {
         let id = EventId::new(self.event.id)
             .map_err(|e| NotEvents::NotAnEvent(format!("event id: {e}")))?;
-        Ok(Notice { id, kind: self.event.kind.to_owned(), live: self.live, meaning })
+        // It is logged and told, so it is plain and short.
+        let plain = self.event.kind.chars().filter(|c| !c.is_control()).take(100);
+        Ok(Notice { id, kind: plain.collect(), live: self.live, meaning })
     }
 }
 
@@ -122,6 +129,11 @@ fn subject_of(
     let id = id.ok_or_else(|| object.lacks(field))?;
     let id = SubjectId::new(id).map_err(|_not_an_id| object.misshapen(field, "an id"))?;
     Ok(Subject { provider, kind, id })
+}
+
+/// The ids that stand there and are ids.
+fn payment_ids<const N: usize>(ids: [Option<&str>; N]) -> Vec<PaymentId> {
+    ids.into_iter().flatten().filter_map(|id| PaymentId::new(id).ok()).collect()
 }
 
 /// Metadata marks with one value; a value that is no id gives none.

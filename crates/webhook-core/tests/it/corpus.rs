@@ -33,9 +33,50 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
             | "invoice-update"
             | "invoice-update-proration-only"
             | "invoice-threshold"
+            | "invoice-payment-failed"
+            | "invoice-payment-failed-manual"
+            | "invoice-payment-action-required"
+            | "subscription-created"
+            | "subscription-updated-seats"
+            | "subscription-updated-fewer-seats"
+            | "subscription-updated-product"
+            | "subscription-updated-past-due"
+            | "subscription-updated-unpaid"
+            | "subscription-updated-pause-collection"
+            | "subscription-updated-cancel-at-period-end"
             | "subscription-paused"
             | "subscription-deleted",
         ) => &["checkout-subscription", "invoice-create"],
+        (Signer::Stripe, "invoice-payment-paid") => {
+            &["checkout-subscription", "invoice-create", "invoice-cycle"]
+        }
+        (Signer::Stripe, "charge-refunded" | "charge-refunded-partial") => {
+            &["checkout-subscription", "invoice-create", "invoice-cycle", "invoice-payment-paid"]
+        }
+        (Signer::Stripe, "charge-refunded-old") => &["invoice-create-old", "invoice-cycle-old"],
+        (Signer::Stripe, "subscription-updated-active") => {
+            &["checkout-subscription", "invoice-create", "subscription-updated-past-due"]
+        }
+        (Signer::Stripe, "subscription-updated-pause-collection-over") => {
+            &["checkout-subscription", "invoice-create", "subscription-updated-pause-collection"]
+        }
+        (Signer::Stripe, "subscription-trial-will-end") => {
+            &["checkout-trial", "invoice-create-trial"]
+        }
+        (Signer::Stripe, "customer-updated" | "customer-deleted" | "payment-method-attached") => {
+            &["customer-created"]
+        }
+        (Signer::Stripe, "payment-method-detached") => {
+            &["customer-created", "payment-method-attached"]
+        }
+        (Signer::Stripe, "charge-refunded-one-time" | "dispute-created" | "dispute-inquiry") => {
+            &["checkout-payment"]
+        }
+        (Signer::Stripe, "refund-failed") => &["checkout-payment", "charge-refunded-one-time"],
+        (Signer::Stripe, "dispute-won" | "dispute-lost") => {
+            &["checkout-payment", "dispute-created"]
+        }
+        (Signer::Stripe, "dispute-inquiry-closed") => &["checkout-payment", "dispute-inquiry"],
         (Signer::Stripe, "subscription-resumed") => {
             &["checkout-subscription", "invoice-create", "subscription-paused"]
         }
@@ -46,9 +87,27 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
             | "charge-completed-late"
             | "charge-completed-not-expanded"
             | "payment-overdue"
+            | "charge-failed"
+            | "activated"
+            | "canceled"
+            | "paused"
+            | "return-subscription"
             | "deactivated",
         ) => &["order-subscription"],
-        (Signer::Fastspring, "charge-completed-seats") => &["order-subscription-seats"],
+        (Signer::Fastspring, "uncanceled") => &["order-subscription", "canceled"],
+        (Signer::Fastspring, "resumed") => &["order-subscription", "paused"],
+        (
+            Signer::Fastspring,
+            "charge-completed-seats"
+            | "updated-seats"
+            | "updated-fewer-seats"
+            | "updated-not-expanded"
+            | "updated-product",
+        ) => &["order-subscription-seats"],
+        (
+            Signer::Fastspring,
+            "return-full" | "return-partial" | "return-incomplete" | "chargeback",
+        ) => &["order-plain"],
         (
             Signer::Paddle,
             "transaction-update"
@@ -60,8 +119,30 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
             | "transaction-recurring-resume"
             | "subscription-paused"
             | "subscription-canceled"
+            | "subscription-created"
+            | "subscription-updated-seats"
+            | "subscription-updated-fewer-seats"
+            | "subscription-updated-price"
+            | "subscription-updated-product"
+            | "subscription-updated-scheduled-cancel"
+            | "subscription-past-due"
             | "customer-created",
         ) => &["transaction-web"],
+        (Signer::Paddle, "subscription-resumed") => &["transaction-web", "subscription-paused"],
+        (Signer::Paddle, "customer-updated") => &["transaction-web", "customer-created"],
+        (
+            Signer::Paddle,
+            "adjustment-refund-pending" | "adjustment-refund" | "adjustment-refund-partial",
+        ) => &["transaction-web", "transaction-recurring"],
+        (
+            Signer::Paddle,
+            "adjustment-refund-one-time"
+            | "adjustment-chargeback"
+            | "adjustment-chargeback-warning",
+        ) => &["transaction-one-time"],
+        (Signer::Paddle, "adjustment-chargeback-reverse") => {
+            &["transaction-one-time", "adjustment-chargeback"]
+        }
         (Signer::Paddle, "transaction-recurring-trial") => &["transaction-trial"],
         _ => &[],
     }
@@ -69,7 +150,12 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
 
 /// The old shape names no product, so only `/v1` grants it.
 pub(crate) fn path(provider: Signer, case: &str) -> &'static str {
-    let old = ["invoice-create-old", "invoice-cycle-old", "invoice-subscription-reason"];
+    let old = [
+        "invoice-create-old",
+        "invoice-cycle-old",
+        "invoice-subscription-reason",
+        "charge-refunded-old",
+    ];
     if old.contains(&case) { "/v1" } else { path_of(provider) }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use devkit::records::{Place, RecordsError, ReplayArgs, ShowArgs, replay, show};
+use devkit::records::{Place, RecordsError, ReplayArgs, ShowArgs, replay, show, unmapped};
 use devkit::sandbox::{ACCESS_TOKEN, Fault};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use webhook_core::clock::Clock;
 use webhook_core::ledger::{Dynamo, Embedded, Ledger, Store};
 
 use crate::moto::Moto;
-use crate::support::{App, SECRET, STRIPE, json};
+use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, SECRET, STRIPE, edited, json};
 
 const SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
 
@@ -32,6 +32,7 @@ fn replayed(event: &str, url: &str) -> ReplayArgs {
         place: Place { table: None, path: None },
         url: Some(url.to_owned()),
         secret: Some(SECRET.to_owned()),
+        map: Vec::new(),
     }
 }
 
@@ -104,6 +105,51 @@ async fn records_in_a_table_are_shown_and_replayed() {
     let mut app = App::start().await;
     app.restart_over(Arc::<Dynamo>::clone(&table));
     a_failed_renewal_is_seen_and_delivered_again(&app, looked_at(table)).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_mapping_is_listed_and_delivered_with_it() {
+    for (provider, case, line, made) in [
+        (PADDLE, "transaction-unmapped", "", 1),
+        (FASTSPRING, "order-partly-mapped", "", 1),
+        (STRIPE, "checkout-subscription", "any", 1),
+    ] {
+        let app = App::start().await;
+        app.pass(Clock::system().now().as_second() - app.now());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}{}", listener.local_addr().unwrap(), provider.path());
+        let router = app.instance(provider, &app.sandbox.url(), &app.store());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let delivered = edited(provider, case, |event| {
+            if provider == STRIPE {
+                event["data"]["object"]["metadata"] = serde_json::json!({});
+            }
+        });
+        let answer = app.deliver(provider, provider.path(), &delivered).await;
+        assert_eq!(answer.status, 400, "{provider} {}", answer.body);
+        let before = app.sandbox.licenses().len();
+        let ledger = looked_at(app.store());
+        let waiting = unmapped(&ledger).await.unwrap();
+        assert_eq!(waiting.len(), 1, "{waiting:?}");
+        let event = waiting[0].split(' ').nth(1).unwrap().to_owned();
+        let named = waiting[0].split("Cryptlex product: ").nth(1).unwrap();
+        let named = if line.is_empty() { named.split(':').next().unwrap() } else { line };
+        let map = format!("{named}={PRODUCT}:66666666-6666-4666-8666-000000000001");
+        let args = |map: &str| ReplayArgs {
+            provider,
+            map: vec![map.parse().unwrap()],
+            ..replayed(&event, &url)
+        };
+        let answer = replay(&ledger, &args(&map)).await.unwrap();
+        assert_eq!(answer.status, 200, "{provider} {}", answer.body);
+        assert!(app.sandbox.licenses().len() >= before + made, "{provider}");
+        assert_eq!(unmapped(&ledger).await.unwrap(), Vec::<String>::new());
+        if provider != STRIPE {
+            let text = replay(&ledger, &args("nothing=a:b")).await.unwrap_err().to_string();
+            assert_eq!(text, "the event has no line nothing");
+        }
+        server.abort();
+    }
 }
 
 #[tokio::test]

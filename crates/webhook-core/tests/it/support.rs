@@ -19,6 +19,7 @@ use webhook_core::clock::Clock;
 use webhook_core::config::{Loaded, load};
 use webhook_core::deadline::Timing;
 use webhook_core::ledger::{Embedded, Store};
+use webhook_core::notify::Notifier;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 use webhook_core::router::router;
 use webhook_core::service::Service;
@@ -46,6 +47,7 @@ pub(crate) struct App {
     clock: Arc<AtomicI64>,
     variables: Vec<(String, String)>,
     store: Arc<dyn Store>,
+    pub(crate) notifier: Notifier,
     /// Made when first needed: most tests need one.
     stripe: OnceLock<Router>,
     fastspring: OnceLock<Router>,
@@ -94,7 +96,16 @@ impl App {
         let clock = Arc::new(AtomicI64::new(1_788_220_900));
         let [stripe, fastspring, paddle] = <_>::default();
         let store = empty_store(&clock);
-        Self { sandbox, clock, variables: all, store, stripe, fastspring, paddle }
+        Self {
+            sandbox,
+            clock,
+            variables: all,
+            store,
+            notifier: Notifier::Log,
+            stripe,
+            fastspring,
+            paddle,
+        }
     }
 
     /// New processes: whatever the ledger held is forgotten.
@@ -140,7 +151,7 @@ impl App {
         store: Arc<dyn Store>,
         timing: Timing,
     ) -> Arc<Service<P>> {
-        Arc::new(Service::over(self.loaded::<P>(None), store, self.clock(), timing))
+        Arc::new(Service::over(self.loaded::<P>(None), store, Notifier::Log, self.clock(), timing))
     }
 
     fn loaded<P: Provider>(&self, url: Option<&str>) -> Loaded {
@@ -155,7 +166,8 @@ impl App {
 
     fn router<P: Provider>(&self, url: Option<&str>, store: &Arc<dyn Store>) -> Router {
         let loaded = self.loaded::<P>(url);
-        router(Arc::new(Service::<P>::over(loaded, Arc::clone(store), self.clock(), TIMING)))
+        let (store, notifier) = (Arc::clone(store), self.notifier.clone());
+        router(Arc::new(Service::<P>::over(loaded, store, notifier, self.clock(), TIMING)))
     }
 
     pub(crate) fn now(&self) -> i64 {

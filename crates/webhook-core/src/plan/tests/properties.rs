@@ -51,7 +51,7 @@ fn commands() -> impl Strategy<Value = (Command, i64)> {
             Action::Renew(Renew { through: Through::Until(day(end)), pays })
         }),
         prop::sample::select(vec![Cause::Payment, Cause::Pause]).prop_map(Action::Suspend),
-        Just(Action::Resume(Cause::Pause)),
+        Just(Action::Resume(&[Cause::Pause])),
         Just(Action::End),
     ];
     (action.prop_map(about), 0_i64..400)

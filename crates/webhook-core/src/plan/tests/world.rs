@@ -25,6 +25,7 @@ pub(super) const POLICY: Policy = Policy {
     grace: SignedDuration::ZERO,
     leeway: SignedDuration::ZERO,
     accept_unmapped: false,
+    pause_collection: false,
 };
 
 pub(super) fn subscription() -> Subject {
@@ -37,7 +38,7 @@ pub(super) fn subscription() -> Subject {
 
 pub(super) fn about(action: Action) -> Command {
     let marks = vec![Mark::new("subscription_id", "sub_1").unwrap()];
-    Command { subject: subscription(), marks, action }
+    Command::new(subscription(), marks, action)
 }
 
 pub(super) fn customer() -> Customer {

@@ -1,13 +1,20 @@
 //! FastSpring: one base64 signature over a whole batch of events, without a time.
 
 mod order;
+mod reversal;
 mod subscription;
 
 use serde_json::Value;
 
-use super::{Envelope, NotEvents, ProductSource, Provider, UNHANDLED, envelope, parse};
-use crate::command::{AtTheEnd, Meaning, Notice, QuantityMeans, Unreadable};
-use crate::ids::EventId;
+use super::{
+    Envelope, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parse, subject_of,
+};
+use crate::command::{
+    Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, QuantityMeans,
+    Subject, SubjectKind, Unreadable,
+};
+use crate::ids::{CustomerId, EventId, Mark};
+use crate::json::Object;
 use crate::signature::{Claimed, Scheme, Verified, from_base64};
 
 /// FastSpring, by its `X-FS-Signature` header.
@@ -31,6 +38,14 @@ impl Provider for FastSpring {
     const AT_THE_END: AtTheEnd = AtTheEnd::Delete;
     const BATCHES: bool = true;
 
+    fn marks(subject: &Subject) -> Vec<Mark> {
+        let key = match subject.kind {
+            SubjectKind::Subscription => SUBSCRIPTION_KEY,
+            SubjectKind::Order | SubjectKind::Customer => ORDER_KEY,
+        };
+        marks(&[key], subject.id.as_str())
+    }
+
     fn read(delivery: &Verified<Self>, _source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
         let body = parse(delivery.body())?;
         let events = body.get("events").and_then(Value::as_array).ok_or_else(|| {
@@ -40,8 +55,10 @@ impl Provider for FastSpring {
         })?;
         let (mut notices, mut nameless) = (Vec::new(), Vec::new());
         for (index, event) in events.iter().enumerate() {
-            match envelope(event, Self::TITLE, ["id", "type", "live"]) {
-                Ok(envelope) => notices.push(envelope.notice(read_event(&envelope))?),
+            let notice = envelope(event, Self::TITLE, ["id", "type", "live"])
+                .and_then(|envelope| envelope.notice(read_event(&envelope)));
+            match notice {
+                Ok(notice) => notices.push(notice),
                 Err(problem) => nameless.push((index, problem)),
             }
         }
@@ -73,11 +90,55 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
         "order.completed" => order::completed(&data("order")?)?,
         "subscription.charge.completed" => vec![subscription::charged(&data("charge")?)?],
         "subscription.payment.overdue" => vec![subscription::overdue(&data("subscription")?)?],
-        "subscription.deactivated" => vec![subscription::deactivated(&data("subscription")?)?],
+        "subscription.charge.failed" => vec![subscription::charge_failed(&data("charge")?)?],
+        "subscription.activated" => {
+            vec![subscription::noted(&data("subscription")?, "the subscription was activated")?]
+        }
+        "subscription.canceled" => {
+            vec![subscription::noted(
+                &data("subscription")?,
+                "it will not renew, and runs until then",
+            )?]
+        }
+        "subscription.uncanceled" => {
+            vec![subscription::noted(&data("subscription")?, "it will renew after all")?]
+        }
+        "subscription.paused" => {
+            vec![subscription::with(&data("subscription")?, Action::Suspend(Cause::Pause))?]
+        }
+        "subscription.resumed" => {
+            vec![subscription::with(&data("subscription")?, Action::Resume(&[Cause::Pause]))?]
+        }
+        "subscription.updated" => vec![subscription::updated(&data("subscription")?)?],
+        "subscription.deactivated" => {
+            vec![subscription::with(&data("subscription")?, Action::End)?]
+        }
+        "return.created" => vec![reversal::returned(&data("return")?)?],
+        "chargeback.created" => vec![reversal::charged_back(&data("chargeback")?)?],
+        "account.updated" => vec![account_updated(&data("account")?)?],
         _ => return UNHANDLED,
     };
     let at = root.millis("created")?.ok_or_else(|| root.lacks("created"))?;
     Ok(Meaning::Act { at, commands })
+}
+
+/// `account.updated`: the buyer, under the id that his orders name.
+fn account_updated(account: &Object<'_>) -> Result<Command, Unreadable> {
+    let id = account.text("id").or(account.reference("account"));
+    let subject = subject_of(FastSpring::NAME, SubjectKind::Customer, account, "id", id)?;
+    let contact = account.object("contact", "contact");
+    let text = |field| contact.and_then(|contact| contact.text(field));
+    let action = match text("email").and_then(Email::real) {
+        Some(email) => Action::SyncCustomer(Customer {
+            id: id.and_then(|id| CustomerId::new(id).ok()),
+            email,
+            name: Name::of(text("first"), text("last")),
+            company: text("company").map(str::to_owned),
+            mark: None,
+        }),
+        None => Action::Note(Note::of("the account has no e-mail")),
+    };
+    Ok(Command::new(subject, Vec::new(), action))
 }
 
 const SUBSCRIPTION_KEY: &str = "fastspring_subscription_id";

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::super::{
-    Named, Provider as _, add_up, marks, product_and_template, quantity, subject_of,
+    Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
 };
 use super::{DRIVER_KEY, FastSpring, ORDER_KEY, SUBSCRIPTION_KEY};
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Line, Name, OtherProduct, QuantityMeans, Subject,
-    SubjectKind, Term, Unmapped, Unreadable,
+    Action, Command, Customer, Email, Grant, Line, Name, Note, OtherProduct, QuantityMeans,
+    Subject, SubjectKind, Term, Unmapped, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
 use crate::interval::Interval;
@@ -19,7 +19,7 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
     let id = order.text("id").or(order.reference("order"));
     let subject = subject_of(FastSpring::NAME, SubjectKind::Order, order, "id", id)?;
     if order.flag("completed") != Some(true) {
-        return Ok(vec![command(subject, Action::Note("the order is not completed"))]);
+        return Ok(vec![command(subject, Action::Note(Note::of("the order is not completed")))]);
     }
     let items = order.objects("items", "order item");
     if items.is_empty() {
@@ -50,7 +50,12 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
         blame_the_lines(&mut purchases);
     }
     purchases.retain(|p| !p.lines.is_empty() || !p.unmapped.is_empty() || !p.foreign.is_empty());
-    Ok(purchases.into_iter().map(|purchase| purchase.into_command(customer.clone())).collect())
+    let payments = payment_ids([Some(subject.id.as_str())]);
+    let command = |purchase: Purchase| {
+        let payments = payments.clone();
+        Command { payments, ..purchase.into_command(customer.clone()) }
+    };
+    Ok(purchases.into_iter().map(command).collect())
 }
 
 struct Purchase {
@@ -90,7 +95,7 @@ impl Purchase {
 
 fn command(subject: Subject, action: Action) -> Command {
     let marks = marks(&[subject_key(&subject)], subject.id.as_str());
-    Command { subject, marks, action }
+    Command::new(subject, marks, action)
 }
 
 fn subject_key(subject: &Subject) -> &'static str {
@@ -222,6 +227,60 @@ fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<
         max_release: attributes.text("cryptlex_max_allowed_release_version").map(str::to_owned),
         metadata,
     })))
+}
+
+/// The line of a subscription's own product, as an event about the subscription tells it. Without webhook expansion it
+/// names the product by its path only.
+pub(super) fn subscribed_line(
+    subscription: &Object<'_>,
+    subject: &Subject,
+    path: &str,
+) -> Result<Result<Line, Unmapped>, Unreadable> {
+    let attributes = Attributes::of(subscription);
+    let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
+    let [product, template] = names.map(|name| attributes.text(name));
+    let unmapped = |problem| Unmapped { line: path.to_owned(), problem };
+    let mapping = match product_and_template(product, template, names) {
+        Named::Whole(mapping) => Some(mapping),
+        Named::Partly(problem) => return Ok(Err(unmapped(problem))),
+        Named::None => None,
+    };
+    let term = match attributes.interval() {
+        Ok(declared) => declared.unwrap_or(Term::Template),
+        Err(problem) => return Ok(Err(unmapped(problem))),
+    };
+    Ok(Ok(Line {
+        key: path.to_owned(),
+        quantity: quantity(subscription)?,
+        quantity_means: attributes.quantity_means(),
+        mapping,
+        term,
+        driver: None,
+        max_release: attributes.text("cryptlex_max_allowed_release_version").map(str::to_owned),
+        metadata: marks(&[SUBSCRIPTION_KEY], subject.id.as_str()),
+    }))
+}
+
+/// An add-on of a subscription: what it is, only its purchase says.
+pub(super) fn subscribed_add_on(
+    add_on: &Object<'_>,
+    subject: &Subject,
+    driver: &str,
+) -> Result<Option<Line>, Unreadable> {
+    let Some(path) = product_path(add_on) else { return Ok(None) };
+    let driver_mark = format!("addon_{driver}");
+    let mut metadata = marks(&[SUBSCRIPTION_KEY], subject.id.as_str());
+    metadata.extend(Mark::new(DRIVER_KEY, &driver_mark).ok());
+    Ok(Some(Line {
+        key: format!("addon:{driver}/{path}"),
+        quantity: quantity(add_on)?,
+        quantity_means: Attributes::of(add_on).quantity_means(),
+        mapping: None,
+        term: Term::AsParent(None),
+        driver: Some(driver_mark),
+        max_release: None,
+        metadata,
+    }))
 }
 
 /// The interval that the parent's own line in this order declares, if it is in it.

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::super::{Provider as _, marks, subject_of};
-use super::{FastSpring, SUBSCRIPTION_KEY};
+use super::super::{Provider as _, marks, payment_ids, subject_of};
+use super::{FastSpring, SUBSCRIPTION_KEY, order};
 use crate::command::{
-    Action, Cause, Command, Pays, Renew, Subject, SubjectKind, Through, Unreadable,
+    Action, Command, Concern, Note, Pays, Renew, Subject, SubjectKind, Subscribed,
+    SubscriptionRecord, Through, Unreadable,
 };
-use crate::ids::SubjectId;
+use crate::ids::{CustomerId, SubjectId};
 use crate::json::Object;
 
 /// `subscription.charge.completed`: a rebill, never the first purchase.
@@ -16,7 +17,7 @@ pub(super) fn charged(charge: &Object<'_>) -> Result<Command, Unreadable> {
     let subject =
         subject_of(FastSpring::NAME, SubjectKind::Subscription, charge, "subscription", id)?;
     if charge.text("status").is_some_and(|status| status != "successful") {
-        return Ok(about(subject, Action::Note("the charge was not successful")));
+        return Ok(about(subject, Action::Note(Note::of("the charge was not successful"))));
     }
     let subscription = charge.object("subscription", "subscription");
     let next = match subscription {
@@ -27,7 +28,10 @@ pub(super) fn charged(charge: &Object<'_>) -> Result<Command, Unreadable> {
         Some(next) => Through::Until(next),
         None => next_period(charge)?,
     };
-    Ok(about(subject, Action::Renew(Renew { through, pays: Pays::ForThePeriod })))
+    let record = subscription.map(|subscription| record(&subscription)).transpose()?;
+    let payments = payment_ids([charge.reference("order")]);
+    let renew = Action::Renew(Renew { through, pays: Pays::ForThePeriod });
+    Ok(Command { payments, record, ..about(subject, renew) })
 }
 
 /// Without webhook expansion the payload has no date of the next charge.
@@ -41,12 +45,55 @@ fn next_period(charge: &Object<'_>) -> Result<Through, Unreadable> {
 
 /// `subscription.payment.overdue`: a reminder was sent.
 pub(super) fn overdue(subscription: &Object<'_>) -> Result<Command, Unreadable> {
-    Ok(about(itself(subscription)?, Action::Suspend(Cause::Payment)))
+    failed(with(subscription, Action::PaymentFailed)?)
 }
 
-/// `subscription.deactivated`: the end, whoever wanted it.
-pub(super) fn deactivated(subscription: &Object<'_>) -> Result<Command, Unreadable> {
-    Ok(about(itself(subscription)?, Action::End))
+/// `subscription.charge.failed`: an automatic charge, for whatever reason.
+pub(super) fn charge_failed(charge: &Object<'_>) -> Result<Command, Unreadable> {
+    let id = charge.reference("subscription");
+    let subject =
+        subject_of(FastSpring::NAME, SubjectKind::Subscription, charge, "subscription", id)?;
+    let record = charge.object("subscription", "subscription").map(|s| record(&s)).transpose()?;
+    failed(Command { record, ..about(subject, Action::PaymentFailed) })
+}
+
+fn failed(command: Command) -> Result<Command, Unreadable> {
+    Ok(Command { concern: Some(Concern::PaymentFailed), ..command })
+}
+
+/// An event whose data is the subscription.
+pub(super) fn with(subscription: &Object<'_>, action: Action) -> Result<Command, Unreadable> {
+    let record = Some(record(subscription)?);
+    Ok(Command { record, ..about(itself(subscription)?, action) })
+}
+
+/// One that only says how the subscription stands.
+pub(super) fn noted(subscription: &Object<'_>, why: &'static str) -> Result<Command, Unreadable> {
+    with(subscription, Action::Note(Note::of(why)))
+}
+
+/// `subscription.updated`: another product, another quantity, other add-ons, another date.
+pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> {
+    let subject = itself(subscription)?;
+    let Some(path) = product_path(subscription) else {
+        return Err(subscription.lacks("product"));
+    };
+    let (mut lines, mut unmapped) = (Vec::new(), Vec::new());
+    match order::subscribed_line(subscription, &subject, path)? {
+        Ok(line) => lines.push(line),
+        Err(problem) => unmapped.push(problem),
+    }
+    let with_add_ons = subscription.value("addons").is_some();
+    for add_on in subscription.objects("addons", "add-on") {
+        lines.extend(order::subscribed_add_on(&add_on, &subject, path)?);
+    }
+    let subscribed = Subscribed { lines, unmapped, with_add_ons };
+    with(subscription, Action::ChangePlan(subscribed))
+}
+
+fn product_path<'a>(subscription: &Object<'a>) -> Option<&'a str> {
+    let expanded = subscription.object("product", "product");
+    subscription.text("product").or(expanded.and_then(|p| p.text("product").or(p.text("id"))))
 }
 
 fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {
@@ -54,7 +101,20 @@ fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {
     subject_of(FastSpring::NAME, SubjectKind::Subscription, subscription, "id", id)
 }
 
+fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
+    let canceled = subscription.value("canceledDate").is_some();
+    Ok(SubscriptionRecord {
+        customer: subscription.reference("account").and_then(|id| CustomerId::new(id).ok()),
+        status: subscription.text("state").map(str::to_owned),
+        plan: product_path(subscription).map(str::to_owned),
+        quantity: subscription.count("quantity")?,
+        period_end: subscription.millis("next")?,
+        cancellation_reason: None,
+        cancel_at_period_end: Some(canceled),
+    })
+}
+
 fn about(subject: Subject, action: Action) -> Command {
     let marks = marks(&[SUBSCRIPTION_KEY], subject.id.as_str());
-    Command { subject, marks, action }
+    Command::new(subject, marks, action)
 }

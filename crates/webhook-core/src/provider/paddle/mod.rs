@@ -1,10 +1,12 @@
 //! Paddle Billing: `ts=..;h1=..` headers; purchases and renewals are completed transactions.
 
+mod adjustment;
+mod subscription;
 mod transaction;
 
 use super::{NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parse, subject_of};
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Notice, QuantityMeans,
+    Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, QuantityMeans,
     Subject, SubjectKind, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
@@ -48,6 +50,15 @@ impl Provider for Paddle {
     const AT_THE_END: AtTheEnd = AtTheEnd::Revoke;
     const BATCHES: bool = false;
 
+    fn marks(subject: &Subject) -> Vec<Mark> {
+        let key = match subject.kind {
+            SubjectKind::Subscription => SUBSCRIPTION_KEY,
+            SubjectKind::Order => TRANSACTION_KEY,
+            SubjectKind::Customer => CUSTOMER_KEY,
+        };
+        marks(&[key], subject.id.as_str())
+    }
+
     fn read(delivery: &Verified<Self>, _source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
         let value = parse(delivery.body())?;
         // Test and live are different accounts; no field tells them apart.
@@ -65,10 +76,16 @@ fn read_event(kind: &str, event: &Object<'_>) -> Result<Meaning, Unreadable> {
             transaction::Decided::Nothing(why) => return super::nothing_to_do(why),
         },
         "subscription.paused" => {
-            of_subscription(&data("subscription")?, Action::Suspend(Cause::Pause))?
+            vec![subscription::with(&data("subscription")?, Action::Suspend(Cause::Pause))?]
         }
-        "subscription.canceled" => of_subscription(&data("subscription")?, Action::End)?,
-        "customer.created" => vec![customer_created(&data("customer")?)?],
+        "subscription.resumed" => {
+            vec![subscription::with(&data("subscription")?, Action::Resume(&[Cause::Pause]))?]
+        }
+        "subscription.past_due" => vec![subscription::past_due(&data("subscription")?)?],
+        "subscription.updated" => vec![subscription::updated(&data("subscription")?)?],
+        "subscription.canceled" => vec![subscription::with(&data("subscription")?, Action::End)?],
+        "adjustment.created" | "adjustment.updated" => adjustment::changed(&data("adjustment")?)?,
+        "customer.created" | "customer.updated" => vec![customer_changed(&data("customer")?)?],
         _ => return UNHANDLED,
     };
     let at = event.rfc3339("occurred_at")?.ok_or_else(|| event.lacks("occurred_at"))?;
@@ -80,22 +97,11 @@ const TRANSACTION_KEY: &str = "paddle_transaction_id";
 const CUSTOMER_KEY: &str = "paddle_customer_id";
 
 fn about(subject: Subject, action: Action) -> Command {
-    let key = match subject.kind {
-        SubjectKind::Subscription => SUBSCRIPTION_KEY,
-        SubjectKind::Order => TRANSACTION_KEY,
-        SubjectKind::Customer => CUSTOMER_KEY,
-    };
-    let marks = marks(&[key], subject.id.as_str());
-    Command { subject, marks, action }
+    let marks = Paddle::marks(&subject);
+    Command::new(subject, marks, action)
 }
 
-fn of_subscription(subscription: &Object<'_>, action: Action) -> Result<Vec<Command>, Unreadable> {
-    let id = subscription.text("id");
-    let subject = subject_of(Paddle::NAME, SubjectKind::Subscription, subscription, "id", id)?;
-    Ok(vec![about(subject, action)])
-}
-
-fn customer_created(customer: &Object<'_>) -> Result<Command, Unreadable> {
+fn customer_changed(customer: &Object<'_>) -> Result<Command, Unreadable> {
     let subject =
         subject_of(Paddle::NAME, SubjectKind::Customer, customer, "id", customer.text("id"))?;
     let id = CustomerId::new(subject.id.as_str())
@@ -111,7 +117,7 @@ fn customer_created(customer: &Object<'_>) -> Result<Command, Unreadable> {
                 id: Some(id),
             })
         }
-        None => Action::Note("the customer has no e-mail"),
+        None => Action::Note(Note::of("the customer has no e-mail")),
     };
     Ok(about(subject, action))
 }

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 
 use super::super::{
-    Named, Provider as _, add_up, marks, product_and_template, quantity, subject_of,
+    Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
 };
 use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, unnamed_customer};
 use crate::command::{
-    Action, Command, Customer, Grant, Line, OtherProduct, Pays, Renew, Subject, SubjectKind, Term,
-    Through, Unmapped, Unreadable,
+    Action, Command, Customer, Grant, Line, Note, OtherProduct, Pays, Renew, Subject, SubjectKind,
+    Term, Through, Unmapped, Unreadable,
 };
 use crate::ids::CustomerId;
 use crate::interval::Interval;
@@ -38,14 +38,16 @@ pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable>
         }
         None => return Err(transaction.lacks("origin")),
     };
-    Ok(Decided::Commands(commands))
+    let payments = payment_ids([transaction.text("id")]);
+    let known = |command| Command { payments: payments.clone(), ..command };
+    Ok(Decided::Commands(commands.into_iter().map(known).collect()))
 }
 
 fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Command, Unreadable> {
     let subject = subscription(transaction)?;
     Ok(match billing_period_end(transaction)? {
         Some(end) => about(subject, Action::Renew(Renew { through: Through::Until(end), pays })),
-        None => about(subject, Action::Note("the transaction has no billing period")),
+        None => about(subject, Action::Note(Note::of("the transaction has no billing period"))),
     })
 }
 
@@ -78,7 +80,7 @@ fn one_time_charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
     if lines.is_empty() {
         return Ok(about(
             subject,
-            Action::Note("no one-time line of the charge is mapped to Cryptlex"),
+            Action::Note(Note::of("no one-time line of the charge is mapped to Cryptlex")),
         ));
     }
     Ok(grant(subject, lines, true, None, Some(customer(transaction)?)))
@@ -134,7 +136,7 @@ fn items<'a>(transaction: &Object<'a>) -> Result<Vec<Item<'a>>, Unreadable> {
     Ok(items)
 }
 
-fn interval(cycle: &Object<'_>) -> Result<Interval, Unreadable> {
+pub(super) fn interval(cycle: &Object<'_>) -> Result<Interval, Unreadable> {
     let unit = match cycle.text("interval") {
         Some("day") => 'D',
         Some("week") => 'W',

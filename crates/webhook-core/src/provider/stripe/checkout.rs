@@ -2,10 +2,12 @@
 //!
 //! A session in subscription mode grants the slot that the subscription's first invoice grants too: one license in all.
 
-use super::super::{ProductSource, Provider as _, subject_of};
-use super::{Decided, Stripe, named_in, of_data, subject_marks, the_line, written_marks};
+use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
+use super::{
+    Decided, Stripe, configured, named_in, of_data, subject_marks, the_line, written_marks,
+};
 use crate::command::{
-    Action, Customer, Email, Grant, Mapping, Name, OtherProduct, SubjectKind, Unmapped, Unreadable,
+    Action, Command, Customer, Email, Grant, Name, OtherProduct, SubjectKind, Unmapped, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
 use crate::json::Object;
@@ -51,28 +53,18 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
         }
         None => return Err(session.lacks("mode")),
     };
-    let (mapping, problem) = match source {
-        ProductSource::Configured(product) => {
-            let mapping =
-                Mapping { product: product.clone(), template: None, entitlement_set: None };
-            (Some(mapping), None)
+    let named = named_in(session.object("metadata", "metadata").as_ref());
+    let (mapping, other_product, problem) = match (source, named) {
+        (ProductSource::Configured(product), _)
+        | (ProductSource::MetadataOr(product), Ok(None)) => {
+            (Some(configured(product)), OtherProduct::Fills, None)
         }
-        ProductSource::Metadata => {
-            match named_in(session.object("metadata", "metadata").as_ref()) {
-                Ok(Some(mapping)) => (Some(mapping), None),
-                Ok(None) => (
-                    None,
-                    Some(
-                        "CRYPTLEX_PRODUCT_ID and CRYPTLEX_LICENSE_TEMPLATE are not set".to_owned(),
-                    ),
-                ),
-                Err(problem) => (None, Some(problem)),
-            }
+        (_, Ok(Some(mapping))) => (Some(mapping), OtherProduct::IsReplaced, None),
+        (_, Ok(None)) => {
+            let problem = "CRYPTLEX_PRODUCT_ID and CRYPTLEX_LICENSE_TEMPLATE are not set";
+            (None, OtherProduct::Fills, Some(problem.to_owned()))
         }
-    };
-    let other_product = match source {
-        ProductSource::Metadata if mapping.is_some() => OtherProduct::IsReplaced,
-        ProductSource::Metadata | ProductSource::Configured(_) => OtherProduct::Fills,
+        (_, Err(problem)) => (None, OtherProduct::Fills, Some(problem)),
     };
     let unmapped = problem.map(|problem| Unmapped {
         line: session.title(),
@@ -88,7 +80,9 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
         paid_through: None,
         other_product,
     };
-    Ok(Decided::command(subject, find, Action::Grant(grant)))
+    let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
+    let payments = payment_ids([intent, invoice]);
+    Ok(Command { payments, ..Command::new(subject, find, Action::Grant(grant)) }.into())
 }
 
 fn buyer(session: &Object<'_>) -> Result<Customer, Unreadable> {

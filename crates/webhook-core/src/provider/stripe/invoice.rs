@@ -2,15 +2,16 @@
 
 use jiff::Timestamp;
 
-use super::super::{ProductSource, Provider as _, subject_of};
+use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
 use super::{
-    Decided, Stripe, first_reference, named_in, of_data, subject_marks, the_line, written_marks,
+    Decided, Stripe, configured, first_reference, named_in, of_data, subject_marks, the_line,
+    written_marks,
 };
 use crate::command::{
-    Action, Customer, Email, Grant, Mapping, Name, OtherProduct, Pays, Renew, SubjectKind, Through,
-    Unreadable,
+    Action, Command, Concern, Customer, Email, Grant, Keeps, Name, Note, OtherProduct, Pays, Renew,
+    SubjectKind, Through, Unreadable,
 };
-use crate::ids::CustomerId;
+use crate::ids::{CustomerId, PaymentId};
 use crate::json::Object;
 
 /// What an invoice says about the subscription that it bills.
@@ -36,11 +37,8 @@ pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided,
         Some(_) => {
             let subject =
                 subject_of(Stripe::NAME, SubjectKind::Order, &invoice, "id", invoice.text("id"))?;
-            Ok(Decided::command(
-                subject,
-                Vec::new(),
-                Action::Note("an invoice that no subscription made"),
-            ))
+            let note = Action::Note(Note::of("an invoice that no subscription made"));
+            Ok(Command::new(subject, Vec::new(), note).into())
         }
         None => Err(invoice.lacks("billing_reason")),
     }
@@ -79,9 +77,82 @@ fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unrea
             return Err(invoice
                 .lacks("a line that pays for a period, among the first ones of a longer list,"));
         }
-        None => Action::Note("no line of the invoice pays for a period of the subscription"),
+        None => {
+            Action::Note(Note::of("no line of the invoice pays for a period of the subscription"))
+        }
     };
-    Ok(Decided::command(subject, marks, action))
+    let payments = known_as(invoice);
+    Ok(Command { payments, ..Command::new(subject, marks, action) }.into())
+}
+
+/// New payloads do not say which payment paid: `invoice_payment.paid` does.
+fn known_as(invoice: &Object<'_>) -> Vec<PaymentId> {
+    let [intent, charge] = ["payment_intent", "charge"].map(|field| invoice.reference(field));
+    payment_ids([invoice.text("id"), intent, charge])
+}
+
+/// `invoice_payment.paid`: the payment intent by which refunds and disputes of an invoice are known.
+pub(super) fn payment_linked(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let paid = of_data(data, "invoice payment")?;
+    let invoice = paid.reference("invoice");
+    let subject = subject_of(Stripe::NAME, SubjectKind::Order, &paid, "invoice", invoice)?;
+    let by = paid.object("payment", "payment");
+    let payment = by.and_then(|by| by.reference("payment_intent").or(by.reference("charge")));
+    let ids = (payment.map(PaymentId::new), PaymentId::new(subject.id.as_str()));
+    let keeps = match ids {
+        (Some(Ok(payment)), Ok(same_as)) => Keeps::Link { payment, same_as },
+        _ => Keeps::Nothing,
+    };
+    let note = Action::Note(Note { why: "which payment paid an invoice", keeps });
+    Ok(Command::new(subject, Vec::new(), note).into())
+}
+
+/// `invoice.payment_failed`: only a renewal that fails is a reason to doubt the licenses.
+pub(super) fn payment_failed(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let invoice = of_data(data, "invoice")?;
+    let action = match invoice.text("billing_reason") {
+        Some("subscription_cycle" | "subscription_threshold" | "subscription") => {
+            Action::PaymentFailed
+        }
+        Some(_) | None => Action::Note(Note::of("a payment failed that renews nothing")),
+    };
+    concerning(&invoice, action, Concern::PaymentFailed)
+}
+
+/// `invoice.payment_action_required`: the customer must confirm with his bank.
+pub(super) fn action_required(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let note = Action::Note(Note::of("the customer must confirm a payment"));
+    concerning(&of_data(data, "invoice")?, note, Concern::PaymentNeedsAction)
+}
+
+fn concerning(
+    invoice: &Object<'_>,
+    action: Action,
+    concern: Concern,
+) -> Result<Decided, Unreadable> {
+    let billing = billing(invoice);
+    let (kind, field, id) = match billing.subscription {
+        Some(id) => (SubjectKind::Subscription, "subscription", Some(id)),
+        None => (SubjectKind::Order, "id", invoice.text("id")),
+    };
+    let subject = subject_of(Stripe::NAME, kind, invoice, field, id)?;
+    let action = match kind {
+        SubjectKind::Subscription => action,
+        SubjectKind::Order | SubjectKind::Customer => {
+            Action::Note(Note::of("a payment failed that renews nothing"))
+        }
+    };
+    let marks = subject_marks(&subject);
+    Ok(Command { concern: Some(concern), ..Command::new(subject, marks, action) }.into())
 }
 
 /// The first invoice grants what the checkout session grants; it also knows the end of what was paid, and the quantity.
@@ -99,12 +170,12 @@ fn first(
     )?;
     let find = subject_marks(&subject);
     let quantity = quantity(invoice, billing)?;
+    // Half a mapping here is none: the checkout session says all of it, and is where its lack is reported.
+    let named = named_in(billing.metadata.as_ref()).ok().flatten();
     let mapping = match source {
-        ProductSource::Configured(product) => {
-            Some(Mapping { product: product.clone(), template: None, entitlement_set: None })
-        }
-        // Half a mapping here is none: the checkout session says all of it, and is where its lack is reported.
-        ProductSource::Metadata => named_in(billing.metadata.as_ref()).ok().flatten(),
+        ProductSource::Configured(product) => Some(configured(product)),
+        ProductSource::Metadata => named,
+        ProductSource::MetadataOr(product) => named.or_else(|| Some(configured(product))),
     };
     // Without a product only the session can grant; then it is no fault that the payer is not known.
     let customer = match mapping {
@@ -119,7 +190,8 @@ fn first(
         paid_through: paid_through(invoice, billing)?,
         other_product: OtherProduct::Fills,
     };
-    Ok(Decided::command(subject, find, Action::Grant(grant)))
+    let payments = known_as(invoice);
+    Ok(Command { payments, ..Command::new(subject, find, Action::Grant(grant)) }.into())
 }
 
 fn payer(invoice: &Object<'_>) -> Result<Customer, Unreadable> {

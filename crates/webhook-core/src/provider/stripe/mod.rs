@@ -1,19 +1,21 @@
 //! Stripe: `t=..,v1=..` headers, and the meaning of its events in both API generations of the payload.
 
+mod charge;
 mod checkout;
+mod customer;
 mod invoice;
+mod subscription;
 
 use serde_json::Value;
 
 use super::{
     Named, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, nothing_to_do, parse,
-    product_and_template, subject_of,
+    product_and_template,
 };
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Customer, Email, Line, Mapping, Meaning, Name, Notice,
-    QuantityMeans, Subject, SubjectKind, Term, Unreadable,
+    AtTheEnd, Command, Line, Mapping, Meaning, Notice, QuantityMeans, Subject, Term, Unreadable,
 };
-use crate::ids::{CustomerId, EntitlementSetId, Mark};
+use crate::ids::{EntitlementSetId, Mark, ProductId};
 use crate::json::Object;
 use crate::signature::{Claimed, Scheme, Verified, from_hex, unix_seconds};
 
@@ -53,6 +55,10 @@ impl Provider for Stripe {
     const AT_THE_END: AtTheEnd = AtTheEnd::Revoke;
     const BATCHES: bool = false;
 
+    fn marks(subject: &Subject) -> Vec<Mark> {
+        subject_marks(subject)
+    }
+
     fn read(delivery: &Verified<Self>, source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
         let value = parse(delivery.body())?;
         let envelope = envelope(&value, Self::TITLE, ["id", "type", "livemode"])?;
@@ -73,75 +79,68 @@ fn read_event(
     event: &Object<'_>,
     source: &ProductSource,
 ) -> Result<Meaning, Unreadable> {
-    let command = match kind {
+    let read = match kind {
         "checkout.session.completed" => checkout::completed,
         "checkout.session.async_payment_succeeded" => checkout::paid,
         "checkout.session.async_payment_failed" => return nothing_to_do("the payment failed"),
         "invoice.paid" => invoice::paid,
-        "customer.created" => customer_created,
-        "customer.subscription.paused" => subscription_paused,
-        "customer.subscription.resumed" => subscription_resumed,
-        "customer.subscription.deleted" => subscription_deleted,
+        "invoice.payment_failed" => invoice::payment_failed,
+        "invoice.payment_action_required" => invoice::action_required,
+        "invoice_payment.paid" => invoice::payment_linked,
+        "customer.created" | "customer.updated" => customer::changed,
+        "customer.deleted" => customer::deleted,
+        "payment_method.attached" => customer::payment_method_attached,
+        "payment_method.detached" => {
+            let before = event
+                .object("data", "data")
+                .and_then(|data| data.object("previous_attributes", "previous attributes"));
+            let owner = before.and_then(|before| before.reference("customer"));
+            return of_event(event, source, |data, _| {
+                customer::payment_method_detached(data, owner)
+            });
+        }
+        "customer.subscription.created" => subscription::created,
+        "customer.subscription.updated" => subscription::updated,
+        "customer.subscription.paused" => subscription::paused,
+        "customer.subscription.resumed" => subscription::resumed,
+        "customer.subscription.deleted" => subscription::deleted,
+        "customer.subscription.trial_will_end" => subscription::trial_will_end,
+        "charge.refunded" => charge::refunded,
+        "refund.failed" => charge::refund_failed,
+        "charge.dispute.created" => charge::dispute_opened,
+        "charge.dispute.closed" => charge::dispute_closed,
         _ => return UNHANDLED,
     };
+    of_event(event, source, read)
+}
+
+/// What the object of an event asks for, at the event's time.
+fn of_event<'a>(
+    event: &Object<'a>,
+    source: &ProductSource,
+    read: impl FnOnce(&Object<'a>, &ProductSource) -> Result<Decided, Unreadable>,
+) -> Result<Meaning, Unreadable> {
     let data = event.object("data", "data").ok_or_else(|| event.lacks("data"))?;
     let at = event.seconds("created")?.ok_or_else(|| event.lacks("created"))?;
-    match command(&data, source)? {
-        Decided::Command(command) => Ok(Meaning::Act { at, commands: vec![*command] }),
+    match read(&data, source)? {
+        Decided::Commands(commands) => Ok(Meaning::Act { at, commands }),
         Decided::Nothing(why) => nothing_to_do(why),
     }
 }
 
 enum Decided {
-    Command(Box<Command>),
+    Commands(Vec<Command>),
     Nothing(&'static str),
 }
 
-impl Decided {
-    fn command(subject: Subject, marks: Vec<Mark>, action: Action) -> Self {
-        Self::Command(Box::new(Command { subject, marks, action }))
+impl From<Command> for Decided {
+    fn from(command: Command) -> Self {
+        Self::Commands(vec![command])
     }
 }
 
 fn of_data<'a>(data: &Object<'a>, name: &'static str) -> Result<Object<'a>, Unreadable> {
     data.object("object", name).ok_or_else(|| data.lacks("data.object"))
-}
-
-fn customer_created(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
-    let customer = of_data(data, "customer")?;
-    let id = customer.text("id");
-    let subject = subject_of(Stripe::NAME, SubjectKind::Customer, &customer, "id", id)?;
-    let action = match customer.text("email").and_then(Email::real) {
-        Some(email) => Action::SyncCustomer(Customer {
-            id: id.and_then(|id| CustomerId::new(id).ok()),
-            email,
-            name: Name::of(customer.text("name"), None),
-            company: None,
-            mark: None,
-        }),
-        None => Action::Note("the customer has no e-mail"),
-    };
-    Ok(Decided::command(subject, Vec::new(), action))
-}
-
-fn subscription_paused(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
-    of_subscription(data, Action::Suspend(Cause::Pause))
-}
-
-fn subscription_resumed(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
-    of_subscription(data, Action::Resume(Cause::Pause))
-}
-
-fn subscription_deleted(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
-    of_subscription(data, Action::End)
-}
-
-fn of_subscription(data: &Object<'_>, action: Action) -> Result<Decided, Unreadable> {
-    let subscription = of_data(data, "subscription")?;
-    let id = subscription.text("id");
-    let subject = subject_of(Stripe::NAME, SubjectKind::Subscription, &subscription, "id", id)?;
-    let marks = subject_marks(&subject);
-    Ok(Decided::command(subject, marks, action))
 }
 
 /// New licenses carry the first; the second is what the predecessor wrote.
@@ -177,6 +176,11 @@ fn named_in(metadata: Option<&Object<'_>>) -> Result<Option<Mapping>, String> {
         Named::Partly(problem) => Err(problem),
         Named::None => Ok(None),
     }
+}
+
+/// The configured product, from its default template.
+fn configured(product: &ProductId) -> Mapping {
+    Mapping { product: product.clone(), template: None, entitlement_set: None }
 }
 
 /// The only line that a Stripe purchase has: one product per subscription or session.

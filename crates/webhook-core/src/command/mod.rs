@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing in here knows Stripe, FastSpring, Paddle or an HTTP call. `read` produces these values, `plan` consumes them.
 
+mod customer;
+
 use std::borrow::Borrow;
 use std::fmt;
 
@@ -9,9 +11,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    CustomerId, EntitlementSetId, EventId, LicenseId, Mark, ProductId, SubjectId, TemplateId,
+    CustomerId, EntitlementSetId, EventId, LicenseId, Mark, PaymentId, ProductId, SubjectId,
+    TemplateId,
 };
 use crate::interval::Interval;
+
+pub use customer::{Customer, Email, Name, PLACEHOLDER_DOMAIN};
 
 /// One event of a delivery, translated.
 #[derive(Debug, Clone, Serialize)]
@@ -66,7 +71,7 @@ pub struct Subject {
 }
 
 /// The three kinds of story.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SubjectKind {
     /// Renews until it ends.
     Subscription,
@@ -127,6 +132,19 @@ pub struct Command {
     pub marks: Vec<Mark>,
     /// What to do.
     pub action: Action,
+    /// What the payment is known by, for a refund or a dispute of it.
+    pub payments: Vec<PaymentId>,
+    /// What the event says of its subscription.
+    pub record: Option<SubscriptionRecord>,
+    /// What a person should look at, once this is done.
+    pub concern: Option<Concern>,
+}
+
+impl Command {
+    /// Without payment, record or concern.
+    pub fn new(subject: Subject, marks: Vec<Mark>, action: Action) -> Self {
+        Self { subject, marks, action, payments: Vec::new(), record: None, concern: None }
+    }
 }
 
 /// The verbs of the project.
@@ -136,16 +154,147 @@ pub enum Action {
     Grant(Grant),
     /// A later payment: the licenses must run through what it paid for.
     Renew(Renew),
+    /// A payment for a further period failed; what follows is the vendor's policy.
+    PaymentFailed,
     /// A cause for suspension arose.
     Suspend(Cause),
-    /// A cause for suspension went away without a payment.
-    Resume(Cause),
+    /// Causes for suspension went away without a payment.
+    Resume(&'static [Cause]),
+    /// The money of a payment went back, or came again.
+    Reverse(Reversal),
+    /// What is subscribed to, from now on.
+    ChangePlan(Subscribed),
     /// The story is over; what happens to its licenses is the vendor's policy.
     End,
     /// A customer exists or changed.
     SyncCustomer(Customer),
     /// Nothing but a record of the event.
-    Note(&'static str),
+    Note(Note),
+}
+
+/// A record of an event without an effect on licenses.
+#[derive(Debug, Clone, Serialize)]
+pub struct Note {
+    /// What it was, or why nothing follows from it.
+    pub why: &'static str,
+    /// What is remembered of it beyond that.
+    pub keeps: Keeps,
+}
+
+impl Note {
+    /// Nothing beyond that.
+    pub fn of(why: &'static str) -> Self {
+        Self { why, keeps: Keeps::Nothing }
+    }
+}
+
+/// What a note leaves behind.
+#[derive(Debug, Clone, Serialize)]
+pub enum Keeps {
+    /// Nothing but the event.
+    Nothing,
+    /// Another id of a payment.
+    Link {
+        /// By which it may be reversed.
+        payment: PaymentId,
+        /// By which it was recorded.
+        same_as: PaymentId,
+    },
+    /// Something about a customer.
+    Customer(CustomerId, CustomerChange),
+}
+
+/// What changed about a customer, apart from who he is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum CustomerChange {
+    /// He was deleted: the association goes.
+    Forgotten,
+    /// His default payment method is this one now.
+    Pays(String),
+    /// This payment method is not his any more.
+    PaysNoMore(String),
+}
+
+/// A refund or a dispute of a payment, or the end of one.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reversal {
+    /// `Refund` or `Dispute`.
+    pub cause: Cause,
+    /// How it stands.
+    pub stands: Stands,
+    /// Which payment.
+    pub of: Reversed,
+}
+
+/// How a refund or a dispute stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Stands {
+    /// The money is gone, or held.
+    Open,
+    /// The vendor has the money after all.
+    TakenBack,
+    /// The money is gone for good.
+    Lost,
+}
+
+/// Which payment was reversed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Reversed {
+    /// Known by any of these; the ledger tells whose it was.
+    Payment(Vec<PaymentId>),
+    /// The subject's, for everything until then; a first payment may not say until when.
+    Period(Option<Timestamp>),
+    /// Of the subject's, nobody knows which.
+    Unknown,
+}
+
+/// The lines of a subscription after a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscribed {
+    /// What is subscribed to. A line without mapping is of the product that the subject has.
+    pub lines: Vec<Line>,
+    /// Lines that should name a Cryptlex product and do not.
+    pub unmapped: Vec<Unmapped>,
+    /// Whether the lines that were added to the subscription are among them.
+    pub with_add_ons: bool,
+}
+
+/// A subscription as its provider described it last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SubscriptionRecord {
+    /// The provider's customer.
+    pub customer: Option<CustomerId>,
+    /// The provider's word for how it stands.
+    pub status: Option<String>,
+    /// The provider's id of what is subscribed to: a price or a product.
+    pub plan: Option<String>,
+    /// How many.
+    pub quantity: Option<u32>,
+    /// The end of the current period.
+    pub period_end: Option<Timestamp>,
+    /// Why it was canceled.
+    pub cancellation_reason: Option<String>,
+    /// Whether it will not renew.
+    pub cancel_at_period_end: Option<bool>,
+}
+
+/// What a person should do something about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Concern {
+    /// A trial is about to end.
+    TrialEnds,
+    /// The customer must confirm a payment.
+    PaymentNeedsAction,
+    /// A payment failed.
+    PaymentFailed,
+    /// Something was paid for that no Cryptlex product is named for.
+    Unmapped,
+    /// A customer disputes a payment.
+    DisputeOpened,
+    /// A refund or a dispute of what no license is known to be paid by now.
+    NothingReversed,
 }
 
 /// Why licenses of a subject are suspended. A license is suspended while any cause is left.
@@ -156,6 +305,12 @@ pub enum Cause {
     Payment,
     /// The subscription is paused.
     Pause,
+    /// Its payments are not collected for a while.
+    Collection,
+    /// What paid for the present period was refunded.
+    Refund,
+    /// What paid for the present period is disputed.
+    Dispute,
 }
 
 /// A purchase of one subject.
@@ -187,7 +342,7 @@ pub enum OtherProduct {
 }
 
 /// One line of a purchase; equal lines of an order are one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The line part of the slot.
     pub key: String,
@@ -232,7 +387,7 @@ pub enum AtTheEnd {
 }
 
 /// What a quantity buys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QuantityMeans {
     /// One license whatever the quantity.
     One,
@@ -243,7 +398,7 @@ pub enum QuantityMeans {
 }
 
 /// How long a license of a line runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Term {
     /// As its template says.
     Template,
@@ -256,7 +411,7 @@ pub enum Term {
 }
 
 /// A line that should have named a Cryptlex product and did not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmapped {
     /// What the provider calls it.
     pub line: String,
@@ -296,121 +451,6 @@ pub enum Through {
         /// The order of the charge: counted once.
         order: SubjectId,
     },
-}
-
-/// A person who buys or gets licenses.
-#[derive(Clone, Serialize)]
-pub struct Customer {
-    /// The provider's id, where there is one (guests have none).
-    pub id: Option<CustomerId>,
-    /// Where Cryptlex can reach them.
-    pub email: Email,
-    /// Their name as the provider splits it.
-    pub name: Option<Name>,
-    /// Their company.
-    pub company: Option<String>,
-    /// Metadata by which the user is found, for a provider whose purchases carry no e-mail.
-    pub mark: Option<Mark>,
-}
-
-impl Customer {
-    /// Whether only his id is known, so that a stand-in gets his licenses.
-    pub fn is_stand_in(&self) -> bool {
-        matches!(self.email, Email::Placeholder(_))
-    }
-}
-
-/// The name a provider gives, cut up in its way.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-pub struct Name {
-    /// Never empty.
-    pub first: String,
-    /// Absent where the provider has one name field, or one word in it.
-    pub last: Option<String>,
-}
-
-impl Name {
-    /// Blank parts count as absent; without a first name the last stands in for it.
-    pub fn of(first: Option<&str>, last: Option<&str>) -> Option<Self> {
-        let part =
-            |text: Option<&str>| text.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
-        match (part(first), part(last)) {
-            (Some(first), last) => Some(Self { first, last }),
-            (None, Some(first)) => Some(Self { first, last: None }),
-            (None, None) => None,
-        }
-    }
-}
-
-/// An e-mail address; two spellings are one user.
-#[derive(Clone, Serialize)]
-pub enum Email {
-    /// The customer's own, and as the provider spells it.
-    Real {
-        /// In lower case: how it is written and compared.
-        address: String,
-        /// Looked up as well, because Cryptlex may compare letter by letter.
-        spelt: String,
-    },
-    /// A stand-in for a customer of whom only the id is known.
-    Placeholder(String),
-}
-
-/// What Paddle placeholder addresses end in, as the predecessor wrote them.
-pub const PLACEHOLDER_DOMAIN: &str = "@cryptlexpaddle.com";
-
-impl Email {
-    /// Refuses what has nothing on both sides of an @.
-    pub fn real(text: &str) -> Option<Self> {
-        let spelt = text.trim();
-        let (local, domain) = spelt.rsplit_once('@')?;
-        let plausible =
-            !local.is_empty() && !domain.is_empty() && !spelt.contains(char::is_whitespace);
-        plausible.then(|| Self::Real { address: spelt.to_lowercase(), spelt: spelt.to_owned() })
-    }
-
-    /// The stand-in for a Paddle customer.
-    pub fn placeholder(customer: &CustomerId) -> Self {
-        Self::Placeholder(format!("{}{PLACEHOLDER_DOMAIN}", customer.as_str().to_lowercase()))
-    }
-
-    /// The address.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Real { address, .. } | Self::Placeholder(address) => address,
-        }
-    }
-
-    /// Every spelling under which the user may be found.
-    pub fn spellings(&self) -> Vec<&str> {
-        match self {
-            Self::Real { address, spelt } if address != spelt => vec![address, spelt],
-            Self::Real { address, .. } | Self::Placeholder(address) => vec![address],
-        }
-    }
-
-    /// What stands before the @: the name of somebody who gave none.
-    pub fn local_part(&self) -> &str {
-        self.as_str().rsplit_once('@').map_or(self.as_str(), |(local, _)| local)
-    }
-}
-
-impl fmt::Debug for Customer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Customer").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Email(..)")
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Name(..)")
-    }
 }
 
 /// What a command came to: remembered with the event and told to the provider.

@@ -1,0 +1,433 @@
+//! What a subscription is for, after a change: as many licenses of each Cryptlex product as its lines say.
+//!
+//! Counted per product, not per line, so that a switch from a monthly to a yearly price keeps the key. Nothing is
+//! deleted for want of seats: the licenses that are too many are suspended, and come back first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::grant::{SLOT_KEY, is_add_on, too_many};
+use super::standing::at_the_end;
+use super::step::{Blank, Step, metadata};
+use super::{Plan, Refused, expiry, history, holders, stale};
+use crate::command::{
+    Command, Concern, Line, Mapping, QuantityMeans, Slot, Subject, Subscribed, Term,
+};
+use crate::config::Policy;
+use crate::cryptlex::{License, NewLicense};
+use crate::ids::{LicenseId, ProductId};
+use crate::ledger::{Bought, SubjectState};
+use crate::snapshot::Snapshot;
+
+pub(super) fn plan(
+    command: &Command,
+    subscribed: &Subscribed,
+    at: Timestamp,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Result<Plan, Refused> {
+    let known = snapshot.state.subscribed.as_ref();
+    let ended = snapshot.state.ended_at.is_some_and(|ended| ended >= at);
+    if ended || known.is_some_and(|(newest, _)| *newest > at) {
+        return Ok(stale(snapshot));
+    }
+    let mut state = snapshot.state.clone();
+    state.subscribed = Some((at, subscribed.clone()));
+    if is_known(subscribed, &snapshot.state, policy) {
+        return Ok(Plan { state, noted: Some("nothing of it changed"), ..Plan::default() });
+    }
+    let change = Change { subject: &command.subject, subscribed, snapshot, policy };
+    change.carried_into(Plan { state, ..Plan::default() })
+}
+
+/// A purchase that is told after a change of it ends where the change put it.
+pub(super) fn after_a_purchase(
+    subject: &Subject,
+    at: Timestamp,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    plan: Plan,
+) -> Result<Plan, Refused> {
+    match &snapshot.state.subscribed {
+        Some((newest, subscribed)) if *newest > at && plan.steps.is_empty() => {
+            Change { subject, subscribed, snapshot, policy }.carried_into(plan)
+        }
+        Some(_) | None => Ok(plan),
+    }
+}
+
+/// Whether a product that a purchase names is gone by now, because a later change put another one in its place.
+pub(super) fn has_replaced(bought: &Mapping, at: Timestamp, snapshot: &Snapshot) -> bool {
+    let Some((newest, subscribed)) = &snapshot.state.subscribed else { return false };
+    let products: BTreeSet<&ProductId> = subscribed
+        .lines
+        .iter()
+        .filter_map(|line| line.mapping.as_ref().map(|mapping| &mapping.product))
+        .collect();
+    let mut held = snapshot.licenses.iter().filter_map(|license| license.product_id.as_ref());
+    *newest > at && !products.contains(&bought.product) && held.any(|held| products.contains(held))
+}
+
+/// Whether the licenses are for these lines already, as far as the ledger knows.
+pub(super) fn is_known(subscribed: &Subscribed, state: &SubjectState, policy: &Policy) -> bool {
+    let lines = || subscribed.lines.iter();
+    !state.lines.is_empty()
+        && subscribed.unmapped.is_empty()
+        && lines().all(|line| {
+            let known = state.lines.get(&line.key);
+            let wanted = line.mapping.as_ref().map(|mapping| &mapping.product);
+            known.is_some_and(|known| {
+                wanted.is_none_or(|wanted| *wanted == known.product)
+                    && *known == bought(line, known.product.clone(), policy)
+            })
+        })
+        && state.lines.keys().all(|key| {
+            let kept = !subscribed.with_add_ons && is_added(key);
+            kept || lines().any(|line| line.key == *key)
+        })
+}
+
+/// What a line buys of its product.
+pub(super) fn bought(line: &Line, product: ProductId, policy: &Policy) -> Bought {
+    let (licenses, activations) = match line.quantity_means.unwrap_or(policy.quantity_means) {
+        QuantityMeans::One => (1, None),
+        QuantityMeans::Licenses => (line.quantity, None),
+        QuantityMeans::Activations => (1, Some(line.quantity)),
+    };
+    Bought { product, licenses, activations }
+}
+
+/// Lines of things that were added to a subscription or came in its bundle: a change may not mention them.
+fn is_added(key: &str) -> bool {
+    key.starts_with("addon:") || key.starts_with("bundle:")
+}
+
+struct Change<'c> {
+    subject: &'c Subject,
+    subscribed: &'c Subscribed,
+    snapshot: &'c Snapshot,
+    policy: &'c Policy,
+}
+
+/// A line whose product is known.
+struct Target<'c> {
+    line: &'c Line,
+    mapping: Mapping,
+    bought: Bought,
+}
+
+impl<'c> Change<'c> {
+    fn carried_into(&self, mut plan: Plan) -> Result<Plan, Refused> {
+        let before = plan.state.lines.clone();
+        let current: Vec<&License> = holders::current(self.snapshot).collect();
+        if current.is_empty() {
+            // Not bought yet, not ours, or deleted by hand: a purchase takes it up from here.
+            plan.noted = Some("there is no license of it");
+            return Ok(plan);
+        }
+        let (targets, unknown) = self.targets(&current);
+        plan.unmapped.extend(unknown);
+        let total = targets.iter().map(|target| u64::from(target.bought.licenses)).sum::<u64>();
+        if let Some(refused) = too_many(self.subject, total) {
+            return Err(refused);
+        }
+        let mut missing = false;
+        let products: BTreeSet<&ProductId> =
+            targets.iter().map(|target| &target.bought.product).collect();
+        for product in &products {
+            missing |= self.of_product(product, &targets, &before, &current, &mut plan);
+        }
+        // While a line is not understood, nobody knows what took the place of what is not mentioned.
+        let whole = plan.unmapped.is_empty() && !targets.is_empty();
+        // What is new must be as it should before what it takes its end from goes.
+        if whole && !missing && plan.steps.is_empty() {
+            self.vanished(&products, &before, &mut plan);
+        }
+        if whole {
+            plan.state.lines.retain(|key, _| self.keeps(key));
+            for target in &targets {
+                plan.state.lines.insert(target.line.key.clone(), target.bought.clone());
+            }
+        }
+        if let Some(mapping) = self.subscribed.lines.iter().find_map(|line| line.mapping.clone())
+            && self.snapshot.state.granted.is_some()
+        {
+            plan.state.granted = Some(mapping);
+        }
+        if !plan.unmapped.is_empty() {
+            plan.concern = Some(Concern::Unmapped);
+        }
+        Ok(plan)
+    }
+
+    fn keeps(&self, key: &str) -> bool {
+        !self.subscribed.with_add_ons && is_added(key)
+    }
+
+    /// A line that does not name its product has the one that it had, or the only one that there is.
+    fn targets(&self, current: &[&License]) -> (Vec<Target<'c>>, Vec<crate::command::Unmapped>) {
+        let (mut targets, mut unknown) = (Vec::new(), self.subscribed.unmapped.clone());
+        let state = &self.snapshot.state;
+        for line in &self.subscribed.lines {
+            let of_line = state.lines.get(&line.key).map(|known| known.product.clone());
+            let in_slot = || {
+                let first = Slot::new(self.subject, &line.key, 1);
+                let holder =
+                    current.iter().find(|license| slot_of(license, state) == Some(first.as_str()));
+                holder.and_then(|license| license.product_id.clone())
+            };
+            let product = |product| Mapping { product, template: None, entitlement_set: None };
+            let mapping = line
+                .mapping
+                .clone()
+                .or_else(|| state.granted.clone().filter(|_| line.key == "-"))
+                .or_else(|| of_line.or_else(in_slot).map(product));
+            match mapping {
+                Some(mapping) => {
+                    let bought = bought(line, mapping.product.clone(), self.policy);
+                    targets.push(Target { line, mapping, bought });
+                }
+                // What was added and is not mapped never was.
+                None if is_added(&line.key) => {}
+                None => unknown.push(crate::command::Unmapped {
+                    line: line.key.clone(),
+                    problem: "the change does not say which Cryptlex product it is".to_owned(),
+                }),
+            }
+        }
+        (targets, unknown)
+    }
+
+    /// Whether something is still to be made.
+    fn of_product(
+        &self,
+        product: &ProductId,
+        targets: &[Target<'c>],
+        before: &BTreeMap<String, Bought>,
+        current: &[&License],
+        plan: &mut Plan,
+    ) -> bool {
+        let state = &self.snapshot.state;
+        let of_product = || targets.iter().filter(|target| target.bought.product == *product);
+        let mut held: Vec<&License> = current
+            .iter()
+            .copied()
+            .filter(|license| license.product_id.as_ref() == Some(product))
+            .filter(|license| !self.is_kept(license))
+            .collect();
+        held.sort_by_key(|license| order_of(license, state));
+        let (seated, spare): (Vec<&License>, Vec<&License>) =
+            held.iter().partition(|license| !state.seats.contains(&license.id));
+        let wanted = of_product().map(|target| target.bought.licenses).sum::<u32>();
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let mentioned =
+            before.iter().filter(|(key, known)| known.product == *product && !self.keeps(key));
+        let counted = mentioned.map(|(_, known)| known.licenses).sum::<u32>();
+        let known_before = match before.is_empty() {
+            true => seated.len(),
+            false => usize::try_from(counted).unwrap_or(usize::MAX),
+        };
+        let back: Vec<&License> =
+            spare.iter().copied().take(wanted.saturating_sub(seated.len())).collect();
+        for license in &back {
+            plan.state.seats.remove(&license.id);
+        }
+        let excess = seated.len().saturating_sub(wanted).min(known_before.saturating_sub(wanted));
+        for license in seated.iter().rev().take(excess) {
+            plan.state.seats.insert(license.id.clone());
+        }
+        let slots: Vec<(Slot, &Target<'c>)> = of_product()
+            .flat_map(|target| {
+                (1..=target.bought.licenses)
+                    .map(move |n| (Slot::new(self.subject, &target.line.key, n), target))
+            })
+            .collect();
+        let empty = self.seat(&slots, &held, &mut plan.state);
+        let lacking = wanted.saturating_sub(seated.len().saturating_add(back.len()));
+        let model = self.model(before);
+        for (slot, target) in empty.iter().take(lacking) {
+            plan.steps.extend(self.creation(slot, target, model.or(current.first().copied())));
+        }
+        for license in &held {
+            let is_new = self.is_new(license, before);
+            let expiry = model
+                .or(current.first().copied())
+                .filter(|model| is_new && model.id != license.id)
+                .and_then(|model| expiry::as_parent(license, model, self.policy.leeway));
+            let short = || {
+                let end = model?.expires_at?;
+                back.iter()
+                    .any(|other| other.id == license.id)
+                    .then(|| expiry::at_least(license, end))?
+            };
+            let activations = || activations(license, &slots, &plan.state);
+            let step = expiry.or_else(short).or_else(activations);
+            plan.steps.extend(step.or_else(|| {
+                standing(license, &plan.state, back.iter().any(|other| other.id == license.id))
+            }));
+        }
+        lacking > 0
+    }
+
+    /// Licenses of lines that are no more take the empty slots of those that are; tells which stay empty.
+    fn seat<'t>(
+        &self,
+        slots: &'t [(Slot, &'t Target<'c>)],
+        held: &[&License],
+        state: &mut SubjectState,
+    ) -> Vec<(Slot, &'t Target<'c>)> {
+        let taken = |license: &License, state: &SubjectState| {
+            let slot = slot_of(license, state)?;
+            slots.iter().find(|(wanted, _)| wanted.as_str() == slot).map(|(slot, _)| slot.clone())
+        };
+        let mut filled: BTreeSet<Slot> = BTreeSet::new();
+        let mut homeless: Vec<LicenseId> = Vec::new();
+        for license in held {
+            match taken(license, state) {
+                Some(slot) => {
+                    filled.insert(slot.clone());
+                    state.slots.insert(slot, license.id.clone());
+                }
+                None if state.seats.contains(&license.id) => {}
+                None => homeless.push(license.id.clone()),
+            }
+        }
+        let mut homeless = homeless.into_iter();
+        let mut empty = Vec::new();
+        for (slot, target) in slots {
+            if filled.contains(slot) {
+                continue;
+            }
+            match homeless.next() {
+                Some(license) => {
+                    state.slots.retain(|_, known| *known != license);
+                    state.slots.insert(slot.clone(), license);
+                }
+                None => empty.push((slot.clone(), *target)),
+            }
+        }
+        empty
+    }
+
+    /// Licenses that came with something else are not counted, unless the change speaks of them.
+    fn is_kept(&self, license: &License) -> bool {
+        let slot = slot_of(license, &self.snapshot.state);
+        let line = slot.and_then(|slot| line_of(slot, self.subject));
+        line.map_or_else(|| is_add_on(license), |line| self.keeps(line))
+    }
+
+    /// Made for this change: it takes its end from those that were there.
+    fn is_new(&self, license: &License, before: &BTreeMap<String, Bought>) -> bool {
+        let Some(slot) = license.metadata(SLOT_KEY) else { return false };
+        let (Some(line), Some(ordinal)) = (line_of(slot, self.subject), ordinal_of(slot)) else {
+            return false;
+        };
+        !before.is_empty()
+            && before.get(line).is_none_or(|known| {
+                ordinal > known.licenses || license.product_id.as_ref() != Some(&known.product)
+            })
+    }
+
+    fn creation(&self, slot: &Slot, target: &Target<'_>, model: Option<&License>) -> Option<Step> {
+        let interval = match &target.line.term {
+            Term::Every(interval) => Some(interval.as_str().to_owned()),
+            Term::Perpetual => Some(String::new()),
+            Term::AsParent(_) => model
+                .map(|model| model.interval().map_or_else(String::new, |i| i.as_str().to_owned())),
+            Term::Template => None,
+        };
+        let license = NewLicense {
+            product_id: target.mapping.product.clone(),
+            license_template_id: target.mapping.template.clone(),
+            user_id: model?.user()?.clone(),
+            entitlement_set_id: target.mapping.entitlement_set.clone(),
+            subscription_interval: interval,
+            subscription_start_trigger: None,
+            allowed_activations: target.bought.activations,
+            max_allowed_release_version: target.line.max_release.clone(),
+            metadata: metadata(slot, &target.line.metadata),
+        };
+        Some(Step::CreateLicense(Box::new(Blank { slot: slot.clone(), license })))
+    }
+
+    /// The license that new ones end with and belong to whom it does: of those that were there before, the one that runs
+    /// longest.
+    fn model(&self, before: &BTreeMap<String, Bought>) -> Option<&'c License> {
+        let old = self.snapshot.licenses.iter();
+        old.filter(|license| !self.is_new(license, before) && !self.is_kept(license))
+            .max_by_key(|license| license.expires_at)
+    }
+
+    /// Products that are not subscribed to any more: replaced by a new one, or given up.
+    fn vanished(
+        &self,
+        products: &BTreeSet<&ProductId>,
+        before: &BTreeMap<String, Bought>,
+        plan: &mut Plan,
+    ) {
+        let replaced = before.is_empty()
+            || products
+                .iter()
+                .any(|product| before.values().all(|known| known.product != **product));
+        for license in &self.snapshot.licenses {
+            let gone =
+                license.product_id.as_ref().is_some_and(|product| !products.contains(product));
+            if !gone || self.is_kept(license) {
+                continue;
+            }
+            if replaced {
+                plan.steps.extend(at_the_end(license, self.policy));
+            } else {
+                plan.state.seats.insert(license.id.clone());
+                plan.steps.extend(standing(license, &plan.state, false));
+            }
+        }
+    }
+}
+
+/// What a license that is counted needs to be suspended or not.
+fn standing(license: &License, state: &SubjectState, comes_back: bool) -> Option<Step> {
+    match (license.is_suspended(), history::has_cause(state, license)) {
+        (false, true) => Some(Step::suspend(license, true)),
+        (true, false) if comes_back => Some(Step::suspend(license, false)),
+        (true | false, _) => None,
+    }
+}
+
+fn activations(
+    license: &License,
+    slots: &[(Slot, &Target<'_>)],
+    state: &SubjectState,
+) -> Option<Step> {
+    let slot = slot_of(license, state)?;
+    let (_, target) = slots.iter().find(|(wanted, _)| wanted.as_str() == slot)?;
+    let allowed = target.bought.activations?;
+    let differs = license.activations().is_some_and(|now| now != allowed);
+    differs.then(|| Step::SetActivations { license: license.id.clone(), allowed })
+}
+
+/// The slot that the ledger knows it to fill now, else the one that it was made for.
+fn slot_of<'s>(license: &'s License, state: &'s SubjectState) -> Option<&'s str> {
+    let known =
+        state.slots.iter().find(|(_, id)| **id == license.id).map(|(slot, _)| slot.as_str());
+    known.or_else(|| license.metadata(SLOT_KEY))
+}
+
+fn line_of<'s>(slot: &'s str, subject: &Subject) -> Option<&'s str> {
+    let own = format!("{}/{}/", subject.provider, subject.id);
+    slot.strip_prefix(&own)?.rsplit_once('/').map(|(line, _)| line)
+}
+
+fn ordinal_of(slot: &str) -> Option<u32> {
+    slot.rsplit_once('/')?.1.parse().ok()
+}
+
+/// The first to stay.
+fn order_of<'s>(
+    license: &'s License,
+    state: &'s SubjectState,
+) -> (u32, Option<Timestamp>, &'s LicenseId) {
+    let ordinal = slot_of(license, state).and_then(ordinal_of).unwrap_or(0);
+    (ordinal, license.created_at, &license.id)
+}

@@ -1,0 +1,169 @@
+//! Suspended or running, until when in days of grace, reversed, or over.
+
+use jiff::Timestamp;
+
+use super::step::Step;
+use super::{Plan, history, holders, stale};
+use crate::command::{AtTheEnd, Cause, Concern, Reversal, Reversed, Stands, Subject, SubjectKind};
+use crate::config::Policy;
+use crate::cryptlex::License;
+use crate::interval::{same_second, shifted, whole_second_from};
+use crate::ledger::SubjectState;
+use crate::snapshot::Snapshot;
+
+pub(super) fn suspension(
+    cause: Cause,
+    at: Timestamp,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Plan {
+    match cause {
+        Cause::Collection if !policy.pause_collection => {
+            noted("collection of payments is paused", snapshot)
+        }
+        Cause::Payment | Cause::Pause | Cause::Collection | Cause::Refund | Cause::Dispute => {
+            match history::suspended(&snapshot.state, cause, at) {
+                Some(state) => suspended(state, snapshot),
+                None => stale(snapshot),
+            }
+        }
+    }
+}
+
+fn noted(why: &'static str, snapshot: &Snapshot) -> Plan {
+    Plan { state: snapshot.state.clone(), noted: Some(why), ..Plan::default() }
+}
+
+fn suspended(state: SubjectState, snapshot: &Snapshot) -> Plan {
+    let running = holders::current(snapshot).filter(|license| !license.is_suspended());
+    let steps = running.map(|license| Step::suspend(license, true)).collect();
+    Plan { steps, state, ..Plan::default() }
+}
+
+/// With days of grace the licenses are not suspended: they run on from the first failed payment for so many days, and
+/// then end by themselves.
+pub(super) fn payment_failed(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
+    if !policy.grace.is_positive() {
+        return suspension(Cause::Payment, at, snapshot, policy);
+    }
+    let Some(state) = history::failing(&snapshot.state, at) else {
+        return stale(snapshot);
+    };
+    let mut plan = Plan { state, ..Plan::default() };
+    for license in holders::current(snapshot) {
+        plan.steps.extend(grace(license, &mut plan.state, policy));
+    }
+    plan
+}
+
+/// The days of grace of a license whose payment fails, counted from the first failure that is known by now.
+pub(super) fn grace(license: &License, state: &mut SubjectState, policy: &Policy) -> Option<Step> {
+    let first = state.failures.first().filter(|_| policy.grace.is_positive())?;
+    let until = shifted(whole_second_from(*first), policy.grace);
+    let expires_at = license.expires_at?;
+    let moved = state.before_grace.get(&license.id).copied();
+    let (ended, target) = match moved {
+        Some(ended) => (ended, until.max(ended)),
+        None => (expires_at, until.max(expires_at)),
+    };
+    // What is later than both was paid for meanwhile, unless a failure that became known too late put it there.
+    let was_put_there = moved.is_some()
+        && state.failures.iter().any(|failed| {
+            same_second(expires_at, shifted(whole_second_from(*failed), policy.grace))
+        });
+    let wrong = expires_at < target || (was_put_there && expires_at > target);
+    if expires_at < target || moved.is_some() {
+        state.before_grace.entry(license.id.clone()).or_insert(ended);
+    }
+    wrong.then(|| Step::expire(license, target))
+}
+
+pub(super) fn resumption(causes: &[Cause], at: Timestamp, snapshot: &Snapshot) -> Plan {
+    let Some(state) = history::resumed(&snapshot.state, causes, at) else {
+        return stale(snapshot);
+    };
+    let some_went = state.causes.len() < snapshot.state.causes.len();
+    let steps = if some_went && state.ended_at.is_none() {
+        let suspended = holders::current(snapshot).filter(|license| license.is_suspended());
+        let free = suspended.filter(|license| !history::has_cause(&state, license));
+        free.map(|license| Step::suspend(license, false)).collect()
+    } else {
+        Vec::new()
+    };
+    Plan { steps, state, ..Plan::default() }
+}
+
+pub(super) fn end(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
+    let Some(mut state) = history::ended(&snapshot.state, at) else {
+        return stale(snapshot);
+    };
+    let steps =
+        snapshot.licenses.iter().filter_map(|license| at_the_end(license, policy)).collect();
+    if policy.at_the_end == AtTheEnd::Delete {
+        state.deleted = true;
+        state.slots.clear();
+    }
+    Plan { steps, state, ..Plan::default() }
+}
+
+pub(super) fn at_the_end(license: &License, policy: &Policy) -> Option<Step> {
+    match policy.at_the_end {
+        AtTheEnd::Revoke if !license.is_revoked() => Some(Step::Revoke(license.id.clone())),
+        AtTheEnd::Suspend if !license.is_suspended() => Some(Step::suspend(license, true)),
+        AtTheEnd::Delete => Some(Step::Delete(license.id.clone())),
+        AtTheEnd::Revoke | AtTheEnd::Suspend | AtTheEnd::Nothing => None,
+    }
+}
+
+/// A refund or a dispute counts for licenses only while what it takes back is what they run on.
+pub(super) fn reversal(
+    subject: &Subject,
+    reversal: &Reversal,
+    at: Timestamp,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Plan {
+    let state = &snapshot.state;
+    let through = match (&reversal.of, subject.kind) {
+        (Reversed::Period(through), _) => *through,
+        // An order is paid for once.
+        (Reversed::Payment(_) | Reversed::Unknown, SubjectKind::Order) => None,
+        (Reversed::Payment(_) | Reversed::Unknown, _) => {
+            return not_reversed("nobody knows which period it takes back", snapshot);
+        }
+    };
+    match reversal.stands {
+        Stands::Open | Stands::Lost if snapshot.licenses.is_empty() => {
+            not_reversed("no license is known to be paid by it", snapshot)
+        }
+        Stands::Open | Stands::Lost
+            if state.renewed_until.max(state.paid_through) > through
+                && subject.kind != SubjectKind::Order =>
+        {
+            not_reversed("a later period is paid for", snapshot)
+        }
+        Stands::Open => match history::suspended(state, reversal.cause, at) {
+            Some(mut state) => {
+                if reversal.cause == Cause::Refund {
+                    state.refunded = state.refunded.max(through);
+                }
+                suspended(state, snapshot)
+            }
+            None => stale(snapshot),
+        },
+        Stands::TakenBack => match reversal.cause {
+            Cause::Refund => resumption(&[Cause::Refund], at, snapshot),
+            Cause::Dispute => resumption(&[Cause::Dispute], at, snapshot),
+            Cause::Payment | Cause::Pause | Cause::Collection => stale(snapshot),
+        },
+        // What is let run at the end of a subscription is not let run without money.
+        Stands::Lost if policy.at_the_end == AtTheEnd::Nothing => {
+            noted("the dispute is lost: its licenses stay suspended", snapshot)
+        }
+        Stands::Lost => end(at, snapshot, policy),
+    }
+}
+
+fn not_reversed(why: &'static str, snapshot: &Snapshot) -> Plan {
+    Plan { concern: Some(Concern::NothingReversed), ..noted(why, snapshot) }
+}

@@ -1,0 +1,102 @@
+//! `subscription.*`: how a subscription stands. Its dates are no proof of a payment: only transactions are.
+
+use super::super::{
+    Named, Provider as _, add_up, marks, product_and_template, quantity, subject_of,
+};
+use super::transaction::interval;
+use super::{Paddle, SUBSCRIPTION_KEY, about};
+use crate::command::{
+    Action, Command, Concern, Line, Subject, SubjectKind, Subscribed, SubscriptionRecord, Term,
+    Unmapped, Unreadable,
+};
+use crate::ids::CustomerId;
+use crate::json::Object;
+
+pub(super) fn with(subscription: &Object<'_>, action: Action) -> Result<Command, Unreadable> {
+    let record = Some(record(subscription)?);
+    Ok(Command { record, ..about(itself(subscription)?, action) })
+}
+
+/// `subscription.past_due`.
+pub(super) fn past_due(subscription: &Object<'_>) -> Result<Command, Unreadable> {
+    let concern = Some(Concern::PaymentFailed);
+    Ok(Command { concern, ..with(subscription, Action::PaymentFailed)? })
+}
+
+/// `subscription.updated`: all of its items as they are now.
+pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> {
+    let subject = itself(subscription)?;
+    let (mut lines, mut unmapped) = (Vec::new(), Vec::new());
+    for item in subscription.objects("items", "subscription item") {
+        if item.flag("recurring") == Some(false) {
+            continue;
+        }
+        let price = item.object("price", "price").ok_or_else(|| item.lacks("price"))?;
+        let key = price.text("id").ok_or_else(|| price.lacks("id"))?;
+        let product = item.object("product", "product").or(price.object("product", "product"));
+        let custom_data = product.and_then(|product| product.object("custom_data", "custom data"));
+        let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
+        let [id, template] = names.map(|name| custom_data.as_ref().and_then(|d| d.text(name)));
+        let mapping = match product_and_template(id, template, names) {
+            Named::Whole(mapping) => mapping,
+            Named::Partly(problem) => {
+                unmapped.push(Unmapped { line: key.to_owned(), problem });
+                continue;
+            }
+            // Beside mapped items it is not ours.
+            Named::None => continue,
+        };
+        let cycle = price
+            .object("billing_cycle", "billing cycle")
+            .or(subscription.object("billing_cycle", "billing cycle"));
+        let term = match cycle {
+            Some(cycle) => Term::Every(interval(&cycle)?),
+            None => Term::Template,
+        };
+        lines.push(Line {
+            key: key.to_owned(),
+            quantity: quantity(&item)?,
+            quantity_means: None,
+            mapping: Some(mapping),
+            term,
+            driver: None,
+            max_release: None,
+            metadata: marks(&[SUBSCRIPTION_KEY], subject.id.as_str()),
+        });
+    }
+    if lines.is_empty() && unmapped.is_empty() {
+        unmapped.push(Unmapped {
+            line: subject.to_string(),
+            problem: "none of its items names a Cryptlex product".to_owned(),
+        });
+    }
+    let subscribed = Subscribed { lines: add_up(lines), unmapped, with_add_ons: true };
+    with(subscription, Action::ChangePlan(subscribed))
+}
+
+fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {
+    let id = subscription.text("id");
+    subject_of(Paddle::NAME, SubjectKind::Subscription, subscription, "id", id)
+}
+
+fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
+    let items = subscription.objects("items", "subscription item");
+    let item = items.first();
+    let price = item.and_then(|item| item.object("price", "price"));
+    let period = subscription.object("current_billing_period", "current billing period");
+    let scheduled = subscription.object("scheduled_change", "scheduled change");
+    let ends = scheduled.and_then(|change| change.text("action")) == Some("cancel");
+    let quantity = match item {
+        Some(item) => item.count("quantity")?,
+        None => None,
+    };
+    Ok(SubscriptionRecord {
+        customer: subscription.text("customer_id").and_then(|id| CustomerId::new(id).ok()),
+        status: subscription.text("status").map(str::to_owned),
+        plan: price.and_then(|price| price.text("id")).map(str::to_owned),
+        quantity,
+        period_end: period.map(|period| period.rfc3339("ends_at")).transpose()?.flatten(),
+        cancellation_reason: None,
+        cancel_at_period_end: Some(ends),
+    })
+}

@@ -1,0 +1,136 @@
+//! `customer.subscription.*`: how a subscription stands, whatever was paid for it.
+
+use super::super::{ProductSource, Provider as _, subject_of};
+use super::{Decided, Stripe, named_in, of_data, subject_marks, the_line, written_marks};
+use crate::command::{
+    Action, Cause, Command, Concern, Note, Subject, SubjectKind, Subscribed, SubscriptionRecord,
+    Unmapped, Unreadable,
+};
+use crate::ids::CustomerId;
+use crate::json::Object;
+
+pub(super) fn created(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+    with(data, Action::Note(Note::of("the subscription was created")))
+}
+
+pub(super) fn paused(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+    with(data, Action::Suspend(Cause::Pause))
+}
+
+pub(super) fn resumed(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+    with(data, Action::Resume(&[Cause::Pause]))
+}
+
+pub(super) fn deleted(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+    with(data, Action::End)
+}
+
+/// Sent three days before the end of a trial.
+pub(super) fn trial_will_end(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let subscription = of_data(data, "subscription")?;
+    let note = Action::Note(Note::of("the trial ends soon"));
+    let command = command(&subscription, note)?;
+    Ok(Command { concern: Some(Concern::TrialEnds), ..command }.into())
+}
+
+/// The whole subscription as it is now: its status first, then what it is for.
+pub(super) fn updated(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+    let subscription = of_data(data, "subscription")?;
+    let collects = subscription.value("pause_collection").is_none();
+    let mut actions = match (subscription.text("status"), collects) {
+        (Some("past_due"), _) => vec![Action::PaymentFailed],
+        (Some("unpaid"), _) => vec![Action::Suspend(Cause::Payment)],
+        (Some("active" | "trialing"), true) => {
+            vec![Action::Resume(&[Cause::Payment, Cause::Pause, Cause::Collection])]
+        }
+        (Some("active" | "trialing"), false) => {
+            vec![Action::Resume(&[Cause::Payment, Cause::Pause])]
+        }
+        // A status that another event acts on, or that nobody documents.
+        (Some(_) | None, _) => Vec::new(),
+    };
+    if !collects {
+        actions.push(Action::Suspend(Cause::Collection));
+    }
+    actions.extend(subscribed(&subscription)?.map(Action::ChangePlan));
+    if actions.is_empty() {
+        actions.push(Action::Note(Note::of("the subscription was updated")));
+    }
+    let commands = actions.into_iter().map(|action| command(&subscription, action));
+    Ok(Decided::Commands(commands.collect::<Result<_, _>>()?))
+}
+
+fn with(data: &Object<'_>, action: Action) -> Result<Decided, Unreadable> {
+    Ok(command(&of_data(data, "subscription")?, action)?.into())
+}
+
+fn command(subscription: &Object<'_>, action: Action) -> Result<Command, Unreadable> {
+    let subject = itself(subscription)?;
+    let marks = subject_marks(&subject);
+    let record = Some(record(subscription)?);
+    Ok(Command { record, ..Command::new(subject, marks, action) })
+}
+
+fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {
+    let id = subscription.text("id");
+    subject_of(Stripe::NAME, SubjectKind::Subscription, subscription, "id", id)
+}
+
+/// The first item that is not metered counts; the product is another one only if the subscription's own metadata says so.
+fn subscribed(subscription: &Object<'_>) -> Result<Option<Subscribed>, Unreadable> {
+    let Some(quantity) = quantity(subscription)? else { return Ok(None) };
+    let (mapping, unmapped) = match named_in(subscription.object("metadata", "metadata").as_ref()) {
+        Ok(mapping) => (mapping, None),
+        Err(problem) => {
+            let problem = format!("{problem} in its metadata");
+            (None, Some(Unmapped { line: subscription.title(), problem }))
+        }
+    };
+    let metadata = written_marks(&itself(subscription)?);
+    Ok(Some(Subscribed {
+        lines: vec![the_line(quantity, mapping, metadata)],
+        unmapped: unmapped.into_iter().collect(),
+        with_add_ons: true,
+    }))
+}
+
+fn items<'a>(subscription: &Object<'a>) -> Vec<Object<'a>> {
+    let items = subscription.object("items", "items");
+    items.map(|items| items.objects("data", "subscription item")).unwrap_or_default()
+}
+
+fn quantity(subscription: &Object<'_>) -> Result<Option<u32>, Unreadable> {
+    for item in items(subscription) {
+        let recurring =
+            item.object("price", "price").and_then(|price| price.object("recurring", "recurring"));
+        let metered = recurring.and_then(|r| r.text("usage_type")) == Some("metered");
+        if !metered && let Some(quantity) = item.count("quantity")?.filter(|quantity| *quantity > 0)
+        {
+            return Ok(Some(quantity));
+        }
+    }
+    Ok(None)
+}
+
+fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
+    let items = items(subscription);
+    let item = items.first();
+    let plan = item.and_then(|item| item.reference("price").or(item.reference("plan")));
+    let mut period_end = subscription.seconds("current_period_end")?;
+    for item in &items {
+        period_end = period_end.max(item.seconds("current_period_end")?);
+    }
+    let details = subscription.object("cancellation_details", "cancellation details");
+    Ok(SubscriptionRecord {
+        customer: subscription.reference("customer").and_then(|id| CustomerId::new(id).ok()),
+        status: subscription.text("status").map(str::to_owned),
+        plan: plan.map(str::to_owned),
+        quantity: quantity(subscription)?,
+        period_end,
+        cancellation_reason: details.and_then(|d| d.text("reason")).map(str::to_owned),
+        cancel_at_period_end: subscription.flag("cancel_at_period_end"),
+    })
+}

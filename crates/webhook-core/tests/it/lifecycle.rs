@@ -1,0 +1,400 @@
+//! `/webhooks/<provider>`: its answers, and the life of a subscription after it was bought.
+
+use devkit::sandbox::{Fault, Settings};
+use devkit::sign::Provider as Signer;
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::corpus::{before, path, prepare};
+use crate::deliveries::state;
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, json};
+
+fn on(provider: Signer) -> &'static str {
+    match provider {
+        STRIPE => "/webhooks/stripe",
+        FASTSPRING => "/webhooks/fastspring",
+        PADDLE => "/webhooks/paddle",
+    }
+}
+
+async fn tell(app: &App, provider: Signer, body: &[u8]) -> (u16, String) {
+    let answer = app.deliver(provider, on(provider), body).await;
+    (answer.status, answer.body)
+}
+
+/// Cases that must be answered 200.
+async fn told(app: &App, provider: Signer, cases: &[&str]) {
+    for case in cases {
+        let answer = tell(app, provider, &body(provider, case)).await;
+        assert_eq!(answer, (200, r#"{"status":"success"}"#.to_owned()), "{provider} {case}");
+    }
+}
+
+const FAILED: &str = r#"{"error":"Failed to process webhook event"}"#;
+const PURCHASES: [(Signer, &str); 3] = [
+    (STRIPE, "checkout-subscription"),
+    (FASTSPRING, "order-subscription"),
+    (PADDLE, "transaction-web"),
+];
+
+#[tokio::test]
+async fn answers_tell_monitoring_what_it_needs_to_know() {
+    for (provider, purchase) in PURCHASES {
+        let app = App::start().await;
+        let good = body(provider, purchase);
+        let unsigned = Request::post(on(provider)).body(good.clone().into()).unwrap();
+        let answer = app.request(provider, unsigned).await;
+        let missing = format!(r#"{{"error":"Missing {} header"}}"#, provider.signature_header());
+        assert_eq!((answer.status, answer.body), (400, missing));
+        let forged = Request::post(on(provider)).header(provider.signature_header(), "t=1,v1=00");
+        let answer = app.request(provider, forged.body(good.clone().into()).unwrap()).await;
+        let text = r#"{"error":"Webhook signature verification failed"}"#;
+        assert_eq!((answer.status, answer.body.as_str()), (401, text));
+        for nothing in [&b"\xff\xfe"[..], b"not json", b"{}", b"[]", b"null"] {
+            let text = r#"{"error":"Invalid payload encoding"}"#.to_owned();
+            assert_eq!(tell(&app, provider, nothing).await, (400, text), "{nothing:?}");
+        }
+        let large = tell(&app, provider, &vec![b' '; 1024 * 1024 + 1]).await;
+        assert_eq!(large, (413, r#"{"error":"the body is larger than 1 MiB"}"#.to_owned()));
+        app.sandbox.fault(Fault::on("POST", "/v3/licenses").error_before(403));
+        assert_eq!(tell(&app, provider, &good).await, (500, FAILED.to_owned()), "a person's work");
+        app.sandbox.fault(Fault::on("GET", "/v3/licenses").error_before(503).times(9));
+        let answer = app.deliver(provider, on(provider), &good).await;
+        assert_eq!((answer.status, answer.body.as_str()), (503, FAILED), "it passes by itself");
+        assert!(answer.retry_after.is_some_and(|after| after > 0));
+        app.sandbox.clear_faults();
+        told(&app, provider, &[purchase, purchase]).await;
+        assert!(!app.sandbox.licenses().is_empty());
+        let bare = App::with(Settings::default(), &[("CRYPTLEX_ACCESS_TOKEN", "unset")]).await;
+        let text = r#"{"error":"CRYPTLEX_ACCESS_TOKEN was not found in environment variables."}"#;
+        assert_eq!(tell(&bare, provider, &good).await, (500, text.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_done_in_part_lists_what_is_done() {
+    let app = App::start().await;
+    let mut batch = json(FASTSPRING, "order-plain");
+    let mut unmapped = json(FASTSPRING, "order-plain")["events"][0].clone();
+    unmapped["id"] = json!("evt-unmapped");
+    unmapped["data"]["id"] = json!("ord-unmapped");
+    unmapped["data"]["order"] = json!("ord-unmapped");
+    unmapped["data"]["items"][0]["attributes"] = json!({});
+    unmapped["data"]["items"][0]["product"] = json!("not-ours");
+    let done = batch["events"][0]["id"].as_str().unwrap().to_owned();
+    batch["events"].as_array_mut().unwrap().push(unmapped);
+    let answer = tell(&app, FASTSPRING, &serde_json::to_vec(&batch).unwrap()).await;
+    assert_eq!(answer, (202, format!("{done}\n")));
+}
+
+#[tokio::test]
+async fn stripe_takes_the_product_from_metadata_and_else_from_the_configuration() {
+    let without = App::with(Settings::default(), &[("CRYPTLEX_PRODUCT_ID", "unset")]).await;
+    let nameless = edited(STRIPE, "checkout-subscription", |event| {
+        event["data"]["object"]["metadata"] = json!({});
+    });
+    assert_eq!(tell(&without, STRIPE, &nameless).await.0, 500, "unmapped");
+    told(&without, STRIPE, &["invoice-create"]).await;
+    assert_eq!(without.sandbox.licenses().len(), 0, "only the session can tell the product");
+    told(&without, STRIPE, &["checkout-subscription"]).await;
+    assert_eq!(without.ends(), ["2027-09-01"]);
+    let with = App::start().await;
+    assert_eq!(tell(&with, STRIPE, &nameless).await.0, 200);
+    assert_eq!(with.sandbox.licenses().len(), 1);
+}
+
+/// Where an earlier event is delivered late, the licenses are those of the orderly delivery.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_case_before_what_came_before_it_is_the_same_effect() {
+    let mut reordered = 0;
+    for case in devkit::corpus::cases() {
+        let (provider, name) = (case.provider, case.name.as_str());
+        let is_reversal = ["refund", "return", "charge-refunded", "dispute", "chargeback"]
+            .iter()
+            .any(|kind| name.contains(kind));
+        if before(provider, name).is_empty() || is_reversal {
+            continue;
+        }
+        let orderly = App::start().await;
+        prepare(&orderly, provider, name).await;
+        let answer = orderly.deliver(provider, path(provider, name), &case.body).await;
+        assert_eq!(answer.status, 200, "{provider} {name}: {}", answer.body);
+        let app = App::start().await;
+        let all = [&[name], before(provider, name)].concat();
+        let mut waiting = all.clone();
+        for _ in 0..4 {
+            let mut refused = Vec::new();
+            for event in waiting {
+                let body = body(provider, event);
+                if app.deliver(provider, path(provider, event), &body).await.status != 200 {
+                    refused.push(event);
+                }
+            }
+            waiting = refused;
+        }
+        assert!(waiting.is_empty(), "{provider} {name}: {waiting:?} were never done");
+        // A purchase that comes after the end makes no license; nor does an end leave one that runs.
+        let running = |app: &App| -> Vec<String> {
+            let (licenses, _) = state(app);
+            licenses.into_iter().filter(|license| !license.contains("revoked")).collect()
+        };
+        assert_eq!(running(&app), running(&orderly), "{provider} {name}");
+        reordered += 1;
+    }
+    assert!(reordered > 40, "{reordered}");
+}
+
+const PAYMENT: &str = "pi_3SKpZPKdPqWvRn2L1r6qtfgL";
+
+/// The dispute of the corpus, about the payment of the renewal.
+fn dispute(case: &str) -> Vec<u8> {
+    edited(STRIPE, case, |event| {
+        event["created"] = json!(1_820_000_000 + i64::from(case == "dispute-won") * 9_000_000);
+        event["data"]["object"]["payment_intent"] = json!(PAYMENT);
+    })
+}
+
+fn active_at(id: &str, second: i64) -> Vec<u8> {
+    edited(STRIPE, "subscription-updated-active", |event| {
+        event["id"] = json!(id);
+        event["created"] = json!(second);
+    })
+}
+
+#[tokio::test]
+async fn a_disputed_license_stays_suspended_until_the_dispute_is_won() {
+    let app = App::start().await;
+    told(&app, STRIPE, &["checkout-subscription", "invoice-create", "invoice-cycle"]).await;
+    told(&app, STRIPE, &["invoice-payment-paid"]).await;
+    assert_eq!(tell(&app, STRIPE, &dispute("dispute-created")).await.0, 200);
+    assert_eq!(app.ends(), ["2028-09-01 suspended"]);
+    for n in 0..5 {
+        let update = active_at(&format!("evt_active_{n}"), 1_820_100_000 + n);
+        assert_eq!(tell(&app, STRIPE, &update).await.0, 200);
+        assert_eq!(app.ends(), ["2028-09-01 suspended"]);
+    }
+    assert_eq!(tell(&app, STRIPE, &dispute("dispute-won")).await.0, 200);
+    assert_eq!(app.ends(), ["2028-09-01"]);
+}
+
+#[tokio::test]
+async fn a_won_dispute_does_not_resume_a_paused_license() {
+    let app = App::start().await;
+    told(&app, STRIPE, &["checkout-subscription", "invoice-create", "invoice-cycle"]).await;
+    told(&app, STRIPE, &["invoice-payment-paid"]).await;
+    assert_eq!(tell(&app, STRIPE, &dispute("dispute-created")).await.0, 200);
+    let pause =
+        edited(STRIPE, "subscription-paused", |event| event["created"] = json!(1_820_200_000));
+    assert_eq!(tell(&app, STRIPE, &pause).await.0, 200);
+    assert_eq!(tell(&app, STRIPE, &dispute("dispute-won")).await.0, 200);
+    assert_eq!(app.ends(), ["2028-09-01 suspended"]);
+}
+
+#[tokio::test]
+async fn a_refund_of_an_older_period_touches_no_license() {
+    let app = App::start().await;
+    told(&app, STRIPE, &["checkout-subscription", "invoice-create"]).await;
+    let first = json(STRIPE, "invoice-create")["data"]["object"]["id"].clone();
+    let link = edited(STRIPE, "invoice-payment-paid", |event| {
+        event["id"] = json!("evt_first_payment");
+        event["data"]["object"]["invoice"] = first;
+        event["data"]["object"]["payment"]["payment_intent"] = json!("pi_first");
+    });
+    assert_eq!(tell(&app, STRIPE, &link).await.0, 200);
+    told(&app, STRIPE, &["invoice-cycle", "invoice-payment-paid"]).await;
+    let old = edited(STRIPE, "charge-refunded", |event| {
+        event["id"] = json!("evt_old_refund");
+        event["data"]["object"]["id"] = json!("ch_first");
+        event["data"]["object"]["payment_intent"] = json!("pi_first");
+    });
+    assert_eq!(tell(&app, STRIPE, &old).await.0, 200);
+    assert_eq!(app.ends(), ["2028-09-01"]);
+    told(&app, STRIPE, &["charge-refunded"]).await;
+    assert_eq!(app.ends(), ["2028-09-01 suspended"], "this one is of this year");
+    let next = edited(STRIPE, "invoice-cycle", |event| {
+        event["id"] = json!("evt_next_year");
+        event["created"] = json!(1_851_379_300);
+        event["data"]["object"]["id"] = json!("in_next_year");
+        for line in event["data"]["object"]["lines"]["data"].as_array_mut().unwrap() {
+            line["period"] = json!({"start": 1_851_379_200, "end": 1_882_915_200});
+        }
+    });
+    assert_eq!(tell(&app, STRIPE, &next).await.0, 200);
+    assert_eq!(app.ends(), ["2029-09-01"], "a later period was paid");
+}
+
+#[tokio::test]
+async fn a_lost_dispute_is_the_vendors_policy() {
+    for (action, ends) in [
+        ("revoke", vec!["never suspended revoked"]),
+        ("delete", vec![]),
+        ("suspend", vec!["never suspended"]),
+        ("none", vec!["never suspended"]),
+    ] {
+        let variables = [("CRYPTLEX_CANCELLATION_ACTION", action)];
+        let app = App::with(Settings::default(), &variables).await;
+        told(&app, STRIPE, &["checkout-payment", "dispute-created", "dispute-lost"]).await;
+        assert_eq!(app.ends(), ends, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn collection_that_is_paused_is_a_policy() {
+    let cases =
+        ["subscription-updated-pause-collection", "subscription-updated-pause-collection-over"];
+    for (policy, between) in [("note", "2027-09-01"), ("suspend", "2027-09-01 suspended")] {
+        let app = App::with(Settings::default(), &[("PAUSE_COLLECTION", policy)]).await;
+        told(&app, STRIPE, &["checkout-subscription", "invoice-create", cases[0]]).await;
+        assert_eq!(app.ends(), [between]);
+        told(&app, STRIPE, &[cases[1]]).await;
+        assert_eq!(app.ends(), ["2027-09-01"]);
+    }
+}
+
+fn seats(id: &str, second: i64, quantity: u32) -> Vec<u8> {
+    edited(STRIPE, "subscription-updated-seats", |event| {
+        event["id"] = json!(id);
+        event["created"] = json!(second);
+        event["data"]["object"]["items"]["data"][0]["quantity"] = json!(quantity);
+    })
+}
+
+#[tokio::test]
+async fn seats_come_and_go_and_no_key_is_lost() {
+    let variables = [("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses")];
+    let app = App::with(Settings::default(), &variables).await;
+    told(&app, STRIPE, &["checkout-subscription", "invoice-create"]).await;
+    assert_eq!(app.ends(), ["2027-09-01"; 3]);
+    let ids =
+        |app: &App| -> Vec<String> { app.sandbox.licenses().into_iter().map(|l| l.id).collect() };
+    let three = ids(&app);
+    assert_eq!(tell(&app, STRIPE, &seats("evt_5", 1_800_000_000, 5)).await.0, 200);
+    assert_eq!(app.ends(), ["2027-09-01"; 5], "new seats end with the others");
+    let five = ids(&app);
+    assert_eq!(tell(&app, STRIPE, &seats("evt_2", 1_801_000_000, 2)).await.0, 200);
+    let suspended = |app: &App| -> Vec<String> {
+        let all = app.licenses();
+        all.into_iter()
+            .filter(|l| l.contains("suspended"))
+            .map(|l| l.split(' ').next().unwrap().to_owned())
+            .collect()
+    };
+    let slot = |n: u32| format!("stripe/sub_1AdalPKdPqWvRn2LIFXNxh5R/-/{n}");
+    assert_eq!(suspended(&app), [slot(3), slot(4), slot(5)], "the highest first");
+    told(&app, STRIPE, &["invoice-cycle"]).await;
+    assert_eq!(suspended(&app), [slot(3), slot(4), slot(5)], "a payment buys no more seats");
+    let late = seats("evt_old", 1_800_500_000, 9);
+    assert_eq!(tell(&app, STRIPE, &late).await.0, 200);
+    assert_eq!(suspended(&app).len(), 3, "an older change has no effect");
+    assert_eq!(tell(&app, STRIPE, &seats("evt_4", 1_830_000_000, 4)).await.0, 200);
+    assert_eq!(suspended(&app), [slot(5)]);
+    assert_eq!(
+        app.ends(),
+        ["2028-09-01", "2028-09-01", "2028-09-01", "2028-09-01", "2028-09-01 suspended"]
+    );
+    assert_eq!((ids(&app), &five[..3]), (five.clone(), &three[..]));
+}
+
+#[tokio::test]
+async fn activations_follow_the_quantity() {
+    let variables = [("CRYPTLEX_MAPPINGS_QUANTITY", "allowed_activations")];
+    let app = App::with(Settings::default(), &variables).await;
+    told(&app, STRIPE, &["checkout-subscription", "invoice-create"]).await;
+    for (id, second, quantity) in [("evt_5", 1_800_000_000, 5), ("evt_2", 1_801_000_000, 2)] {
+        assert_eq!(tell(&app, STRIPE, &seats(id, second, quantity)).await.0, 200);
+        let licenses = app.sandbox.licenses();
+        assert_eq!((licenses.len(), licenses[0].allowed_activations), (1, i64::from(quantity)));
+    }
+}
+
+#[tokio::test]
+async fn another_price_of_the_same_product_keeps_the_key() {
+    let app = App::start().await;
+    told(&app, PADDLE, &["transaction-web"]).await;
+    let keys =
+        |app: &App| -> Vec<String> { app.sandbox.licenses().into_iter().map(|l| l.key).collect() };
+    let before = (keys(&app), app.licenses());
+    told(&app, PADDLE, &["subscription-updated-price"]).await;
+    assert_eq!((keys(&app), app.licenses()), before);
+}
+
+#[tokio::test]
+async fn another_product_takes_over_where_the_old_one_ended() {
+    let app = App::start().await;
+    told(&app, PADDLE, &["transaction-web"]).await;
+    let before = app.licenses();
+    told(&app, PADDLE, &["subscription-updated-product"]).await;
+    let after = app.licenses();
+    let running: Vec<&String> = after.iter().filter(|l| !l.contains("revoked")).collect();
+    assert_eq!(after.len(), before.len() + 2, "{after:#?}");
+    assert_eq!(running.len(), before.len(), "{after:#?}");
+    let ends = |licenses: &[String]| -> Vec<String> {
+        let mut ends: Vec<String> = licenses
+            .iter()
+            .filter(|l| !l.contains("revoked"))
+            .map(|l| l.split("until ").nth(1).unwrap().to_owned())
+            .collect();
+        ends.sort();
+        ends
+    };
+    assert_eq!(ends(&after), ends(&before), "nothing was paid yet");
+}
+
+#[tokio::test]
+async fn events_of_what_we_know_nothing_of_are_acknowledged() {
+    for (provider, cases) in [
+        (
+            STRIPE,
+            &[
+                "subscription-updated-seats",
+                "subscription-paused",
+                "invoice-payment-failed",
+                "charge-refunded",
+                "dispute-won",
+                "customer-deleted",
+            ][..],
+        ),
+        (
+            FASTSPRING,
+            &[
+                "updated-seats",
+                "canceled",
+                "charge-failed",
+                "return-full",
+                "chargeback",
+                "deactivated",
+            ][..],
+        ),
+        (
+            PADDLE,
+            &[
+                "subscription-updated-seats",
+                "subscription-past-due",
+                "adjustment-refund",
+                "adjustment-chargeback-reverse",
+                "subscription-canceled",
+            ][..],
+        ),
+    ] {
+        let app = App::start().await;
+        told(&app, provider, cases).await;
+        assert_eq!(app.writes(), Vec::<String>::new());
+    }
+    let app = App::start().await;
+    let (status, _) = tell(&app, PADDLE, &body(PADDLE, "transaction-recurring")).await;
+    assert_eq!(status, 503, "a payment is told again until its purchase is there");
+}
+
+#[tokio::test]
+async fn a_status_that_nobody_documents_is_noted() {
+    let app = App::start().await;
+    told(&app, STRIPE, &["checkout-subscription", "invoice-create"]).await;
+    let odd = edited(STRIPE, "subscription-updated-past-due", |event| {
+        event["data"]["object"]["status"] = json!("sleepy");
+        event["data"]["object"]["items"]["data"] = Value::Array(Vec::new());
+    });
+    assert_eq!(tell(&app, STRIPE, &odd).await.0, 200);
+    let odd = edited(PADDLE, "adjustment-refund", |event| event["data"]["action"] = json!("gift"));
+    assert_eq!(tell(&app, PADDLE, &odd).await.0, 200);
+    assert_eq!(app.ends(), ["2027-09-01"]);
+}

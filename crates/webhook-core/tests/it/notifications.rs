@@ -1,0 +1,164 @@
+//! People are told once of what they should look at, and nothing depends on it.
+
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_sns::config::retry::RetryConfig;
+use aws_sdk_sns::config::{BehaviorVersion, Credentials, Region};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use devkit::sandbox::Settings;
+use devkit::sign::Provider as Signer;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use webhook_core::notify::Notifier;
+
+use crate::corpus::{path, prepare};
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited};
+
+const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:licenses";
+
+/// SNS, as far as one message is concerned.
+struct Topic {
+    published: Arc<Mutex<Vec<String>>>,
+    notifier: Notifier,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Topic {
+    async fn answering(status: StatusCode) -> Self {
+        let published: Arc<Mutex<Vec<String>>> = Arc::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let publish = move |State(all): State<Arc<Mutex<Vec<String>>>>, text: String| async move {
+            all.lock().unwrap().push(text);
+            let xml = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>";
+            (status, xml)
+        };
+        let router = Router::new().route("/", post(publish)).with_state(Arc::clone(&published));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let config = aws_sdk_sns::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .endpoint_url(url)
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("not-a-key", "not-a-secret", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let client = aws_sdk_sns::Client::from_conf(config);
+        Self { published, notifier: Notifier::Topic(client, TOPIC.to_owned()), server }
+    }
+
+    async fn app(&self, variables: &[(&str, &str)]) -> App {
+        let mut app = App::with(Settings::default(), variables).await;
+        app.notifier = self.notifier.clone();
+        app
+    }
+
+    /// What was published: kind of concern, and the whole message.
+    fn told(&self) -> Vec<(String, String)> {
+        let published = self.published.lock().unwrap();
+        let message = |form: &String| {
+            assert!(form.starts_with("Action=Publish"), "{form}");
+            let fields: Vec<(String, String)> = serde_html_form(form);
+            let field = |name: &str| fields.iter().find(|(key, _)| key == name).unwrap().1.clone();
+            assert_eq!(field("TopicArn"), TOPIC);
+            let message: Value = serde_json::from_str(&field("Message")).unwrap();
+            (message["notification"].as_str().unwrap().to_owned(), message.to_string())
+        };
+        published.iter().map(message).collect()
+    }
+}
+
+fn serde_html_form(form: &str) -> Vec<(String, String)> {
+    reqwest::Url::parse(&format!("http://form/?{form}"))
+        .unwrap()
+        .query_pairs()
+        .into_owned()
+        .collect()
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn deliver(app: &App, provider: Signer, case: &str) -> u16 {
+    app.deliver(provider, path(provider, case), &body(provider, case)).await.status
+}
+
+#[tokio::test]
+async fn each_concern_is_told_once_however_often_its_event_comes() {
+    for (provider, case, concern) in [
+        (STRIPE, "subscription-trial-will-end", "trial_ends"),
+        (STRIPE, "invoice-payment-action-required", "payment_needs_action"),
+        (STRIPE, "invoice-payment-failed", "payment_failed"),
+        (STRIPE, "invoice-payment-failed-manual", "payment_failed"),
+        (STRIPE, "dispute-created", "dispute_opened"),
+        (FASTSPRING, "charge-failed", "payment_failed"),
+        (FASTSPRING, "payment-overdue", "payment_failed"),
+        (FASTSPRING, "chargeback", "dispute_opened"),
+        (PADDLE, "subscription-past-due", "payment_failed"),
+        (PADDLE, "adjustment-chargeback", "dispute_opened"),
+        (PADDLE, "transaction-unmapped", "unmapped"),
+        (FASTSPRING, "order-partly-mapped", "unmapped"),
+    ] {
+        let topic = Topic::answering(StatusCode::OK).await;
+        let app = topic.app(&[("GRACE_DAYS", "3")]).await;
+        prepare(&app, provider, case).await;
+        for _ in 0..3 {
+            deliver(&app, provider, case).await;
+        }
+        let told = topic.told();
+        assert_eq!(told.len(), 1, "{provider} {case}: {told:?}");
+        assert_eq!(told[0].0, concern, "{provider} {case}");
+        assert!(!told[0].1.contains("@example.com"), "{}", told[0].1);
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_found_no_license_is_told() {
+    let topic = Topic::answering(StatusCode::OK).await;
+    let app = topic.app(&[]).await;
+    for (provider, case) in [
+        (STRIPE, "charge-refunded"),
+        (STRIPE, "charge-refunded-one-time"),
+        (FASTSPRING, "return-full"),
+        (PADDLE, "adjustment-refund"),
+    ] {
+        assert_eq!(deliver(&app, provider, case).await, 200, "{provider} {case}");
+        assert_eq!(topic.told().last().unwrap().0, "nothing_reversed", "{provider} {case}");
+    }
+    assert_eq!(topic.told().len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_settled_or_partial_worries_nobody() {
+    let topic = Topic::answering(StatusCode::OK).await;
+    let app = topic.app(&[]).await;
+    for case in [
+        "checkout-subscription",
+        "invoice-create",
+        "invoice-cycle",
+        // Older than the payment.
+        "invoice-payment-failed",
+        "charge-refunded-partial",
+        "dispute-inquiry",
+        "subscription-created",
+    ] {
+        assert_eq!(deliver(&app, STRIPE, case).await, 200, "{case}");
+    }
+    assert_eq!(topic.told(), []);
+}
+
+#[tokio::test]
+async fn a_topic_that_fails_fails_no_webhook() {
+    let topic = Topic::answering(StatusCode::INTERNAL_SERVER_ERROR).await;
+    let app = topic.app(&[]).await;
+    prepare(&app, STRIPE, "invoice-payment-failed").await;
+    assert_eq!(deliver(&app, STRIPE, "invoice-payment-failed").await, 200);
+    assert_eq!(app.ends(), ["2027-09-01 suspended"]);
+    let again = edited(STRIPE, "invoice-payment-failed", |event| event["id"] = json!("evt_again"));
+    assert_eq!(app.deliver(STRIPE, "/v2", &again).await.status, 200);
+}
