@@ -20,7 +20,7 @@ use crate::cryptlex::{ApiError, Client, NotAdmitted, Session};
 use crate::deadline::{Deadline, Timing};
 use crate::ids::{CustomerId, SubjectId};
 use crate::ledger::{
-    About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid,
+    About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
 };
 use crate::notify::{Notification, Notifier};
 use crate::outcome::{Told, ignored, tell, unmapped_text};
@@ -106,19 +106,14 @@ impl Ready {
         if deadline.left().is_zero() {
             return Err(Failure::passing("there was no time left for it", None));
         }
-        let commands = in_time(deadline.left(), self.traced::<P>(commands)).await?;
+        let commands = match in_time(deadline.left(), self.traced::<P>(event, commands)).await? {
+            Traced::Commands(commands) => commands,
+            Traced::Done(outcome) => return Ok(duplicate(event, outcome)),
+        };
         let commands = commands.as_slice();
         let mut leases = match self.claim(event, commands, delivery, clock).await? {
             Claimed::Leases(leases) => leases,
-            Claimed::Done(outcome) => {
-                tracing::info!(
-                    provider = event.provider,
-                    event.id = %event.id,
-                    "Webhook event {} is a duplicate: it was done before",
-                    event.id,
-                );
-                return Ok(outcome);
-            }
+            Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
         };
         match self.carry_out(commands, at, &mut leases, deadline).await {
             Ok(Carried { outcome, unmapped, concerns }) if unmapped.is_empty() => {
@@ -186,8 +181,9 @@ impl Ready {
     /// Reversals of payments become reversals of whatever those paid for.
     async fn traced<P: Provider>(
         &self,
+        event: &EventKey,
         commands: Vec<Command>,
-    ) -> Result<Vec<Command>, LedgerError> {
+    ) -> Result<Traced, LedgerError> {
         let mut traced = Vec::with_capacity(commands.len());
         for command in commands {
             let Action::Reverse(reversal @ Reversal { of: Reversed::Payment(payments), .. }) =
@@ -196,7 +192,10 @@ impl Ready {
                 traced.push(command);
                 continue;
             };
-            let paid = self.ledger.paid_by(P::NAME, payments).await?;
+            let paid = match self.ledger.paid_by(event, payments).await? {
+                PaidBy::Known(paid) => paid,
+                PaidBy::Done(outcome) => return Ok(Traced::Done(outcome)),
+            };
             for Paid { kind, id, through } in &paid {
                 let subject = Subject { provider: P::NAME, kind: *kind, id: id.clone() };
                 let of = Reversed::Period(*through);
@@ -210,7 +209,7 @@ impl Ready {
                 traced.push(Command { action, ..command });
             }
         }
-        Ok(traced)
+        Ok(Traced::Commands(traced))
     }
 
     /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards.
@@ -449,6 +448,21 @@ fn real_email(command: &Command) -> Option<&str> {
 
 fn digest_of(email: &str) -> String {
     hex::encode(Sha256::digest(email))
+}
+
+enum Traced {
+    Commands(Vec<Command>),
+    Done(Outcome),
+}
+
+fn duplicate(event: &EventKey, outcome: Outcome) -> Outcome {
+    tracing::info!(
+        provider = event.provider,
+        event.id = %event.id,
+        "Webhook event {} is a duplicate: it was done before",
+        event.id,
+    );
+    outcome
 }
 
 enum Claimed {

@@ -327,7 +327,11 @@ async fn look(
         Step::Revoke(_) => license.is_revoked(),
         Step::SetActivations { allowed, .. } => license.activations() == Some(*allowed),
         Step::Move { to, .. } => license.user() == Some(to),
-        Step::CreateLicense(blank) => license.metadata(SLOT_KEY) == Some(blank.slot.as_str()),
+        // What it replaces may carry the same slot.
+        Step::CreateLicense(blank) => {
+            license.metadata(SLOT_KEY) == Some(blank.slot.as_str())
+                && license.product_id.as_ref() == Some(&blank.license.product_id)
+        }
         Step::Delete(_) | Step::CreateUser(_) | Step::ChangeUser(..) => false,
     };
     let found = match (step, step.license()) {

@@ -79,6 +79,15 @@ pub enum Claim {
     },
 }
 
+/// What is known of a payment that an event takes back.
+#[derive(Debug)]
+pub enum PaidBy {
+    /// The event was handled already, with this outcome.
+    Done(Outcome),
+    /// What it paid for, if anything is known.
+    Known(Vec<Paid>),
+}
+
 /// Whether leases end with the failure or run out by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
@@ -361,34 +370,41 @@ impl Ledger {
         }
     }
 
-    /// What a payment paid for, by any of its ids. A read; another one where an id leads to one that it is recorded by.
+    /// What a payment paid for, by any of its ids, unless the event that asks is done. A read; another one where an id
+    /// leads to one that it is recorded by.
     pub async fn paid_by(
         &self,
-        provider: &str,
+        event: &EventKey,
         payments: &[PaymentId],
-    ) -> Result<Vec<Paid>, StoreError> {
-        let mut keys: Vec<String> = payments.iter().map(|id| payment_key(provider, id)).collect();
+    ) -> Result<PaidBy, LedgerError> {
+        let provider = event.provider;
+        let event_key = event_key(provider, &event.id);
+        let mut keys = vec![event_key.clone()];
         keys.extend(payments.iter().map(|id| link_key(provider, id)));
+        let links = keys.len();
+        keys.extend(payments.iter().map(|id| payment_key(provider, id)));
         let found = self.store.read(&keys).await?;
         let (mut paid, mut linked) = (PaymentRecord::default(), Vec::new());
         for (place, (key, stored)) in keys.iter().zip(&found).enumerate() {
-            if place < payments.len() {
-                let known: Option<PaymentRecord> = decoded(key, stored.as_ref())?;
-                paid.merge(known.unwrap_or_default());
-            } else {
+            if place == 0 {
+                let known: Option<EventRecord> = decoded(key, stored.as_ref())?;
+                if let Some(EventRecord { status: EventStatus::Done(outcome), .. }) = known {
+                    return Ok(PaidBy::Done(outcome));
+                }
+            } else if place < links {
                 let same_as: Option<PaymentId> = decoded(key, stored.as_ref())?;
-                linked.extend(same_as);
+                linked.extend(same_as.map(|id| payment_key(provider, &id)));
+            } else {
+                paid.merge(decoded(key, stored.as_ref())?.unwrap_or_default());
             }
         }
         if !linked.is_empty() {
-            let keys: Vec<String> = linked.iter().map(|id| payment_key(provider, id)).collect();
-            let found = self.store.read(&keys).await?;
-            for (key, stored) in keys.iter().zip(&found) {
-                let known: Option<PaymentRecord> = decoded(key, stored.as_ref())?;
-                paid.merge(known.unwrap_or_default());
+            let found = self.store.read(&linked).await?;
+            for (key, stored) in linked.iter().zip(&found) {
+                paid.merge(decoded(key, stored.as_ref())?.unwrap_or_default());
             }
         }
-        Ok(paid.paid)
+        Ok(PaidBy::Known(paid.paid))
     }
 
     /// An answer that got lost says nothing: the first record, which is unlike any other, tells whether it happened.

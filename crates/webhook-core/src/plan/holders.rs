@@ -26,8 +26,16 @@ pub(super) fn holder(
 
 /// The subject's licenses, one per slot; all of those that carry no slot.
 pub(super) fn current(snapshot: &Snapshot) -> impl Iterator<Item = &License> {
+    among(snapshot, |_| true)
+}
+
+/// The same of some of them only: one of another product is no rival for a slot.
+pub(super) fn among(
+    snapshot: &Snapshot,
+    counts: impl Fn(&License) -> bool,
+) -> impl Iterator<Item = &License> {
     let mut by_slot: BTreeMap<&str, Vec<&License>> = BTreeMap::new();
-    for license in &snapshot.licenses {
+    for license in snapshot.licenses.iter().filter(|license| counts(license)) {
         if let Some(slot) = license.metadata(SLOT_KEY) {
             by_slot.entry(slot).or_default().push(license);
         }
@@ -40,6 +48,7 @@ pub(super) fn current(snapshot: &Snapshot) -> impl Iterator<Item = &License> {
         .map(|license| &license.id)
         .collect();
     snapshot.licenses.iter().filter(move |license| {
-        license.metadata(SLOT_KEY).is_none() || holders.contains(&license.id)
+        let unslotted = license.metadata(SLOT_KEY).is_none() && counts(license);
+        unslotted || holders.contains(&license.id)
     })
 }

@@ -12,7 +12,7 @@ use super::standing::at_the_end;
 use super::step::{Blank, Step, metadata};
 use super::{Plan, Refused, expiry, history, holders, stale};
 use crate::command::{
-    Command, Concern, Line, Mapping, QuantityMeans, Slot, Subject, Subscribed, Term,
+    AtTheEnd, Command, Concern, Line, Mapping, QuantityMeans, Slot, Subject, Subscribed, Term,
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
@@ -210,12 +210,13 @@ impl<'c> Change<'c> {
     ) -> bool {
         let state = &self.snapshot.state;
         let of_product = || targets.iter().filter(|target| target.bought.product == *product);
-        let mut held: Vec<&License> = current
-            .iter()
-            .copied()
-            .filter(|license| license.product_id.as_ref() == Some(product))
-            .filter(|license| !self.is_kept(license))
-            .collect();
+        // One that ended with an earlier change is no seat of this one.
+        let counts = |license: &License| {
+            license.product_id.as_ref() == Some(product)
+                && !license.is_revoked()
+                && !self.is_kept(license)
+        };
+        let mut held: Vec<&License> = holders::among(self.snapshot, counts).collect();
         held.sort_by_key(|license| order_of(license, state));
         let (seated, spare): (Vec<&License>, Vec<&License>) =
             held.iter().partition(|license| !state.seats.contains(&license.id));
@@ -377,6 +378,9 @@ impl<'c> Change<'c> {
                 continue;
             }
             if replaced {
+                if self.policy.at_the_end == AtTheEnd::Suspend {
+                    plan.state.seats.insert(license.id.clone());
+                }
                 plan.steps.extend(at_the_end(license, self.policy));
             } else {
                 plan.state.seats.insert(license.id.clone());

@@ -25,7 +25,7 @@ use crate::support::{App, SECRET, TIMING, body, tell};
 /// How long the delivery that meets a silent Cryptlex or ledger waits, if that is enough to get there on a busy machine.
 const IMPATIENT: Duration = Duration::from_millis(150);
 const PATIENT: Duration = Duration::from_secs(10);
-const TRIALS_AT_ONCE: usize = 6;
+const TRIALS_AT_ONCE: usize = 12;
 
 /// A call that goes wrong.
 #[derive(Debug, Clone, Copy)]
@@ -292,10 +292,13 @@ async fn run(
 }
 
 /// Past the capture of a passing test's output: these numbers are quoted.
+#[expect(clippy::disallowed_methods, reason = "what is tried is no configuration of the functions")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_of_every_case_may_go_wrong_in_every_way() {
     let mut calms = Vec::new();
-    for case in cases() {
+    // `MATRIX=refund cargo test ..` tries only the cases that have it in their name.
+    let only = std::env::var("MATRIX").unwrap_or_default();
+    for case in cases().into_iter().filter(|case| case.name.contains(&only)) {
         calms.push(calm(case.provider, &case.name).await);
     }
     let everything = |calm: &Calm| {
@@ -306,7 +309,7 @@ async fn every_call_of_every_case_may_go_wrong_in_every_way() {
     tell(&format!(
         "fault matrix: {cases} cases, {cryptlex_calls} calls to Cryptlex, {ledger_calls} of the ledger, {trials} trials"
     ));
-    assert!(cases > 70 && cryptlex_calls > 150 && ledger_calls > 150);
+    assert!(!only.is_empty() || (cases > 130 && cryptlex_calls > 250 && ledger_calls > 350));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -327,6 +330,12 @@ async fn every_call_of_a_ledger_in_dynamodb_may_go_wrong_in_every_way() {
     ));
 }
 
+fn takes_back(case: &str) -> bool {
+    let done = ["refunded", "refund-failed", "refund", "return", "dispute", "chargeback"];
+    let nothing = ["partial", "incomplete", "pending", "inquiry", "warning"];
+    done.iter().any(|kind| case.contains(kind)) && !nothing.iter().any(|kind| case.contains(kind))
+}
+
 #[tokio::test]
 async fn a_fresh_event_costs_three_calls_of_the_ledger_a_duplicate_one_an_ignored_one_none() {
     let mut told = 0;
@@ -344,9 +353,13 @@ async fn a_fresh_event_costs_three_calls_of_the_ledger_a_duplicate_one_an_ignore
         let function = Function::start(&app, provider, Arc::<Tampered>::clone(&store), TIMING);
         let status = function.deliver(&app, provider, name, PATIENT).await;
         let fresh = store.calls();
+        // Whose payment a refund or a dispute takes back is looked up first, by one id and perhaps by another.
+        let looked_up = fresh.iter().take_while(|call| **call == "read").count().saturating_sub(1);
+        let expected = if takes_back(name) { 1..=2 } else { 0..=0 };
         assert!(
-            fresh.chunks(3).all(|calls| calls == ["read", "commit", "commit"])
-                && fresh.len() <= 3 * events,
+            fresh[looked_up..].chunks(3).all(|calls| calls == ["read", "commit", "commit"])
+                && fresh.len() - looked_up <= 3 * events
+                && (fresh.is_empty() || expected.contains(&looked_up)),
             "{provider} {name}: {fresh:?}"
         );
         function.deliver(&app, provider, name, PATIENT).await;
