@@ -68,22 +68,27 @@ async fn work(
             // Whoever listens at its port next is somebody else.
             () = gone(url, &to) => Err("the server was killed".to_owned()),
         };
-        let is_done = match &answer {
-            // A part of a batch is not the whole.
-            Ok(answer) if provider == Provider::Fastspring => answer.status == 200,
-            Ok(answer) => (200..300).contains(&answer.status),
-            Err(_) => false,
-        };
         let mut queue = lock(queue);
         queue.delivered.attempts += 1;
-        queue.delivered.unanswered += usize::from(answer.is_err());
-        if is_done {
-            queue.finish(index);
-            done.send_modify(|done| *done += delivery.events);
-        } else {
-            let said = answer.map(|answer| format!("{} {}", answer.status, answer.body));
-            queue.put_back(index, said.unwrap_or_else(|error| error));
+        match answer {
+            Ok(answer) if is_done(provider, answer.status) => {
+                queue.finish(index);
+                done.send_modify(|done| *done += delivery.events);
+            }
+            Ok(answer) => queue.put_back(index, format!("{} {}", answer.status, answer.body)),
+            Err(error) => {
+                queue.delivered.unanswered += 1;
+                queue.put_back(index, error);
+            }
         }
+    }
+}
+
+/// A part of a batch is not the whole.
+fn is_done(provider: Provider, status: u16) -> bool {
+    match provider {
+        Provider::Fastspring => status == 200,
+        Provider::Stripe | Provider::Paddle => (200..300).contains(&status),
     }
 }
 

@@ -111,9 +111,10 @@ impl Embedded {
     async fn commit_to_file(&self, writes: &[Write]) -> Result<Committed, StoreError> {
         let (answer, mut answered) = oneshot::channel();
         self.0.waiting().push(Waiting { writes: writes.to_vec(), answer });
-        tokio::select! {
+        let answer = tokio::select! {
             biased;
-            answer = &mut answered => return answer.unwrap_or_else(|_panicked| Err(self.0.panicked())),
+            // Somebody else's turn came first.
+            answer = &mut answered => answer,
             turn = Arc::clone(&self.0.turn).lock_owned() => {
                 let inner = Arc::clone(&self.0);
                 // It goes on also without us, so that nobody's answer is lost.
@@ -122,9 +123,10 @@ impl Embedded {
                     drop(turn);
                 });
                 commit.await.ok();
+                answered.await
             }
-        }
-        answered.await.unwrap_or_else(|_panicked| Err(self.0.panicked()))
+        };
+        answer.unwrap_or_else(|_panicked| Err(self.0.panicked()))
     }
 }
 
@@ -267,11 +269,11 @@ impl Inner {
         let committed = self.handle().and_then(|handle| {
             handle.commit(&sets, self.clock.now()).map_err(|error| self.failed(&error))
         });
-        let mut answers = match &committed {
-            Ok(committed) => committed.iter().copied().map(Ok).collect(),
-            Err(error) => vec![Err(error.clone()); waiting.len()],
+        let answers = match committed {
+            Ok(committed) => committed.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error); waiting.len()],
         };
-        for (waiting, answer) in waiting.into_iter().zip(answers.drain(..)) {
+        for (waiting, answer) in waiting.into_iter().zip(answers) {
             // Who does not listen any more looks for himself.
             waiting.answer.send(answer).ok();
         }

@@ -14,10 +14,11 @@ use std::cell::Cell;
 use std::fmt::Write as _;
 
 use devkit::sandbox::{License, Settings};
+use proptest::strategy::Strategy as _;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
 use serde_json::json;
 
-use courier::{Courier, Itinerary};
+use courier::{Courier, Itinerary, Mode};
 use life::{Life, Sketch};
 
 use crate::support::{App, PRODUCT, tell};
@@ -36,9 +37,9 @@ fn asked_for<N: std::str::FromStr>(name: &str, otherwise: N) -> N {
 
 #[test]
 fn the_licenses_follow_from_the_providers_books_however_they_were_told() {
-    let (seed, lives) = (asked_for("HISTORIES_SEED", SEED), asked_for("HISTORIES", LIVES));
+    let (seed, count) = (asked_for("HISTORIES_SEED", SEED), asked_for("HISTORIES", LIVES));
     let mut runner = TestRunner::new(Config {
-        cases: lives,
+        cases: count,
         rng_algorithm: RngAlgorithm::ChaCha,
         rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
@@ -49,7 +50,14 @@ fn the_licenses_follow_from_the_providers_books_however_they_were_told() {
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let told = Cell::new((0_usize, 0_usize));
-    let outcome = runner.run(&(life::sketches(), courier::itineraries()), |(sketch, itinerary)| {
+    let lives = (life::sketches(), courier::itineraries()).prop_map(|(mut sketch, itinerary)| {
+        if itinerary.mode == Mode::Restarts {
+            // Which payment paid for which period, and whose seats were taken away, is known to the ledger alone.
+            sketch.turns.retain(|(turn, _)| !turn.needs_the_ledger());
+        }
+        (sketch, itinerary)
+    });
+    let outcome = runner.run(&lives, |(sketch, itinerary)| {
         let life = Life::of(&sketch);
         let result = runtime.block_on(live_through(&life, &itinerary));
         let (events, deliveries) = told.get();
@@ -65,7 +73,7 @@ fn the_licenses_follow_from_the_providers_books_however_they_were_told() {
         Ok(()) => {
             let (events, deliveries) = told.get();
             tell(&format!(
-                "histories from seed {seed}: {lives} lives, {events} events, {deliveries} deliveries"
+                "histories from seed {seed}: {count} lives, {events} events, {deliveries} deliveries"
             ));
         }
         Err(TestError::Fail(what, (sketch, itinerary))) => {

@@ -291,7 +291,6 @@ async fn run(
     tally
 }
 
-/// Past the capture of a passing test's output: these numbers are quoted.
 #[expect(clippy::disallowed_methods, reason = "what is tried is no configuration of the functions")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_of_every_case_may_go_wrong_in_every_way() {

@@ -4,7 +4,7 @@ use devkit::sign::Provider;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::life::{Sketch, Term, What};
+use super::life::{Payment, Sketch, Status, Term, What};
 use crate::support::edited;
 
 pub(super) const STRIPE_SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
@@ -22,16 +22,34 @@ fn mapping(term: Term) -> [String; 2] {
     ]
 }
 
+/// By which a refund or a dispute names what it takes back.
+fn payment(provider: Provider, payment: Payment) -> String {
+    match (provider, payment) {
+        (Provider::Stripe, Payment::First) => "pi_first".to_owned(),
+        (Provider::Stripe, Payment::Later(number)) => format!("pi_life{number}"),
+        (Provider::Fastspring, Payment::First) => "order".to_owned(),
+        (Provider::Fastspring, Payment::Later(number)) => format!("charge{number}"),
+        (Provider::Paddle, Payment::First) => transaction(0),
+        (Provider::Paddle, Payment::Later(number)) => format!("txn_renewal{number}"),
+    }
+}
+
 /// The id of a purchase or charge beside the subscription.
 pub(super) fn transaction(number: usize) -> String {
     format!("txn_life{number}")
 }
 
-pub(super) fn body(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> {
+pub(super) fn body(
+    sketch: &Sketch,
+    number: usize,
+    at: Timestamp,
+    what: What,
+    seats: u32,
+) -> Vec<u8> {
     match sketch.provider {
-        Provider::Stripe => stripe(sketch, number, at, what),
-        Provider::Fastspring => fastspring(sketch, number, at, what),
-        Provider::Paddle => paddle(sketch, number, at, what),
+        Provider::Stripe => stripe(sketch, number, at, what, seats),
+        Provider::Fastspring => fastspring(sketch, number, at, what, seats),
+        Provider::Paddle => paddle(sketch, number, at, what, seats),
     }
 }
 
@@ -56,30 +74,39 @@ pub(super) fn batch(bodies: [&[u8]; 2]) -> Vec<u8> {
     serde_json::to_vec(&json!({ "events": events })).unwrap()
 }
 
-fn stripe(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> {
+fn stripe(sketch: &Sketch, number: usize, at: Timestamp, what: What, seats: u32) -> Vec<u8> {
     let case = match what {
         What::Checkout if sketch.trial => "checkout-trial",
         What::Checkout => "checkout-subscription",
         What::FirstInvoice { .. } if sketch.trial => "invoice-create-trial",
         What::FirstInvoice { .. } => "invoice-create",
         What::Paid { .. } => "invoice-cycle",
+        What::Failed => "invoice-payment-failed",
         What::Paused => "subscription-paused",
         What::Resumed => "subscription-resumed",
+        What::Changed { .. } => "subscription-updated-seats",
+        What::Refunded(_) => "charge-refunded",
+        What::Disputed(_) => "dispute-created",
+        What::DisputeWon(_) => "dispute-won",
         What::Ended => "subscription-deleted",
-        What::Customer | What::Order { .. } | What::Failed | What::BoughtBeside(_) => {
+        What::Customer | What::Order { .. } | What::BoughtBeside(_) => {
             unreachable!("Stripe does not tell it so")
         }
     };
-    let invoice = |object: &mut Value, from: Timestamp, through: Timestamp| {
+    let billed = |object: &mut Value| {
         object["id"] = json!(format!("in_life{number}"));
+        object["parent"]["subscription_details"]["subscription"] = json!(STRIPE_SUBSCRIPTION);
+    };
+    let invoice = |object: &mut Value, from: Timestamp, through: Timestamp, paid: Payment| {
+        billed(object);
+        object["payment_intent"] = json!(payment(Provider::Stripe, paid));
         object["customer"] = json!("cus_UOM4YOIUd3xZ0G");
         object["customer_email"] = json!("ada@example.com");
         object["customer_name"] = json!("Ada Example");
-        object["parent"]["subscription_details"]["subscription"] = json!(STRIPE_SUBSCRIPTION);
         let line = &mut object["lines"]["data"][0];
         line["parent"]["subscription_item_details"]["subscription"] = json!(STRIPE_SUBSCRIPTION);
         line["period"] = json!({"start": from.as_second(), "end": through.as_second()});
-        line["quantity"] = json!(sketch.seats);
+        line["quantity"] = json!(seats);
     };
     edited(Provider::Stripe, case, |event| {
         event["id"] = json!(format!("evt_life{number}"));
@@ -95,42 +122,63 @@ fn stripe(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> 
                 object["metadata"] =
                     json!({"CRYPTLEX_PRODUCT_ID": product, "CRYPTLEX_LICENSE_TEMPLATE": template});
             }
-            What::FirstInvoice { through } => invoice(object, sketch.start, through),
-            What::Paid { from, through } => invoice(object, from, through),
+            What::FirstInvoice { through } => {
+                invoice(object, sketch.start, through, Payment::First);
+            }
+            What::Paid { from, through } => invoice(object, from, through, Payment::Later(number)),
+            What::Failed => billed(object),
+            What::Changed { status } => {
+                object["id"] = json!(STRIPE_SUBSCRIPTION);
+                object["status"] = json!(match status {
+                    Status::Active => "active",
+                    Status::Paused => "paused",
+                    Status::PastDue => "past_due",
+                });
+                object["items"]["data"][0]["quantity"] = json!(seats);
+            }
+            What::Refunded(paid) | What::Disputed(paid) | What::DisputeWon(paid) => {
+                object["payment_intent"] = json!(payment(Provider::Stripe, paid));
+            }
             What::Paused
             | What::Resumed
             | What::Ended
             | What::Customer
             | What::Order { .. }
-            | What::Failed
             | What::BoughtBeside(_) => object["id"] = json!(STRIPE_SUBSCRIPTION),
         }
     })
 }
 
-fn fastspring(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> {
+fn fastspring(sketch: &Sketch, number: usize, at: Timestamp, what: What, seats: u32) -> Vec<u8> {
     let case = match what {
         What::Order { .. } if sketch.trial => "order-subscription-trial",
         What::Order { .. } => "order-subscription",
         What::Paid { .. } => "charge-completed",
         What::Failed => "payment-overdue",
+        What::Paused => "paused",
+        What::Resumed => "resumed",
+        What::Changed { .. } => "updated-seats",
+        What::Refunded(_) => "return-subscription",
+        What::Disputed(_) => "chargeback",
         What::Ended => "deactivated",
         What::Customer
         | What::Checkout
         | What::FirstInvoice { .. }
-        | What::Paused
-        | What::Resumed
+        | What::DisputeWon(_)
         | What::BoughtBeside(_) => unreachable!("FastSpring does not tell it so"),
     };
     let subscription = |object: &mut Value, next: Option<Timestamp>| {
         object["id"] = json!(FASTSPRING_SUBSCRIPTION);
         object["subscription"] = json!(FASTSPRING_SUBSCRIPTION);
-        object["quantity"] = json!(sketch.seats);
+        object["quantity"] = json!(seats);
         object["intervalUnit"] = json!(if sketch.term == Term::Year { "year" } else { "month" });
         if let Some(next) = next {
             object["next"] = json!(next.as_millisecond());
         }
     };
+    let [product, template] = mapping(sketch.term);
+    let attributes =
+        json!({"cryptlex_product_id": product, "cryptlex_license_template_id": template});
     edited(Provider::Fastspring, case, |batch| {
         let event = &mut batch["events"][0];
         event["id"] = json!(format!("life{number}"));
@@ -138,18 +186,31 @@ fn fastspring(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<
         let data = &mut event["data"];
         match what {
             What::Order { through } => {
-                let [product, template] = mapping(sketch.term);
+                data["id"] = json!(payment(Provider::Fastspring, Payment::First));
+                data["order"] = data["id"].clone();
                 let item = &mut data["items"][0];
-                item["quantity"] = json!(sketch.seats);
-                item["attributes"]["cryptlex_product_id"] = json!(product);
-                item["attributes"]["cryptlex_license_template_id"] = json!(template);
+                item["quantity"] = json!(seats);
+                item["attributes"] = attributes;
                 subscription(&mut item["subscription"], Some(through));
             }
             What::Paid { through, .. } => {
                 data["timestamp"] = json!(at.as_millisecond());
-                data["order"]["id"] = json!(format!("charge{number}"));
+                let paid = payment(Provider::Fastspring, Payment::Later(number));
+                data["order"]["id"] = json!(paid);
                 subscription(&mut data["subscription"], Some(through));
             }
+            What::Changed { .. } => {
+                subscription(data, None);
+                data["product"]["product"] = json!(line_and_owner(sketch)[0]);
+                data["product"]["attributes"] = attributes.clone();
+                data["attributes"] = attributes;
+            }
+            What::Refunded(paid) => {
+                let order = json!(payment(Provider::Fastspring, paid));
+                data["original"]["id"] = order.clone();
+                data["original"]["order"] = order;
+            }
+            What::Disputed(paid) => data["order"] = json!(payment(Provider::Fastspring, paid)),
             What::Failed
             | What::Ended
             | What::Customer
@@ -157,21 +218,28 @@ fn fastspring(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<
             | What::FirstInvoice { .. }
             | What::Paused
             | What::Resumed
+            | What::DisputeWon(_)
             | What::BoughtBeside(_) => subscription(data, None),
         }
     })
 }
 
-fn paddle(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> {
+fn paddle(sketch: &Sketch, number: usize, at: Timestamp, what: What, seats: u32) -> Vec<u8> {
     let case = match what {
         What::Customer => "customer-created",
         What::Order { .. } => purchase_case(sketch),
         What::Paid { .. } if sketch.term == Term::Year => "transaction-recurring-trial",
         What::Paid { .. } => "transaction-recurring",
         What::BoughtBeside(_) => "transaction-charge",
+        What::Failed => "subscription-past-due",
         What::Paused => "subscription-paused",
+        What::Resumed => "subscription-resumed",
+        What::Changed { .. } => "subscription-updated-seats",
+        What::Refunded(_) => "adjustment-refund",
+        What::Disputed(_) => "adjustment-chargeback",
+        What::DisputeWon(_) => "adjustment-chargeback-reverse",
         What::Ended => "subscription-canceled",
-        What::Checkout | What::FirstInvoice { .. } | What::Failed | What::Resumed => {
+        What::Checkout | What::FirstInvoice { .. } => {
             unreachable!("Paddle does not tell it so")
         }
     };
@@ -185,13 +253,13 @@ fn paddle(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> 
             data["customer_id"] = json!(PADDLE_CUSTOMER);
             data["billing_period"] =
                 json!({"starts_at": from.to_string(), "ends_at": through.to_string()});
-            data["items"][0]["quantity"] = json!(sketch.seats);
-            data["details"]["line_items"][0]["quantity"] = json!(sketch.seats);
+            data["items"][0]["quantity"] = json!(seats);
+            data["details"]["line_items"][0]["quantity"] = json!(seats);
         };
         match what {
             What::Order { through } => {
                 period(data, sketch.start, through);
-                data["id"] = json!(transaction(0));
+                data["id"] = json!(payment(Provider::Paddle, Payment::First));
                 if !sketch.one_time {
                     data["items"].as_array_mut().unwrap().truncate(1);
                     data["details"]["line_items"].as_array_mut().unwrap().truncate(1);
@@ -199,7 +267,23 @@ fn paddle(sketch: &Sketch, number: usize, at: Timestamp, what: What) -> Vec<u8> 
             }
             What::Paid { from, through } => {
                 period(data, from, through);
-                data["id"] = json!(format!("txn_renewal{number}"));
+                data["id"] = json!(payment(Provider::Paddle, Payment::Later(number)));
+            }
+            What::Changed { .. } => {
+                data["id"] = json!(PADDLE_SUBSCRIPTION);
+                let item = &mut data["items"][0];
+                item["quantity"] = json!(seats);
+                item["price"]["id"] = json!(line_and_owner(sketch)[0]);
+                let interval = if sketch.term == Term::Year { "year" } else { "month" };
+                item["price"]["billing_cycle"]["interval"] = json!(interval);
+                let [product, template] = mapping(sketch.term);
+                item["product"]["custom_data"] = json!({
+                    "cryptlex_product_id": product, "cryptlex_license_template_id": template,
+                });
+            }
+            What::Refunded(paid) | What::Disputed(paid) | What::DisputeWon(paid) => {
+                data["transaction_id"] = json!(payment(Provider::Paddle, paid));
+                data["subscription_id"] = json!(PADDLE_SUBSCRIPTION);
             }
             What::BoughtBeside(which) => data["id"] = json!(transaction(which + 1)),
             What::Customer => data["id"] = json!(PADDLE_CUSTOMER),

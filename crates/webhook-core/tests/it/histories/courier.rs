@@ -8,7 +8,7 @@ use devkit::sign::Provider;
 use proptest::prelude::*;
 
 use super::bodies::{batch, resent};
-use super::life::{Life, Quantity, What};
+use super::life::{Event, Life, Quantity, What};
 use crate::support::{Answer, App};
 
 #[derive(Debug, Clone)]
@@ -206,6 +206,9 @@ impl<'l> Courier<'l> {
             | What::Paused
             | What::BoughtBeside(_)
             | What::Ended => true,
+            What::Changed { .. } | What::Refunded(_) | What::Disputed(_) | What::DisputeWon(_) => {
+                unreachable!("such lives keep their ledger")
+            }
         }
     }
 
@@ -268,12 +271,17 @@ impl<'l> Courier<'l> {
         if what == What::Ended && self.life.standing.revived && !purchase_is_done {
             return true;
         }
-        // Days of grace come out right only in order. A second failed payment that is told before the first one moves
-        // the expiry, and the first one does not move it back; a license that is made after a failed payment was told
-        // gets no days of grace; and a payment forgets a newer failed payment that was told when an older one was
-        // known.
-        let has_grace = self.life.sketch.policy.grace_days > 0;
-        what == What::Failed && has_grace && self.done[..event].contains(&false)
+        // A refund or a dispute of a payment that nobody has told of is a person's business, and so is a dispute of a
+        // period when a later one is paid for (design, section 5).
+        let waits_for = |event: &Event| match what {
+            _ if what.is_reversal() => {
+                matches!(event.what, What::Paid { .. }) || event.what.is_purchase()
+            }
+            What::Paid { .. } => matches!(event.what, What::Disputed(_)),
+            _ => false,
+        };
+        let mut before = self.life.events[..event].iter().zip(&self.done);
+        before.any(|(event, done)| !done && waits_for(event))
     }
 
     /// One delivery, or two at once. Says which events are done with.

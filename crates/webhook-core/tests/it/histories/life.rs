@@ -36,7 +36,7 @@ pub(super) enum Term {
     Year,
 }
 
-/// What happens next. A later kind of event (a plan change, a refund, a dispute) is another variant.
+/// What happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// The next period is paid: in time, late, to end a failed payment, or to end a pause.
@@ -46,11 +46,25 @@ pub(super) enum Turn {
     Fail,
     Pause,
     Resume,
+    /// So many from now on.
+    Seats(u32),
+    /// The latest payment goes back whole.
+    Refund,
+    /// The customer disputes the latest payment.
+    Dispute,
+    /// The dispute goes against the customer.
+    Win,
     /// Something is bought once, beside the subscription.
     BuyBeside,
     Cancel,
     /// An invoice that was open at the end is paid after it.
     PayAfterTheEnd,
+}
+
+impl Turn {
+    pub(super) fn needs_the_ledger(self) -> bool {
+        matches!(self, Self::Seats(_) | Self::Refund | Self::Dispute | Self::Win)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -109,13 +123,37 @@ pub(super) enum What {
     Failed,
     Paused,
     Resumed,
+    Changed { status: Status },
+    Refunded(Payment),
+    Disputed(Payment),
+    DisputeWon(Payment),
     BoughtBeside(usize),
     Ended,
+}
+
+/// One that can go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Payment {
+    First,
+    /// By the number of its event.
+    Later(usize),
+}
+
+/// What a subscription says of itself when it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Active,
+    Paused,
+    PastDue,
 }
 
 impl What {
     pub(super) fn is_purchase(self) -> bool {
         matches!(self, Self::Checkout | Self::FirstInvoice { .. } | Self::Order { .. })
+    }
+
+    pub(super) fn is_reversal(self) -> bool {
+        matches!(self, Self::Refunded(_) | Self::Disputed(_) | Self::DisputeWon(_))
     }
 }
 
@@ -134,6 +172,13 @@ pub(super) struct Standing {
     pub(super) paid_through: Timestamp,
     pub(super) first_failure: Option<Timestamp>,
     pub(super) paused: bool,
+    pub(super) seats: u32,
+    pub(super) most_seats: u32,
+    pub(super) latest_payment: Payment,
+    /// The end of the period whose payment went back.
+    pub(super) refunded: Option<Timestamp>,
+    pub(super) first_refunded: bool,
+    pub(super) disputed: Option<Payment>,
     pub(super) ended: bool,
     /// A payment came after an end.
     pub(super) revived: bool,
@@ -165,11 +210,18 @@ impl Life {
             told: Vec::new(),
             now: sketch.start,
             anchor,
+            furthest: first_through,
             standing: Standing {
                 first_through,
                 paid_through: first_through,
                 first_failure: None,
                 paused: false,
+                seats: sketch.seats,
+                most_seats: sketch.seats,
+                latest_payment: Payment::First,
+                refunded: None,
+                first_refunded: false,
+                disputed: None,
                 ended: false,
                 revived: false,
                 shifted: false,
@@ -184,10 +236,10 @@ impl Life {
         let events = told
             .into_iter()
             .enumerate()
-            .map(|(number, (at, what))| Event {
+            .map(|(number, (at, what, seats))| Event {
                 at,
                 what,
-                body: bodies::body(sketch, number, at, what),
+                body: bodies::body(sketch, number, at, what, seats),
             })
             .collect();
         Self { sketch: sketch.clone(), events, standing }
@@ -196,10 +248,13 @@ impl Life {
 
 struct Story<'s> {
     sketch: &'s Sketch,
-    told: Vec<(Timestamp, What)>,
+    /// When, what, and for how many seats the subscription was then.
+    told: Vec<(Timestamp, What, u32)>,
     now: Timestamp,
     /// Periods end on this day of the month, or on the last one of a shorter month.
     anchor: Timestamp,
+    /// The latest end that was ever paid for.
+    furthest: Timestamp,
     standing: Standing,
 }
 
@@ -207,7 +262,7 @@ impl Story<'_> {
     fn tell(&mut self, at: Timestamp, what: What) {
         assert!(at > self.now, "events happen one after the other");
         self.now = at;
-        self.told.push((at, what));
+        self.told.push((at, what, self.standing.seats));
     }
 
     fn buy(&mut self) {
@@ -236,20 +291,45 @@ impl Story<'_> {
             (Turn::Pay | Turn::PayWithAGap, _) if !paused && !ended => {
                 self.pay(turn == Turn::PayWithAGap, wait);
             }
-            // The code reads a failing payment of FastSpring only.
-            (Turn::Fail, Provider::Fastspring) if !ended => {
+            (Turn::Fail, _) if !paused && !ended => {
                 let at = self.now.max(self.standing.paid_through) + HOUR + wait / 8;
                 self.tell(at, What::Failed);
                 self.standing.first_failure = first_failure.or(Some(at));
             }
-            (Turn::Pause, Provider::Stripe | Provider::Paddle) if !paused && !ended => {
+            (Turn::Pause, _) if !paused && !ended => {
                 self.tell(soon, What::Paused);
                 self.standing.paused = true;
             }
-            // Paddle's own event of it is not read yet.
-            (Turn::Resume, Provider::Stripe) if paused && !ended => {
+            (Turn::Resume, _) if paused && !ended => {
                 self.tell(soon, What::Resumed);
                 self.standing.paused = false;
+            }
+            (Turn::Seats(seats), _) if seats != self.standing.seats && !ended => {
+                self.standing.seats = seats;
+                self.standing.most_seats = self.standing.most_seats.max(seats);
+                let status = match (paused, first_failure) {
+                    (true, _) => Status::Paused,
+                    (false, Some(_)) => Status::PastDue,
+                    (false, None) => Status::Active,
+                };
+                self.tell(soon, What::Changed { status });
+            }
+            (Turn::Refund, _) if self.standing.refunded.is_none() && self.is_reversible() => {
+                let payment = self.standing.latest_payment;
+                self.tell(soon, What::Refunded(payment));
+                self.standing.refunded = Some(self.standing.paid_through);
+                self.standing.first_refunded |= payment == Payment::First;
+            }
+            (Turn::Dispute, _) if self.standing.disputed.is_none() && self.is_reversible() => {
+                let payment = self.standing.latest_payment;
+                self.tell(soon, What::Disputed(payment));
+                self.standing.disputed = Some(payment);
+            }
+            // FastSpring tells no end of a dispute.
+            (Turn::Win, Provider::Stripe | Provider::Paddle) if !ended => {
+                if let Some(payment) = self.standing.disputed.take() {
+                    self.tell(soon, What::DisputeWon(payment));
+                }
             }
             (Turn::BuyBeside, Provider::Paddle) if !ended => {
                 let number = self.standing.bought_beside;
@@ -296,9 +376,19 @@ impl Story<'_> {
         self.paid(at + SignedDuration::from_secs(1), at, later(at, self.sketch.term, 1));
     }
 
+    /// Nothing was paid for a trial, and what a longer period paid for is no business of a shorter one.
+    fn is_reversible(&self) -> bool {
+        let Standing { latest_payment, paid_through, ended, .. } = self.standing;
+        let was_paid = latest_payment != Payment::First || !self.sketch.trial;
+        was_paid && paid_through == self.furthest && !ended
+    }
+
     fn paid(&mut self, at: Timestamp, from: Timestamp, through: Timestamp) {
+        self.standing.latest_payment = Payment::Later(self.told.len());
         self.tell(at, What::Paid { from, through });
         self.standing.paid_through = through;
+        self.standing.refunded = self.standing.refunded.filter(|refunded| through <= *refunded);
+        self.furthest = self.furthest.max(through);
         self.standing.first_failure = None;
         self.standing.paused = false;
     }
@@ -356,6 +446,10 @@ fn turns() -> impl Strategy<Value = Vec<(Turn, i64)>> {
         3 => Just(Turn::Fail),
         2 => Just(Turn::Pause),
         2 => Just(Turn::Resume),
+        3 => (1_u32..6).prop_map(Turn::Seats),
+        1 => Just(Turn::Refund),
+        1 => Just(Turn::Dispute),
+        1 => Just(Turn::Win),
         1 => Just(Turn::BuyBeside),
         1 => Just(Turn::Cancel),
         1 => Just(Turn::PayAfterTheEnd),

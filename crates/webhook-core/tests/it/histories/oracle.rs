@@ -10,7 +10,7 @@ use super::bodies::{
     FASTSPRING_SUBSCRIPTION, ONE_TIME_PRICE, PADDLE_SUBSCRIPTION, STRIPE_SUBSCRIPTION,
     line_and_owner, transaction,
 };
-use super::life::{AtTheEnd, Life, Quantity, What};
+use super::life::{AtTheEnd, Life, Payment, Quantity, What};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
@@ -107,39 +107,47 @@ fn expected(life: &Life, end_overtook: bool) -> BTreeMap<String, Expected> {
         Provider::Fastspring => ("fastspring", FASTSPRING_SUBSCRIPTION),
         Provider::Paddle => ("paddle", PADDLE_SUBSCRIPTION),
     };
-    let (count, activations) = match policy.quantity {
-        Quantity::One => (1, 1),
-        Quantity::Licenses => (sketch.seats, 1),
-        Quantity::Activations => (1, i64::from(sketch.seats)),
+    let (count, ever, activations) = match policy.quantity {
+        Quantity::One => (1, 1, 1),
+        Quantity::Licenses => (standing.seats, standing.most_seats, 1),
+        Quantity::Activations => (1, 1, i64::from(standing.seats)),
     };
     let deleted = standing.ended && policy.at_the_end == AtTheEnd::Delete;
     let suspended = standing.paused
         || (standing.first_failure.is_some() && policy.grace_days == 0)
+        || standing.refunded.is_some()
+        || standing.disputed.is_some()
         || (standing.ended && policy.at_the_end == AtTheEnd::Suspend);
     let older_is_lost = standing.ended && end_overtook;
     let sure_of_suspension = !older_is_lost || policy.at_the_end == AtTheEnd::Suspend;
-    for ordinal in (1..=count).filter(|_| !deleted) {
+    let (from, to) = ends(life, older_is_lost);
+    for ordinal in (1..=ever).filter(|_| !deleted) {
+        // Seats that were given up are kept for the next ones who sit down. Nobody made them if the time when there were
+        // more of them was told too late.
+        let is_spare = ordinal > count;
         all.insert(
             format!("{provider}/{subscription}/{line}/{ordinal}"),
             Expected {
-                ends: Some(ends(life, older_is_lost)),
-                suspended: sure_of_suspension.then_some(suspended),
+                ends: Some(if is_spare { (Timestamp::MIN, to) } else { (from, to) }),
+                suspended: sure_of_suspension.then_some(suspended || is_spare),
                 revoked: standing.ended && policy.at_the_end == AtTheEnd::Revoke,
                 activations,
                 owner,
-                optional: older_is_lost,
+                optional: older_is_lost || is_spare,
             },
         );
     }
-    // What is bought once is no part of the subscription: it neither pauses nor ends with it.
-    let beside = (1..=standing.bought_beside).map(transaction);
-    let once = beside.chain(sketch.one_time.then(|| transaction(0)));
-    for transaction in once {
+    // What is bought once is no part of the subscription: it neither pauses nor ends with it. What was bought in one
+    // transaction with it goes back with that.
+    let reversed = standing.first_refunded || standing.disputed == Some(Payment::First);
+    let beside = (1..=standing.bought_beside).map(|number| (transaction(number), false));
+    let once = beside.chain(sketch.one_time.then(|| (transaction(0), reversed)));
+    for (transaction, suspended) in once {
         all.insert(
             format!("paddle/{transaction}/{ONE_TIME_PRICE}/1"),
             Expected {
                 ends: None,
-                suspended: Some(false),
+                suspended: Some(suspended),
                 revoked: false,
                 activations: 1,
                 owner,
