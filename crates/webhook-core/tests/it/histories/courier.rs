@@ -8,7 +8,7 @@ use devkit::sign::Provider;
 use proptest::prelude::*;
 
 use super::bodies::{batch, resent};
-use super::life::{Event, Life, Quantity, What};
+use super::life::{Life, Quantity, What};
 use crate::support::{Answer, App};
 
 #[derive(Debug, Clone)]
@@ -273,15 +273,13 @@ impl<'l> Courier<'l> {
         }
         // A refund or a dispute of a payment that nobody has told of is a person's business, and so is a dispute of a
         // period when a later one is paid for (design, section 5).
-        let waits_for = |event: &Event| match what {
-            _ if what.is_reversal() => {
-                matches!(event.what, What::Paid { .. }) || event.what.is_purchase()
-            }
-            What::Paid { .. } => matches!(event.what, What::Disputed(_)),
-            _ => false,
+        let is_payment = matches!(what, What::Paid { .. });
+        let waits_for = |other: What| {
+            let other_pays = matches!(other, What::Paid { .. }) || other.is_purchase();
+            (what.is_reversal() && other_pays) || (is_payment && matches!(other, What::Disputed(_)))
         };
         let mut before = self.life.events[..event].iter().zip(&self.done);
-        before.any(|(event, done)| !done && waits_for(event))
+        before.any(|(event, done)| !done && waits_for(event.what))
     }
 
     /// One delivery, or two at once. Says which events are done with.
