@@ -11,6 +11,9 @@ CASE_paddle := transaction-web
 WEBHOOK_PATH ?= $(if $(filter stripe,$(PROVIDER)),/v2,/v1)
 INVOCATION = target/invoke/$(PROVIDER)-$(CASE).json
 VENV := .venv
+ARCHITECTURE ?= arm64
+# Of Stripe, Paddle and AWS; a private key; a Cryptlex token.
+SECRET_PATTERN := whsec_[A-Za-z0-9]{24,}|sk_live_[A-Za-z0-9]{16,}|pdl_live_apikey_|pdl_ntfset_01[a-z0-9]{24}_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|BEGIN [A-Z ]*PRIVATE KEY|eyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}
 
 # For the sandbox only: nothing of this is a secret.
 DEMO_ENVIRONMENT := \
@@ -45,10 +48,26 @@ snapshots: ## Rewrite what the corpus is read as; the change is for `git diff` t
 	INSTA_UPDATE=always cargo test --locked -p webhook-core --test it -- corpus
 
 .PHONY: check
-check: ## Formatting, lints and documentation, warnings denied
+check: check-deploy ## Formatting, lints and documentation, warnings denied; template and workflows
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+.PHONY: check-deploy
+check-deploy: $(VENV)/bin/zizmor ## Expand template.yaml as AWS does and lint it; look for holes in the workflows
+	$(VENV)/bin/python deploy/check_template.py
+	$(VENV)/bin/zizmor --offline --quiet --no-progress .github/workflows
+	for script in deploy/*.sh; do bash -n $$script || exit 1; done
+
+.PHONY: scan-secrets
+scan-secrets: ## Look for real secrets in every commit
+	@! git log --patch --no-color --all | grep -nE '^\+.*($(SECRET_PATTERN))' \
+		|| { echo "that looks like a real secret: revoke it"; exit 1; }
+
+.PHONY: sam-build
+sam-build: $(VENV)/sam/bin/sam ## Build the three functions for template.yaml into .aws-sam; ARCHITECTURE=x86_64 for the other one
+	rustup target add $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)-unknown-linux-gnu
+	PATH="$(CURDIR)/$(VENV)/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 .PHONY: sandbox
 sandbox: ## Run the Cryptlex sandbox on 127.0.0.1:4000, to look at or for `make watch`
@@ -71,10 +90,18 @@ invoke: $(VENV)/bin/cargo-lambda ## Sign and wrap events/PROVIDER/CASE.json as o
 .PHONY: moto
 moto: $(VENV)/bin/moto_server ## Install the DynamoDB server that the tests need, for `cargo test` without make
 
-$(VENV)/bin/moto_server: crates/webhook-core/tests/moto-requirements.txt
+$(VENV)/bin/moto_server: crates/devkit/moto/requirements.txt
 	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --no-deps --compile --requirement $<
+	@touch $@
+
+$(VENV)/bin/zizmor: deploy/requirements.txt $(VENV)/bin/moto_server
 	$(VENV)/bin/pip install --quiet --no-deps --no-compile --requirement $<
 	@touch $@
+
+$(VENV)/sam/bin/sam:
+	python3 -m venv $(VENV)/sam
+	$(VENV)/sam/bin/pip install --quiet --no-compile aws-sam-cli==1.170.0 cargo-lambda==1.9.2
 
 $(VENV)/bin/cargo-lambda:
 	python3 -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""DynamoDB on a free port of loopback, one request at a time.
+"""AWS on a free port of loopback, one request at a time.
 
 moto handles requests in threads, and undoes a refused transaction by putting its whole state back:
 that takes away what another request wrote meanwhile. DynamoDB's transactions are serializable; with

@@ -9,6 +9,7 @@ pub mod crash;
 pub mod demo;
 pub mod envelope;
 pub mod hosts;
+pub mod moto;
 pub mod records;
 pub mod runtime_api;
 pub mod sandbox;

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -16,6 +17,9 @@ use webhook_core::ledger::{
 
 use crate::send::{Delivery, SendError, now_unix, post};
 use crate::sign::Provider;
+
+/// Nobody else waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where the ledger is. A file may be looked at while its function runs.
 #[derive(Debug, Clone, clap::Args)]
@@ -184,7 +188,7 @@ impl Place {
     /// Its records, whichever engine holds them.
     pub async fn open(&self) -> Result<Ledger, RecordsError> {
         let store: Arc<dyn Store> = match (&self.table, &self.path) {
-            (Some(table), _) => Arc::new(Dynamo::connect(table).await),
+            (Some(table), _) => Arc::new(Dynamo::connect(table, PATIENCE).await),
             (None, Some(path)) => Arc::new(Embedded::file_to_read(path, Clock::system())),
             (None, None) => return Err(RecordsError::NoPlace),
         };

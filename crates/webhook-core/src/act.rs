@@ -12,21 +12,23 @@ use sha2::{Digest as _, Sha256};
 use crate::apply::{Cause, Settled, settle};
 use crate::clock::Clock;
 use crate::command::{
-    Action, Command, Concern, Customer, CustomerChange, Keeps, Meaning, Note, Notice, Outcome,
-    Renew, Reversal, Reversed, Subject, SubjectKind, Through, Unmapped,
+    Action, Command, Concern, Customer, CustomerChange, Keeps, Note, Outcome, Renew, Reversal,
+    Reversed, Subject, SubjectKind, Through, Unmapped,
 };
 use crate::config::Config;
-use crate::cryptlex::{ApiError, Client, NotAdmitted, Session};
+use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted, Session};
 use crate::deadline::{Deadline, Timing};
 use crate::ids::{CustomerId, SubjectId};
 use crate::ledger::{
     About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
 };
+use crate::measure::{Count, count};
 use crate::notify::{Notification, Notifier};
-use crate::outcome::{Told, ignored, tell, unmapped_text};
+use crate::outcome::{Told, tell, unmapped_text};
+use crate::overflow::Overflow;
 use crate::plan::{Refused, association, needs_a_look, plan, user_of};
 use crate::provider::Provider;
-use crate::reply::Failure;
+use crate::reply::{Class, Failure};
 use crate::snapshot::Snapshot;
 
 /// Everything that handling an event needs.
@@ -35,6 +37,7 @@ pub(crate) struct Ready {
     pub(crate) cryptlex: Client,
     pub(crate) ledger: Ledger,
     pub(crate) notifier: Notifier,
+    pub(crate) overflow: Option<Overflow>,
     pub(crate) timing: Timing,
 }
 
@@ -44,57 +47,12 @@ pub(crate) struct Delivery<'d> {
     pub(crate) contract: &'d str,
     pub(crate) body: Body<'d>,
     pub(crate) deadline: Deadline,
+    /// Whether what cannot be finished in time may go on in the overflow queue: not if it comes from there.
+    pub(crate) may_be_queued: bool,
 }
 
 impl Ready {
-    /// Whatever the outcome, it is logged here, once.
-    pub(crate) async fn process<P: Provider>(
-        &self,
-        notice: Notice,
-        delivery: &Delivery<'_>,
-        clock: &Clock,
-    ) -> Result<Outcome, Failure> {
-        let Notice { id, kind, live, meaning } = notice;
-        let began = tokio::time::Instant::now();
-        tracing::info!(
-            provider = P::NAME,
-            event.id = %id,
-            event.r#type = kind,
-            live,
-            "Received {} webhook: {kind} ({id})",
-            P::TITLE,
-        );
-        let contract = delivery.contract.to_owned();
-        let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
-        let result = match meaning {
-            Ok(Meaning::Ignore(reason)) => Ok(ignored(&event.kind, &reason)),
-            Ok(Meaning::Act { at, commands }) => {
-                self.act::<P>(&event, at, commands, delivery, clock).await
-            }
-            Err(unreadable) => Err(Failure::person(unreadable.to_string())),
-        };
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match &result {
-            Ok(outcome) => tracing::info!(
-                provider = P::NAME,
-                event.id = %id,
-                outcome = outcome.message,
-                duration_ms,
-                "Successfully processed webhook event {id}",
-            ),
-            Err(failure) => tracing::error!(
-                provider = P::NAME,
-                event.id = %id,
-                outcome = "failed",
-                duration_ms,
-                "Failed to process webhook event {id}: {}",
-                failure.message,
-            ),
-        }
-        result
-    }
-
-    async fn act<P: Provider>(
+    pub(crate) async fn act<P: Provider>(
         &self,
         event: &EventKey,
         at: Timestamp,
@@ -104,7 +62,7 @@ impl Ready {
     ) -> Result<Outcome, Failure> {
         let deadline = delivery.deadline;
         if deadline.left().is_zero() {
-            return Err(Failure::passing("there was no time left for it", None));
+            return Err(Failure::delayed("there was no time left for it", None));
         }
         let commands = match in_time(deadline.left(), self.traced::<P>(event, commands)).await? {
             Traced::Commands(commands) => commands,
@@ -120,6 +78,7 @@ impl Ready {
                 let told = !concerns.is_empty() && leases.tell_once();
                 let complete = self.ledger.complete(*leases, outcome.clone());
                 self.recorded(deadline, complete).await?;
+                count(Count::Applied);
                 if told {
                     self.tell_somebody(event, commands, &concerns, &outcome.message, deadline)
                         .await;
@@ -132,6 +91,7 @@ impl Ready {
                 let told = leases.tell_once();
                 let wait = self.ledger.wait_for_mapping(*leases, &text);
                 self.recorded(deadline, wait).await?;
+                count(Count::Unmapped);
                 if told {
                     self.tell_somebody(event, commands, &concerns, &text, deadline).await;
                 }
@@ -243,7 +203,7 @@ impl Ready {
                     let in_vain = abandoned && over_in > deadline.left();
                     let who = commands.first().map(|c| c.subject.to_string()).unwrap_or_default();
                     let text = format!("{who} is being worked on by another delivery");
-                    let failure = Failure::passing(text, Some(over_in));
+                    let failure = Failure::delayed(text, Some(over_in));
                     if in_vain || deadline.left() <= pause {
                         return Err(failure);
                     }
@@ -456,6 +416,7 @@ enum Traced {
 }
 
 fn duplicate(event: &EventKey, outcome: Outcome) -> Outcome {
+    count(Count::Duplicate);
     tracing::info!(
         provider = event.provider,
         event.id = %event.id,
@@ -512,14 +473,15 @@ fn customer_of(command: &Command) -> Option<&CustomerId> {
 
 fn call_failure(error: &ApiError) -> Failure {
     let message = error.to_string();
-    match error.passes_by_itself() {
-        true => Failure::passing(message, error.retry_after()),
-        false => Failure::person(message),
+    match (error.kind, error.passes_by_itself()) {
+        (Kind::Unauthorized(_), _) => Failure { message, class: Class::Token },
+        (_, true) => Failure::delayed(message, error.retry_after()),
+        (_, false) => Failure::person(message),
     }
 }
 
 fn not_admitted(refused: NotAdmitted) -> (Failure, Keep) {
-    (Failure::passing(refused.to_string(), Some(refused.retry_after)), Keep::Release)
+    (Failure::delayed(refused.to_string(), Some(refused.retry_after)), Keep::Release)
 }
 
 async fn in_time<T>(

@@ -33,10 +33,17 @@ pub struct Config {
     pub deadline: Duration,
     /// `SETTLE_SECS` (30): how long after the deadline a lease still keeps others away.
     pub settle: SignedDuration,
-    /// `NOTIFICATION_TOPIC_ARN`: an SNS topic for what people should look at.
-    pub topic: Option<String>,
+}
+
+/// What a function works with beside Cryptlex: nothing of it is secret.
+#[derive(Debug, Clone)]
+pub struct Places {
     /// `LEDGER_TABLE` or `LEDGER_PATH`, and what belongs to it.
     pub ledger: Ledger,
+    /// `NOTIFICATION_TOPIC_ARN`: an SNS topic for what people should look at.
+    pub topic: Option<String>,
+    /// `OVERFLOW_QUEUE_URL`: an SQS queue for events that take longer than their provider waits.
+    pub overflow: Option<String>,
 }
 
 /// What is remembered, and where.
@@ -46,6 +53,10 @@ pub struct Ledger {
     pub place: LedgerPlace,
     /// `EVENT_RETENTION_DAYS` (90): how long events and their bodies are kept.
     pub retention: SignedDuration,
+    /// `SETTLE_SECS`, as `Config` has it.
+    pub settle: SignedDuration,
+    /// `DEADLINE_MS`, as `Config` has it.
+    pub deadline: Duration,
 }
 
 /// Where the ledger is kept.
@@ -117,6 +128,8 @@ impl Problem {
 pub struct Loaded {
     /// The configuration, or everything that is wrong with it.
     pub config: Result<Config, Vec<Problem>>,
+    /// Where it remembers, tells and queues, whatever is wrong with the rest.
+    pub places: Places,
     /// Who may call: in force whatever is wrong with the rest. What is wrong with them is among the problems.
     pub limits: Rules,
     /// What works and should be looked at all the same.
@@ -124,6 +137,9 @@ pub struct Loaded {
     /// What works and should not be left so.
     pub alarms: Vec<String>,
 }
+
+/// Behind the name of a webhook secret: its value in the version of a Secrets Manager secret before this one.
+pub const BEFORE_ROTATION: &str = "_BEFORE_ROTATION";
 
 /// Reads the configuration of one provider's function through `read`, which gives a variable's value.
 pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
@@ -146,8 +162,13 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
     let deadline =
         reader.number("DEADLINE_MS", P::DEADLINE_MS, 100..=900_000, "100 to 900000 milliseconds");
     let settle = reader.number("SETTLE_SECS", 30, 0..=900, "0 to 900 seconds");
-    let ledger = reader.ledger();
-    let topic = reader.topic();
+    let settle = SignedDuration::from_secs(i64::try_from(settle).unwrap_or(30));
+    let deadline = Duration::from_millis(deadline);
+    let places = Places {
+        ledger: reader.ledger(settle, deadline),
+        topic: reader.topic(),
+        overflow: reader.overflow(),
+    };
     let requests =
         reader.number("CRYPTLEX_REQUESTS_PER_5S", 50, 0..=100_000, "0 to 100000 requests");
     let limits = reader.limits::<P>();
@@ -162,14 +183,12 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
             },
             product,
             policy,
-            deadline: Duration::from_millis(deadline),
-            settle: SignedDuration::from_secs(i64::try_from(settle).unwrap_or(30)),
-            topic,
-            ledger,
+            deadline,
+            settle,
         }),
         _ => Err(reader.problems),
     };
-    Loaded { config, limits, warnings: reader.warnings, alarms: reader.alarms }
+    Loaded { config, places, limits, warnings: reader.warnings, alarms: reader.alarms }
 }
 
 struct Reader<R> {
@@ -199,8 +218,9 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
 
     fn secrets<P: Provider>(&mut self) -> Option<Secrets> {
         let current = self.required(P::SECRET_VARIABLE)?;
-        let previous = self.optional(&format!("{}_PREVIOUS", P::SECRET_VARIABLE));
-        Secrets::new(&current, previous.as_deref())
+        let older = ["_PREVIOUS", BEFORE_ROTATION]
+            .map(|suffix| self.optional(&format!("{}{suffix}", P::SECRET_VARIABLE)));
+        Secrets::new(&current, older.iter().flatten().map(String::as_str))
     }
 
     fn token(&mut self, token: String) -> Option<String> {
@@ -283,7 +303,26 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         Some(topic)
     }
 
-    fn ledger(&mut self) -> Ledger {
+    /// Only Lambda brings what is queued back to the function.
+    fn overflow(&mut self) -> Option<String> {
+        let url = self.optional("OVERFLOW_QUEUE_URL")?;
+        let parsed = reqwest::Url::parse(&url).ok().filter(|url| url.path().len() > 1);
+        if parsed.is_none_or(|url| !["http", "https"].contains(&url.scheme())) {
+            self.problems.push(Problem::Invalid {
+                variable: "OVERFLOW_QUEUE_URL",
+                wanted: "the URL of an SQS queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/overflow",
+            });
+            return None;
+        }
+        if self.optional("AWS_LAMBDA_RUNTIME_API").is_none() {
+            let text = "OVERFLOW_QUEUE_URL is not used: only in Lambda is a queue read";
+            self.warnings.push(text.to_owned());
+            return None;
+        }
+        Some(url)
+    }
+
+    fn ledger(&mut self, settle: SignedDuration, deadline: Duration) -> Ledger {
         let (table, path) = (self.optional("LEDGER_TABLE"), self.optional("LEDGER_PATH"));
         if table.is_some() && path.is_some() {
             self.warnings.push("LEDGER_PATH is not used, because LEDGER_TABLE is set".to_owned());
@@ -300,7 +339,7 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             (None, None) => LedgerPlace::Memory,
         };
         let days = self.number("EVENT_RETENTION_DAYS", 90, 1..=3650, "1 to 3650 days");
-        Ledger { place, retention: days_of(days) }
+        Ledger { place, retention: days_of(days), settle, deadline }
     }
 
     fn limits<P: Provider>(&mut self) -> Rules {

@@ -58,6 +58,8 @@ pub struct Timing {
     pub poll: Duration,
     /// For the ledger to take in an outcome, if the deadline leaves less.
     pub record: Duration,
+    /// For the overflow queue to take over an event; kept of the deadline where there is a queue.
+    pub hand_over: Duration,
 }
 
 impl Default for Timing {
@@ -70,6 +72,7 @@ impl Default for Timing {
             window: Duration::from_secs(5),
             poll: Duration::from_millis(40),
             record: Duration::from_millis(400),
+            hand_over: Duration::from_millis(600),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::HeaderMap;
 
 /// Headers, the raw bytes of the body, and where it came from.
+#[derive(Clone)]
 pub struct Inbound {
     /// All request headers; names are case-insensitive.
     pub headers: HeaderMap,

@@ -19,6 +19,9 @@ pub mod json;
 pub mod provider;
 
 pub mod config;
+pub mod measure;
+pub mod secrets;
+
 pub mod cryptlex;
 pub mod ledger;
 
@@ -30,9 +33,13 @@ pub mod apply;
 
 pub mod notify;
 mod outcome;
+pub mod overflow;
 pub mod reply;
 
 mod act;
+mod event;
+pub mod state;
+
 pub mod service;
 
 pub mod router;

@@ -44,8 +44,12 @@ pub struct Failure {
 pub enum Class {
     /// A person must fix something.
     Person,
+    /// Cryptlex refuses the access token: a person must fix that, or has, and we do not know the new one yet.
+    Token,
     /// Time, or another event.
     Passing(Option<Duration>),
+    /// Time alone: nothing is wrong with the event itself.
+    Delayed(Option<Duration>),
 }
 
 impl Failure {
@@ -57,6 +61,11 @@ impl Failure {
     /// A failure that passes by itself.
     pub fn passing(message: impl Into<String>, retry_after: Option<Duration>) -> Self {
         Self { message: message.into(), class: Class::Passing(retry_after) }
+    }
+
+    /// A failure that says nothing about the event: there was no time for it, or Cryptlex is down or throttles.
+    pub fn delayed(message: impl Into<String>, retry_after: Option<Duration>) -> Self {
+        Self { message: message.into(), class: Class::Delayed(retry_after) }
     }
 }
 
@@ -156,8 +165,8 @@ fn lifecycle(reports: &[Report], batches: bool) -> Reply {
         return accepted(&done);
     }
     let passing = failed.iter().filter_map(|failure| match failure.class {
-        Class::Person => None,
-        Class::Passing(after) => Some(after.unwrap_or(USUAL_RETRY)),
+        Class::Person | Class::Token => None,
+        Class::Passing(after) | Class::Delayed(after) => Some(after.unwrap_or(USUAL_RETRY)),
     });
     match passing.max() {
         Some(after) => {
@@ -197,8 +206,8 @@ fn cryptlex(reports: &[Report], batches: bool) -> Reply {
         (Some(first), _) => {
             let text = texts_of(&failed);
             let retry_after = match first.class {
-                Class::Person => None,
-                Class::Passing(after) => after,
+                Class::Person | Class::Token => None,
+                Class::Passing(after) | Class::Delayed(after) => after,
             };
             Reply { retry_after, ..message(StatusCode::BAD_REQUEST, &text) }
         }

@@ -17,7 +17,7 @@ use crate::config::Problem;
 use crate::inbound::Inbound;
 use crate::provider::Provider;
 use crate::reply::{Refusal, Reply, json_reply, message, refusal, worded};
-use crate::service::{Contract, Service};
+use crate::service::{Contract, Health, Service};
 
 /// The largest body that is read.
 pub const MOST_BYTES: usize = 1024 * 1024;
@@ -101,26 +101,23 @@ fn peer_of(request: &Request) -> Option<IpAddr> {
 
 async fn health<P: Provider>(State(service): State<Arc<Service<P>>>) -> Response {
     let version = env!("CARGO_PKG_VERSION");
-    let problems = service.problems();
-    let missing: Vec<&str> = problems.iter().map(Problem::variable).collect();
-    if !missing.is_empty() {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let body = json!({
-            "status": "not configured", "version": version, "missing": missing, "problems": problems,
-        });
-        return response(json_reply(StatusCode::SERVICE_UNAVAILABLE, &body));
+    let unavailable = |body| response(json_reply(StatusCode::SERVICE_UNAVAILABLE, &body));
+    match service.health().await {
+        Health::Ok(warnings) => {
+            let body = json!({ "status": "ok", "version": version, "warnings": warnings });
+            response(json_reply(StatusCode::OK, &body))
+        }
+        Health::NotConfigured(problems) => {
+            let missing: Vec<&str> = problems.iter().map(Problem::variable).collect();
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            unavailable(json!({
+                "status": "not configured", "version": version, "missing": missing, "problems": problems,
+            }))
+        }
+        Health::NoLedger(problem) => {
+            unavailable(json!({ "status": "no ledger", "version": version, "problems": [problem] }))
+        }
     }
-    response(match service.ledger_problem().await {
-        Some(problem) => {
-            let body = json!({ "status": "no ledger", "version": version, "problems": [problem] });
-            json_reply(StatusCode::SERVICE_UNAVAILABLE, &body)
-        }
-        None => {
-            let body =
-                json!({ "status": "ok", "version": version, "warnings": service.warnings() });
-            json_reply(StatusCode::OK, &body)
-        }
-    })
 }
 
 async fn not_found(uri: Uri) -> Response {

@@ -8,20 +8,22 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::act::{Delivery, Ready};
 use crate::clock::Clock;
-use crate::command::Meaning;
-use crate::config::{Loaded, Problem};
-use crate::cryptlex::Client;
+use crate::command::{Meaning, Notice};
+use crate::config::{Config, Loaded, Problem};
 use crate::deadline::{Deadline, Timing};
 use crate::inbound::Inbound;
-use crate::ledger::{Body, Ledger, Store};
-use crate::limits::{Limits, Refused};
-use crate::notify::Notifier;
+use crate::ledger::Body;
+use crate::limits::{Limits, Refused, Rules};
+use crate::measure::{self, Count, count};
+use crate::overflow::Queued;
 use crate::provider::{ProductSource, Provider};
-use crate::reply::{self, Refusal, Report, Shape};
-use crate::signature::{Rejected, verify};
+use crate::reply::{self, Class, Refusal, Report, Shape};
+use crate::signature::{Rejected, Verified, verify};
+use crate::state::{Keeper, Parts, State, Variables};
 
 /// How a purchase finds its product, and what answers look like: by the path of the webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,11 @@ impl Contract {
         }
     }
 
+    /// The contract of such a path.
+    pub fn of<P: Provider>(path: &str) -> Option<Self> {
+        [Self::V1, Self::V2, Self::Lifecycle].into_iter().find(|it| it.path::<P>() == path)
+    }
+
     /// How it answers.
     pub fn shape(self) -> Shape {
         match self {
@@ -53,12 +60,21 @@ impl Contract {
     }
 }
 
+/// How a function is.
+#[derive(Debug)]
+pub enum Health {
+    /// It works; what should be looked at all the same.
+    Ok(Vec<String>),
+    /// It cannot work; what is missing or wrong.
+    NotConfigured(Vec<Problem>),
+    /// It cannot remember; why.
+    NoLedger(String),
+}
+
 /// One provider's function with everything that it holds.
 pub struct Service<P> {
-    state: Result<Ready, Vec<Problem>>,
+    keeper: Keeper,
     limits: Limits,
-    warnings: Vec<String>,
-    alarms: Vec<String>,
     clock: Clock,
     /// A permit is out for each delivery under way.
     under_way: Arc<Semaphore>,
@@ -69,88 +85,61 @@ const MOST_UNDER_WAY: u32 = 100_000;
 
 impl<P: Provider> Service<P> {
     /// Never fails: what is missing is answered to every webhook until it is there.
-    pub async fn open(loaded: Loaded, clock: Clock, timing: Timing) -> Self {
-        let Ok(config) = &loaded.config else {
-            return Self::with(loaded, None, Notifier::Log, clock, timing);
-        };
-        let (ledger, notifier) = tokio::join!(
-            Box::pin(Ledger::open(&config.ledger, config.settle, clock.clone())),
-            Box::pin(Notifier::of(config.topic.as_deref())),
-        );
-        Self::with(loaded, Some(ledger), notifier, clock, timing)
+    pub async fn open(variables: Variables, clock: Clock, timing: Timing) -> Self {
+        let (keeper, loaded) = Keeper::open::<P>(variables, clock.clone(), timing).await;
+        Self::with(keeper, loaded.limits, clock)
     }
 
-    /// As `open`, over a store and with a notifier that were made before.
-    pub fn over(
-        loaded: Loaded,
-        store: Arc<dyn Store>,
-        notifier: Notifier,
-        clock: Clock,
-        timing: Timing,
-    ) -> Self {
-        let config = loaded.config.as_ref().ok();
-        let ledger = config.map(|c| Ledger::new(store, c.settle, c.ledger.retention));
-        Self::with(loaded, ledger, notifier, clock, timing)
+    /// As `open`, over parts that were made before.
+    pub fn over(loaded: Loaded, parts: Parts, clock: Clock, timing: Timing) -> Self {
+        let limits = loaded.limits.clone();
+        let keeper = Keeper::over::<P>(loaded, parts, clock.clone(), timing);
+        Self::with(keeper, limits, clock)
     }
 
-    fn with(
-        loaded: Loaded,
-        ledger: Option<Ledger>,
-        notifier: Notifier,
-        clock: Clock,
-        timing: Timing,
-    ) -> Self {
-        let Loaded { config, limits, mut warnings, alarms } = loaded;
+    fn with(keeper: Keeper, limits: Rules, clock: Clock) -> Self {
         let limits = Limits::new(limits, &clock);
-        let state = config.and_then(|config| {
-            let ledger = ledger.ok_or_else(Vec::new)?;
-            let cryptlex = Client::new(&config.cryptlex, clock.clone(), timing).map_err(|e| {
-                warnings.push(format!("TLS cannot be set up: {e}"));
-                Vec::from([Problem::Missing("CRYPTLEX_WEB_API_BASE_URL")])
-            })?;
-            Ok(Ready { config, cryptlex, ledger, notifier, timing })
-        });
         let under_way =
             Arc::new(Semaphore::new(usize::try_from(MOST_UNDER_WAY).unwrap_or(usize::MAX)));
-        let provider = std::marker::PhantomData;
-        Self { state, limits, warnings, alarms, clock, under_way, provider }
+        Self { keeper, limits, clock, under_way, provider: std::marker::PhantomData }
     }
 
-    /// Says in the log what a person should know before the first webhook comes.
-    pub fn report_configuration(&self) {
-        for problem in self.problems() {
-            tracing::error!(provider = P::NAME, "{problem}");
-        }
-        for alarm in &self.alarms {
-            tracing::error!(provider = P::NAME, "{alarm}");
-        }
-        for warning in &self.warnings {
-            tracing::warn!(provider = P::NAME, "{warning}");
-        }
-    }
-
-    /// Why the ledger cannot be read, if it cannot.
-    pub async fn ledger_problem(&self) -> Option<String> {
-        let ready = self.state.as_ref().ok()?;
-        match tokio::time::timeout(ready.config.deadline, ready.ledger.check()).await {
+    /// What keeps the function from working, and what works and should be looked at all the same.
+    pub async fn health(&self) -> Health {
+        let state = self.newest(self.deadline()).await;
+        let ready = match &state.ready {
+            Ok(ready) => ready,
+            Err(problems) => return Health::NotConfigured(problems.clone()),
+        };
+        let checked = tokio::time::timeout(ready.config.deadline, ready.ledger.check()).await;
+        let problem = match checked {
             Ok(checked) => checked.err().map(|error| error.to_string()),
             Err(_late) => Some("ledger: no answer in time".to_owned()),
+        };
+        match problem {
+            Some(problem) => Health::NoLedger(problem),
+            None => Health::Ok(state.alarms.iter().chain(&state.warnings).cloned().collect()),
         }
     }
 
-    /// What keeps the function from working.
-    pub fn problems(&self) -> &[Problem] {
-        self.state.as_ref().err().map(Vec::as_slice).unwrap_or_default()
+    /// Secrets that could not be read are tried again.
+    async fn newest(&self, budget: Duration) -> Arc<State> {
+        let state = self.keeper.state();
+        match &state.ready {
+            Ok(_) => state,
+            Err(_) => self.newer_than(&state, budget).await.unwrap_or(state),
+        }
     }
 
-    /// What works and should be looked at all the same.
-    pub fn warnings(&self) -> Vec<&str> {
-        self.alarms.iter().chain(&self.warnings).map(String::as_str).collect()
+    /// Reading a secret takes no more than half of what is left for the work after it.
+    async fn newer_than(&self, state: &Arc<State>, left: Duration) -> Option<Arc<State>> {
+        self.keeper.newer_than::<P>(state, left / 2).await
     }
 
     /// How long a delivery may take, if the host does not want it sooner.
     pub fn deadline(&self) -> Duration {
-        let configured = self.state.as_ref().map(|ready| ready.config.deadline);
+        let state = self.keeper.state();
+        let configured = state.ready.as_ref().map(|ready| ready.config.deadline);
         configured.unwrap_or(Duration::from_millis(P::DEADLINE_MS))
     }
 
@@ -162,6 +151,7 @@ impl<P: Provider> Service<P> {
         headers: &HeaderMap,
     ) -> Result<Option<IpAddr>, reply::Reply> {
         self.limits.admit(peer, headers).map_err(|refused| {
+            count(Count::TurnedAway);
             if self.limits.is_news(refused) {
                 tracing::warn!(provider = P::NAME, "{refused}");
             }
@@ -200,28 +190,33 @@ impl<P: Provider> Service<P> {
         inbound: Inbound,
         budget: Duration,
     ) -> reply::Reply {
+        let began = Instant::now();
+        let reply = self.answer(contract, inbound, budget).await;
+        measure::webhook(began.elapsed());
+        reply
+    }
+
+    async fn answer(&self, contract: Contract, inbound: Inbound, budget: Duration) -> reply::Reply {
         let shape = contract.shape();
-        let ready = match &self.state {
-            Ok(ready) => ready,
-            Err(problems) => return not_configured(shape, problems.first()),
-        };
-        let source = match (contract, &ready.config.product) {
-            (Contract::V1, Some(product)) => ProductSource::Configured(product.clone()),
-            (Contract::V1, None) if P::NAME == "stripe" => {
-                return not_configured(shape, Some(&Problem::Missing("CRYPTLEX_PRODUCT_ID")));
-            }
-            (Contract::Lifecycle, Some(product)) => ProductSource::MetadataOr(product.clone()),
-            (Contract::V1 | Contract::V2 | Contract::Lifecycle, _) => ProductSource::Metadata,
-        };
-        let deadline = Deadline::after(budget.min(ready.config.deadline), &self.clock);
-        let verified = match verify::<P>(
-            inbound,
-            &ready.config.secrets,
-            ready.config.tolerance,
-            self.clock.now(),
-        ) {
+        let began = Instant::now();
+        let mut state = self.newest(budget).await;
+        let left = || budget.saturating_sub(began.elapsed());
+        let mut again = self.keeper.can_change().then(|| inbound.clone());
+        let mut verified = self.verified(&state, contract, inbound);
+        // Whoever rotated the secret signs with one that we do not know yet.
+        if let (Err(Unverified::Rejected(Rejected::Mismatch)), Some(inbound)) =
+            (&verified, again.take())
+            && let Some(newer) = self.newer_than(&state, left()).await
+        {
+            state = newer;
+            verified = self.verified(&state, contract, inbound);
+        }
+        let verified = match verified {
             Ok(verified) => verified,
-            Err(rejected) => return rejection::<P>(shape, &rejected),
+            Err(Unverified::NotConfigured(problem)) => {
+                return not_configured(shape, problem.as_ref());
+            }
+            Err(Unverified::Rejected(rejected)) => return rejection::<P>(shape, &rejected),
         };
         if let Some(age) = verified.close_to_threshold {
             tracing::warn!(
@@ -229,33 +224,145 @@ impl<P: Provider> Service<P> {
                 "Webhook timestamp is close to threshold: {age} seconds old"
             );
         }
-        let mut notices = match P::read(&verified, &source) {
-            Ok(notices) => notices,
-            Err(not_events) => {
-                tracing::error!(
-                    provider = P::NAME,
-                    "Failed to read a {} webhook: {not_events}",
-                    P::TITLE
-                );
-                let text = not_events.to_string();
-                return reply::refusal(shape, &Refusal::NotEvents(&text));
-            }
+        let mut handled = Box::pin(self.handled(&state, contract, &verified, left())).await;
+        let refused = |handled: &Handled| {
+            let failed =
+                |report: &Report| report.result.as_ref().err().map(|failure| failure.class);
+            matches!(handled, Ok(reports) if reports.iter().any(|report| failed(report) == Some(Class::Token)))
         };
+        // Whoever rotated the token revoked one that we still use. What is done is a duplicate the second time.
+        if refused(&handled)
+            && let Some(newer) = self.newer_than(&state, left()).await
+        {
+            handled = Box::pin(self.handled(&newer, contract, &verified, left())).await;
+        }
+        match handled {
+            Ok(reports) => reply::told(shape, &reports, P::BATCHES),
+            Err(reply) => reply,
+        }
+    }
+
+    fn verified(
+        &self,
+        state: &State,
+        contract: Contract,
+        inbound: Inbound,
+    ) -> Result<Verified<P>, Unverified> {
+        let config = match &state.ready {
+            Ok(ready) => &ready.config,
+            Err(problems) => return Err(Unverified::NotConfigured(problems.first().cloned())),
+        };
+        source_of::<P>(config, contract).map_err(|lacks| Unverified::NotConfigured(Some(lacks)))?;
+        let Config { secrets, tolerance, .. } = config;
+        verify::<P>(inbound, secrets, *tolerance, self.clock.now()).map_err(Unverified::Rejected)
+    }
+
+    /// What became of each event of a delivery, or the answer to one that never came to its events.
+    async fn handled(
+        &self,
+        state: &State,
+        contract: Contract,
+        verified: &Verified<P>,
+        budget: Duration,
+    ) -> Handled {
+        let shape = contract.shape();
+        let ready = match &state.ready {
+            Ok(ready) => ready,
+            Err(problems) => return Err(not_configured(shape, problems.first())),
+        };
+        let mut notices = read::<P>(ready, contract, verified)?;
         // A batch may hold what belongs together in another order than it happened.
         notices.sort_by_key(|notice| match notice.meaning {
             Ok(Meaning::Act { at, .. }) => Some(at),
             Ok(Meaning::Ignore(_)) | Err(_) => None,
         });
-        let contract = contract.path::<P>();
-        let delivery = Delivery { contract: &contract, body: Body::new(verified.body()), deadline };
+        let budget = budget.min(ready.config.deadline).saturating_sub(ready.kept_for_the_queue());
+        let deadline = Deadline::after(budget, &self.clock);
+        let (contract, body) = (contract.path::<P>(), Body::new(verified.body()));
+        let delivery = Delivery { contract: &contract, body, deadline, may_be_queued: true };
         let mut reports = Vec::with_capacity(notices.len());
         for notice in notices {
             let event = notice.id.clone();
             let result = ready.process::<P>(notice, &delivery, &self.clock).await;
             reports.push(Report { event, result });
         }
-        reply::told(shape, &reports, P::BATCHES)
+        Ok(reports)
     }
+
+    /// Goes on with an event from the overflow queue. `Err` says why it must be tried again.
+    pub async fn resume(&self, message: &str, budget: Duration) -> Result<(), String> {
+        let state = self.newest(budget).await;
+        let ready = match &state.ready {
+            Ok(ready) => ready,
+            Err(problems) => return Err(problems.iter().map(ToString::to_string).collect()),
+        };
+        let dangling = |what: String| {
+            count(Count::Dangling);
+            Err(format!("a message of the overflow queue refers to nothing: {what}"))
+        };
+        let Ok(Queued { provider, event }) = serde_json::from_str(message) else {
+            return dangling("it names no provider and event".to_owned());
+        };
+        if provider != P::NAME {
+            return dangling(format!("{event} is an event of {provider}, not of {}", P::NAME));
+        }
+        let record = ready.ledger.event(P::NAME, &event).await.map_err(|e| e.to_string())?;
+        let Some(record) = record else {
+            return dangling(format!("the ledger knows no event {event}"));
+        };
+        let body = ready.ledger.body(P::NAME, &record).await.map_err(|e| e.to_string())?;
+        let (Some(body), Some(contract)) = (body, Contract::of::<P>(&record.contract)) else {
+            return dangling(format!("the body of event {event} is not kept any more"));
+        };
+        let verified = Verified::<P>::remembered(body);
+        let notices = read::<P>(ready, contract, &verified)
+            .map_err(|_logged| format!("event {event} cannot be read"))?;
+        let deadline = Deadline::after(budget, &self.clock);
+        let body = Body::new(verified.body());
+        let delivery =
+            Delivery { contract: &record.contract, body, deadline, may_be_queued: false };
+        for notice in notices.into_iter().filter(|notice| notice.id == event) {
+            let result = Box::pin(ready.process::<P>(notice, &delivery, &self.clock)).await;
+            if let Err(failure) = result {
+                if failure.class == Class::Token {
+                    self.newer_than(&state, deadline.left()).await;
+                }
+                return Err(failure.message);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was found wrong before a delivery was read.
+enum Unverified {
+    NotConfigured(Option<Problem>),
+    Rejected(Rejected),
+}
+
+type Handled = Result<Vec<Report>, reply::Reply>;
+
+fn source_of<P: Provider>(config: &Config, contract: Contract) -> Result<ProductSource, Problem> {
+    match (contract, &config.product) {
+        (Contract::V1, Some(product)) => Ok(ProductSource::Configured(product.clone())),
+        (Contract::V1, None) if P::NAME == "stripe" => Err(Problem::Missing("CRYPTLEX_PRODUCT_ID")),
+        (Contract::Lifecycle, Some(product)) => Ok(ProductSource::MetadataOr(product.clone())),
+        (Contract::V1 | Contract::V2 | Contract::Lifecycle, _) => Ok(ProductSource::Metadata),
+    }
+}
+
+fn read<P: Provider>(
+    ready: &Ready,
+    contract: Contract,
+    verified: &Verified<P>,
+) -> Result<Vec<Notice>, reply::Reply> {
+    let shape = contract.shape();
+    let source = source_of::<P>(&ready.config, contract)
+        .map_err(|problem| not_configured(shape, Some(&problem)))?;
+    P::read(verified, &source).map_err(|not_events| {
+        tracing::error!(provider = P::NAME, "Failed to read a {} webhook: {not_events}", P::TITLE);
+        reply::refusal(shape, &Refusal::NotEvents(&not_events.to_string()))
+    })
 }
 
 fn turned_away(shape: Shape, refused: &Refused) -> reply::Reply {
@@ -273,6 +380,7 @@ fn not_configured(shape: Shape, problem: Option<&Problem>) -> reply::Reply {
 }
 
 fn rejection<P: Provider>(shape: Shape, rejected: &Rejected) -> reply::Reply {
+    count(Count::Rejected);
     tracing::error!(provider = P::NAME, reason = %rejected, "Webhook signature verification failed");
     match rejected {
         Rejected::Missing => reply::refusal(shape, &Refusal::Unsigned(P::SIGNATURE_HEADER)),

@@ -1,7 +1,7 @@
 //! Proof that bytes come from the provider.
 //!
-//! Works on raw bytes only, parses nothing of the body, and knows no way around itself: [`Verified`] has no other
-//! constructor than [`verify`]. Header formats are the providers' business, in `provider`.
+//! Works on raw bytes only, parses nothing of the body, and knows no way around itself: a [`Verified`] comes from
+//! [`verify`], or is one whose bytes lay in the ledger meanwhile. Header formats are the providers' business, in `provider`.
 
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -30,15 +30,17 @@ pub struct Secrets(Vec<SecretString>);
 
 impl Secrets {
     /// The current secret first, then the ones of a rotation under way; `None` when the current one is blank.
-    pub fn new(current: &str, previous: Option<&str>) -> Option<Self> {
-        let current = current.trim();
-        if current.is_empty() {
-            return None;
+    pub fn new<'s>(current: &'s str, older: impl IntoIterator<Item = &'s str>) -> Option<Self> {
+        let mut secrets: Vec<&str> = Vec::new();
+        for secret in std::iter::once(current).chain(older).map(str::trim) {
+            match (secret.is_empty(), secrets.is_empty()) {
+                (true, true) => return None,
+                (true, false) => {}
+                (false, _) if secrets.contains(&secret) => {}
+                (false, _) => secrets.push(secret),
+            }
         }
-        let previous = previous.map(str::trim).filter(|secret| !secret.is_empty());
-        Some(Self(
-            [Some(current), previous].into_iter().flatten().map(SecretString::from).collect(),
-        ))
+        Some(Self(secrets.into_iter().map(SecretString::from).collect()))
     }
 }
 
@@ -92,6 +94,11 @@ pub struct Verified<P> {
 }
 
 impl<P> Verified<P> {
+    /// Bytes that were verified when they were delivered, and kept in the ledger since.
+    pub(crate) fn remembered(body: Vec<u8>) -> Self {
+        Self { body, close_to_threshold: None, provider: std::marker::PhantomData }
+    }
+
     /// The proven bytes.
     pub fn body(&self) -> &[u8] {
         &self.body

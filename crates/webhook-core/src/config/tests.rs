@@ -167,7 +167,7 @@ fn the_ledger_is_a_table_before_a_file_before_memory() {
             .chain(loaded.alarms)
             .filter(|t| t.contains("LEDGER"))
             .collect();
-        (loaded.config.unwrap().ledger.place, about.len())
+        (loaded.places.ledger.place, about.len())
     };
     let (table, path) = (("LEDGER_TABLE", "ledger"), ("LEDGER_PATH", "/var/ledger"));
     let lambda = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");

@@ -1,6 +1,7 @@
 //! The calls that this project makes. Reads are tried again, writes are not: what a failed write means is for
 //! `apply` to find out.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::ids::{LicenseId, Mark, UserId};
 /// Cryptlex at one base URL with one token.
 pub struct Client {
     transport: Transport,
-    pace: Option<Pace>,
+    pace: Option<Arc<Pace>>,
 }
 
 /// Cryptlex's largest page; a shorter one is the last.
@@ -33,15 +34,19 @@ const PAGE: usize = 100;
 const MOST_PAGES: usize = 200;
 
 impl Client {
-    /// Fails only if TLS cannot be set up on this machine.
+    /// Fails only if TLS cannot be set up on this machine. The calls of the client `before` count against its limit.
     pub fn new(
         config: &config::Cryptlex,
+        before: Option<&Self>,
         clock: Clock,
         timing: Timing,
     ) -> Result<Self, reqwest::Error> {
         let token = config.access_token.clone();
         let transport = Transport::new(&config.base_url, token, clock, timing)?;
-        let pace = config.requests_per_5s.map(|limit| Pace::new(limit, timing.window));
+        let pace = config.requests_per_5s.map(|limit| {
+            let known = before.and_then(|before| before.pace.clone());
+            known.unwrap_or_else(|| Arc::new(Pace::new(limit, timing.window)))
+        });
         Ok(Self { transport, pace })
     }
 

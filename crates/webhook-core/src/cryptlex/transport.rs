@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use reqwest::{Method, Response, StatusCode, header::RETRY_AFTER};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::error::{ApiError, Kind, cleaned};
 use crate::clock::Clock;
 use crate::deadline::{Deadline, Timing};
+use crate::measure::{self, Count};
 
 /// More than any list of 100 licenses needs.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -98,7 +100,10 @@ impl Transport {
         if let Some(body) = &request.body {
             call = call.json(body);
         }
-        let response = call.send().await.map_err(|e| match (e.is_connect(), e.is_builder()) {
+        let began = Instant::now();
+        let sent = call.send().await;
+        measure::call(request.method.as_str(), &request.path, began.elapsed());
+        let response = sent.map_err(|e| match (e.is_connect(), e.is_builder()) {
             (true, _) => {
                 let cause = format!("{} at {}", innermost(&e), self.base_url);
                 request.error(Kind::NoConnection, Some(cause))
@@ -130,6 +135,19 @@ impl Transport {
             _ if status.is_server_error() => Kind::GatewayFailed(status.as_u16()),
             _ => Kind::Refused(status.as_u16()),
         };
+        match kind {
+            Kind::Unauthorized(_) => measure::count(Count::TokenRefused),
+            Kind::Throttled(_) => measure::count(Count::Throttled),
+            Kind::NotFound
+            | Kind::Conflict
+            | Kind::Refused(_)
+            | Kind::Failed(_)
+            | Kind::GatewayFailed(_)
+            | Kind::NoConnection
+            | Kind::NoAnswer
+            | Kind::Unreadable
+            | Kind::OutOfTime => {}
+        }
         Err(request.error(kind, message))
     }
 }

@@ -1,5 +1,7 @@
 //! The Lambda host: takes the raw event, so that other sources than HTTP can be told apart by their shape.
 
+use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +12,10 @@ use tower_service::Service as _;
 
 use super::{Fatal, gateway};
 use crate::clock::Clock;
+use crate::measure::Numbers;
+use crate::provider::Provider;
 use crate::router::Budget;
+use crate::service::Service;
 
 /// Kept of the remaining time for the answer to get out.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -18,13 +23,67 @@ const MARGIN: Duration = Duration::from_millis(500);
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>
 const LONGEST_TIMEOUT_MS: i64 = 900_000;
 
-pub(super) async fn run(router: Router) -> Result<(), Fatal> {
-    let clock = Clock::system();
+pub(super) async fn run<P: Provider>(
+    service: &Arc<Service<P>>,
+    router: Router,
+    numbers: Option<Numbers>,
+) -> Result<(), Fatal> {
+    let (clock, numbers) = (Clock::system(), Arc::new(numbers));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
-        let (router, clock) = (router.clone(), clock.clone());
-        async move { answer(router, event, &clock).await }
+        let (service, router) = (Arc::clone(service), router.clone());
+        let (clock, numbers) = (clock.clone(), Arc::clone(&numbers));
+        async move {
+            let answer = match queued(&event.payload) {
+                Some(messages) => Ok(taken_back(&service, &messages, &event, &clock).await),
+                None => answer(router, event, &clock).await,
+            };
+            if let Some(numbers) = numbers.as_ref() {
+                // Lambda takes each line for one entry of the log.
+                std::io::stdout().write_all(&numbers.lines()).ok();
+            }
+            answer
+        }
     });
     lambda_runtime::run(handler).await
+}
+
+/// A message of the overflow queue.
+struct Message {
+    id: String,
+    body: String,
+}
+
+/// The messages of an SQS event: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>.
+fn queued(event: &Value) -> Option<Vec<Message>> {
+    let records = event.get("Records")?.as_array()?;
+    let text = |record: &Value, name: &str| record.get(name)?.as_str().map(str::to_owned);
+    let of_sqs = |record: &Value| text(record, "eventSource").as_deref() == Some("aws:sqs");
+    if records.is_empty() || !records.iter().all(of_sqs) {
+        return None;
+    }
+    let message = |record: &Value| {
+        let id = text(record, "messageId")?;
+        Some(Message { id, body: text(record, "body").unwrap_or_default() })
+    };
+    records.iter().map(message).collect()
+}
+
+/// One message after the other. Those that were not done come again, the others do not.
+async fn taken_back<P: Provider>(
+    service: &Service<P>,
+    messages: &[Message],
+    event: &LambdaEvent<Value>,
+    clock: &Clock,
+) -> Value {
+    let mut again = Vec::new();
+    for message in messages {
+        let left = left_until(event.context.deadline, clock).unwrap_or_else(|| service.deadline());
+        if let Err(why) = service.resume(&message.body, left).await {
+            tracing::error!(provider = P::NAME, "Message {} comes again: {why}", message.id);
+            again.push(json!({ "itemIdentifier": message.id }));
+        }
+    }
+    json!({ "batchItemFailures": again })
 }
 
 async fn answer(

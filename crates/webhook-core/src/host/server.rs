@@ -1,6 +1,7 @@
 //! The HTTP server: for containers, laptops and tests.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -8,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::Fatal;
+use crate::measure::Numbers;
 use crate::provider::Provider;
 use crate::service::Service;
 
@@ -15,7 +17,8 @@ use crate::service::Service;
 pub(super) async fn run<P: Provider>(
     service: &Service<P>,
     router: Router,
-    read: &impl Fn(&str) -> Option<String>,
+    numbers: Option<Numbers>,
+    read: &(dyn Fn(&str) -> Option<String> + Send + Sync),
 ) -> Result<(), Fatal> {
     let given =
         |name| read(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
@@ -30,6 +33,9 @@ pub(super) async fn run<P: Provider>(
     // Before anybody hears of the server: a signal that comes too early would end it on the spot.
     let told_to_stop = stop_signal()?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
+    if let Some(numbers) = numbers {
+        tokio::spawn(every_minute(numbers));
+    }
     let routes = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, routes).with_graceful_shutdown(heard(told_to_stop.clone()));
     // A connection that never sends a whole request must not keep the process alive.
@@ -44,6 +50,16 @@ pub(super) async fn run<P: Provider>(
     service.finish().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn every_minute(numbers: Numbers) {
+    let mut minutes = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        minutes.tick().await;
+        if let Some(summary) = numbers.summary() {
+            tracing::info!("Numbers of the last minute: {summary}");
+        }
+    }
 }
 
 /// Turns true at SIGTERM or ctrl-c.

@@ -29,7 +29,7 @@ impl<'b> Body<'b> {
 
     /// Compressed, unless it is kept already or too large.
     pub(super) fn to_keep(&self) -> Option<Vec<u8>> {
-        if self.kept.load(Ordering::Relaxed) {
+        if self.is_kept_already() {
             return None;
         }
         Some(lz4_flex::compress_prepend_size(self.bytes)).filter(|small| small.len() <= MOST_BYTES)
@@ -38,6 +38,11 @@ impl<'b> Body<'b> {
     /// Another event of the same delivery need not keep it again.
     pub(super) fn is_kept(&self) {
         self.kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether another event of the same delivery kept it.
+    pub(super) fn is_kept_already(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
     }
 }
 

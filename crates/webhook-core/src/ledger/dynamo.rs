@@ -17,10 +17,10 @@ use futures_util::future::BoxFuture;
 
 use super::store::{Committed, Expect, Store, StoreError, Versioned, Write};
 
-/// Of one try; the SDK makes up to three.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(1);
-/// Of all tries: with a read and a commit before the effect, Paddle's four seconds must hold two of these.
-const CALL_LIMIT: Duration = Duration::from_millis(1_900);
+/// The part of a delivery's deadline for one try; the SDK makes up to three. Paddle's four seconds: one second.
+const ATTEMPT_PART: f32 = 0.25;
+/// For all tries: with a read and a commit before the effect, a deadline must hold two of these.
+const CALL_PART: f32 = 0.475;
 /// Waits while another transaction holds one of the items, doubled each time.
 const CONFLICT_WAIT: Duration = Duration::from_millis(15);
 const CONFLICT_TRIES: u32 = 6;
@@ -39,12 +39,13 @@ pub struct Dynamo {
 }
 
 impl Dynamo {
-    /// Region and credentials come from where the AWS SDK finds them. Calls nobody yet.
-    pub async fn connect(table: &str) -> Self {
+    /// For deliveries that take no longer than `deadline`. Region and credentials come from where the AWS SDK finds
+    /// them. Calls nobody yet.
+    pub async fn connect(table: &str, deadline: Duration) -> Self {
         let limits = TimeoutConfig::builder()
-            .connect_timeout(ATTEMPT_LIMIT)
-            .operation_attempt_timeout(ATTEMPT_LIMIT)
-            .operation_timeout(CALL_LIMIT)
+            .connect_timeout(deadline.mul_f32(ATTEMPT_PART))
+            .operation_attempt_timeout(deadline.mul_f32(ATTEMPT_PART))
+            .operation_timeout(deadline.mul_f32(CALL_PART))
             .build();
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .timeout_config(limits)

@@ -11,6 +11,7 @@
 mod body;
 mod dynamo;
 mod embedded;
+mod keep;
 mod look;
 mod record;
 mod store;
@@ -187,13 +188,15 @@ const COMMIT_ATTEMPTS: u32 = 2;
 
 impl Ledger {
     /// The ledger where the configuration says.
-    pub async fn open(config: &config::Ledger, settle: SignedDuration, clock: Clock) -> Self {
+    pub async fn open(config: &config::Ledger, clock: Clock) -> Self {
         let store: Arc<dyn Store> = match &config.place {
             config::LedgerPlace::Memory => Arc::new(Embedded::in_memory(clock)),
             config::LedgerPlace::File(path) => Arc::new(Embedded::file(path, clock)),
-            config::LedgerPlace::Table(table) => Arc::new(Dynamo::connect(table).await),
+            config::LedgerPlace::Table(table) => {
+                Arc::new(Dynamo::connect(table, config.deadline).await)
+            }
         };
-        Self::new(store, settle, config.retention)
+        Self::new(store, config.settle, config.retention)
     }
 
     /// The ledger over a store that was made before.

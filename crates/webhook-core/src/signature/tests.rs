@@ -179,7 +179,7 @@ fn both_secrets_of_a_rotation_count_and_an_empty_one_never() {
             assert_eq!(result, expected, "{signer} with {current}");
         }
     }
-    assert!(Secrets::new("  ", Some("secret")).is_none());
+    assert!(Secrets::new("  ", ["secret"]).is_none());
 }
 
 #[test]

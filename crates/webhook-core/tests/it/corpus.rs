@@ -175,7 +175,7 @@ fn notices(case: &Case, source: &ProductSource) -> Vec<Notice> {
         let mut headers = HeaderMap::new();
         headers.insert(P::SIGNATURE_HEADER, HeaderValue::from_str(&header).unwrap());
         let inbound = Inbound { headers, body: case.body.clone(), source: None };
-        let secrets = Secrets::new(SECRET, None).unwrap();
+        let secrets = Secrets::new(SECRET, []).unwrap();
         let now = Timestamp::from_second(now).unwrap();
         P::read(&verify::<P>(inbound, &secrets, Tolerance(300), now).unwrap(), source).unwrap()
     }

@@ -24,8 +24,11 @@ use crate::support::{App, SECRET, TIMING, body, tell};
 
 /// How long the delivery that meets a silent Cryptlex or ledger waits, if that is enough to get there on a busy machine.
 const IMPATIENT: Duration = Duration::from_millis(150);
-const PATIENT: Duration = Duration::from_secs(10);
+const PATIENT: Duration = Duration::from_secs(25);
+/// Many of them wait most of the time.
 const TRIALS_AT_ONCE: usize = 12;
+/// moto serves one at a time.
+const TRIALS_AT_ONCE_ON_MOTO: usize = 3;
 
 /// A call that goes wrong.
 #[derive(Debug, Clone, Copy)]
@@ -279,7 +282,8 @@ async fn run(
         for (call, then) in points(&calm) {
             tally.trials += 1;
             let (calm, moto) = (calm.clone(), moto.clone());
-            while under_way.len() >= TRIALS_AT_ONCE {
+            let most = moto.as_ref().map_or(TRIALS_AT_ONCE, |_| TRIALS_AT_ONCE_ON_MOTO);
+            while under_way.len() >= most {
                 under_way.join_next().await.unwrap().unwrap();
             }
             under_way.spawn(async move { trial(&calm, call, then, moto.as_deref()).await });

@@ -1,11 +1,7 @@
-//! DynamoDB without AWS: a moto server of the test's own, on loopback.
+//! DynamoDB and SQS without AWS: a moto server of the test's own, on loopback.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
@@ -14,37 +10,24 @@ use aws_sdk_dynamodb::types::{
 };
 use webhook_core::ledger::Dynamo;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Stopped when dropped.
 pub(crate) struct Moto {
-    server: Child,
-    url: String,
+    server: devkit::moto::Moto,
     tables: AtomicUsize,
 }
 
 impl Moto {
     pub(crate) async fn start() -> Self {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = here.join("../../.venv/bin/python");
-        let server = Command::new(&python)
-            .arg(here.join("tests/moto_server.py"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut server = server.unwrap_or_else(|error| {
-            panic!("{}: {error}: `make moto` installs it", python.display())
-        });
-        let (tell, told) = tokio::sync::oneshot::channel();
-        let log = server.stderr.take().unwrap();
-        std::thread::spawn(move || announced(log, tell));
-        let url = tokio::time::timeout(PATIENCE, told).await.unwrap().unwrap();
-        Self { server, url, tables: AtomicUsize::new(0) }
+        let server = devkit::moto::Moto::start().await.unwrap_or_else(|error| panic!("{error}"));
+        Self { server, tables: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn server(&self) -> &devkit::moto::Moto {
+        &self.server
     }
 
     pub(crate) fn client(&self) -> Client {
-        client(&self.url)
+        client(self.server.url())
     }
 
     /// An empty ledger under a name of its own.
@@ -69,26 +52,6 @@ impl Moto {
             .await
             .unwrap();
         Arc::new(Dynamo::new(client, name))
-    }
-}
-
-/// Passes on where the server listens, and reads on, so that it never waits for somebody to read.
-fn announced(log: std::process::ChildStderr, tell: tokio::sync::oneshot::Sender<String>) {
-    let mut tell = Some(tell);
-    for line in BufReader::new(log).lines().map_while(Result::ok) {
-        let url = line.split_once("Running on ").map(|(_, url)| url.trim().to_owned());
-        if let Some(url) = url
-            && let Some(tell) = tell.take()
-        {
-            tell.send(url).ok();
-        }
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        self.server.kill().ok();
-        self.server.wait().ok();
     }
 }
 

@@ -16,13 +16,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tower::ServiceExt as _;
 use webhook_core::clock::Clock;
-use webhook_core::config::{Loaded, load};
+use webhook_core::config::{self, Loaded, load};
 use webhook_core::deadline::Timing;
-use webhook_core::ledger::{Embedded, Store};
+use webhook_core::ledger::{Embedded, Ledger, Store};
 use webhook_core::notify::Notifier;
+use webhook_core::overflow::Overflow;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 use webhook_core::router::router;
 use webhook_core::service::Service;
+use webhook_core::state::Parts;
 
 pub(crate) const STRIPE: Signer = Signer::Stripe;
 pub(crate) const FASTSPRING: Signer = Signer::Fastspring;
@@ -40,6 +42,7 @@ pub(crate) const TIMING: Timing = Timing {
     window: Duration::from_millis(100),
     poll: Duration::from_millis(2),
     record: Duration::from_secs(5),
+    hand_over: Duration::from_secs(5),
 };
 
 pub(crate) struct App {
@@ -48,6 +51,7 @@ pub(crate) struct App {
     variables: Vec<(String, String)>,
     store: Arc<dyn Store>,
     pub(crate) notifier: Notifier,
+    pub(crate) overflow: Option<Overflow>,
     /// Made when first needed: most tests need one.
     stripe: OnceLock<Router>,
     fastspring: OnceLock<Router>,
@@ -87,7 +91,7 @@ impl App {
             ("CRYPTLEX_WEB_API_BASE_URL", &sandbox.url()),
             ("CRYPTLEX_PRODUCT_ID", PRODUCT),
             ("CRYPTLEX_REQUESTS_PER_5S", "0"),
-            ("DEADLINE_MS", "10000"),
+            ("DEADLINE_MS", "25000"),
         ] {
             if !all.iter().any(|(given, _)| given == name) {
                 all.push((name.to_owned(), value.to_owned()));
@@ -102,6 +106,7 @@ impl App {
             variables: all,
             store,
             notifier: Notifier::Log,
+            overflow: None,
             stripe,
             fastspring,
             paddle,
@@ -151,7 +156,9 @@ impl App {
         store: Arc<dyn Store>,
         timing: Timing,
     ) -> Arc<Service<P>> {
-        Arc::new(Service::over(self.loaded::<P>(None), store, Notifier::Log, self.clock(), timing))
+        let loaded = self.loaded::<P>(None);
+        let parts = self.parts(&loaded, store);
+        Arc::new(Service::over(loaded, parts, self.clock(), timing))
     }
 
     fn loaded<P: Provider>(&self, url: Option<&str>) -> Loaded {
@@ -166,8 +173,14 @@ impl App {
 
     fn router<P: Provider>(&self, url: Option<&str>, store: &Arc<dyn Store>) -> Router {
         let loaded = self.loaded::<P>(url);
-        let (store, notifier) = (Arc::clone(store), self.notifier.clone());
-        router(Arc::new(Service::<P>::over(loaded, store, notifier, self.clock(), TIMING)))
+        let parts = self.parts(&loaded, Arc::clone(store));
+        router(Arc::new(Service::<P>::over(loaded, parts, self.clock(), TIMING)))
+    }
+
+    fn parts(&self, loaded: &Loaded, store: Arc<dyn Store>) -> Parts {
+        let config::Ledger { settle, retention, .. } = loaded.places.ledger;
+        let ledger = Ledger::new(store, settle, retention);
+        Parts { ledger, notifier: self.notifier.clone(), overflow: self.overflow.clone() }
     }
 
     pub(crate) fn now(&self) -> i64 {

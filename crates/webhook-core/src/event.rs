@@ -1,0 +1,122 @@
+//! One event to its end: handled, or handed to the overflow queue, and told in the log once.
+
+use std::time::Duration;
+
+use crate::act::{Delivery, Ready};
+use crate::clock::Clock;
+use crate::command::{Meaning, Notice, Outcome};
+use crate::ledger::EventKey;
+use crate::measure::{Count, count};
+use crate::outcome::ignored;
+use crate::overflow::Queued;
+use crate::provider::Provider;
+use crate::reply::{Class, Failure};
+
+impl Ready {
+    /// Whatever the outcome, it is logged here, once.
+    pub(crate) async fn process<P: Provider>(
+        &self,
+        notice: Notice,
+        delivery: &Delivery<'_>,
+        clock: &Clock,
+    ) -> Result<Outcome, Failure> {
+        let Notice { id, kind, live, meaning } = notice;
+        let began = tokio::time::Instant::now();
+        tracing::info!(
+            provider = P::NAME,
+            event.id = %id,
+            event.r#type = kind,
+            live,
+            "Received {} webhook: {kind} ({id})",
+            P::TITLE,
+        );
+        count(Count::Received);
+        let contract = delivery.contract.to_owned();
+        let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
+        let result = match meaning {
+            Ok(Meaning::Ignore(reason)) => {
+                count(Count::Ignored);
+                Ok(ignored(&event.kind, &reason))
+            }
+            Ok(Meaning::Act { at, commands }) => {
+                self.act::<P>(&event, at, commands, delivery, clock).await
+            }
+            Err(unreadable) => Err(Failure::person(unreadable.to_string())),
+        };
+        if let (Err(failure), true) = (&result, delivery.may_be_queued)
+            && matches!(failure.class, Class::Delayed(_))
+            && let Some(accepted) = self.hand_over(&event, delivery, failure, clock).await
+        {
+            return Ok(accepted);
+        }
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &result {
+            Ok(outcome) => tracing::info!(
+                provider = P::NAME,
+                event.id = %id,
+                outcome = outcome.message,
+                duration_ms,
+                "Successfully processed webhook event {id}",
+            ),
+            Err(failure) => {
+                count(Count::Failed);
+                tracing::error!(
+                    provider = P::NAME,
+                    event.id = %id,
+                    outcome = "failed",
+                    duration_ms,
+                    "Failed to process webhook event {id}: {}",
+                    failure.message,
+                );
+            }
+        }
+        result
+    }
+
+    /// What the deadline must leave for the queue to take over.
+    pub(crate) fn kept_for_the_queue(&self) -> Duration {
+        let takes = self.timing.record.saturating_add(self.timing.hand_over);
+        self.overflow.as_ref().map_or(Duration::ZERO, |_| takes)
+    }
+
+    /// What cannot be finished while the provider waits goes on without him. `None` if it cannot be queued either.
+    async fn hand_over(
+        &self,
+        event: &EventKey,
+        delivery: &Delivery<'_>,
+        failure: &Failure,
+        clock: &Clock,
+    ) -> Option<Outcome> {
+        let overflow = self.overflow.as_ref()?;
+        let patience = self.timing.hand_over.max(delivery.deadline.left());
+        let queued = Queued { provider: event.provider.to_owned(), event: event.id.clone() };
+        let kept_and_queued = async {
+            match self.ledger.keep(event, &delivery.body, clock.now()).await {
+                Ok(true) => overflow.hand_over(&queued, patience).await.map_err(|e| e.to_string()),
+                Ok(false) => Err("its body is too large to be kept".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let result = tokio::time::timeout(patience, kept_and_queued).await;
+        if let Err(why) = result.unwrap_or_else(|_late| Err("no answer in time".to_owned())) {
+            tracing::error!(
+                provider = event.provider,
+                event.id = %event.id,
+                "Webhook event {} cannot go on in the overflow queue: {why}",
+                event.id,
+            );
+            return None;
+        }
+        count(Count::Deferred);
+        tracing::warn!(
+            provider = event.provider,
+            event.id = %event.id,
+            outcome = "deferred",
+            "Webhook event {} goes on in the overflow queue: {}",
+            event.id,
+            failure.message,
+        );
+        let message = format!("Event {} accepted for processing.", event.id);
+        Some(Outcome { message, ..Outcome::default() })
+    }
+}

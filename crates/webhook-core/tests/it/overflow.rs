@@ -1,0 +1,259 @@
+//! What takes longer than the provider waits goes on in the overflow queue: nothing is lost, nothing happens twice.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use devkit::sandbox::{Fault, Settings};
+use devkit::sign::{Provider as Signer, sign};
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use webhook_core::deadline::Timing;
+use webhook_core::inbound::Inbound;
+use webhook_core::overflow::Overflow;
+use webhook_core::provider::{Paddle, Provider, Stripe};
+use webhook_core::service::{Contract, Service};
+
+use crate::moto::Moto;
+use crate::support::{App, FASTSPRING, PADDLE, SECRET, STRIPE, TIMING, edited};
+
+const LONG: Duration = Duration::from_secs(25);
+
+/// A queue of the test's own.
+struct Queue {
+    moto: Moto,
+    url: String,
+}
+
+impl Queue {
+    async fn start() -> Self {
+        let moto = Moto::start().await;
+        // Longer than any test takes: a message comes once.
+        let name = json!({"QueueName": "overflow", "Attributes": {"VisibilityTimeout": "3600"}});
+        let made = moto.server().call("sqs", "AmazonSQS.CreateQueue", &name).await.unwrap();
+        Self { url: made["QueueUrl"].as_str().unwrap().to_owned(), moto }
+    }
+
+    async fn app(&self, variables: &[(&str, &str)]) -> App {
+        let mut app = App::with(Settings::default(), variables).await;
+        app.overflow = Some(overflow(self.moto.server().url(), &self.url));
+        app
+    }
+
+    /// What is queued; each message once.
+    async fn messages(&self) -> Vec<String> {
+        let (mut bodies, server) = (Vec::new(), self.moto.server());
+        loop {
+            let most = json!({"QueueUrl": self.url, "MaxNumberOfMessages": 10});
+            let got = server.call("sqs", "AmazonSQS.ReceiveMessage", &most).await.unwrap();
+            let Some(messages) = got["Messages"].as_array().filter(|all| !all.is_empty()) else {
+                return bodies;
+            };
+            bodies.extend(messages.iter().map(|it| it["Body"].as_str().unwrap().to_owned()));
+        }
+    }
+}
+
+fn overflow(endpoint: &str, url: &str) -> Overflow {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(endpoint)
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("not-a-key", "not-a-secret", None, None, "test"))
+        .retry_config(RetryConfig::disabled())
+        .build();
+    Overflow::new(Client::from_conf(config), url)
+}
+
+/// A one-time purchase of its own.
+fn purchase(number: usize) -> Vec<u8> {
+    edited(STRIPE, "checkout-payment", |event| {
+        event["id"] = json!(format!("evt_{number}"));
+        let session = &mut event["data"]["object"];
+        session["id"] = json!(format!("cs_{number}"));
+        session["payment_intent"] = json!(format!("pi_{number}"));
+        session["customer_details"]["email"] = json!(format!("customer{number}@example.com"));
+    })
+}
+
+fn outage() -> Fault {
+    Fault::anywhere().error_before(503).always()
+}
+
+fn accepted(event: &str) -> (u16, String) {
+    (200, format!("Event {event} accepted for processing."))
+}
+
+async fn handle<P: Provider>(app: &App, service: &Service<P>, signer: Signer, body: &[u8]) -> u16 {
+    let mut headers = HeaderMap::new();
+    let header = sign(signer, SECRET, body, app.now());
+    headers.insert(P::SIGNATURE_HEADER, HeaderValue::from_str(&header).unwrap());
+    let inbound = Inbound { headers, body: body.to_vec(), source: None };
+    service.handle(Contract::V1, inbound, LONG).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn an_outage_of_cryptlex_loses_none_of_200_events() {
+    let queue = Queue::start().await;
+    let app = queue.app(&[]).await;
+    app.sandbox.fault(outage());
+    for number in 0..200 {
+        let answer = app.deliver(STRIPE, "/v2", &purchase(number)).await;
+        assert_eq!((answer.status, answer.message()), accepted(&format!("evt_{number}")));
+    }
+    assert!(app.sandbox.licenses().is_empty());
+    app.sandbox.clear_faults();
+    let service = app.service::<Stripe>(app.store(), TIMING);
+    let messages = queue.messages().await;
+    assert_eq!(messages.len(), 200);
+    for (number, message) in messages.iter().enumerate() {
+        service.resume(message, LONG).await.unwrap();
+        // SQS delivers at least once.
+        if number % 10 == 0 {
+            service.resume(message, LONG).await.unwrap();
+        }
+    }
+    assert_eq!((app.sandbox.licenses().len(), app.sandbox.users().len()), (200, 200));
+}
+
+#[tokio::test]
+async fn an_event_that_is_queued_twice_and_delivered_again_has_one_effect() {
+    let queue = Queue::start().await;
+    let app = queue.app(&[]).await;
+    app.sandbox.fault(outage());
+    for _ in 0..2 {
+        let answer = app.deliver(STRIPE, "/v2", &purchase(1)).await;
+        assert_eq!((answer.status, answer.message()), accepted("evt_1"));
+    }
+    app.sandbox.clear_faults();
+    let service = app.service::<Stripe>(app.store(), TIMING);
+    let messages = queue.messages().await;
+    let (one, two) =
+        tokio::join!(service.resume(&messages[0], LONG), service.resume(&messages[1], LONG));
+    assert_eq!((one, two), (Ok(()), Ok(())));
+    assert_eq!(app.deliver(STRIPE, "/v2", &purchase(1)).await.status, 200);
+    assert_eq!(app.sandbox.licenses().len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_with_unknown_outcome_is_gone_on_with_when_its_lease_is_over() {
+    let queue = Queue::start().await;
+    let app = queue.app(&[]).await;
+    let timing = Timing { call: Duration::from_millis(300), ..TIMING };
+    let service = app.service::<Stripe>(app.store(), timing);
+    app.sandbox.fault(Fault::on("POST", "/v3/licenses").late());
+    let body = edited(STRIPE, "checkout-payment", |_| {});
+    assert_eq!(handle(&app, &service, STRIPE, &body).await, 200);
+    let messages = queue.messages().await;
+    let busy = service.resume(&messages[0], LONG).await.unwrap_err();
+    assert!(busy.contains("is being worked on"), "{busy}");
+    app.sandbox.release_late();
+    app.pass(120);
+    service.resume(&messages[0], LONG).await.unwrap();
+    assert_eq!(app.sandbox.licenses().len(), 1);
+}
+
+#[tokio::test]
+async fn a_large_order_is_finished_after_its_provider_stopped_waiting() {
+    let queue = Queue::start().await;
+    // Ten calls in 100 ms: 300 seats take three seconds, and the provider waits for less than one.
+    let variables = [("CRYPTLEX_REQUESTS_PER_5S", "10"), ("DEADLINE_MS", "2000")];
+    let app = queue.app(&variables).await;
+    let timing = Timing {
+        record: Duration::from_millis(200),
+        hand_over: Duration::from_millis(1_000),
+        ..TIMING
+    };
+    let service = app.service::<Paddle>(app.store(), timing);
+    let body = edited(PADDLE, "transaction-web", |event| {
+        for list in ["items", "details"] {
+            let list = match list {
+                "items" => &mut event["data"]["items"],
+                _ => &mut event["data"]["details"]["line_items"],
+            };
+            list.as_array_mut().unwrap().truncate(1);
+            list[0]["quantity"] = json!(300);
+        }
+    });
+    assert_eq!(handle(&app, &service, PADDLE, &body).await, 200);
+    assert!(app.sandbox.licenses().len() < 300);
+    let messages = queue.messages().await;
+    assert_eq!(messages.len(), 1);
+    // Whatever was under way when the time was up has arrived.
+    app.pass(120);
+    service.resume(&messages[0], LONG).await.unwrap();
+    assert_eq!(app.sandbox.licenses().len(), 300);
+}
+
+#[tokio::test]
+async fn what_a_person_must_fix_and_what_waits_for_another_event_is_not_queued() {
+    let queue = Queue::start().await;
+    let app = queue.app(&[]).await;
+    for (provider, case) in [(PADDLE, "transaction-unmapped"), (STRIPE, "invoice-cycle")] {
+        assert_eq!(app.case(provider, case).await.status, 400, "{case}");
+    }
+    app.sandbox.fault(Fault::anywhere().error_before(401).always());
+    assert_eq!(app.case(STRIPE, "checkout-payment").await.status, 400);
+    assert_eq!(queue.messages().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn every_event_of_a_batch_is_queued_by_itself() {
+    let queue = Queue::start().await;
+    let app = queue.app(&[]).await;
+    app.sandbox.fault(outage());
+    let answer = app.case(FASTSPRING, "batch-three-orders").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    app.sandbox.clear_faults();
+    let messages = queue.messages().await;
+    assert_eq!(messages.len(), 3);
+    let service = app.service::<webhook_core::provider::FastSpring>(app.store(), TIMING);
+    for message in &messages {
+        service.resume(message, LONG).await.unwrap();
+    }
+    let calm = App::start().await;
+    assert_eq!(calm.case(FASTSPRING, "batch-three-orders").await.status, 200);
+    assert_eq!(app.licenses(), calm.licenses());
+}
+
+#[tokio::test]
+async fn what_cannot_be_queued_is_answered_as_without_a_queue() {
+    let queue = Queue::start().await;
+    let mut app = queue.app(&[]).await;
+    app.sandbox.fault(outage());
+    // It does not compress to what the ledger keeps.
+    let noise: String =
+        (0..12_000_u32).map(|n| hex::encode(Sha256::digest(n.to_be_bytes()))).collect();
+    let large = edited(STRIPE, "checkout-payment", |event| {
+        event["data"]["object"]["metadata"]["noise"] = json!(noise);
+    });
+    let answer = app.deliver(STRIPE, "/v2", &large).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert_eq!(queue.messages().await, Vec::<String>::new());
+    // Nobody listens there.
+    app.overflow = Some(overflow("http://127.0.0.1:1", &queue.url));
+    app.restart();
+    let answer = app.deliver(STRIPE, "/v2", &purchase(1)).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.message().contains("status 503"), "{}", answer.message());
+}
+
+#[tokio::test]
+async fn a_message_that_refers_to_nothing_comes_again_until_it_is_a_dead_letter() {
+    let queue = Queue::start().await;
+    let app = queue.app(&[]).await;
+    let service = app.service::<Stripe>(app.store(), TIMING);
+    let name =
+        |provider: &str, event: &str| json!({"provider": provider, "event": event}).to_string();
+    for message in
+        ["", "[]", "{\"event\":\"\"}", &name("paddle", "evt_1"), &name("stripe", "evt_1")]
+    {
+        let why = service.resume(message, LONG).await.unwrap_err();
+        assert!(why.contains("refers to nothing"), "{message}: {why}");
+    }
+    assert!(app.sandbox.calls().is_empty());
+    let nothing: Value = json!(app.licenses());
+    assert_eq!(nothing, json!([]));
+}
