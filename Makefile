@@ -92,17 +92,17 @@ moto: $(VENV)/bin/moto_server ## Install the DynamoDB server that the tests need
 
 $(VENV)/bin/moto_server: crates/devkit/moto/requirements.txt
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --no-deps --compile --requirement $<
+	$(VENV)/bin/python -m pip install --quiet --no-deps --compile --requirement $<
 	@touch $@
 
 $(VENV)/bin/zizmor: deploy/requirements.txt $(VENV)/bin/moto_server
-	$(VENV)/bin/pip install --quiet --no-deps --no-compile --requirement $<
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-compile --requirement $<
 	@touch $@
 
 $(VENV)/sam/bin/sam:
 	python3 -m venv $(VENV)/sam
-	$(VENV)/sam/bin/pip install --quiet --no-compile aws-sam-cli==1.170.0 cargo-lambda==1.9.2
+	$(VENV)/sam/bin/python -m pip install --quiet --no-compile aws-sam-cli==1.170.0 cargo-lambda==1.9.2
 
 $(VENV)/bin/cargo-lambda:
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet cargo-lambda==1.9.2
+	$(VENV)/bin/python -m pip install --quiet cargo-lambda==1.9.2
