@@ -183,8 +183,8 @@ fn the_ledger_is_a_table_before_a_file_before_memory() {
 #[test]
 fn defaults_differ_by_provider() {
     let common = |name: &str| {
-        Some(if name.ends_with("URL") { "http://h" } else { "x" }.to_owned()).filter(|_| {
-            name.ends_with("_SECRET") || name.ends_with("TOKEN") || name.ends_with("URL")
+        Some(if name.ends_with("BASE_URL") { "http://h" } else { "x" }.to_owned()).filter(|_| {
+            name.ends_with("_SECRET") || name.ends_with("TOKEN") || name.ends_with("BASE_URL")
         })
     };
     let defaults = |loaded: Loaded| {

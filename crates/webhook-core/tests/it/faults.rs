@@ -37,7 +37,7 @@ async fn a_write_whose_outcome_is_unknown_keeps_others_away_until_it_has_arrived
         ("charge-completed", Fault::on("POST", "/renew").late()),
     ] {
         for arrives in [true, false] {
-            let app = App::start().await;
+            let app = App::with(<_>::default(), &[("DEADLINE_MS", "10000")]).await;
             if case == "charge-completed" {
                 app.cases(FASTSPRING, &["order-subscription"]).await;
             }
