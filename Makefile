@@ -92,7 +92,7 @@ moto: $(VENV)/bin/moto_server ## Install the DynamoDB server that the tests need
 
 $(VENV)/bin/moto_server: crates/devkit/moto/requirements.txt
 	python3 -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --no-deps --compile --requirement $<
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-compile --requirement $<
 	@touch $@
 
 $(VENV)/bin/zizmor: deploy/requirements.txt $(VENV)/bin/moto_server

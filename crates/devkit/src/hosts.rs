@@ -1,11 +1,13 @@
 //! One binary under both of its hosts: what a Lambda function answers, the same binary answers as a server.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 
 use crate::corpus::{case, cases};
 use crate::envelope::{Gateway, wrap};
@@ -14,7 +16,8 @@ use crate::sandbox::{ACCESS_TOKEN, Fault, License, Sandbox, Settings, catalogue}
 use crate::send::{now_unix, post};
 use crate::sign::{Provider, sign};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A busy machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Status, content type and body.
 type Answer = (u16, String, String);
@@ -97,9 +100,12 @@ pub async fn agree(provider: Provider, binary: &Path) {
         served.push((answer.status, content_type.unwrap_or_default().to_owned(), answer.body));
     }
     let licenses = host.licenses();
+    let url = server.url().to_owned();
+    assert!(is_healthy(binary, &url).await, "{}", server.logs());
     let exit = server.stop().await.expect("the server stops when it is told to");
     assert!(exit.status.success(), "{}", exit.logs);
     host.check_log(provider, &exit.logs, "Received ");
+    assert!(!is_healthy(binary, &url).await, "nobody listens there any more");
 
     for (gateway, base64) in [
         (Gateway::Rest, false),
@@ -124,6 +130,14 @@ pub async fn agree(provider: Provider, binary: &Path) {
         let exit = function.stop().await.expect("the function stops");
         host.check_log(provider, &exit.logs, "\"message\":\"Received ");
     }
+}
+
+/// What a container's health check finds.
+async fn is_healthy(binary: &Path, url: &str) -> bool {
+    let port = url.rsplit(':').next().unwrap_or_default();
+    let mut ask = Command::new(binary);
+    ask.arg("--healthy").env("PORT", port).stdout(Stdio::null()).stderr(Stdio::null());
+    ask.status().await.expect("the binary runs").success()
 }
 
 /// What a gateway can get wrong is answered, and the function lives on.

@@ -1,21 +1,32 @@
-//! AWS without AWS: a moto server of the caller's own, on loopback.
+//! AWS without AWS: a moto server on loopback.
 //!
-//! It looks at no credentials. `make moto` installs it into `.venv`.
+//! One server for all of a process, because it takes seconds to start; it ends with the process. Whoever starts gets a
+//! region of his own on it, with nothing in it. It looks at no credentials. `make moto` installs it into `.venv`.
 
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A running server. Stopped when dropped.
-pub struct Moto {
-    server: Child,
+static SERVER: OnceCell<Server> = OnceCell::const_new();
+static REGIONS: AtomicU32 = AtomicU32::new(1);
+
+struct Server {
+    /// It reads its standard input, which ends with this process.
+    _process: Child,
     url: String,
+}
+
+/// A region of AWS.
+pub struct Moto {
+    url: &'static str,
+    region: String,
 }
 
 /// Why AWS cannot be played.
@@ -32,33 +43,46 @@ pub enum MotoError {
     Refused(String),
 }
 
-impl Moto {
-    /// On a port of its own, with nothing in it.
-    pub async fn start() -> Result<Self, MotoError> {
+impl Server {
+    async fn start() -> Result<Self, MotoError> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = here.join("../../.venv/bin/python");
-        let mut server = Command::new(&python)
+        let mut process = Command::new(&python)
             .arg(here.join("moto/server.py"))
-            .stdin(Stdio::null())
+            // Of what it compiles the next one makes use.
+            .env_remove("PYTHONDONTWRITEBYTECODE")
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| MotoError::NotInstalled(python, error))?;
         let (tell, told) = oneshot::channel();
-        if let Some(log) = server.stderr.take() {
+        if let Some(log) = process.stderr.take() {
             std::thread::spawn(move || announced(log, tell));
         }
-        let mut moto = Self { server, url: String::new() };
-        moto.url = match tokio::time::timeout(PATIENCE, told).await {
-            Ok(Ok(url)) => url,
-            Ok(Err(_)) | Err(_) => return Err(MotoError::NotStarted),
-        };
-        Ok(moto)
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(Ok(url)) => Ok(Self { _process: process, url }),
+            Ok(Err(_)) | Err(_) => Err(MotoError::NotStarted),
+        }
+    }
+}
+
+impl Moto {
+    /// A region of its own.
+    pub async fn start() -> Result<Self, MotoError> {
+        let url = &SERVER.get_or_try_init(Server::start).await?.url;
+        let region = format!("test-{}", REGIONS.fetch_add(1, Ordering::Relaxed));
+        Ok(Self { url, region })
     }
 
     /// Where it listens.
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn url(&self) -> &'static str {
+        self.url
+    }
+
+    /// By this name.
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// A call in one of AWS's JSON protocols: `secretsmanager`, `secretsmanager.CreateSecret`.
@@ -69,12 +93,13 @@ impl Moto {
         body: &Value,
     ) -> Result<Value, MotoError> {
         let refused = |error: reqwest::Error| MotoError::Refused(format!("{target}: {error}"));
-        // By the scope of the signature it knows which service is meant.
+        // By the scope of the signature it knows what is meant.
         let scope = format!(
-            "AWS4-HMAC-SHA256 Credential=none/20260101/eu-central-1/{service}/aws4_request, SignedHeaders=host, Signature=none"
+            "AWS4-HMAC-SHA256 Credential=none/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=none",
+            self.region
         );
         let answer = reqwest::Client::new()
-            .post(&self.url)
+            .post(self.url)
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", target)
             .header("authorization", scope)
@@ -101,12 +126,5 @@ fn announced(log: ChildStderr, tell: oneshot::Sender<String>) {
         {
             tell.send(url).ok();
         }
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        self.server.kill().ok();
-        self.server.wait().ok();
     }
 }

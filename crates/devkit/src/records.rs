@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use webhook_core::aws::Aws;
 use webhook_core::clock::Clock;
 use webhook_core::ids::{EventId, SubjectId};
 use webhook_core::ledger::{
@@ -188,7 +189,7 @@ impl Place {
     /// Its records, whichever engine holds them.
     pub async fn open(&self) -> Result<Ledger, RecordsError> {
         let store: Arc<dyn Store> = match (&self.table, &self.path) {
-            (Some(table), _) => Arc::new(Dynamo::connect(table, PATIENCE).await),
+            (Some(table), _) => Arc::new(Dynamo::of(table, PATIENCE, &Aws::default()).await),
             (None, Some(path)) => Arc::new(Embedded::file_to_read(path, Clock::system())),
             (None, None) => return Err(RecordsError::NoPlace),
         };

@@ -77,6 +77,7 @@ impl Aws {
             ("LEDGER_TABLE", "ledger"),
             ("OVERFLOW_QUEUE_URL", self.queue.as_str()),
             ("AWS_ENDPOINT_URL", self.moto.url()),
+            ("AWS_REGION", self.moto.region()),
         ];
         Function::start(Path::new(BINARY), &environment).await.unwrap()
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::apply::{Cause, Settled, settle};
@@ -185,10 +185,7 @@ impl Ready {
         let mut busy = None;
         loop {
             let now = clock.now();
-            let left = SignedDuration::try_from(deadline.left()).unwrap_or_default();
-            let until =
-                now.saturating_add(left).and_then(|end| end.saturating_add(self.config.settle));
-            let until = until.unwrap_or(now);
+            let until = self.ledger.lease_end(now, deadline.left());
             let claim = self.ledger.claim(event, &about, &delivery.body, now, until);
             let claimed = match in_time(deadline.left(), claim).await {
                 Ok(claimed) => claimed,

@@ -31,8 +31,6 @@ pub struct Config {
     pub policy: Policy,
     /// `DEADLINE_MS`: how long a delivery may take.
     pub deadline: Duration,
-    /// `SETTLE_SECS` (30): how long after the deadline a lease still keeps others away.
-    pub settle: SignedDuration,
 }
 
 /// What a function works with beside Cryptlex: nothing of it is secret.
@@ -53,7 +51,7 @@ pub struct Ledger {
     pub place: LedgerPlace,
     /// `EVENT_RETENTION_DAYS` (90): how long events and their bodies are kept.
     pub retention: SignedDuration,
-    /// `SETTLE_SECS`, as `Config` has it.
+    /// `SETTLE_SECS` (30): how long after the deadline a lease still keeps others away.
     pub settle: SignedDuration,
     /// `DEADLINE_MS`, as `Config` has it.
     pub deadline: Duration,
@@ -112,13 +110,17 @@ pub enum Problem {
         /// The values that are allowed.
         wanted: &'static str,
     },
+    /// A file that should hold a value.
+    #[error("the file that {0} names cannot be read, or is empty.")]
+    NoFile(String),
 }
 
 impl Problem {
     /// The variable that it is about.
-    pub fn variable(&self) -> &'static str {
+    pub fn variable(&self) -> &str {
         match self {
             Self::Missing(variable) | Self::Invalid { variable, .. } => variable,
+            Self::NoFile(variable) => variable,
         }
     }
 }
@@ -161,11 +163,9 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
         reader.number("SIGNATURE_TOLERANCE_SECS", 300, 1..=86_400, "1 to 86400 seconds");
     let deadline =
         reader.number("DEADLINE_MS", P::DEADLINE_MS, 100..=900_000, "100 to 900000 milliseconds");
-    let settle = reader.number("SETTLE_SECS", 30, 0..=900, "0 to 900 seconds");
-    let settle = SignedDuration::from_secs(i64::try_from(settle).unwrap_or(30));
     let deadline = Duration::from_millis(deadline);
     let places = Places {
-        ledger: reader.ledger(settle, deadline),
+        ledger: reader.ledger(deadline),
         topic: reader.topic(),
         overflow: reader.overflow(),
     };
@@ -184,7 +184,6 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
             product,
             policy,
             deadline,
-            settle,
         }),
         _ => Err(reader.problems),
     };
@@ -200,8 +199,14 @@ struct Reader<R> {
 
 impl<R: Fn(&str) -> Option<String>> Reader<R> {
     fn optional(&mut self, variable: &str) -> Option<String> {
-        let raw = (self.read)(variable)?;
+        let raw = (self.read)(variable).unwrap_or_default();
         let value = raw.trim();
+        let file = format!("{variable}_FILE");
+        // What nobody could read must not be the same as what nobody wants.
+        if value.is_empty() && (self.read)(&file).is_some_and(|path| !path.trim().is_empty()) {
+            self.problems.push(Problem::NoFile(file));
+            return None;
+        }
         if value.len() != raw.len() && !value.is_empty() {
             self.warnings.push(format!("{variable} has blanks around it: they were cut off"));
         }
@@ -322,7 +327,7 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         Some(url)
     }
 
-    fn ledger(&mut self, settle: SignedDuration, deadline: Duration) -> Ledger {
+    fn ledger(&mut self, deadline: Duration) -> Ledger {
         let (table, path) = (self.optional("LEDGER_TABLE"), self.optional("LEDGER_PATH"));
         if table.is_some() && path.is_some() {
             self.warnings.push("LEDGER_PATH is not used, because LEDGER_TABLE is set".to_owned());
@@ -339,6 +344,8 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             (None, None) => LedgerPlace::Memory,
         };
         let days = self.number("EVENT_RETENTION_DAYS", 90, 1..=3650, "1 to 3650 days");
+        let settle = self.number("SETTLE_SECS", 30, 0..=900, "0 to 900 seconds");
+        let settle = SignedDuration::from_secs(i64::try_from(settle).unwrap_or(30));
         Ledger { place, retention: days_of(days), settle, deadline }
     }
 

@@ -92,7 +92,7 @@ impl Ready {
         let queued = Queued { provider: event.provider.to_owned(), event: event.id.clone() };
         let kept_and_queued = async {
             match self.ledger.keep(event, &delivery.body, clock.now()).await {
-                Ok(true) => overflow.hand_over(&queued, patience).await.map_err(|e| e.to_string()),
+                Ok(true) => overflow.hand_over(&queued).await.map_err(|e| e.to_string()),
                 Ok(false) => Err("its body is too large to be kept".to_owned()),
                 Err(error) => Err(error.to_string()),
             }

@@ -5,6 +5,7 @@
 //! [`router`] and [`host`] put them on the network.
 
 // A module imports only from those above it; `tests/it/architecture.rs` looks.
+pub mod aws;
 pub mod clock;
 pub mod deadline;
 pub mod ids;

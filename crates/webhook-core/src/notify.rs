@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
+use aws_sdk_sns::config::{Builder, Region};
 use serde_json::json;
 
+use crate::aws::Aws;
 use crate::command::Concern;
 use crate::ids::EventId;
 
@@ -53,15 +55,12 @@ impl Concern {
 }
 
 impl Notifier {
-    /// The topic in the region that its ARN names, with credentials from where the AWS SDK finds them.
-    pub async fn of(topic: Option<&str>) -> Self {
+    /// The topic in the region that its ARN names.
+    pub async fn of(topic: Option<&str>, aws: &Aws) -> Self {
         let Some(topic) = topic else { return Self::Log };
-        let region = topic.split(':').nth(3).unwrap_or_default().to_owned();
-        let config = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
-            .region(aws_config::Region::new(region))
-            .load()
-            .await;
-        Self::Topic(Client::new(&config), topic.to_owned())
+        let region = Region::new(topic.split(':').nth(3).unwrap_or_default().to_owned());
+        let config = Builder::from(aws.config().await).region(region).build();
+        Self::Topic(Client::from_conf(config), topic.to_owned())
     }
 
     /// Never fails: that nobody could be told is an error in the log.

@@ -3,18 +3,12 @@
 //! Only the name of an event is queued. Its body lies in the ledger, verified; what was done of it is known there too, so
 //! a message that comes twice, or beside another delivery of the same event, has no effect of its own.
 
-use std::time::Duration;
-
-use aws_config::BehaviorVersion;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use serde::{Deserialize, Serialize};
 
+use crate::aws::Aws;
 use crate::ids::EventId;
-
-/// Of one try; the SDK makes up to three, as long as the hand-over may take.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(2);
 
 /// An SQS queue.
 #[derive(Debug, Clone)]
@@ -38,35 +32,19 @@ pub struct Queued {
 pub struct NotQueued(String);
 
 impl Overflow {
-    /// The queue with this URL; region and credentials come from where the AWS SDK finds them. Calls nobody yet.
-    pub async fn of(url: &str) -> Self {
-        let limits = TimeoutConfig::builder()
-            .connect_timeout(ATTEMPT_LIMIT)
-            .operation_attempt_timeout(ATTEMPT_LIMIT)
-            .build();
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .timeout_config(limits)
-            .load()
-            .await;
-        Self::new(Client::new(&config), url)
+    /// The queue with this URL. Calls nobody yet.
+    pub async fn of(url: &str, aws: &Aws) -> Self {
+        Self { client: Client::new(aws.config().await), url: url.to_owned() }
     }
 
-    /// A queue behind a client that was made before.
-    pub fn new(client: Client, url: &str) -> Self {
-        Self { client, url: url.to_owned() }
-    }
-
-    /// Once this is `Ok`, the event will be handled.
-    pub async fn hand_over(&self, queued: &Queued, patience: Duration) -> Result<(), NotQueued> {
+    /// Once this is `Ok`, the event will be handled. It takes as long as the caller lets it.
+    pub async fn hand_over(&self, queued: &Queued) -> Result<(), NotQueued> {
         let body = serde_json::to_string(queued).map_err(|e| NotQueued(e.to_string()))?;
         let send = self.client.send_message().queue_url(&self.url).message_body(body).send();
-        match tokio::time::timeout(patience, send).await {
-            Ok(Ok(_sent)) => Ok(()),
-            Ok(Err(error)) => {
-                let code = error.as_service_error().and_then(|error| error.code());
-                Err(NotQueued(code.unwrap_or("the queue cannot be reached").to_owned()))
-            }
-            Err(_late) => Err(NotQueued("no answer in time".to_owned())),
-        }
+        let sent = send.await.map_err(|error| {
+            let code = error.as_service_error().and_then(|error| error.code());
+            NotQueued(code.unwrap_or("the queue cannot be reached").to_owned())
+        });
+        sent.map(|_| ())
     }
 }

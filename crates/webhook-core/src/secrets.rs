@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::config::BEFORE_ROTATION;
 
@@ -55,22 +56,15 @@ type Values = BTreeMap<String, SecretString>;
 pub struct NotRead(String);
 
 impl Vault {
-    /// The secret with this name or ARN; region and credentials come from where the AWS SDK finds them. Calls nobody yet.
-    pub async fn of(id: &str, clock: Clock) -> Self {
+    /// The secret with this name or ARN. Calls nobody yet.
+    pub async fn of(id: &str, aws: &Aws, clock: Clock) -> Self {
         let limits = TimeoutConfig::builder()
             .connect_timeout(ATTEMPT_LIMIT)
             .operation_attempt_timeout(ATTEMPT_LIMIT)
             .operation_timeout(CALL_LIMIT)
             .build();
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .timeout_config(limits)
-            .load()
-            .await;
-        Self::new(Client::new(&config), id, clock)
-    }
-
-    /// A secret behind a client that was made before.
-    pub fn new(client: Client, id: &str, clock: Clock) -> Self {
+        let config = Builder::from(aws.config().await).timeout_config(limits).build();
+        let client = Client::from_conf(config);
         Self { client, id: id.to_owned(), clock, last: Mutex::new(None) }
     }
 

@@ -86,8 +86,8 @@ const MOST_UNDER_WAY: u32 = 100_000;
 impl<P: Provider> Service<P> {
     /// Never fails: what is missing is answered to every webhook until it is there.
     pub async fn open(variables: Variables, clock: Clock, timing: Timing) -> Self {
-        let (keeper, loaded) = Keeper::open::<P>(variables, clock.clone(), timing).await;
-        Self::with(keeper, loaded.limits, clock)
+        let (keeper, limits) = Keeper::open::<P>(variables, clock.clone(), timing).await;
+        Self::with(keeper, limits, clock)
     }
 
     /// As `open`, over parts that were made before.

@@ -4,11 +4,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::act::Ready;
+use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::config::{Loaded, Places, Problem, load};
 use crate::cryptlex::Client;
 use crate::deadline::Timing;
 use crate::ledger::Ledger;
+use crate::limits::Rules;
 use crate::notify::Notifier;
 use crate::overflow::Overflow;
 use crate::provider::Provider;
@@ -30,18 +32,13 @@ pub struct Parts {
 
 impl Parts {
     /// Calls nobody yet.
-    pub async fn open(places: &Places, clock: &Clock) -> Self {
-        let overflow = async {
-            match &places.overflow {
-                Some(url) => Some(Overflow::of(url).await),
-                None => None,
-            }
+    pub async fn open(places: &Places, aws: &Aws, clock: &Clock) -> Self {
+        let ledger = Ledger::open(&places.ledger, aws, clock.clone()).await;
+        let notifier = Notifier::of(places.topic.as_deref(), aws).await;
+        let overflow = match &places.overflow {
+            Some(url) => Some(Overflow::of(url, aws).await),
+            None => None,
         };
-        let (ledger, notifier, overflow) = tokio::join!(
-            Box::pin(Ledger::open(&places.ledger, clock.clone())),
-            Box::pin(Notifier::of(places.topic.as_deref())),
-            Box::pin(overflow),
-        );
         Self { ledger, notifier, overflow }
     }
 }
@@ -56,7 +53,7 @@ pub(crate) struct State {
 impl State {
     fn of<P: Provider>(
         loaded: Loaded,
-        parts: Parts,
+        parts: &Parts,
         before: Option<&Ready>,
         clock: &Clock,
         timing: Timing,
@@ -69,7 +66,7 @@ impl State {
                 warnings.push(format!("TLS cannot be set up: {error}"));
                 vec![Problem::Missing("CRYPTLEX_WEB_API_BASE_URL")]
             })?;
-            let Parts { ledger, notifier, overflow } = parts;
+            let Parts { ledger, notifier, overflow } = parts.clone();
             Ok(Ready { config, cryptlex, ledger, notifier, overflow, timing })
         });
         let state = Self { ready, warnings, alarms };
@@ -98,11 +95,16 @@ impl State {
 /// The state as it is now, and how it is made again.
 pub(crate) struct Keeper {
     state: RwLock<Arc<State>>,
-    vault: Option<Vault>,
-    variables: Option<Variables>,
+    secrets: Option<Secrets>,
     parts: Parts,
     clock: Clock,
     timing: Timing,
+}
+
+/// Secrets that may change while the process lives, and the variables that they win over.
+struct Secrets {
+    vault: Vault,
+    variables: Variables,
 }
 
 impl Keeper {
@@ -111,27 +113,22 @@ impl Keeper {
         variables: Variables,
         clock: Clock,
         timing: Timing,
-    ) -> (Self, Loaded) {
+    ) -> (Self, Rules) {
+        let aws = Aws::default();
         let plain = load::<P>(&*variables);
-        let vault = match variables("SECRETS_ID").filter(|id| !id.trim().is_empty()) {
-            Some(id) => Some(Box::pin(Vault::of(id.trim(), clock.clone())).await),
-            None => None,
-        };
-        let read = async {
-            match &vault {
-                Some(vault) => vault.read_again().await,
-                None => None,
+        let (places, rules) = (plain.places.clone(), plain.limits.clone());
+        let parts = Parts::open(&places, &aws, &clock).await;
+        let (secrets, loaded) = match variables("SECRETS_ID").filter(|id| !id.trim().is_empty()) {
+            Some(id) => {
+                let vault = Vault::of(id.trim(), &aws, clock.clone()).await;
+                let read = vault.read_again().await;
+                let secrets = Secrets { vault, variables };
+                let loaded = read.map(|read| secrets.load::<P>(read));
+                (Some(secrets), loaded.unwrap_or(plain))
             }
+            None => (None, plain),
         };
-        let (read, parts) = tokio::join!(Box::pin(read), Parts::open(&plain.places, &clock));
-        let loaded = match (&vault, read) {
-            (Some(vault), Some(read)) => loaded::<P>(&variables, vault, read),
-            (Some(_) | None, _) => load::<P>(&*variables),
-        };
-        let state = State::of::<P>(loaded, parts.clone(), None, &clock, timing);
-        let variables = Some(variables);
-        let state = RwLock::new(Arc::new(state));
-        (Self { state, vault, variables, parts, clock, timing }, plain)
+        (Self::with::<P>(secrets, loaded, parts, clock, timing), rules)
     }
 
     /// Over parts that were made before, with secrets that do not change.
@@ -141,9 +138,18 @@ impl Keeper {
         clock: Clock,
         timing: Timing,
     ) -> Self {
-        let state = State::of::<P>(loaded, parts.clone(), None, &clock, timing);
-        let state = RwLock::new(Arc::new(state));
-        Self { state, vault: None, variables: None, parts, clock, timing }
+        Self::with::<P>(None, loaded, parts, clock, timing)
+    }
+
+    fn with<P: Provider>(
+        secrets: Option<Secrets>,
+        loaded: Loaded,
+        parts: Parts,
+        clock: Clock,
+        timing: Timing,
+    ) -> Self {
+        let state = State::of::<P>(loaded, &parts, None, &clock, timing);
+        Self { state: RwLock::new(Arc::new(state)), secrets, parts, clock, timing }
     }
 
     pub(crate) fn state(&self) -> Arc<State> {
@@ -152,7 +158,7 @@ impl Keeper {
 
     /// Whether secrets may be others by now.
     pub(crate) fn can_change(&self) -> bool {
-        self.vault.is_some()
+        self.secrets.is_some()
     }
 
     /// Another state than the one that was not good enough, if the secrets changed since it was made.
@@ -161,49 +167,48 @@ impl Keeper {
         known: &Arc<State>,
         patience: Duration,
     ) -> Option<Arc<State>> {
-        let (vault, variables) = (self.vault.as_ref()?, self.variables.as_ref()?);
-        let read = tokio::time::timeout(patience, Box::pin(vault.read_again())).await;
-        if let Some(read) = read.unwrap_or_default() {
-            match read {
-                Ok(_) => {
-                    tracing::info!(provider = P::NAME, "The secret {} was read again", vault.id());
-                }
-                Err(ref error) => tracing::error!(provider = P::NAME, "{error}"),
-            }
-            if read.is_ok() {
-                let loaded = loaded::<P>(variables, vault, read);
+        let secrets = self.secrets.as_ref()?;
+        match tokio::time::timeout(patience, Box::pin(secrets.vault.read_again())).await {
+            Ok(Some(Ok(held))) => {
+                tracing::info!(
+                    provider = P::NAME,
+                    "The secret {} was read again",
+                    secrets.vault.id()
+                );
                 let before = known.ready.as_ref().ok();
-                let parts = self.parts.clone();
-                let state = State::of::<P>(loaded, parts, before, &self.clock, self.timing);
+                let loaded = secrets.load::<P>(Ok(held));
+                let state = State::of::<P>(loaded, &self.parts, before, &self.clock, self.timing);
                 *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
             }
+            Ok(Some(Err(error))) => tracing::error!(provider = P::NAME, "{error}"),
+            Ok(None) | Err(_) => {}
         }
         let newest = self.state();
         (!Arc::ptr_eq(&newest, known)).then_some(newest)
     }
 }
 
-/// What the secret holds wins over plain variables.
-fn loaded<P: Provider>(
-    variables: &Variables,
-    vault: &Vault,
-    read: Result<Held, NotRead>,
-) -> Loaded {
-    match read {
-        Ok(held) => {
-            let mut loaded = load::<P>(|name| held.get(name).or_else(|| variables(name)));
-            let missing = loaded.config.as_ref().err().into_iter().flatten();
-            let named = missing.map(|problem| problem.variable()).collect::<Vec<_>>().join(", ");
-            if !named.is_empty() {
-                let text = format!("SECRETS_ID: look for {named} in the secret {}", vault.id());
-                loaded.alarms.push(text);
+impl Secrets {
+    /// What the secret holds wins over plain variables.
+    fn load<P: Provider>(&self, read: Result<Held, NotRead>) -> Loaded {
+        let Self { vault, variables } = self;
+        match read {
+            Ok(held) => {
+                let mut loaded = load::<P>(|name| held.get(name).or_else(|| variables(name)));
+                let missing = loaded.config.as_ref().err().into_iter().flatten();
+                let named =
+                    missing.map(|problem| problem.variable()).collect::<Vec<_>>().join(", ");
+                if !named.is_empty() {
+                    let text = format!("SECRETS_ID: look for {named} in the secret {}", vault.id());
+                    loaded.alarms.push(text);
+                }
+                loaded
             }
-            loaded
-        }
-        Err(error) => {
-            let mut loaded = load::<P>(&**variables);
-            loaded.alarms.push(error.to_string());
-            loaded
+            Err(error) => {
+                let mut loaded = load::<P>(&**variables);
+                loaded.alarms.push(error.to_string());
+                loaded
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! signature, a secret, a token, a license key or an e-mail address; `tests/it/leaks.rs` and the hosts' tests look.
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -13,9 +13,9 @@ const DEFAULT: &str = "warn,webhook_core=info";
 /// Installs the subscriber. `filter` is the value of `RUST_LOG`; without one, `info` of this project.
 pub fn install(json: bool, filter: Option<&str>) {
     let wanted = wanted(filter.unwrap_or_default());
-    let parsed = wanted.parse::<EnvFilter>();
+    let parsed = wanted.parse::<Targets>();
     let misspelt = parsed.is_err();
-    let filter = parsed.unwrap_or_else(|_misspelt| EnvFilter::new(DEFAULT));
+    let filter = parsed.or_else(|_misspelt| DEFAULT.parse()).unwrap_or_default();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match json {
         true => {
@@ -67,7 +67,7 @@ mod tests {
             ("stripe_webhook=debug", "warn,webhook_core=info,stripe_webhook=debug"),
         ] {
             assert_eq!(wanted(filter), expected);
-            assert!(wanted(filter).parse::<EnvFilter>().is_ok());
+            assert!(wanted(filter).parse::<Targets>().is_ok());
         }
     }
 }

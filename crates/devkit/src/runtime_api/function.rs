@@ -87,7 +87,7 @@ impl Function {
         self.api.init_error()
     }
 
-    /// Sends SIGTERM and waits up to 20 seconds; only the logs that this returns are sure to be complete.
+    /// Sends SIGTERM and waits up to a minute; only the logs that this returns are sure to be complete.
     pub async fn stop(self) -> io::Result<Exit> {
         self.process.stop().await
     }

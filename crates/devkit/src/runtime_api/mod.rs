@@ -33,7 +33,7 @@ pub use server::Server;
 use crate::send::since_1970;
 
 /// How long an event waits for a function to ask for it. Lambda gives a function 10 seconds to start.
-const ASK_LIMIT: Duration = Duration::from_secs(20);
+const ASK_LIMIT: Duration = Duration::from_secs(60);
 const PREFIX: &str = "/2018-06-01/runtime/";
 /// Request ids count up from here: UUIDs in form, the same in every run.
 const FIRST_ID: (u64, u64) = (0x0000_0000_0000_4000, 0x8000_0000_0000_0000);
@@ -125,7 +125,7 @@ impl RuntimeApi {
         self.address.to_string()
     }
 
-    /// Waits up to 20 seconds for the function to ask, then `timeout` for its answer. The deadline that the
+    /// Waits up to a minute for the function to ask, then `timeout` for its answer. The deadline that the
     /// function is told is `timeout` after it asked.
     pub async fn invoke(&self, event: &Value, timeout: Duration) -> Answer {
         let (taken, is_taken) = oneshot::channel();

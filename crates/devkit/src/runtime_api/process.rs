@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// How a stopped process ended.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Process {
         Ok(self.logs())
     }
 
-    /// Asks with SIGTERM, as Lambda and container hosts do, and waits up to 20 seconds.
+    /// Asks with SIGTERM, as Lambda and container hosts do, and waits up to a minute.
     pub(super) async fn stop(mut self) -> io::Result<Exit> {
         if let Some(pid) = self.child.id() {
             // The shell's own `kill`: the program of that name is not installed everywhere. It fails when the

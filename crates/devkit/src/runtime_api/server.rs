@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use super::process::{self, Exit, Process};
 
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(60);
 const ANNOUNCEMENT: &str = "listening on http://127.0.0.1:";
 
 /// A binary that serves HTTP on a port of its own choice. Killed when dropped.
@@ -19,7 +19,7 @@ pub struct Server {
 
 impl Server {
     /// Runs the binary with `PORT=0` and returns once it has written `listening on http://127.0.0.1:<port>`. The
-    /// error of one that does not within 20 seconds shows its output.
+    /// error of one that does not within a minute shows its output.
     pub async fn start(binary: &Path, environment: &[(&str, &str)]) -> io::Result<Server> {
         let mut command = process::command(binary);
         command.env("PORT", "0").envs(environment.iter().copied());
@@ -54,7 +54,7 @@ impl Server {
         self.process.kill().await
     }
 
-    /// Sends SIGTERM and waits up to 20 seconds; only the logs that this returns are sure to be complete.
+    /// Sends SIGTERM and waits up to a minute; only the logs that this returns are sure to be complete.
     pub async fn stop(self) -> io::Result<Exit> {
         self.process.stop().await
     }

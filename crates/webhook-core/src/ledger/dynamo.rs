@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -16,6 +15,7 @@ use aws_sdk_dynamodb::types::{
 use futures_util::future::BoxFuture;
 
 use super::store::{Committed, Expect, Store, StoreError, Versioned, Write};
+use crate::aws::Aws;
 
 /// The part of a delivery's deadline for one try; the SDK makes up to three. Paddle's four seconds: one second.
 const ATTEMPT_PART: f32 = 0.25;
@@ -39,25 +39,15 @@ pub struct Dynamo {
 }
 
 impl Dynamo {
-    /// For deliveries that take no longer than `deadline`. Region and credentials come from where the AWS SDK finds
-    /// them. Calls nobody yet.
-    pub async fn connect(table: &str, deadline: Duration) -> Self {
+    /// For deliveries that take no longer than `deadline`. Calls nobody yet.
+    pub async fn of(table: &str, deadline: Duration, aws: &Aws) -> Self {
         let limits = TimeoutConfig::builder()
             .connect_timeout(deadline.mul_f32(ATTEMPT_PART))
             .operation_attempt_timeout(deadline.mul_f32(ATTEMPT_PART))
             .operation_timeout(deadline.mul_f32(CALL_PART))
             .build();
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .timeout_config(limits)
-            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(50)))
-            .load()
-            .await;
-        Self::new(Client::new(&config), table)
-    }
-
-    /// A table behind a client that was made before.
-    pub fn new(client: Client, table: &str) -> Self {
-        Self { client, table: table.to_owned() }
+        let config = Builder::from(aws.config().await).timeout_config(limits).build();
+        Self { client: Client::from_conf(config), table: table.to_owned() }
     }
 
     async fn batch(&self, keys: &[String]) -> Result<HashMap<String, Versioned>, StoreError> {

@@ -18,9 +18,11 @@ mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::command::{Outcome, Subject};
 use crate::config;
@@ -188,12 +190,12 @@ const COMMIT_ATTEMPTS: u32 = 2;
 
 impl Ledger {
     /// The ledger where the configuration says.
-    pub async fn open(config: &config::Ledger, clock: Clock) -> Self {
+    pub async fn open(config: &config::Ledger, aws: &Aws, clock: Clock) -> Self {
         let store: Arc<dyn Store> = match &config.place {
             config::LedgerPlace::Memory => Arc::new(Embedded::in_memory(clock)),
             config::LedgerPlace::File(path) => Arc::new(Embedded::file(path, clock)),
             config::LedgerPlace::Table(table) => {
-                Arc::new(Dynamo::connect(table, config.deadline).await)
+                Arc::new(Dynamo::of(table, config.deadline, aws).await)
             }
         };
         Self::new(store, config.settle, config.retention)
@@ -210,6 +212,13 @@ impl Ledger {
         self.store.read(std::slice::from_ref(&key)).await?;
         let write = Write { key, expect: Expect::Anything, value: Vec::new(), expires: None };
         self.store.commit(&[write]).await.map(|_| ())
+    }
+
+    /// Until when a lease is needed whose holder sends nothing any more once `left` is over.
+    pub fn lease_end(&self, now: Timestamp, left: Duration) -> Timestamp {
+        let left = SignedDuration::try_from(left).unwrap_or_default();
+        let end = now.saturating_add(left).and_then(|end| end.saturating_add(self.settle));
+        end.unwrap_or(now)
     }
 
     /// One read; for an event that is not done, one commit that takes all leases or none, and keeps the body.

@@ -1,13 +1,22 @@
 //! Nothing secret or personal in logs and replies, whatever goes well or wrong.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, Mutex};
 
 use devkit::corpus::cases;
 use devkit::sandbox::{ACCESS_TOKEN, Fault};
+use tracing::Level;
+use tracing_subscriber::filter::{Targets, dynamic_filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::support::{App, SECRET, path_of};
+
+thread_local! {
+    static LISTENING: Cell<bool> = const { Cell::new(false) };
+}
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -31,16 +40,16 @@ impl<'w> MakeWriter<'w> for Captured {
     }
 }
 
-/// At `trace`; what libraries may log, `telemetry` decides and the hosts' tests look at. The subscriber is the whole process's: tests that run at the same
-/// time are looked at as well.
+/// At `trace`; what libraries may log, `telemetry` decides and the hosts' tests look at.
 #[tokio::test]
 async fn no_log_and_no_reply_holds_what_must_not_leak() {
     let captured = Captured::default();
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter("webhook_core=trace")
-        .with_writer(captured.clone())
-        .init();
+    let lines = tracing_subscriber::fmt::layer().json().with_writer(captured.clone());
+    let ours = Targets::new().with_target("webhook_core", Level::TRACE);
+    // A subscriber is the whole process's; all of this test runs on this thread.
+    let here = dynamic_filter_fn(|_, _| LISTENING.get());
+    tracing_subscriber::registry().with(ours).with(here).with(lines).init();
+    LISTENING.set(true);
     let mut replies = String::new();
     let mut keys = Vec::new();
     for fault in [

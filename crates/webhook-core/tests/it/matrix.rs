@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use devkit::corpus::cases;
 use devkit::sandbox::{Fault, Match};
-use devkit::sign::{Provider as Signer, sign};
-use http::{HeaderMap, HeaderValue};
+use devkit::sign::Provider as Signer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use webhook_core::deadline::Timing;
-use webhook_core::inbound::Inbound;
 use webhook_core::ledger::Store;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 use webhook_core::service::{Contract, Service};
@@ -19,16 +17,30 @@ use webhook_core::service::{Contract, Service};
 use crate::corpus::{path, prepare};
 use crate::deliveries::{State, state};
 use crate::mishaps::{Mishap, Tampered};
-use crate::moto::Moto;
-use crate::support::{App, SECRET, TIMING, body, tell};
+use crate::moto::new_table;
+use crate::support::{App, TIMING, body, handle, tell};
 
 /// How long the delivery that meets a silent Cryptlex or ledger waits, if that is enough to get there on a busy machine.
 const IMPATIENT: Duration = Duration::from_millis(150);
 const PATIENT: Duration = Duration::from_secs(25);
-/// Many of them wait most of the time.
-const TRIALS_AT_ONCE: usize = 12;
-/// moto serves one at a time.
-const TRIALS_AT_ONCE_ON_MOTO: usize = 3;
+
+/// Where the ledger is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Memory,
+    DynamoDb,
+}
+
+impl Place {
+    fn trials_at_once(self) -> usize {
+        match self {
+            // Many of them wait most of the time.
+            Self::Memory => 12,
+            // moto serves one request at a time.
+            Self::DynamoDb => 3,
+        }
+    }
+}
 
 /// A call that goes wrong.
 #[derive(Debug, Clone, Copy)]
@@ -69,37 +81,58 @@ enum Then {
     IsKilled,
 }
 
-const ANSWERS: [Wrong; 12] = [
-    Wrong::Answer("400 before", |m| m.error_before(400)),
-    Wrong::Answer("401 before", |m| m.error_before(401)),
-    Wrong::Answer("409 before", |m| m.error_before(409)),
-    Wrong::Answer("429", |m| m.throttle(0)),
-    Wrong::Answer("500 before", |m| m.error_before(500)),
-    Wrong::Answer("500 after", |m| m.error_after(500)),
-    Wrong::Answer("502 after", |m| m.error_after(502)),
-    Wrong::Answer("503 before", |m| m.error_before(503)),
-    Wrong::Answer("HTML 504", |m| m.html_error(504)),
-    Wrong::Answer("dropped before", |m| m.dropped_before()),
-    Wrong::Answer("dropped answer", |m| m.dropped_answer()),
-    Wrong::Answer("malformed body", |m| m.bad_json()),
+/// Before the call had an effect. Of each row one, in turn: what is handled alike needs no trial of its own at each call.
+const BEFORE: [&[Wrong]; 5] = [
+    &[
+        Wrong::Answer("400", |m| m.error_before(400)),
+        Wrong::Answer("401", |m| m.error_before(401)),
+        Wrong::Answer("409", |m| m.error_before(409)),
+    ],
+    &[
+        Wrong::Answer("500", |m| m.error_before(500)),
+        Wrong::Answer("502", |m| m.error_before(502)),
+        Wrong::Answer("503", |m| m.error_before(503)),
+        Wrong::Answer("HTML 504", |m| m.html_error(504)),
+    ],
+    &[Wrong::Answer("429", |m| m.throttle(0))],
+    &[Wrong::Answer("dropped", |m| m.dropped_before())],
+    &[Wrong::Answer("malformed body", |m| m.bad_json())],
 ];
 
-/// Everything that can go wrong with a call of Cryptlex.
-fn of_cryptlex(call: usize) -> Vec<(Call, Then)> {
-    let answers = ANSWERS.into_iter().map(|wrong| (wrong, Then::GoesOn));
-    let silent = [Wrong::Hang { effect: false }, Wrong::Hang { effect: true }, Wrong::Late];
-    let thens = [Then::GoesOn, Then::IsCancelled, Then::IsKilled];
-    let silent = silent.into_iter().flat_map(|wrong| thens.map(|then| (wrong, then)));
+/// After a write had its effect.
+const AFTER: [&[Wrong]; 2] = [
+    &[
+        Wrong::Answer("500 after", |m| m.error_after(500)),
+        Wrong::Answer("502 after", |m| m.error_after(502)),
+    ],
+    &[Wrong::Answer("dropped answer", |m| m.dropped_answer())],
+];
+
+const THENS: [Then; 3] = [Then::GoesOn, Then::IsCancelled, Then::IsKilled];
+
+/// Everything that can go wrong with a call of Cryptlex. A read has no effect: before and after it are the same.
+fn of_cryptlex(call: usize, turn: usize, writes: bool) -> Vec<(Call, Then)> {
+    let (after, silent): (&[&[Wrong]], &[Wrong]) = match writes {
+        true => (&AFTER, &[Wrong::Hang { effect: true }, Wrong::Late]),
+        false => (&[], &[]),
+    };
+    let answers = BEFORE.iter().chain(after).map(|row| (row[turn % row.len()], Then::GoesOn));
+    let silent = [Wrong::Hang { effect: false }].into_iter().chain(silent.iter().copied());
+    let silent = silent.flat_map(|wrong| THENS.map(|then| (wrong, then)));
     answers.chain(silent).map(|(wrong, then)| (Call::Cryptlex(call, wrong), then)).collect()
 }
 
 /// Everything that can go wrong with a call of the ledger's store.
-fn of_ledger(call: usize) -> Vec<(Call, Then)> {
-    let errors = [Mishap::ErrorBefore, Mishap::ErrorAfter].map(|mishap| (mishap, Then::GoesOn));
-    let thens = [Then::GoesOn, Then::IsCancelled, Then::IsKilled];
-    let hangs = [Mishap::HangBefore, Mishap::HangAfter].into_iter();
-    let hangs = hangs.flat_map(|mishap| thens.map(|then| (mishap, then)));
-    errors.into_iter().chain(hangs).map(|(m, then)| (Call::Ledger(call, m), then)).collect()
+fn of_ledger(call: usize, writes: bool) -> Vec<(Call, Then)> {
+    let (errors, hangs): (&[Mishap], &[Mishap]) = match writes {
+        true => {
+            (&[Mishap::ErrorBefore, Mishap::ErrorAfter], &[Mishap::HangBefore, Mishap::HangAfter])
+        }
+        false => (&[Mishap::ErrorBefore], &[Mishap::HangBefore]),
+    };
+    let errors = errors.iter().map(|mishap| (*mishap, Then::GoesOn));
+    let hangs = hangs.iter().flat_map(|mishap| THENS.map(|then| (*mishap, then)));
+    errors.chain(hangs).map(|(mishap, then)| (Call::Ledger(call, mishap), then)).collect()
 }
 
 /// One provider's function in a process of its own.
@@ -120,29 +153,25 @@ impl Function {
 
     async fn deliver(&self, app: &App, provider: Signer, case: &str, budget: Duration) -> u16 {
         match self {
-            Self::Stripe(service) => handle(service, app, provider, case, budget).await,
-            Self::FastSpring(service) => handle(service, app, provider, case, budget).await,
-            Self::Paddle(service) => handle(service, app, provider, case, budget).await,
+            Self::Stripe(service) => deliver(service, app, provider, case, budget).await,
+            Self::FastSpring(service) => deliver(service, app, provider, case, budget).await,
+            Self::Paddle(service) => deliver(service, app, provider, case, budget).await,
         }
     }
 }
 
-async fn handle<P: Provider>(
+async fn deliver<P: Provider>(
     service: &Service<P>,
     app: &App,
     provider: Signer,
     case: &str,
     budget: Duration,
 ) -> u16 {
-    let body = body(provider, case);
-    let header = sign(provider, SECRET, &body, app.now());
-    let mut headers = HeaderMap::new();
-    headers.insert(P::SIGNATURE_HEADER, HeaderValue::from_str(&header).unwrap());
     let contract = match path(provider, case) {
         "/v2" => Contract::V2,
         _ => Contract::V1,
     };
-    service.handle(contract, Inbound { headers, body, source: None }, budget).await.status.as_u16()
+    handle(app, service, provider, contract, &body(provider, case), budget).await
 }
 
 /// What a case comes to, and what it asks of whom, when nothing goes wrong.
@@ -152,8 +181,24 @@ struct Calm {
     case: String,
     status: u16,
     state: State,
-    cryptlex_calls: usize,
-    ledger_calls: usize,
+    /// Whether each of them writes.
+    cryptlex_calls: Vec<bool>,
+    ledger_calls: Vec<bool>,
+}
+
+impl Calm {
+    fn points_of_the_ledger(&self) -> Vec<(Call, Then)> {
+        let calls = self.ledger_calls.iter().enumerate();
+        calls.flat_map(|(call, writes)| of_ledger(call, *writes)).collect()
+    }
+
+    fn points(&self) -> Vec<(Call, Then)> {
+        let calls = self.cryptlex_calls.iter().enumerate();
+        // Cases begin with different ones.
+        let turn = |call| call + self.case.len();
+        let cryptlex = calls.flat_map(|(call, writes)| of_cryptlex(call, turn(call), *writes));
+        cryptlex.chain(self.points_of_the_ledger()).collect()
+    }
 }
 
 async fn calm(provider: Signer, case: &str) -> Calm {
@@ -167,14 +212,14 @@ async fn calm(provider: Signer, case: &str) -> Calm {
         case: case.to_owned(),
         status,
         state: state(&app),
-        cryptlex_calls: app.sandbox.calls().len(),
-        ledger_calls: store.calls().len(),
+        cryptlex_calls: app.sandbox.calls().iter().map(|call| call.method != "GET").collect(),
+        ledger_calls: store.calls().iter().map(|call| *call != "read").collect(),
     }
 }
 
-async fn trial(calm: &Calm, call: Call, then: Then, moto: Option<&Moto>) {
+async fn trial(calm: &Calm, call: Call, then: Then, place: Place) {
     let mut patience = IMPATIENT;
-    while !attempt(calm, call, then, patience, moto).await {
+    while !attempt(calm, call, then, patience, place).await {
         patience *= 4;
         let Calm { provider, case, .. } = calm;
         assert!(patience < PATIENT, "{provider} {case}: {call:?} was never made");
@@ -182,18 +227,12 @@ async fn trial(calm: &Calm, call: Call, then: Then, moto: Option<&Moto>) {
 }
 
 /// `false` when the call was never made.
-async fn attempt(
-    calm: &Calm,
-    call: Call,
-    then: Then,
-    patience: Duration,
-    moto: Option<&Moto>,
-) -> bool {
+async fn attempt(calm: &Calm, call: Call, then: Then, patience: Duration, place: Place) -> bool {
     let (provider, case) = (calm.provider, calm.case.as_str());
     let what = format!("{provider} {case}: {call:?}, then it {then:?}");
     let mut app = App::start().await;
-    if let Some(moto) = moto {
-        app.restart_over(moto.new_table().await);
+    if place == Place::DynamoDb {
+        app.restart_over(new_table().await);
     }
     prepare(&app, provider, case).await;
 
@@ -268,25 +307,20 @@ struct Tally {
     trials: usize,
 }
 
-async fn run(
-    calms: Vec<Calm>,
-    points: impl Fn(&Calm) -> Vec<(Call, Then)>,
-    moto: Option<Arc<Moto>>,
-) -> Tally {
+async fn run(calms: Vec<Calm>, points: impl Fn(&Calm) -> Vec<(Call, Then)>, place: Place) -> Tally {
     let mut tally = Tally::default();
     let mut under_way = JoinSet::new();
     for calm in calms {
         tally.cases += 1;
-        tally.cryptlex_calls += calm.cryptlex_calls;
-        tally.ledger_calls += calm.ledger_calls;
+        tally.cryptlex_calls += calm.cryptlex_calls.len();
+        tally.ledger_calls += calm.ledger_calls.len();
         for (call, then) in points(&calm) {
             tally.trials += 1;
-            let (calm, moto) = (calm.clone(), moto.clone());
-            let most = moto.as_ref().map_or(TRIALS_AT_ONCE, |_| TRIALS_AT_ONCE_ON_MOTO);
-            while under_way.len() >= most {
+            let calm = calm.clone();
+            while under_way.len() >= place.trials_at_once() {
                 under_way.join_next().await.unwrap().unwrap();
             }
-            under_way.spawn(async move { trial(&calm, call, then, moto.as_deref()).await });
+            under_way.spawn(async move { trial(&calm, call, then, place).await });
         }
     }
     while let Some(result) = under_way.join_next().await {
@@ -304,11 +338,8 @@ async fn every_call_of_every_case_may_go_wrong_in_every_way() {
     for case in cases().into_iter().filter(|case| case.name.contains(&only)) {
         calms.push(calm(case.provider, &case.name).await);
     }
-    let everything = |calm: &Calm| {
-        let cryptlex = (0..calm.cryptlex_calls).flat_map(of_cryptlex);
-        cryptlex.chain((0..calm.ledger_calls).flat_map(of_ledger)).collect()
-    };
-    let Tally { cases, cryptlex_calls, ledger_calls, trials } = run(calms, everything, None).await;
+    let Tally { cases, cryptlex_calls, ledger_calls, trials } =
+        run(calms, Calm::points, Place::Memory).await;
     tell(&format!(
         "fault matrix: {cases} cases, {cryptlex_calls} calls to Cryptlex, {ledger_calls} of the ledger, {trials} trials"
     ));
@@ -317,7 +348,6 @@ async fn every_call_of_every_case_may_go_wrong_in_every_way() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_of_a_ledger_in_dynamodb_may_go_wrong_in_every_way() {
-    let moto = Arc::new(Moto::start().await);
     let mut calms = Vec::new();
     for (provider, case) in [
         (Signer::Stripe, "checkout-subscription"),
@@ -326,8 +356,8 @@ async fn every_call_of_a_ledger_in_dynamodb_may_go_wrong_in_every_way() {
     ] {
         calms.push(calm(provider, case).await);
     }
-    let ledger = |calm: &Calm| (0..calm.ledger_calls).flat_map(of_ledger).collect();
-    let Tally { cases, ledger_calls, trials, .. } = run(calms, ledger, Some(moto)).await;
+    let Tally { cases, ledger_calls, trials, .. } =
+        run(calms, Calm::points_of_the_ledger, Place::DynamoDb).await;
     tell(&format!(
         "fault matrix on DynamoDB: {cases} cases, {ledger_calls} calls of the ledger, {trials} trials"
     ));

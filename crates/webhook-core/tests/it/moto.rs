@@ -1,68 +1,58 @@
-//! DynamoDB and SQS without AWS: a moto server of the test's own, on loopback.
+//! AWS without AWS: a moto server, on loopback.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use devkit::moto::Moto;
+use serde_json::json;
+use webhook_core::aws::Aws;
 use webhook_core::ledger::Dynamo;
 
-/// Stopped when dropped.
-pub(crate) struct Moto {
-    server: devkit::moto::Moto,
-    tables: AtomicUsize,
+/// A busy machine is no failure.
+const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const TABLE: &str = "ledger";
+
+/// A region of its own, with nothing in it.
+pub(crate) async fn region() -> Moto {
+    Moto::start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-impl Moto {
-    pub(crate) async fn start() -> Self {
-        let server = devkit::moto::Moto::start().await.unwrap_or_else(|error| panic!("{error}"));
-        Self { server, tables: AtomicUsize::new(0) }
-    }
-
-    pub(crate) fn server(&self) -> &devkit::moto::Moto {
-        &self.server
-    }
-
-    pub(crate) fn client(&self) -> Client {
-        client(self.server.url())
-    }
-
-    /// An empty ledger under a name of its own.
-    pub(crate) async fn new_table(&self) -> Arc<Dynamo> {
-        let number = self.tables.fetch_add(1, Ordering::SeqCst);
-        self.table(&format!("ledger-{number}")).await
-    }
-
-    /// An empty ledger.
-    pub(crate) async fn table(&self, name: &str) -> Arc<Dynamo> {
-        let client = self.client();
-        let (key, hash) = (AttributeDefinition::builder(), KeySchemaElement::builder());
-        let key = key.attribute_name("key").attribute_type(ScalarAttributeType::S).build().unwrap();
-        let hash = hash.attribute_name("key").key_type(KeyType::Hash).build().unwrap();
-        client
-            .create_table()
-            .table_name(name)
-            .attribute_definitions(key)
-            .key_schema(hash)
-            .billing_mode(BillingMode::PayPerRequest)
-            .send()
-            .await
-            .unwrap();
-        Arc::new(Dynamo::new(client, name))
-    }
+/// An empty ledger in a region of its own.
+pub(crate) async fn new_table() -> Arc<Dynamo> {
+    table(&region().await).await
 }
 
-/// A client of whatever listens there, without patience.
-pub(crate) fn client(url: &str) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
+/// An empty ledger.
+pub(crate) async fn table(moto: &Moto) -> Arc<Dynamo> {
+    let table = json!({
+        "TableName": TABLE, "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
+    });
+    moto.call("dynamodb", "DynamoDB_20120810.CreateTable", &table).await.unwrap();
+    Arc::new(dynamo(&found(moto), TABLE).await)
+}
+
+pub(crate) async fn dynamo(aws: &Aws, table: &str) -> Dynamo {
+    Dynamo::of(table, DEADLINE, aws).await
+}
+
+/// As the functions find it.
+pub(crate) fn found(moto: &Moto) -> Aws {
+    Aws::of(sdk(moto.url(), moto.region()))
+}
+
+/// Whatever listens there, for callers who do not try again.
+pub(crate) fn sdk(url: &str, region: &str) -> SdkConfig {
+    let credentials = Credentials::new("not-a-key", "not-a-secret", None, None, "test");
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .endpoint_url(url)
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(Credentials::new("not-a-key", "not-a-secret", None, None, "test"))
-        .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
-        .build();
-    Client::from_conf(config)
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .retry_config(RetryConfig::disabled())
+        .build()
 }

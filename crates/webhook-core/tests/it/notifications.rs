@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_sns::config::retry::RetryConfig;
-use aws_sdk_sns::config::{BehaviorVersion, Credentials, Region};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
@@ -12,9 +10,11 @@ use devkit::sign::Provider as Signer;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use webhook_core::aws::Aws;
 use webhook_core::notify::Notifier;
 
 use crate::corpus::{path, prepare};
+use crate::moto::{found, region, sdk};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited};
 
 const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:licenses";
@@ -38,15 +38,8 @@ impl Topic {
         };
         let router = Router::new().route("/", post(publish)).with_state(Arc::clone(&published));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let config = aws_sdk_sns::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .endpoint_url(url)
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("not-a-key", "not-a-secret", None, None, "test"))
-            .retry_config(RetryConfig::disabled())
-            .build();
-        let client = aws_sdk_sns::Client::from_conf(config);
-        Self { published, notifier: Notifier::Topic(client, TOPIC.to_owned()), server }
+        let notifier = Notifier::of(Some(TOPIC), &Aws::of(sdk(&url, "another-region"))).await;
+        Self { published, notifier, server }
     }
 
     async fn app(&self, variables: &[(&str, &str)]) -> App {
@@ -115,6 +108,27 @@ async fn each_concern_is_told_once_however_often_its_event_comes() {
         assert_eq!(told[0].0, concern, "{provider} {case}");
         assert!(!told[0].1.contains("@example.com"), "{}", told[0].1);
     }
+}
+
+#[tokio::test]
+async fn a_topic_passes_on_what_it_is_told() {
+    let moto = region().await;
+    let sns = aws_sdk_sns::Client::new(&sdk(moto.url(), moto.region()));
+    let topic = sns.create_topic().name("licenses").send().await.unwrap().topic_arn.unwrap();
+    let inbox = json!({"QueueName": "inbox"});
+    let inbox = moto.call("sqs", "AmazonSQS.CreateQueue", &inbox).await.unwrap();
+    let inbox = json!({"QueueUrl": inbox["QueueUrl"]});
+    let arn = topic.replace(":sns:", ":sqs:").replace(":licenses", ":inbox");
+    sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn).send().await.unwrap();
+    let mut app = App::start().await;
+    app.notifier = Notifier::of(Some(&topic), &found(&moto)).await;
+    deliver(&app, STRIPE, "subscription-trial-will-end").await;
+    let told = moto.call("sqs", "AmazonSQS.ReceiveMessage", &inbox).await.unwrap();
+    let envelope: Value =
+        serde_json::from_str(told["Messages"][0]["Body"].as_str().unwrap()).unwrap();
+    assert_eq!(envelope["Subject"], "stripe: A trial ends soon.");
+    let message: Value = serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap();
+    assert_eq!(message["notification"], "trial_ends");
 }
 
 #[tokio::test]

@@ -2,22 +2,18 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use devkit::moto::Moto;
 use devkit::sandbox::{Fault, Settings};
-use devkit::sign::{Provider as Signer, sign};
-use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use webhook_core::aws::Aws;
 use webhook_core::deadline::Timing;
-use webhook_core::inbound::Inbound;
 use webhook_core::overflow::Overflow;
-use webhook_core::provider::{Paddle, Provider, Stripe};
-use webhook_core::service::{Contract, Service};
+use webhook_core::provider::{Paddle, Stripe};
+use webhook_core::service::Contract;
 
-use crate::moto::Moto;
-use crate::support::{App, FASTSPRING, PADDLE, SECRET, STRIPE, TIMING, edited};
+use crate::moto::{found, region, sdk};
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, TIMING, edited, handle};
 
 const LONG: Duration = Duration::from_secs(25);
 
@@ -29,42 +25,31 @@ struct Queue {
 
 impl Queue {
     async fn start() -> Self {
-        let moto = Moto::start().await;
+        let moto = region().await;
         // Longer than any test takes: a message comes once.
         let name = json!({"QueueName": "overflow", "Attributes": {"VisibilityTimeout": "3600"}});
-        let made = moto.server().call("sqs", "AmazonSQS.CreateQueue", &name).await.unwrap();
+        let made = moto.call("sqs", "AmazonSQS.CreateQueue", &name).await.unwrap();
         Self { url: made["QueueUrl"].as_str().unwrap().to_owned(), moto }
     }
 
     async fn app(&self, variables: &[(&str, &str)]) -> App {
         let mut app = App::with(Settings::default(), variables).await;
-        app.overflow = Some(overflow(self.moto.server().url(), &self.url));
+        app.overflow = Some(Overflow::of(&self.url, &found(&self.moto)).await);
         app
     }
 
     /// What is queued; each message once.
     async fn messages(&self) -> Vec<String> {
-        let (mut bodies, server) = (Vec::new(), self.moto.server());
+        let mut bodies = Vec::new();
         loop {
             let most = json!({"QueueUrl": self.url, "MaxNumberOfMessages": 10});
-            let got = server.call("sqs", "AmazonSQS.ReceiveMessage", &most).await.unwrap();
+            let got = self.moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await.unwrap();
             let Some(messages) = got["Messages"].as_array().filter(|all| !all.is_empty()) else {
                 return bodies;
             };
             bodies.extend(messages.iter().map(|it| it["Body"].as_str().unwrap().to_owned()));
         }
     }
-}
-
-fn overflow(endpoint: &str, url: &str) -> Overflow {
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .endpoint_url(endpoint)
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(Credentials::new("not-a-key", "not-a-secret", None, None, "test"))
-        .retry_config(RetryConfig::disabled())
-        .build();
-    Overflow::new(Client::from_conf(config), url)
 }
 
 /// A one-time purchase of its own.
@@ -84,14 +69,6 @@ fn outage() -> Fault {
 
 fn accepted(event: &str) -> (u16, String) {
     (200, format!("Event {event} accepted for processing."))
-}
-
-async fn handle<P: Provider>(app: &App, service: &Service<P>, signer: Signer, body: &[u8]) -> u16 {
-    let mut headers = HeaderMap::new();
-    let header = sign(signer, SECRET, body, app.now());
-    headers.insert(P::SIGNATURE_HEADER, HeaderValue::from_str(&header).unwrap());
-    let inbound = Inbound { headers, body: body.to_vec(), source: None };
-    service.handle(Contract::V1, inbound, LONG).await.status.as_u16()
 }
 
 #[tokio::test]
@@ -145,7 +122,7 @@ async fn a_write_with_unknown_outcome_is_gone_on_with_when_its_lease_is_over() {
     let service = app.service::<Stripe>(app.store(), timing);
     app.sandbox.fault(Fault::on("POST", "/v3/licenses").late());
     let body = edited(STRIPE, "checkout-payment", |_| {});
-    assert_eq!(handle(&app, &service, STRIPE, &body).await, 200);
+    assert_eq!(handle(&app, &service, STRIPE, Contract::V1, &body, LONG).await, 200);
     let messages = queue.messages().await;
     let busy = service.resume(&messages[0], LONG).await.unwrap_err();
     assert!(busy.contains("is being worked on"), "{busy}");
@@ -177,7 +154,7 @@ async fn a_large_order_is_finished_after_its_provider_stopped_waiting() {
             list[0]["quantity"] = json!(300);
         }
     });
-    assert_eq!(handle(&app, &service, PADDLE, &body).await, 200);
+    assert_eq!(handle(&app, &service, PADDLE, Contract::V1, &body, LONG).await, 200);
     assert!(app.sandbox.licenses().len() < 300);
     let messages = queue.messages().await;
     assert_eq!(messages.len(), 1);
@@ -233,7 +210,8 @@ async fn what_cannot_be_queued_is_answered_as_without_a_queue() {
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert_eq!(queue.messages().await, Vec::<String>::new());
     // Nobody listens there.
-    app.overflow = Some(overflow("http://127.0.0.1:1", &queue.url));
+    let nowhere = Aws::of(sdk("http://127.0.0.1:1", "eu-central-1"));
+    app.overflow = Some(Overflow::of(&queue.url, &nowhere).await);
     app.restart();
     let answer = app.deliver(STRIPE, "/v2", &purchase(1)).await;
     assert_eq!(answer.status, 400);

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use webhook_core::clock::Clock;
 use webhook_core::ledger::{Dynamo, Embedded, Ledger, Store};
 
-use crate::moto::Moto;
+use crate::moto::new_table;
 use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, SECRET, STRIPE, edited, json};
 
 const SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
@@ -100,8 +100,7 @@ async fn records_in_a_file_are_shown_and_replayed_beside_their_function() {
 
 #[tokio::test]
 async fn records_in_a_table_are_shown_and_replayed() {
-    let moto = Moto::start().await;
-    let table = moto.new_table().await;
+    let table = new_table().await;
     let mut app = App::start().await;
     app.restart_over(Arc::<Dynamo>::clone(&table));
     a_failed_renewal_is_seen_and_delivered_again(&app, looked_at(table)).await;

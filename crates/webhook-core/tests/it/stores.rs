@@ -5,10 +5,12 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use http_body_util::{BodyExt as _, Full};
 use jiff::Timestamp;
+use serde_json::json;
+use webhook_core::aws::Aws;
 use webhook_core::clock::Clock;
-use webhook_core::ledger::{Committed, Dynamo, Embedded, Expect, Store, StoreError, Write};
+use webhook_core::ledger::{Committed, Embedded, Expect, Store, StoreError, Write};
 
-use crate::moto::{Moto, client};
+use crate::moto::{TABLE, dynamo, found, new_table, region, sdk, table};
 use crate::support::{App, FASTSPRING, STRIPE};
 
 fn clock(second: i64) -> Clock {
@@ -132,8 +134,7 @@ async fn the_embedded_engine_in_a_file_honours_the_contract() {
 
 #[tokio::test]
 async fn dynamodb_honours_the_contract() {
-    let moto = Moto::start().await;
-    honours_the_contract(&*moto.table("ledger").await).await;
+    honours_the_contract(&*new_table().await).await;
 }
 
 #[tokio::test]
@@ -161,14 +162,15 @@ async fn what_may_be_forgotten_is_forgotten_a_little_with_each_commit() {
 
 #[tokio::test]
 async fn dynamodb_is_told_when_a_record_may_be_forgotten() {
-    let moto = Moto::start().await;
-    let store = moto.table("ledger").await;
+    let moto = region().await;
+    let store = table(&moto).await;
     let at = Timestamp::from_second(1_800_000_000).unwrap();
     for (expires, told) in [(Some(at), Some("1800000000")), (None, None)] {
         let record = Write { expires, ..write("event/1", Expect::Anything, b"{}") };
         store.commit(&[record]).await.unwrap();
-        let item = moto.client().scan().table_name("ledger").send().await.unwrap().items.unwrap();
-        let number = item[0].get("expires").map(|value| value.as_n().unwrap().as_str());
+        let all = json!({ "TableName": TABLE });
+        let all = moto.call("dynamodb", "DynamoDB_20120810.Scan", &all).await.unwrap();
+        let number = all["Items"][0]["expires"]["N"].as_str();
         assert_eq!(number, told);
     }
 }
@@ -197,13 +199,13 @@ async fn answering(status: u16, code: &'static str) -> String {
 
 #[tokio::test]
 async fn a_table_that_cannot_be_used_is_named_with_the_action_and_what_to_do() {
-    let moto = Moto::start().await;
-    let missing = Dynamo::new(moto.client(), "nowhere");
-    let denied = Dynamo::new(client(&answering(400, "AccessDeniedException").await), "ledger");
-    let throttled = Dynamo::new(client(&answering(400, "ThrottlingException").await), "ledger");
-    let broken = Dynamo::new(client(&answering(500, "InternalServerError").await), "ledger");
+    let missing = dynamo(&found(&region().await), "nowhere").await;
+    let behind = async |url: &str| dynamo(&Aws::of(sdk(url, "eu-central-1")), TABLE).await;
+    let denied = behind(&answering(400, "AccessDeniedException").await).await;
+    let throttled = behind(&answering(400, "ThrottlingException").await).await;
+    let broken = behind(&answering(500, "InternalServerError").await).await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let closed = Dynamo::new(client(&format!("http://{closed}")), "ledger");
+    let closed = behind(&format!("http://{closed}")).await;
     for (store, read, commit) in [
         (
             missing,

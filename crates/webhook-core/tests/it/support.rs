@@ -10,7 +10,7 @@ use axum::body::Body;
 use devkit::corpus;
 use devkit::sandbox::{ACCESS_TOKEN, License, Sandbox, Settings};
 use devkit::sign::{Provider as Signer, sign};
-use http::Request;
+use http::{HeaderMap, HeaderName, Request};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,12 +18,13 @@ use tower::ServiceExt as _;
 use webhook_core::clock::Clock;
 use webhook_core::config::{self, Loaded, load};
 use webhook_core::deadline::Timing;
+use webhook_core::inbound::Inbound;
 use webhook_core::ledger::{Embedded, Ledger, Store};
 use webhook_core::notify::Notifier;
 use webhook_core::overflow::Overflow;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 use webhook_core::router::router;
-use webhook_core::service::Service;
+use webhook_core::service::{Contract, Service};
 use webhook_core::state::Parts;
 
 pub(crate) const STRIPE: Signer = Signer::Stripe;
@@ -238,6 +239,22 @@ impl App {
         let writes = calls.iter().filter(|call| call.method != "GET");
         writes.map(|call| format!("{} {}", call.method, call.path)).collect()
     }
+}
+
+/// Delivered to a process of its own that gives it no longer than `budget`.
+pub(crate) async fn handle<P: Provider>(
+    app: &App,
+    service: &Service<P>,
+    signer: Signer,
+    contract: Contract,
+    body: &[u8],
+    budget: Duration,
+) -> u16 {
+    let header = sign(signer, SECRET, body, app.now());
+    let name = HeaderName::from_static(P::SIGNATURE_HEADER);
+    let headers = HeaderMap::from_iter([(name, header.parse().unwrap())]);
+    let inbound = Inbound { headers, body: body.to_vec(), source: None };
+    service.handle(contract, inbound, budget).await.status.as_u16()
 }
 
 /// What is counted, for whoever runs the tests: a test that passes prints nothing else.
