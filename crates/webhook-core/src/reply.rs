@@ -154,8 +154,11 @@ pub fn told(shape: Shape, reports: &[Report], batches: bool) -> Reply {
 
 /// 200, 202 with the ids that are done, 500 for what a person must fix, 503 for what passes by itself.
 fn lifecycle(reports: &[Report], batches: bool) -> Reply {
-    let done: Vec<&EventId> =
-        reports.iter().filter(|report| report.result.is_ok()).map(|report| &report.event).collect();
+    let done: Vec<&EventId> = reports
+        .iter()
+        .map(|report| &report.event)
+        .filter(|event| is_done(event, reports))
+        .collect();
     let failed: Vec<&Failure> =
         reports.iter().filter_map(|report| report.result.as_ref().err()).collect();
     if failed.is_empty() {

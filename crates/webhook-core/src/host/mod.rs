@@ -23,7 +23,7 @@ pub fn run<P: Provider>(
     read: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) -> Result<(), Fatal> {
     if std::env::args().nth(1).as_deref() == Some("--healthy") {
-        return healthy::ask(read);
+        return healthy::ask(mounted::or_in_a_file(read));
     }
     let in_lambda = read("AWS_LAMBDA_RUNTIME_API").is_some();
     crate::telemetry::install(in_lambda, read("RUST_LOG").as_deref());

@@ -119,6 +119,10 @@ pub struct SubjectState {
     pub cleared: BTreeMap<Cause, Timestamp>,
     /// What the refunded payment had paid for, if it said until when.
     pub refunded: Option<Timestamp>,
+    /// What the disputed payment had paid for, if it said until when.
+    pub disputed: Option<Timestamp>,
+    /// Licenses of products that another one took the place of: no payment is for them any more.
+    pub replaced: BTreeSet<LicenseId>,
     /// Licenses that are suspended because fewer are paid for.
     pub seats: BTreeSet<LicenseId>,
     /// How many of what its licenses are, by the line part of their slots.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::grant::SLOT_KEY;
 use crate::cryptlex::License;
 use crate::ids::LicenseId;
+use crate::ledger::SubjectState;
 use crate::snapshot::Snapshot;
 
 /// The one that the ledger knows; else one that is not revoked; else of two products the younger, which replaced the
@@ -24,6 +25,13 @@ pub(super) fn holder(
     })
 }
 
+/// The slot that the ledger knows it to fill now, else the one that it was made for.
+pub(super) fn slot_of<'s>(license: &'s License, state: &'s SubjectState) -> Option<&'s str> {
+    let known =
+        state.slots.iter().find(|(_, id)| **id == license.id).map(|(slot, _)| slot.as_str());
+    known.or_else(|| license.metadata(SLOT_KEY))
+}
+
 /// The subject's licenses, one per slot; all of those that carry no slot.
 pub(super) fn current(snapshot: &Snapshot) -> impl Iterator<Item = &License> {
     among(snapshot, |_| true)
@@ -36,7 +44,7 @@ pub(super) fn among(
 ) -> impl Iterator<Item = &License> {
     let mut by_slot: BTreeMap<&str, Vec<&License>> = BTreeMap::new();
     for license in snapshot.licenses.iter().filter(|license| counts(license)) {
-        if let Some(slot) = license.metadata(SLOT_KEY) {
+        if let Some(slot) = slot_of(license, &snapshot.state) {
             by_slot.entry(slot).or_default().push(license);
         }
     }
@@ -48,7 +56,7 @@ pub(super) fn among(
         .map(|license| &license.id)
         .collect();
     snapshot.licenses.iter().filter(move |license| {
-        let unslotted = license.metadata(SLOT_KEY).is_none() && counts(license);
+        let unslotted = slot_of(license, &snapshot.state).is_none() && counts(license);
         unslotted || holders.contains(&license.id)
     })
 }

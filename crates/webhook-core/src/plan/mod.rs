@@ -20,6 +20,7 @@ use jiff::Timestamp;
 
 use crate::command::{Action, Cause, Command, Concern, Renew, Subject, Through, Unmapped};
 use crate::config::Policy;
+use crate::cryptlex::License;
 use crate::interval::{shifted, whole_second_from};
 use crate::ledger::SubjectState;
 use crate::snapshot::Snapshot;
@@ -123,6 +124,9 @@ fn renewal(
         Through::Until(end) => Covers::Until(*end),
         Through::NextPeriod { .. } => Covers::OneMore,
     };
+    if snapshot.state.ended_at.is_some() && is_over(&renew.through, at) {
+        return Ok(standing::noted("it was paid for a time before its end", snapshot));
+    }
     let Some(payment) = history::payment(&snapshot.state, at, renew.pays, covers) else {
         return Ok(stale(snapshot));
     };
@@ -141,7 +145,8 @@ fn renewal(
         plan.state.charges.insert(order.clone());
         plan.warnings.push("the charge does not say what it paid for: switch on webhook expansion");
     }
-    for license in holders::current(snapshot) {
+    let is_replaced = |license: &License| snapshot.state.replaced.contains(&license.id);
+    for license in holders::current(snapshot).filter(|license| !is_replaced(license)) {
         let expiry = match &renew.through {
             through if is_over(through, at) => None,
             Through::Until(end) => expiry::renewed(license, paid_until(*end, policy)),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::grant::{SLOT_KEY, is_add_on, too_many};
+use super::holders::slot_of;
 use super::standing::at_the_end;
 use super::step::{Blank, Step, metadata};
 use super::{Plan, Refused, expiry, history, holders, stale};
@@ -28,12 +29,16 @@ pub(super) fn plan(
     policy: &Policy,
 ) -> Result<Plan, Refused> {
     let known = snapshot.state.subscribed.as_ref();
-    let ended = snapshot.state.ended_at.is_some_and(|ended| ended >= at);
-    if ended || known.is_some_and(|(newest, _)| *newest > at) {
+    let ended = snapshot.state.ended_at;
+    if ended.is_some_and(|ended| ended >= at) || known.is_some_and(|(newest, _)| *newest > at) {
         return Ok(stale(snapshot));
     }
     let mut state = snapshot.state.clone();
     state.subscribed = Some((at, subscribed.clone()));
+    if ended.is_some() {
+        let noted = Some("it is over until it is paid for again");
+        return Ok(Plan { state, noted, ..Plan::default() });
+    }
     if is_known(subscribed, &snapshot.state, policy) {
         return Ok(Plan { state, noted: Some("nothing of it changed"), ..Plan::default() });
     }
@@ -218,6 +223,9 @@ impl<'c> Change<'c> {
         };
         let mut held: Vec<&License> = holders::among(self.snapshot, counts).collect();
         held.sort_by_key(|license| order_of(license, state));
+        for license in &held {
+            plan.state.replaced.remove(&license.id);
+        }
         let (seated, spare): (Vec<&License>, Vec<&License>) =
             held.iter().partition(|license| !state.seats.contains(&license.id));
         let wanted = of_product().map(|target| target.bought.licenses).sum::<u32>();
@@ -247,8 +255,10 @@ impl<'c> Change<'c> {
         let empty = self.seat(&slots, &held, &mut plan.state);
         let lacking = wanted.saturating_sub(seated.len().saturating_add(back.len()));
         let model = self.model(before);
+        let mut marked = self.marked(product);
         for (slot, target) in empty.iter().take(lacking) {
-            plan.steps.extend(self.creation(slot, target, model.or(current.first().copied())));
+            let slot = self.unmarked(slot, target, &mut marked);
+            plan.steps.extend(self.creation(&slot, target, model.or(current.first().copied())));
         }
         for license in &held {
             let is_new = self.is_new(license, before);
@@ -320,7 +330,7 @@ impl<'c> Change<'c> {
 
     /// Made for this change: it takes its end from those that were there.
     fn is_new(&self, license: &License, before: &BTreeMap<String, Bought>) -> bool {
-        let Some(slot) = license.metadata(SLOT_KEY) else { return false };
+        let Some(slot) = slot_of(license, &self.snapshot.state) else { return false };
         let (Some(line), Some(ordinal)) = (line_of(slot, self.subject), ordinal_of(slot)) else {
             return false;
         };
@@ -328,6 +338,21 @@ impl<'c> Change<'c> {
             && before.get(line).is_none_or(|known| {
                 ordinal > known.licenses || license.product_id.as_ref() != Some(&known.product)
             })
+    }
+
+    /// The slots that licenses of a product were made for.
+    fn marked(&self, product: &ProductId) -> BTreeSet<String> {
+        let all = self.snapshot.licenses.iter();
+        let of_product = all.filter(|license| license.product_id.as_ref() == Some(product));
+        of_product.filter_map(|license| license.metadata(SLOT_KEY).map(str::to_owned)).collect()
+    }
+
+    /// Two licenses of a product never carry the same slot: what moved to another line since still carries its first one.
+    fn unmarked(&self, slot: &Slot, target: &Target<'_>, marked: &mut BTreeSet<String>) -> Slot {
+        let from = ordinal_of(slot.as_str()).unwrap_or(1);
+        let mut slots = (from..).map(|n| Slot::new(self.subject, &target.line.key, n));
+        let free = slots.find(|slot| marked.insert(slot.as_str().to_owned()));
+        free.unwrap_or_else(|| slot.clone())
     }
 
     fn creation(&self, slot: &Slot, target: &Target<'_>, model: Option<&License>) -> Option<Step> {
@@ -378,6 +403,7 @@ impl<'c> Change<'c> {
                 continue;
             }
             if replaced {
+                plan.state.replaced.insert(license.id.clone());
                 if self.policy.at_the_end == AtTheEnd::Suspend {
                     plan.state.seats.insert(license.id.clone());
                 }
@@ -409,13 +435,6 @@ fn activations(
     let allowed = target.bought.activations?;
     let differs = license.activations().is_some_and(|now| now != allowed);
     differs.then(|| Step::SetActivations { license: license.id.clone(), allowed })
-}
-
-/// The slot that the ledger knows it to fill now, else the one that it was made for.
-fn slot_of<'s>(license: &'s License, state: &'s SubjectState) -> Option<&'s str> {
-    let known =
-        state.slots.iter().find(|(_, id)| **id == license.id).map(|(slot, _)| slot.as_str());
-    known.or_else(|| license.metadata(SLOT_KEY))
 }
 
 fn line_of<'s>(slot: &'s str, subject: &Subject) -> Option<&'s str> {

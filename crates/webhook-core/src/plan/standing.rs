@@ -30,7 +30,7 @@ pub(super) fn suspension(
     }
 }
 
-fn noted(why: &'static str, snapshot: &Snapshot) -> Plan {
+pub(super) fn noted(why: &'static str, snapshot: &Snapshot) -> Plan {
     Plan { state: snapshot.state.clone(), noted: Some(why), ..Plan::default() }
 }
 
@@ -136,32 +136,47 @@ pub(super) fn reversal(
         Stands::Open | Stands::Lost if snapshot.licenses.is_empty() => {
             not_reversed("no license is known to be paid by it", snapshot)
         }
+        // What a dispute suspended in its time, its end concerns whatever was paid since.
         Stands::Open | Stands::Lost
             if state.renewed_until.max(state.paid_through) > through
-                && subject.kind != SubjectKind::Order =>
+                && subject.kind != SubjectKind::Order
+                && !(reversal.stands == Stands::Lost
+                    && state.causes.contains_key(&reversal.cause)) =>
         {
             not_reversed("a later period is paid for", snapshot)
         }
-        Stands::Open => match history::suspended(state, reversal.cause, at) {
+        // What is let run at the end of a subscription is not let run without money.
+        Stands::Lost if policy.at_the_end != AtTheEnd::Nothing => end(at, snapshot, policy),
+        Stands::Open | Stands::Lost => match history::suspended(state, reversal.cause, at) {
             Some(mut state) => {
-                if reversal.cause == Cause::Refund {
-                    state.refunded = state.refunded.max(through);
+                match reversal.cause {
+                    Cause::Refund => state.refunded = state.refunded.max(through),
+                    Cause::Dispute => state.disputed = state.disputed.max(through),
+                    Cause::Payment | Cause::Pause | Cause::Collection => {}
                 }
                 suspended(state, snapshot)
             }
             None => stale(snapshot),
         },
+        Stands::TakenBack if is_of_an_older_period(reversal.cause, through, state) => {
+            noted("a later payment is taken back all the same", snapshot)
+        }
         Stands::TakenBack => match reversal.cause {
             Cause::Refund => resumption(&[Cause::Refund], at, snapshot),
             Cause::Dispute => resumption(&[Cause::Dispute], at, snapshot),
             Cause::Payment | Cause::Pause | Cause::Collection => stale(snapshot),
         },
-        // What is let run at the end of a subscription is not let run without money.
-        Stands::Lost if policy.at_the_end == AtTheEnd::Nothing => {
-            noted("the dispute is lost: its licenses stay suspended", snapshot)
-        }
-        Stands::Lost => end(at, snapshot, policy),
     }
+}
+
+/// Its licenses are suspended for another payment than the one that came back.
+fn is_of_an_older_period(cause: Cause, through: Option<Timestamp>, state: &SubjectState) -> bool {
+    let suspended_for = match cause {
+        Cause::Refund => state.refunded,
+        Cause::Dispute => state.disputed,
+        Cause::Payment | Cause::Pause | Cause::Collection => None,
+    };
+    state.causes.contains_key(&cause) && through < suspended_for
 }
 
 fn not_reversed(why: &'static str, snapshot: &Snapshot) -> Plan {

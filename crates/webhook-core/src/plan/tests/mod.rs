@@ -4,6 +4,7 @@ mod customer;
 mod grant;
 mod payment;
 mod properties;
+mod seats;
 mod world;
 
 use world::{World, at};

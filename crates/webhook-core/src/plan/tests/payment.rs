@@ -3,7 +3,9 @@ use serde_json::{Value, json};
 
 use super::world::{POLICY, about, renew_until};
 use super::{World, at};
-use crate::command::{Action, AtTheEnd, Cause, Command, Pays, Renew, Through};
+use crate::command::{
+    Action, AtTheEnd, Cause, Command, Pays, Renew, Reversal, Reversed, Stands, Through,
+};
 use crate::config::Policy;
 use crate::ids::SubjectId;
 use crate::plan::Refused;
@@ -141,8 +143,23 @@ fn command(word: &str) -> Command {
         "pause" => about(Action::Suspend(Cause::Pause)),
         "resume" => about(Action::Resume(&[Cause::Pause])),
         "end" => about(Action::End),
+        "next" => renew_until("2027-02-01"),
+        "refund" => reversal(Cause::Refund, Stands::Open, "2026-12-01"),
+        "refund-old" => reversal(Cause::Refund, Stands::Open, "2026-10-01"),
+        "unrefund" => reversal(Cause::Refund, Stands::TakenBack, "2026-12-01"),
+        "dispute" => reversal(Cause::Dispute, Stands::Open, "2026-12-01"),
+        "won" => reversal(Cause::Dispute, Stands::TakenBack, "2026-12-01"),
+        "won-old" => reversal(Cause::Dispute, Stands::TakenBack, "2026-10-01"),
+        "unrefund-old" => reversal(Cause::Refund, Stands::TakenBack, "2026-10-01"),
+        "pay-old" => renew_until("2026-09-30"),
+        "lost" => reversal(Cause::Dispute, Stands::Lost, "2026-12-01"),
         other => panic!("{other}"),
     }
+}
+
+fn reversal(cause: Cause, stands: Stands, paid_until: &str) -> Command {
+    let of = Reversed::Period(Some(at(paid_until)));
+    about(Action::Reverse(Reversal { cause, stands, of }))
 }
 
 /// Each story is `word day` pairs in the order of delivery; the days are the events' own times.
@@ -186,6 +203,28 @@ fn an_older_event_never_undoes_a_newer_one() {
         ("end 3, fail 2", "2026-10-01 revoked"),
         ("fail 2, end 3, pay 4", "2026-12-01"),
         ("end 3, resume 3", "2026-10-01 revoked"),
+        ("pay 2, refund 3", "2026-12-01 suspended"),
+        ("refund 3, pay 2", "2026-12-01 suspended"),
+        ("pay 2, refund-old 3", "2026-12-01"),
+        ("pay 2, refund 3, pay 4", "2026-12-01 suspended"),
+        ("pay 2, refund 3, next 4", "2027-02-01"),
+        ("pay 2, refund 3, unrefund 4", "2026-12-01"),
+        ("pay 2, unrefund 4, refund 3", "2026-12-01"),
+        ("pay 2, dispute 3, resume 4", "2026-12-01 suspended"),
+        ("pay 2, dispute 3, update 4", "2026-12-01 suspended"),
+        ("pay 2, dispute 3, next 4", "2027-02-01 suspended"),
+        ("pay 2, dispute 3, won 4", "2026-12-01"),
+        ("pay 2, won 4, dispute 3", "2026-12-01"),
+        ("pay 2, pause 3, dispute 4, won 5", "2026-12-01 suspended"),
+        ("pay 2, dispute 3, lost 5", "2026-12-01 suspended revoked"),
+        // What came back is another payment than the one that is disputed or refunded.
+        ("pay 2, dispute 3, won-old 4", "2026-12-01 suspended"),
+        ("pay 2, dispute 3, won-old 4, won 5", "2026-12-01"),
+        ("pay 2, refund 3, refund-old 4, unrefund-old 5", "2026-12-01 suspended"),
+        // A period that was paid meanwhile does not keep a dispute from ending.
+        ("pay 2, dispute 3, next 4, lost 5", "2027-02-01 suspended revoked"),
+        // A last invoice for what is over is no reason to begin again.
+        ("pay 2, end 3, pay-old 4", "2026-12-01 revoked"),
     ] {
         assert_eq!(story(text), expected, "{text}");
     }
@@ -244,6 +283,17 @@ fn the_end_is_a_policy() {
                 assert_eq!(world.shown(), ["2028-09-01"; 2], "{at_the_end:?}");
             }
         }
+    }
+}
+
+#[test]
+fn what_runs_on_at_the_end_does_not_run_on_without_money() {
+    let mut world = World::with_license(license("2026-10-01", "P2M"));
+    world.policy = Policy { at_the_end: AtTheEnd::Nothing, ..POLICY };
+    world.settle(&command("pay"), "2026-10-02").unwrap();
+    for _ in 0..2 {
+        world.settle(&command("lost"), "2026-10-03").unwrap();
+        assert_eq!(world.shown(), ["2026-12-01 suspended"]);
     }
 }
 

@@ -1,0 +1,215 @@
+use serde_json::json;
+
+use super::world::{POLICY, about, grant, line, mapping};
+use super::{World, at};
+use crate::command::{
+    Action, AtTheEnd, Cause, Command, Concern, Line, QuantityMeans, Subscribed, Unmapped,
+};
+use crate::config::Policy;
+
+fn change(lines: Vec<Line>) -> Command {
+    about(Action::ChangePlan(Subscribed { lines, unmapped: Vec::new(), with_add_ons: true }))
+}
+
+fn of(product: &str, key: &str, quantity: u32) -> Line {
+    Line { mapping: Some(mapping(product)), ..line(key, quantity) }
+}
+
+/// A world in which `lines` were bought, with a year that ends on 1 September 2027.
+fn bought(lines: Vec<Line>) -> World {
+    let mut world = World::new();
+    world.settle(&grant(lines), "2026-09-01").unwrap();
+    world
+}
+
+#[test]
+fn there_are_as_many_licenses_as_the_lines_say_and_none_is_deleted() {
+    for (before, after, expected) in [
+        (2, 4, vec!["2027-09-01"; 4]),
+        (3, 1, vec!["2027-09-01", "2027-09-01 suspended", "2027-09-01 suspended"]),
+        (2, 2, vec!["2027-09-01"; 2]),
+    ] {
+        let mut world = bought(vec![line("price", before)]);
+        // What is made later by the clock ends with the others all the same.
+        world.now = at("2026-11-01");
+        for _ in 0..2 {
+            world.settle(&change(vec![line("price", after)]), "2026-11-01").unwrap();
+            assert_eq!(world.shown(), expected, "{before} to {after}");
+        }
+    }
+}
+
+#[test]
+fn seats_that_were_given_up_come_back_before_new_ones_are_made() {
+    let mut world = bought(vec![line("price", 3)]);
+    world.settle(&change(vec![line("price", 1)]), "2026-10-01").unwrap();
+    let done = world.settle(&change(vec![line("price", 2)]), "2026-10-02").unwrap();
+    assert_eq!(done, ["resume license l2"]);
+    world.settle(&change(vec![line("price", 4)]), "2026-10-03").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01"; 4]);
+}
+
+#[test]
+fn a_seat_comes_back_suspended_while_another_cause_is_left() {
+    let mut world = bought(vec![line("price", 2)]);
+    world.settle(&change(vec![line("price", 1)]), "2026-10-01").unwrap();
+    world.settle(&about(Action::PaymentFailed), "2026-10-02").unwrap();
+    world.settle(&change(vec![line("price", 2)]), "2026-10-03").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01 suspended"; 2]);
+    world.settle(&super::world::renew_until("2027-09-01"), "2026-10-04").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01"; 2]);
+}
+
+#[test]
+fn another_price_of_the_same_product_keeps_the_licenses() {
+    let mut world = bought(vec![line("monthly", 2)]);
+    let done = world.settle(&change(vec![line("yearly", 2)]), "2026-10-01").unwrap();
+    assert_eq!(done, [""; 0]);
+    let slots: Vec<&str> = world.snapshot.state.slots.keys().map(|slot| slot.as_str()).collect();
+    assert_eq!(slots, ["stripe/sub_1/yearly/1", "stripe/sub_1/yearly/2"]);
+}
+
+#[test]
+fn another_product_ends_with_the_one_that_it_replaces_which_goes_as_at_the_end() {
+    for (at_the_end, old) in [
+        (AtTheEnd::Revoke, "2027-09-01 revoked"),
+        (AtTheEnd::Suspend, "2027-09-01 suspended"),
+        (AtTheEnd::Nothing, "2027-09-01"),
+    ] {
+        let mut world = bought(vec![of("basic", "price", 1)]);
+        (world.policy, world.now) = (Policy { at_the_end, ..POLICY }, at("2026-12-01"));
+        world.settle(&change(vec![of("pro", "other", 1)]), "2026-12-01").unwrap();
+        assert_eq!(world.shown(), [old, "2027-09-01"], "{at_the_end:?}");
+    }
+}
+
+#[test]
+fn a_product_that_is_given_up_beside_one_that_stays_is_suspended() {
+    let mut world = bought(vec![of("basic", "one", 1), of("pro", "two", 1)]);
+    world.settle(&change(vec![of("pro", "two", 1)]), "2026-10-01").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01 suspended", "2027-09-01"]);
+    world.settle(&change(vec![of("basic", "one", 1), of("pro", "two", 1)]), "2026-10-02").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01"; 2]);
+}
+
+#[test]
+fn an_older_change_never_undoes_a_newer_one() {
+    let mut world = bought(vec![line("price", 1)]);
+    world.settle(&change(vec![line("price", 3)]), "2026-10-03").unwrap();
+    let plan = world.plan(&change(vec![line("price", 1)]), "2026-10-02").unwrap();
+    assert!(plan.stale && plan.steps.is_empty());
+    // Nor does the purchase, when it comes last.
+    let mut world = World::new();
+    let early = world.plan(&change(vec![line("price", 2)]), "2026-10-03").unwrap();
+    assert_eq!((early.noted, early.steps.len()), (Some("there is no license of it"), 0));
+    world.settle(&change(vec![line("price", 2)]), "2026-10-03").unwrap();
+    world.settle(&grant(vec![line("price", 1)]), "2026-10-01").unwrap();
+    assert_eq!(world.shown().len(), 2);
+}
+
+#[test]
+fn while_a_line_is_not_understood_nothing_goes() {
+    let mut world = bought(vec![of("basic", "one", 1)]);
+    let unmapped = vec![Unmapped { line: "new".to_owned(), problem: "no product".to_owned() }];
+    let lines = vec![of("pro", "two", 1)];
+    let half = about(Action::ChangePlan(Subscribed { lines, unmapped, with_add_ons: true }));
+    world.settle(&half, "2026-10-01").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01"; 2]);
+    let plan = world.plan(&half, "2026-10-01").unwrap();
+    assert_eq!((plan.concern, plan.unmapped.len()), (Some(Concern::Unmapped), 1));
+}
+
+#[test]
+fn activations_follow_where_a_quantity_means_them() {
+    let seats = |n| Line { quantity_means: Some(QuantityMeans::Activations), ..line("price", n) };
+    let mut world = bought(vec![seats(5)]);
+    let done = world.settle(&change(vec![seats(8)]), "2026-10-01").unwrap();
+    assert_eq!((done.len(), world.shown().len()), (1, 1));
+    assert_eq!(world.snapshot.licenses[0].activations(), Some(8));
+}
+
+#[test]
+fn what_was_added_stays_unless_the_change_speaks_of_it() {
+    let added = || of("extra", "addon:pro/extra", 1);
+    let quiet = |lines| {
+        about(Action::ChangePlan(Subscribed { lines, unmapped: Vec::new(), with_add_ons: false }))
+    };
+    let mut world = bought(vec![of("pro", "pro", 1), added()]);
+    world.settle(&quiet(vec![of("pro", "pro", 1)]), "2026-10-01").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01"; 2]);
+    world.settle(&change(vec![of("pro", "pro", 1)]), "2026-10-02").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01", "2027-09-01 suspended"]);
+}
+
+#[test]
+fn a_line_that_comes_back_after_its_license_moved_to_another_has_one_of_its_own() {
+    let two = |month, year| {
+        let lines = [("month", month), ("year", year)].into_iter().filter(|(_, n)| *n > 0);
+        lines.map(|(key, n)| line(key, n)).collect::<Vec<Line>>()
+    };
+    for (bought_at_first, changes) in [
+        ((1, 0), vec![(0, 1), (1, 1)]),
+        ((2, 0), vec![(1, 1), (2, 1)]),
+        ((1, 0), vec![(1, 1), (0, 2), (1, 2)]),
+        ((3, 0), vec![(0, 3), (1, 3), (0, 3)]),
+        ((1, 2), vec![(3, 0), (1, 2), (2, 4)]),
+    ] {
+        let mut world = bought(two(bought_at_first.0, bought_at_first.1));
+        let mut seats = 0;
+        for (day, (month, year)) in changes.iter().enumerate() {
+            let at = format!("2026-10-{:0>2}", day + 1);
+            world.settle(&change(two(*month, *year)), &at).unwrap();
+            seats = usize::try_from(month + year).unwrap();
+            let running = world.shown().iter().filter(|end| *end == "2027-09-01").count();
+            assert_eq!(running, seats, "{bought_at_first:?} {changes:?} at {at}: {:?}", world.log);
+        }
+        // All of them are renewed, and paused.
+        world.settle(&super::world::renew_until("2028-09-01"), "2027-09-01").unwrap();
+        let renewed = world.shown().iter().filter(|end| end.starts_with("2028-09-01")).count();
+        assert_eq!(renewed, world.snapshot.licenses.len(), "{changes:?}");
+        world.settle(&about(Action::Suspend(Cause::Pause)), "2027-09-02").unwrap();
+        assert!(world.shown().iter().all(|end| end.ends_with("suspended")), "{seats}");
+    }
+}
+
+#[test]
+fn a_change_after_the_end_makes_nothing() {
+    for at_the_end in [AtTheEnd::Revoke, AtTheEnd::Suspend, AtTheEnd::Delete, AtTheEnd::Nothing] {
+        let mut world = bought(vec![line("price", 2)]);
+        world.policy = Policy { at_the_end, ..POLICY };
+        world.settle(&about(Action::End), "2026-10-01").unwrap();
+        let ended = world.shown();
+        world.settle(&change(vec![line("price", 3)]), "2026-10-02").unwrap();
+        assert_eq!(world.shown(), ended, "{at_the_end:?}");
+    }
+}
+
+#[test]
+fn no_payment_is_for_a_product_that_was_replaced() {
+    for (at_the_end, ended, paid) in [
+        (AtTheEnd::Nothing, "2027-09-01", ["2027-09-01", "2028-09-01"]),
+        (AtTheEnd::Revoke, "2027-09-01 revoked", ["2027-09-01 revoked", "2028-09-01"]),
+    ] {
+        let mut world = bought(vec![of("basic", "price", 1)]);
+        world.policy = Policy { at_the_end, ..POLICY };
+        world.settle(&change(vec![of("pro", "other", 1)]), "2026-12-01").unwrap();
+        world.settle(&about(Action::End), "2026-12-02").unwrap();
+        assert_eq!(world.shown()[0], ended, "{at_the_end:?}");
+        world.settle(&super::world::renew_until("2028-09-01"), "2026-12-03").unwrap();
+        assert_eq!(world.shown(), paid, "{at_the_end:?}");
+    }
+}
+
+#[test]
+fn a_license_that_was_revoked_by_hand_is_no_seat() {
+    let mut world = bought(vec![line("price", 2)]);
+    let revoked = json!({
+        "id": "l2", "productId": "pro", "revoked": true, "createdAt": at("2026-09-01"),
+        "expiresAt": at("2027-09-01"), "subscriptionInterval": "P1Y", "user": {"id": "u1"},
+        "metadata": [{"key": "subscription_id", "value": "sub_1"}, {"key": "license_slot", "value": "stripe/sub_1/price/2"}],
+    });
+    world.snapshot.absorb_license(serde_json::from_value(revoked).unwrap());
+    world.settle(&change(vec![line("price", 3)]), "2026-10-01").unwrap();
+    let live = world.shown().iter().filter(|end| !end.contains("revoked")).count();
+    assert_eq!(live, 3);
+}
