@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 use crate::apply::{Cause, Settled, settle};
 use crate::clock::Clock;
 use crate::command::{
-    Action, Command, Concern, Customer, CustomerChange, Keeps, Note, Outcome, Renew, Reversal,
-    Reversed, Subject, SubjectKind, Through, Unmapped,
+    Action, Command, Concern, Customer, CustomerChange, Keeps, Note, Outcome, Pays, Renew,
+    Reversal, Reversed, Subject, SubjectKind, Through, Unmapped,
 };
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted, Session};
@@ -156,9 +156,12 @@ impl Ready {
                 PaidBy::Known(paid) => paid,
                 PaidBy::Done(outcome) => return Ok(Traced::Done(outcome)),
             };
-            for Paid { kind, id, through } in &paid {
+            for Paid { kind, id, through, for_a_change } in &paid {
                 let subject = Subject { provider: P::NAME, kind: *kind, id: id.clone() };
-                let of = Reversed::Period(*through);
+                let of = match for_a_change {
+                    true => Reversed::Change,
+                    false => Reversed::Period(*through),
+                };
                 let action = Action::Reverse(Reversal { of, ..reversal.clone() });
                 let marks = P::marks(&subject);
                 traced.push(Command { subject, marks, action, ..command.clone() });
@@ -367,7 +370,9 @@ fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) {
             | Action::SyncCustomer(_)
             | Action::Note(_) => None,
         };
-        leases.paid(payment, &command.subject, through);
+        let for_a_change =
+            matches!(&command.action, Action::Renew(Renew { pays: Pays::ForAChange, .. }));
+        leases.paid(payment, &command.subject, through, for_a_change);
     }
     let Action::Note(note) = &command.action else { return };
     match &note.keeps {

@@ -244,6 +244,8 @@ pub enum Reversed {
     Payment(Vec<PaymentId>),
     /// The subject's, for everything until then; a first payment may not say until when.
     Period(Option<Timestamp>),
+    /// The subject's, for a change in the middle of a period that another payment is for.
+    Change,
     /// Of the subject's, nobody knows which.
     Unknown,
 }

@@ -168,8 +168,14 @@ impl Leases {
     }
 
     /// Remembers what a payment paid for, to be written with the outcome.
-    pub fn paid(&mut self, payment: &PaymentId, subject: &Subject, through: Option<Timestamp>) {
-        self.payments.entry(payment.clone()).or_default().add(subject, through);
+    pub fn paid(
+        &mut self,
+        payment: &PaymentId,
+        subject: &Subject,
+        through: Option<Timestamp>,
+        for_a_change: bool,
+    ) {
+        self.payments.entry(payment.clone()).or_default().add(subject, through, for_a_change);
     }
 
     /// Remembers another id of a payment, to be written with the outcome.

@@ -173,16 +173,30 @@ pub struct Paid {
     pub id: SubjectId,
     /// Until when, if the payment says so.
     pub through: Option<Timestamp>,
+    /// Whether it was for a change in the middle of a period, which another payment is for.
+    #[serde(default)]
+    pub for_a_change: bool,
 }
 
 impl PaymentRecord {
     /// Several events may tell of one payment; the one that knows until when is believed.
-    pub(super) fn add(&mut self, subject: &Subject, through: Option<Timestamp>) {
+    pub(super) fn add(
+        &mut self,
+        subject: &Subject,
+        through: Option<Timestamp>,
+        for_a_change: bool,
+    ) {
         let known =
             self.paid.iter_mut().find(|paid| paid.kind == subject.kind && paid.id == subject.id);
         match known {
-            Some(paid) => paid.through = paid.through.max(through),
-            None => self.paid.push(Paid { kind: subject.kind, id: subject.id.clone(), through }),
+            Some(paid) => {
+                paid.through = paid.through.max(through);
+                paid.for_a_change &= for_a_change;
+            }
+            None => {
+                let (kind, id) = (subject.kind, subject.id.clone());
+                self.paid.push(Paid { kind, id, through, for_a_change });
+            }
         }
     }
 

@@ -126,6 +126,9 @@ pub(super) fn reversal(
     let state = &snapshot.state;
     let through = match (&reversal.of, subject.kind) {
         (Reversed::Period(through), _) => *through,
+        (Reversed::Change, _) => {
+            return not_reversed("it paid for a change, and the period is paid for", snapshot);
+        }
         // An order is paid for once.
         (Reversed::Payment(_) | Reversed::Unknown, SubjectKind::Order) => None,
         (Reversed::Payment(_) | Reversed::Unknown, _) => {

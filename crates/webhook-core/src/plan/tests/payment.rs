@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::world::{POLICY, about, renew_until};
 use super::{World, at};
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Pays, Renew, Reversal, Reversed, Stands, Through,
+    Action, AtTheEnd, Cause, Command, Concern, Pays, Renew, Reversal, Reversed, Stands, Through,
 };
 use crate::config::Policy;
 use crate::ids::SubjectId;
@@ -283,6 +283,19 @@ fn the_end_is_a_policy() {
                 assert_eq!(world.shown(), ["2028-09-01"; 2], "{at_the_end:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_change_whose_payment_went_back_is_for_a_person_to_judge() {
+    let mut world = World::with_license(license("2026-10-01", "P2M"));
+    for cause in [Cause::Refund, Cause::Dispute] {
+        let (stands, of) = (Stands::Open, Reversed::Change);
+        let reversal = about(Action::Reverse(Reversal { cause, stands, of }));
+        let plan = world.plan(&reversal, "2026-10-02").unwrap();
+        assert_eq!(plan.concern, Some(Concern::NothingReversed));
+        world.settle(&reversal, "2026-10-02").unwrap();
+        assert_eq!(world.shown(), ["2026-10-01"]);
     }
 }
 
