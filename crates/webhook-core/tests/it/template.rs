@@ -86,7 +86,8 @@ fn read<P: Provider>() -> BTreeSet<String> {
 
 fn is_set_elsewhere(name: &str) -> bool {
     let suffix = ["_PREVIOUS", "_BEFORE_ROTATION"].iter().find_map(|end| name.strip_suffix(end));
-    NOT_SET.contains(&suffix.unwrap_or(name))
+    // Lambda mounts no files.
+    name.ends_with("_FILE") || NOT_SET.contains(&suffix.unwrap_or(name))
 }
 
 #[test]
