@@ -9,7 +9,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{OnceCell, oneshot};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -83,6 +83,16 @@ impl Moto {
     /// By this name.
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// A table for a ledger, with nothing in it.
+    pub async fn create_ledger(&self, table: &str) -> Result<(), MotoError> {
+        let table = json!({
+            "TableName": table, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
+        });
+        self.call("dynamodb", "DynamoDB_20120810.CreateTable", &table).await.map(|_| ())
     }
 
     /// A call in one of AWS's JSON protocols: `secretsmanager`, `secretsmanager.CreateSecret`.

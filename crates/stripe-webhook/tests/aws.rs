@@ -34,12 +34,7 @@ struct Aws {
 impl Aws {
     async fn start() -> Self {
         let moto = Moto::start().await.unwrap();
-        let table = json!({
-            "TableName": "ledger", "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
-        });
-        moto.call("dynamodb", "DynamoDB_20120810.CreateTable", &table).await.unwrap();
+        moto.create_ledger("ledger").await.unwrap();
         // moto loads what it needs with the first call of a kind, and takes its time.
         let first = json!({"RequestItems": {"ledger": {"Keys": [{"key": {"S": "none"}}]}}});
         moto.call("dynamodb", "DynamoDB_20120810.BatchGetItem", &first).await.unwrap();

@@ -7,7 +7,6 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use devkit::moto::Moto;
-use serde_json::json;
 use webhook_core::aws::Aws;
 use webhook_core::ledger::Dynamo;
 
@@ -27,12 +26,7 @@ pub(crate) async fn new_table() -> Arc<Dynamo> {
 
 /// An empty ledger.
 pub(crate) async fn table(moto: &Moto) -> Arc<Dynamo> {
-    let table = json!({
-        "TableName": TABLE, "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
-    });
-    moto.call("dynamodb", "DynamoDB_20120810.CreateTable", &table).await.unwrap();
+    moto.create_ledger(TABLE).await.unwrap();
     Arc::new(dynamo(&found(moto), TABLE).await)
 }
 
