@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grant::SLOT_KEY;
+use crate::command::Slot;
 use crate::cryptlex::License;
 use crate::ids::LicenseId;
 use crate::ledger::SubjectState;
@@ -25,11 +26,19 @@ pub(super) fn holder(
     })
 }
 
-/// The slot that the ledger knows it to fill now, else the one that it was made for.
-pub(super) fn slot_of<'s>(license: &'s License, state: &'s SubjectState) -> Option<&'s str> {
-    let known =
-        state.slots.iter().find(|(_, id)| **id == license.id).map(|(slot, _)| slot.as_str());
-    known.or_else(|| license.metadata(SLOT_KEY))
+/// Which slot a license fills, of several the first.
+pub(super) struct Slots<'s>(BTreeMap<&'s LicenseId, &'s Slot>);
+
+impl<'s> Slots<'s> {
+    pub(super) fn known_to(state: &'s SubjectState) -> Self {
+        Self(state.slots.iter().rev().map(|(slot, license)| (license, slot)).collect())
+    }
+
+    /// The slot that the ledger knows it to fill now, else the one that it was made for.
+    pub(super) fn of(&self, license: &'s License) -> Option<&'s str> {
+        let known = self.0.get(&license.id).map(|slot| slot.as_str());
+        known.or_else(|| license.metadata(SLOT_KEY))
+    }
 }
 
 /// The subject's licenses, one per slot; all of those that carry no slot.
@@ -38,13 +47,14 @@ pub(super) fn current(snapshot: &Snapshot) -> impl Iterator<Item = &License> {
 }
 
 /// The same of some of them only: one of another product is no rival for a slot.
-pub(super) fn among(
-    snapshot: &Snapshot,
-    counts: impl Fn(&License) -> bool,
-) -> impl Iterator<Item = &License> {
+pub(super) fn among<'s>(
+    snapshot: &'s Snapshot,
+    counts: impl Fn(&'s License) -> bool,
+) -> impl Iterator<Item = &'s License> {
+    let slots = Slots::known_to(&snapshot.state);
     let mut by_slot: BTreeMap<&str, Vec<&License>> = BTreeMap::new();
     for license in snapshot.licenses.iter().filter(|license| counts(license)) {
-        if let Some(slot) = slot_of(license, &snapshot.state) {
+        if let Some(slot) = slots.of(license) {
             by_slot.entry(slot).or_default().push(license);
         }
     }
@@ -56,7 +66,7 @@ pub(super) fn among(
         .map(|license| &license.id)
         .collect();
     snapshot.licenses.iter().filter(move |license| {
-        let unslotted = slot_of(license, &snapshot.state).is_none() && counts(license);
+        let unslotted = slots.of(license).is_none() && counts(license);
         unslotted || holders.contains(&license.id)
     })
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::grant::{SLOT_KEY, is_add_on, too_many};
-use super::holders::slot_of;
+use super::holders::Slots;
 use super::standing::at_the_end;
 use super::step::{Blank, Step, metadata};
 use super::{Plan, Refused, expiry, history, holders, stale};
@@ -42,7 +42,7 @@ pub(super) fn plan(
     if is_known(subscribed, &snapshot.state, policy) {
         return Ok(Plan { state, noted: Some("nothing of it changed"), ..Plan::default() });
     }
-    let change = Change { subject: &command.subject, subscribed, snapshot, policy };
+    let change = Change::of(&command.subject, subscribed, snapshot, policy);
     change.carried_into(Plan { state, ..Plan::default() })
 }
 
@@ -56,7 +56,7 @@ pub(super) fn after_a_purchase(
 ) -> Result<Plan, Refused> {
     match &snapshot.state.subscribed {
         Some((newest, subscribed)) if *newest > at && plan.steps.is_empty() => {
-            Change { subject, subscribed, snapshot, policy }.carried_into(plan)
+            Change::of(subject, subscribed, snapshot, policy).carried_into(plan)
         }
         Some(_) | None => Ok(plan),
     }
@@ -113,6 +113,8 @@ struct Change<'c> {
     subscribed: &'c Subscribed,
     snapshot: &'c Snapshot,
     policy: &'c Policy,
+    /// As they were before it.
+    slots: Slots<'c>,
 }
 
 /// A line whose product is known.
@@ -123,9 +125,18 @@ struct Target<'c> {
 }
 
 impl<'c> Change<'c> {
+    fn of(
+        subject: &'c Subject,
+        subscribed: &'c Subscribed,
+        snapshot: &'c Snapshot,
+        policy: &'c Policy,
+    ) -> Self {
+        Self { subject, subscribed, snapshot, policy, slots: Slots::known_to(&snapshot.state) }
+    }
+
     fn carried_into(&self, mut plan: Plan) -> Result<Plan, Refused> {
         let before = plan.state.lines.clone();
-        let current: Vec<&License> = holders::current(self.snapshot).collect();
+        let current: Vec<&'c License> = holders::current(self.snapshot).collect();
         if current.is_empty() {
             // Not bought yet, not ours, or deleted by hand: a purchase takes it up from here.
             plan.noted = Some("there is no license of it");
@@ -171,7 +182,7 @@ impl<'c> Change<'c> {
     }
 
     /// A line that does not name its product has the one that it had, or the only one that there is.
-    fn targets(&self, current: &[&License]) -> (Vec<Target<'c>>, Vec<crate::command::Unmapped>) {
+    fn targets(&self, current: &[&'c License]) -> (Vec<Target<'c>>, Vec<crate::command::Unmapped>) {
         let (mut targets, mut unknown) = (Vec::new(), self.subscribed.unmapped.clone());
         let state = &self.snapshot.state;
         for line in &self.subscribed.lines {
@@ -179,7 +190,7 @@ impl<'c> Change<'c> {
             let in_slot = || {
                 let first = Slot::new(self.subject, &line.key, 1);
                 let holder =
-                    current.iter().find(|license| slot_of(license, state) == Some(first.as_str()));
+                    current.iter().find(|license| self.slots.of(license) == Some(first.as_str()));
                 holder.and_then(|license| license.product_id.clone())
             };
             let product = |product| Mapping { product, template: None, entitlement_set: None };
@@ -210,19 +221,19 @@ impl<'c> Change<'c> {
         product: &ProductId,
         targets: &[Target<'c>],
         before: &BTreeMap<String, Bought>,
-        current: &[&License],
+        current: &[&'c License],
         plan: &mut Plan,
     ) -> bool {
         let state = &self.snapshot.state;
         let of_product = || targets.iter().filter(|target| target.bought.product == *product);
         // One that ended with an earlier change is no seat of this one.
-        let counts = |license: &License| {
+        let counts = |license: &'c License| {
             license.product_id.as_ref() == Some(product)
                 && !license.is_revoked()
                 && !self.is_kept(license)
         };
-        let mut held: Vec<&License> = holders::among(self.snapshot, counts).collect();
-        held.sort_by_key(|license| order_of(license, state));
+        let mut held: Vec<&'c License> = holders::among(self.snapshot, counts).collect();
+        held.sort_by_key(|license| self.order_of(license));
         for license in &held {
             plan.state.replaced.remove(&license.id);
         }
@@ -255,11 +266,14 @@ impl<'c> Change<'c> {
         let empty = self.seat(&slots, &held, &mut plan.state);
         let lacking = wanted.saturating_sub(seated.len().saturating_add(back.len()));
         let model = self.model(before);
-        let mut marked = self.marked(product);
-        for (slot, target) in empty.iter().take(lacking) {
-            let slot = self.unmarked(slot, target, &mut marked);
-            plan.steps.extend(self.creation(&slot, target, model.or(current.first().copied())));
+        if lacking > 0 {
+            let mut marked = self.marked(product);
+            for (slot, target) in empty.iter().take(lacking) {
+                let slot = self.unmarked(slot, target, &mut marked);
+                plan.steps.extend(self.creation(&slot, target, model.or(current.first().copied())));
+            }
         }
+        let fills = Slots::known_to(&plan.state);
         for license in &held {
             let is_new = self.is_new(license, before);
             let expiry = model
@@ -272,7 +286,7 @@ impl<'c> Change<'c> {
                     .any(|other| other.id == license.id)
                     .then(|| expiry::at_least(license, end))?
             };
-            let activations = || activations(license, &slots, &plan.state);
+            let activations = || activations(license, &slots, &fills);
             let step = expiry.or_else(short).or_else(activations);
             plan.steps.extend(step.or_else(|| {
                 standing(license, &plan.state, back.iter().any(|other| other.id == license.id))
@@ -285,17 +299,19 @@ impl<'c> Change<'c> {
     fn seat<'t>(
         &self,
         slots: &'t [(Slot, &'t Target<'c>)],
-        held: &[&License],
+        held: &[&'c License],
         state: &mut SubjectState,
     ) -> Vec<(Slot, &'t Target<'c>)> {
-        let taken = |license: &License, state: &SubjectState| {
-            let slot = slot_of(license, state)?;
+        let known = Slots::known_to(state);
+        let taken = |license: &&'c License| {
+            let slot = known.of(license)?;
             slots.iter().find(|(wanted, _)| wanted.as_str() == slot).map(|(slot, _)| slot.clone())
         };
+        let taken: Vec<Option<Slot>> = held.iter().map(taken).collect();
         let mut filled: BTreeSet<Slot> = BTreeSet::new();
         let mut homeless: Vec<LicenseId> = Vec::new();
-        for license in held {
-            match taken(license, state) {
+        for (license, taken) in held.iter().zip(taken) {
+            match taken {
                 Some(slot) => {
                     filled.insert(slot.clone());
                     state.slots.insert(slot, license.id.clone());
@@ -321,16 +337,22 @@ impl<'c> Change<'c> {
         empty
     }
 
+    /// The first to stay.
+    fn order_of(&self, license: &'c License) -> (u32, Option<Timestamp>, &'c LicenseId) {
+        let ordinal = self.slots.of(license).and_then(ordinal_of).unwrap_or(0);
+        (ordinal, license.created_at, &license.id)
+    }
+
     /// Licenses that came with something else are not counted, unless the change speaks of them.
-    fn is_kept(&self, license: &License) -> bool {
-        let slot = slot_of(license, &self.snapshot.state);
+    fn is_kept(&self, license: &'c License) -> bool {
+        let slot = self.slots.of(license);
         let line = slot.and_then(|slot| line_of(slot, self.subject));
         line.map_or_else(|| is_add_on(license), |line| self.keeps(line))
     }
 
     /// Made for this change: it takes its end from those that were there.
-    fn is_new(&self, license: &License, before: &BTreeMap<String, Bought>) -> bool {
-        let Some(slot) = slot_of(license, &self.snapshot.state) else { return false };
+    fn is_new(&self, license: &'c License, before: &BTreeMap<String, Bought>) -> bool {
+        let Some(slot) = self.slots.of(license) else { return false };
         let (Some(line), Some(ordinal)) = (line_of(slot, self.subject), ordinal_of(slot)) else {
             return false;
         };
@@ -425,12 +447,12 @@ fn standing(license: &License, state: &SubjectState, comes_back: bool) -> Option
     }
 }
 
-fn activations(
-    license: &License,
+fn activations<'s>(
+    license: &'s License,
     slots: &[(Slot, &Target<'_>)],
-    state: &SubjectState,
+    fills: &Slots<'s>,
 ) -> Option<Step> {
-    let slot = slot_of(license, state)?;
+    let slot = fills.of(license)?;
     let (_, target) = slots.iter().find(|(wanted, _)| wanted.as_str() == slot)?;
     let allowed = target.bought.activations?;
     let differs = license.activations().is_some_and(|now| now != allowed);
@@ -444,13 +466,4 @@ fn line_of<'s>(slot: &'s str, subject: &Subject) -> Option<&'s str> {
 
 fn ordinal_of(slot: &str) -> Option<u32> {
     slot.rsplit_once('/')?.1.parse().ok()
-}
-
-/// The first to stay.
-fn order_of<'s>(
-    license: &'s License,
-    state: &'s SubjectState,
-) -> (u32, Option<Timestamp>, &'s LicenseId) {
-    let ordinal = slot_of(license, state).and_then(ordinal_of).unwrap_or(0);
-    (ordinal, license.created_at, &license.id)
 }
