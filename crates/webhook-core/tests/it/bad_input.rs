@@ -6,6 +6,8 @@ use devkit::sign::{Provider as Signer, sign};
 use http::{Method, Request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{Answer, App, FASTSPRING, PADDLE, SECRET, STRIPE, body, edited, path_of};
 
@@ -80,6 +82,25 @@ async fn paths_methods_and_sizes() {
         assert_eq!(answer.status, status, "{size}: {}", answer.body);
     }
     assert!(app.sandbox.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_large_is_not_waited_for() {
+    let app = App::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = app.instance(STRIPE, &app.sandbox.url(), &app.store());
+    let server = tokio::spawn(axum::serve(listener, router).into_future());
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v1 HTTP/1.1\r\nhost: {address}\r\nstripe-signature: t=1,v1=00\r\ncontent-length: {}\r\n\r\n",
+        1024 * 1024 + 1
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    server.abort();
 }
 
 #[tokio::test]
