@@ -156,10 +156,10 @@ impl Ready {
                 PaidBy::Known(paid) => paid,
                 PaidBy::Done(outcome) => return Ok(Traced::Done(outcome)),
             };
-            for Paid { kind, id, through, for_a_change } in &paid {
+            for Paid { kind, id, through, beside } in &paid {
                 let subject = Subject { provider: P::NAME, kind: *kind, id: id.clone() };
-                let of = match for_a_change {
-                    true => Reversed::Change,
+                let of = match beside {
+                    true => Reversed::Beside,
                     false => Reversed::Period(*through),
                 };
                 let action = Action::Reverse(Reversal { of, ..reversal.clone() });
@@ -357,22 +357,20 @@ fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) {
         }
     }
     for payment in &command.payments {
-        let through = match &command.action {
-            Action::Grant(grant) => grant.paid_through,
-            Action::Renew(Renew { through: Through::Until(end), .. }) => Some(*end),
-            Action::Renew(_)
-            | Action::PaymentFailed
+        let (through, pays) = match &command.action {
+            Action::Grant(grant) => (grant.paid_through.or(grant.period_end), grant.pays),
+            Action::Renew(Renew { through: Through::Until(end), pays }) => (Some(*end), *pays),
+            Action::Renew(Renew { through: Through::NextPeriod { .. }, pays }) => (None, *pays),
+            Action::PaymentFailed
             | Action::Suspend(_)
             | Action::Resume(_)
             | Action::Reverse(_)
             | Action::ChangePlan(_)
             | Action::End
             | Action::SyncCustomer(_)
-            | Action::Note(_) => None,
+            | Action::Note(_) => (None, Pays::Beside),
         };
-        let for_a_change =
-            matches!(&command.action, Action::Renew(Renew { pays: Pays::ForAChange, .. }));
-        leases.paid(payment, &command.subject, through, for_a_change);
+        leases.paid(payment, &command.subject, through, pays != Pays::ForThePeriod);
     }
     let Action::Note(note) = &command.action else { return };
     match &note.keeps {

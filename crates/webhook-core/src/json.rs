@@ -100,6 +100,11 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// An amount of money.
+    pub fn amount(&self, field: &str) -> Option<f64> {
+        self.value(field)?.as_f64()
+    }
+
     /// A whole number, also written `28.0`, `4E+1` or `"15"`; absent is `None`, nonsense an error.
     pub fn count(&self, field: &str) -> Result<Option<u32>, Unreadable> {
         let Some(value) = self.value(field) else {

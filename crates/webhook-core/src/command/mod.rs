@@ -244,8 +244,8 @@ pub enum Reversed {
     Payment(Vec<PaymentId>),
     /// The subject's, for everything until then; a first payment may not say until when.
     Period(Option<Timestamp>),
-    /// The subject's, for a change in the middle of a period that another payment is for.
-    Change,
+    /// The subject's, for something beside the period that another payment is for.
+    Beside,
     /// Of the subject's, nobody knows which.
     Unknown,
 }
@@ -326,8 +326,12 @@ pub struct Grant {
     pub unmapped: Vec<Unmapped>,
     /// Whether lines that are no business of ours were left out.
     pub foreign: bool,
-    /// The end of what was paid or is on trial, where the purchase says it.
+    /// The end of what was paid or is on trial, where the purchase decides it.
     pub paid_through: Option<Timestamp>,
+    /// The end of the period that the payment names, though intervals decide: a refund takes back that period.
+    pub period_end: Option<Timestamp>,
+    /// Whether it pays for its subject, or for something that was added to it.
+    pub pays: Pays,
     /// What to think of a license of another product in a wanted slot.
     pub other_product: OtherProduct,
 }
@@ -430,7 +434,7 @@ pub struct Renew {
     pub pays: Pays,
 }
 
-/// What a payment settles beside the period that it is for.
+/// What a payment settles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Pays {
     /// For the subscription itself: whatever failed or paused before is over.

@@ -173,9 +173,9 @@ impl Leases {
         payment: &PaymentId,
         subject: &Subject,
         through: Option<Timestamp>,
-        for_a_change: bool,
+        beside: bool,
     ) {
-        self.payments.entry(payment.clone()).or_default().add(subject, through, for_a_change);
+        self.payments.entry(payment.clone()).or_default().add(subject, through, beside);
     }
 
     /// Remembers another id of a payment, to be written with the outcome.

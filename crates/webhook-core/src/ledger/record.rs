@@ -117,10 +117,8 @@ pub struct SubjectState {
     pub causes: BTreeMap<Cause, Timestamp>,
     /// The newest end of each cause that did not end by a payment.
     pub cleared: BTreeMap<Cause, Timestamp>,
-    /// What the refunded payment had paid for, if it said until when.
-    pub refunded: Option<Timestamp>,
-    /// What the disputed payment had paid for, if it said until when.
-    pub disputed: Option<Timestamp>,
+    /// Until when the payment that was refunded or disputed had paid, if it said so.
+    pub reversed: BTreeMap<Cause, Timestamp>,
     /// Licenses of products that another one took the place of: no payment is for them any more.
     pub replaced: BTreeSet<LicenseId>,
     /// Licenses that are suspended because fewer are paid for.
@@ -173,29 +171,24 @@ pub struct Paid {
     pub id: SubjectId,
     /// Until when, if the payment says so.
     pub through: Option<Timestamp>,
-    /// Whether it was for a change in the middle of a period, which another payment is for.
+    /// Whether it was for something beside the period, which another payment is for: a change, an add-on.
     #[serde(default)]
-    pub for_a_change: bool,
+    pub beside: bool,
 }
 
 impl PaymentRecord {
     /// Several events may tell of one payment; the one that knows until when is believed.
-    pub(super) fn add(
-        &mut self,
-        subject: &Subject,
-        through: Option<Timestamp>,
-        for_a_change: bool,
-    ) {
+    pub(super) fn add(&mut self, subject: &Subject, through: Option<Timestamp>, beside: bool) {
         let known =
             self.paid.iter_mut().find(|paid| paid.kind == subject.kind && paid.id == subject.id);
         match known {
             Some(paid) => {
                 paid.through = paid.through.max(through);
-                paid.for_a_change &= for_a_change;
+                paid.beside &= beside;
             }
             None => {
                 let (kind, id) = (subject.kind, subject.id.clone());
-                self.paid.push(Paid { kind, id, through, for_a_change });
+                self.paid.push(Paid { kind, id, through, beside });
             }
         }
     }

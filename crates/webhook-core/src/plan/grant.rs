@@ -42,7 +42,7 @@ pub(super) fn plan(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let pays = what_it_pays(grant);
+    let pays = grant.pays;
     let Some(payment) = history::payment(&snapshot.state, at, pays, Covers::First) else {
         return Ok(stale(snapshot));
     };
@@ -134,16 +134,6 @@ fn remember_lines(wanted: &[Wanted<'_>], state: &mut SubjectState) {
         bought.licenses = bought.licenses.saturating_add(1);
     }
     state.lines.extend(lines);
-}
-
-/// What is bought later for a subscription does not pay for the subscription.
-fn what_it_pays(grant: &Grant) -> Pays {
-    let is_added = |line: &Line| matches!(line.term, Term::AsParent(_));
-    if !grant.lines.is_empty() && grant.lines.iter().all(is_added) {
-        Pays::Beside
-    } else {
-        Pays::ForThePeriod
-    }
 }
 
 /// Every missing license needs the same user.

@@ -52,7 +52,7 @@ pub(super) fn payment(
     if pays == Pays::ForThePeriod {
         state.renewed_at = state.renewed_at.max(Some(at));
     }
-    let refunded = state.refunded;
+    let refunded = state.reversed.get(&Cause::Refund).copied();
     state.causes.retain(|cause, since| match (cause, pays) {
         (Cause::Payment, Pays::ForThePeriod | Pays::ForAChange)
         | (Cause::Pause | Cause::Collection, Pays::ForThePeriod) => *since > at,

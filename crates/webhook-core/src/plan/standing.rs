@@ -126,8 +126,8 @@ pub(super) fn reversal(
     let state = &snapshot.state;
     let through = match (&reversal.of, subject.kind) {
         (Reversed::Period(through), _) => *through,
-        (Reversed::Change, _) => {
-            return not_reversed("it paid for a change, and the period is paid for", snapshot);
+        (Reversed::Beside, _) => {
+            return not_reversed("it paid for something beside the period", snapshot);
         }
         // An order is paid for once.
         (Reversed::Payment(_) | Reversed::Unknown, SubjectKind::Order) => None,
@@ -152,10 +152,9 @@ pub(super) fn reversal(
         Stands::Lost if policy.at_the_end != AtTheEnd::Nothing => end(at, snapshot, policy),
         Stands::Open | Stands::Lost => match history::suspended(state, reversal.cause, at) {
             Some(mut state) => {
-                match reversal.cause {
-                    Cause::Refund => state.refunded = state.refunded.max(through),
-                    Cause::Dispute => state.disputed = state.disputed.max(through),
-                    Cause::Payment | Cause::Pause | Cause::Collection => {}
+                if let Some(through) = through {
+                    let known = state.reversed.entry(reversal.cause).or_insert(through);
+                    *known = through.max(*known);
                 }
                 suspended(state, snapshot)
             }
@@ -174,12 +173,7 @@ pub(super) fn reversal(
 
 /// Its licenses are suspended for another payment than the one that came back.
 fn is_of_an_older_period(cause: Cause, through: Option<Timestamp>, state: &SubjectState) -> bool {
-    let suspended_for = match cause {
-        Cause::Refund => state.refunded,
-        Cause::Dispute => state.disputed,
-        Cause::Payment | Cause::Pause | Cause::Collection => None,
-    };
-    state.causes.contains_key(&cause) && through < suspended_for
+    state.causes.contains_key(&cause) && through < state.reversed.get(&cause).copied()
 }
 
 fn not_reversed(why: &'static str, snapshot: &Snapshot) -> Plan {

@@ -191,39 +191,6 @@ async fn a_won_dispute_does_not_resume_a_paused_license() {
 }
 
 #[tokio::test]
-async fn a_refund_of_an_older_period_touches_no_license() {
-    let app = App::start().await;
-    told(&app, STRIPE, &["checkout-subscription", "invoice-create"]).await;
-    let first = json(STRIPE, "invoice-create")["data"]["object"]["id"].clone();
-    let link = edited(STRIPE, "invoice-payment-paid", |event| {
-        event["id"] = json!("evt_first_payment");
-        event["data"]["object"]["invoice"] = first;
-        event["data"]["object"]["payment"]["payment_intent"] = json!("pi_first");
-    });
-    assert_eq!(tell(&app, STRIPE, &link).await.0, 200);
-    told(&app, STRIPE, &["invoice-cycle", "invoice-payment-paid"]).await;
-    let old = edited(STRIPE, "charge-refunded", |event| {
-        event["id"] = json!("evt_old_refund");
-        event["data"]["object"]["id"] = json!("ch_first");
-        event["data"]["object"]["payment_intent"] = json!("pi_first");
-    });
-    assert_eq!(tell(&app, STRIPE, &old).await.0, 200);
-    assert_eq!(app.ends(), ["2028-09-01"]);
-    told(&app, STRIPE, &["charge-refunded"]).await;
-    assert_eq!(app.ends(), ["2028-09-01 suspended"], "this one is of this year");
-    let next = edited(STRIPE, "invoice-cycle", |event| {
-        event["id"] = json!("evt_next_year");
-        event["created"] = json!(1_851_379_300);
-        event["data"]["object"]["id"] = json!("in_next_year");
-        for line in event["data"]["object"]["lines"]["data"].as_array_mut().unwrap() {
-            line["period"] = json!({"start": 1_851_379_200, "end": 1_882_915_200});
-        }
-    });
-    assert_eq!(tell(&app, STRIPE, &next).await.0, 200);
-    assert_eq!(app.ends(), ["2029-09-01"], "a later period was paid");
-}
-
-#[tokio::test]
 async fn a_lost_dispute_is_the_vendors_policy() {
     for (action, ends) in [
         ("revoke", vec!["never suspended revoked"]),

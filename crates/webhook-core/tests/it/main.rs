@@ -27,6 +27,7 @@ mod notifications;
 mod overflow;
 mod purchases;
 mod records;
+mod reversals;
 mod scenarios;
 mod secrets;
 mod stores;

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::world::{POLICY, about, grant, line, mapping, metadata_of, purchase};
 use super::{World, at};
-use crate::command::{Action, Command, Grant, OtherProduct, QuantityMeans, Term, Unmapped};
+use crate::command::{Action, Command, Grant, OtherProduct, Pays, QuantityMeans, Term, Unmapped};
 use crate::config::Policy;
 use crate::interval::Interval;
 use crate::plan::{Refused, Step};
@@ -222,6 +222,10 @@ fn add_on(declared: Option<&str>) -> crate::command::Line {
     }
 }
 
+fn bought_later() -> Command {
+    about(Action::Grant(Grant { pays: Pays::Beside, ..purchase(vec![add_on(None)]) }))
+}
+
 #[test]
 fn an_add_on_takes_interval_and_expiry_of_its_parent() {
     // In one order with it: the parent is made first.
@@ -240,7 +244,7 @@ fn an_add_on_takes_interval_and_expiry_of_its_parent() {
     // Bought later: it ends with the parent.
     let mut world = World::with_license(json!({"metadata": [], "subscriptionInterval": "P1Y"}));
     world.now = at("2027-03-01");
-    world.settle(&grant(vec![add_on(None)]), "2027-03-01").unwrap();
+    world.settle(&bought_later(), "2027-03-01").unwrap();
     assert_eq!(world.shown(), ["2027-09-01", "2027-09-01"]);
     let interval = world.snapshot.licenses[1].interval().unwrap();
     assert_eq!(
@@ -261,7 +265,7 @@ fn an_add_on_bought_later_resumes_nothing_and_shares_the_suspension() {
     let mut world = World::with_license(json!({}));
     world.settle(&about(Action::Suspend(crate::command::Cause::Payment)), "2027-02-01").unwrap();
     world.now = at("2027-03-01");
-    world.settle(&grant(vec![add_on(None)]), "2027-03-01").unwrap();
+    world.settle(&bought_later(), "2027-03-01").unwrap();
     assert_eq!(world.shown(), ["2027-09-01 suspended", "2027-09-01 suspended"]);
     world.settle(&super::world::renew_until("2028-09-01"), "2027-03-02").unwrap();
     assert_eq!(world.shown(), ["2028-09-01", "2028-09-01"]);

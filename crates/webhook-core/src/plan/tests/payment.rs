@@ -287,10 +287,10 @@ fn the_end_is_a_policy() {
 }
 
 #[test]
-fn a_change_whose_payment_went_back_is_for_a_person_to_judge() {
+fn what_was_paid_beside_the_period_is_for_a_person_to_judge() {
     let mut world = World::with_license(license("2026-10-01", "P2M"));
     for cause in [Cause::Refund, Cause::Dispute] {
-        let (stands, of) = (Stands::Open, Reversed::Change);
+        let (stands, of) = (Stands::Open, Reversed::Beside);
         let reversal = about(Action::Reverse(Reversal { cause, stands, of }));
         let plan = world.plan(&reversal, "2026-10-02").unwrap();
         assert_eq!(plan.concern, Some(Concern::NothingReversed));

@@ -75,6 +75,8 @@ pub(super) fn purchase(lines: Vec<Line>) -> Grant {
         unmapped: Vec::new(),
         foreign: false,
         paid_through: None,
+        period_end: None,
+        pays: Pays::ForThePeriod,
         other_product: OtherProduct::DoesNotFill,
     }
 }

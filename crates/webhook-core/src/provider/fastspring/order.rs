@@ -1,5 +1,6 @@
 //! `order.completed`: plain items, subscriptions, bundles and add-ons, in one order side by side.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::{
@@ -7,7 +8,7 @@ use super::super::{
 };
 use super::{DRIVER_KEY, FastSpring, ORDER_KEY, SUBSCRIPTION_KEY};
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Line, Name, Note, OtherProduct, QuantityMeans,
+    Action, Command, Customer, Email, Grant, Line, Name, Note, OtherProduct, Pays, QuantityMeans,
     Subject, SubjectKind, Term, Unmapped, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
@@ -36,7 +37,11 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
         else {
             continue;
         };
-        purchase.trial_end = purchase.trial_end.max(trial_end(item)?);
+        let is_added = matches!(belongs.kind, Kind::AddOn);
+        if !is_added || belongs.subject.kind == SubjectKind::Order {
+            purchase.pays = Pays::ForThePeriod;
+            purchase.ends(item)?;
+        }
         match line(item, &items, &belongs)? {
             Read::Line(line) => purchase.lines.push(*line),
             Read::Partly(unmapped) => purchase.unmapped.push(unmapped),
@@ -63,7 +68,10 @@ struct Purchase {
     lines: Vec<Line>,
     unmapped: Vec<Unmapped>,
     foreign: Vec<String>,
-    trial_end: Option<jiff::Timestamp>,
+    trial_end: Option<Timestamp>,
+    period_end: Option<Timestamp>,
+    /// What is bought later for a subscription does not pay for the subscription.
+    pays: Pays,
 }
 
 impl Purchase {
@@ -74,7 +82,20 @@ impl Purchase {
             unmapped: Vec::new(),
             foreign: Vec::new(),
             trial_end: None,
+            period_end: None,
+            pays: Pays::Beside,
         }
+    }
+
+    /// The next charge of a subscription is due when what was paid ends.
+    fn ends(&mut self, item: &Object<'_>) -> Result<(), Unreadable> {
+        let Some(subscription) = item.object("subscription", "subscription") else { return Ok(()) };
+        let next = subscription.millis("next");
+        if subscription.text("state") == Some("trial") {
+            self.trial_end = self.trial_end.max(next.clone()?);
+        }
+        self.period_end = self.period_end.max(next.ok().flatten());
+        Ok(())
     }
 
     fn into_command(self, customer: Option<Customer>) -> Command {
@@ -87,6 +108,8 @@ impl Purchase {
             unmapped: self.unmapped,
             foreign: !self.foreign.is_empty(),
             paid_through: self.trial_end,
+            period_end: self.period_end,
+            pays: self.pays,
             other_product: OtherProduct::DoesNotFill,
         };
         command(self.subject, Action::Grant(grant))
@@ -291,15 +314,6 @@ fn declared_by_parent(items: &[Object<'_>], belongs: &Belonging) -> Option<Inter
     match Attributes::of(parent).interval().ok().flatten()? {
         Term::Every(interval) => Some(interval),
         Term::Template | Term::Perpetual | Term::AsParent(_) => None,
-    }
-}
-
-fn trial_end(item: &Object<'_>) -> Result<Option<jiff::Timestamp>, Unreadable> {
-    match item.object("subscription", "subscription") {
-        Some(subscription) if subscription.text("state") == Some("trial") => {
-            subscription.millis("next")
-        }
-        Some(_) | None => Ok(None),
     }
 }
 

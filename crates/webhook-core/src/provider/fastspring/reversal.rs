@@ -7,7 +7,10 @@ use crate::command::{
 };
 use crate::json::Object;
 
-/// `return.created`: done, and of everything that was ordered.
+/// Amounts are decimal numbers in the order's currency.
+const HALF_A_CENT: f64 = 0.005;
+
+/// `return.created`: done, and of everything that was ordered. Only the totals tell that an item was not listed.
 pub(super) fn returned(returned: &Object<'_>) -> Result<Command, Unreadable> {
     let original = returned.object("original", "original order");
     let order = original.and_then(|order| order.reference("id").or(order.reference("order")));
@@ -17,12 +20,19 @@ pub(super) fn returned(returned: &Object<'_>) -> Result<Command, Unreadable> {
         && items.iter().all(|item| {
             item.text("refundType").is_some_and(|kind| kind.eq_ignore_ascii_case("full refund"))
         });
-    let instead = match (returned.flag("completed"), whole) {
-        (Some(true), true) => None,
-        (Some(true), false) => Some("a part was returned"),
-        (Some(false) | None, _) => Some("the return is not completed"),
+    let back = returned.amount("totalReturn");
+    let total = original.and_then(|order| order.amount("total"));
+    let all_of_it = back.zip(total).is_none_or(|(back, total)| back > total - HALF_A_CENT);
+    let (instead, concern) = match (returned.flag("completed"), whole, all_of_it) {
+        (Some(true), true, true) => (None, None),
+        (Some(true), true, false) => {
+            (Some("a whole item was returned of a larger order"), Some(Concern::NothingReversed))
+        }
+        (Some(true), false, _) => (Some("a part was returned"), None),
+        (Some(false) | None, _, _) => (Some("the return is not completed"), None),
     };
-    about(returned, "original.order", order, Cause::Refund, instead)
+    let command = about(returned, "original.order", order, Cause::Refund, instead)?;
+    Ok(Command { concern, ..command })
 }
 
 /// `chargeback.created`.

@@ -63,11 +63,17 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
         if lines.is_empty() {
             continue;
         }
-        let (subject, paid_through) = match kind {
-            SubjectKind::Subscription => (subscription(transaction)?, trial_end(transaction)?),
-            SubjectKind::Order | SubjectKind::Customer => (itself(transaction)?, None),
+        let grant = grant(lines, mapped, customer.clone());
+        let (subject, grant) = match kind {
+            SubjectKind::Subscription => {
+                let end = billing_period_end(transaction);
+                let paid_through = if is_a_trial(transaction) { end.clone()? } else { None };
+                let period_end = end.ok().flatten();
+                (subscription(transaction)?, Grant { paid_through, period_end, ..grant })
+            }
+            SubjectKind::Order | SubjectKind::Customer => (itself(transaction)?, grant),
         };
-        commands.push(grant(subject, lines, mapped, paid_through, customer.clone()));
+        commands.push(about(subject, Action::Grant(grant)));
     }
     Ok(commands)
 }
@@ -83,16 +89,11 @@ fn one_time_charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
             Action::Note(Note::of("no one-time line of the charge is mapped to Cryptlex")),
         ));
     }
-    Ok(grant(subject, lines, true, None, Some(customer(transaction)?)))
+    let grant = grant(lines, true, Some(customer(transaction)?));
+    Ok(about(subject, Action::Grant(grant)))
 }
 
-fn grant(
-    subject: Subject,
-    read: Vec<ReadLine>,
-    order_is_mapped: bool,
-    paid_through: Option<Timestamp>,
-    customer: Option<Customer>,
-) -> Command {
+fn grant(read: Vec<ReadLine>, order_is_mapped: bool, customer: Option<Customer>) -> Grant {
     let (mut lines, mut unmapped, mut foreign) = (Vec::new(), Vec::new(), false);
     for line in read {
         match line.read {
@@ -103,15 +104,16 @@ fn grant(
         }
     }
     let lines = add_up(lines);
-    let grant = Grant {
+    Grant {
         customer: customer.filter(|_| !lines.is_empty()),
         lines,
         unmapped,
         foreign,
-        paid_through,
+        paid_through: None,
+        period_end: None,
+        pays: Pays::ForThePeriod,
         other_product: OtherProduct::DoesNotFill,
-    };
-    about(subject, Action::Grant(grant))
+    }
 }
 
 /// An entry of `items`: it alone knows whether a price recurs.
@@ -242,11 +244,8 @@ fn billing_period_end(transaction: &Object<'_>) -> Result<Option<Timestamp>, Unr
 }
 
 /// A first transaction that cost nothing is a trial: it pays for its billing period, not for an interval.
-fn trial_end(transaction: &Object<'_>) -> Result<Option<Timestamp>, Unreadable> {
+fn is_a_trial(transaction: &Object<'_>) -> bool {
     let details = transaction.object("details", "details");
     let totals = details.and_then(|details| details.object("totals", "totals"));
-    match totals.and_then(|totals| totals.text("total")) {
-        Some("0") => billing_period_end(transaction),
-        Some(_) | None => Ok(None),
-    }
+    totals.and_then(|totals| totals.text("total")) == Some("0")
 }

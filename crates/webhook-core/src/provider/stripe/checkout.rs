@@ -7,7 +7,8 @@ use super::{
     Decided, Stripe, configured, named_in, of_data, subject_marks, the_line, written_marks,
 };
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Name, OtherProduct, SubjectKind, Unmapped, Unreadable,
+    Action, Command, Customer, Email, Grant, Name, OtherProduct, Pays, SubjectKind, Unmapped,
+    Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
 use crate::json::Object;
@@ -78,6 +79,8 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
         unmapped: unmapped.into_iter().collect(),
         foreign: false,
         paid_through: None,
+        period_end: None,
+        pays: Pays::ForThePeriod,
         other_product,
     };
     let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));

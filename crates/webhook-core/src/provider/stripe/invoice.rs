@@ -188,6 +188,8 @@ fn first(
         unmapped: Vec::new(),
         foreign: false,
         paid_through: paid_through(invoice, billing)?,
+        period_end: None,
+        pays: Pays::ForThePeriod,
         other_product: OtherProduct::Fills,
     };
     let payments = known_as(invoice);
