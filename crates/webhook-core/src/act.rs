@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::apply::{Cause, Settled, settle};
 use crate::clock::Clock;
 use crate::command::{
-    Action, Command, Concern, Customer, CustomerChange, Keeps, Note, Outcome, Pays, Renew,
+    Action, Command, Concern, Customer, CustomerChange, Keeps, Note, Outcome, Pays, Period, Renew,
     Reversal, Reversed, Subject, SubjectKind, Through, Unmapped,
 };
 use crate::config::Config;
@@ -156,11 +156,11 @@ impl Ready {
                 PaidBy::Known(paid) => paid,
                 PaidBy::Done(outcome) => return Ok(Traced::Done(outcome)),
             };
-            for Paid { kind, id, through, beside } in &paid {
+            for Paid { kind, id, period, beside } in &paid {
                 let subject = Subject { provider: P::NAME, kind: *kind, id: id.clone() };
                 let of = match beside {
                     true => Reversed::Beside,
-                    false => Reversed::Period(*through),
+                    false => Reversed::Period(*period),
                 };
                 let action = Action::Reverse(Reversal { of, ..reversal.clone() });
                 let marks = P::marks(&subject);
@@ -246,7 +246,8 @@ impl Ready {
         for command in commands {
             let settled = self.one(session.as_ref(), command, at, leases).await?;
             settled.merge_into(&mut carried.outcome);
-            carried.concerns.extend(settled.concern.or(command.concern.filter(|_| !settled.stale)));
+            // What the event is about says more than that it changed nothing.
+            carried.concerns.extend(command.concern.filter(|_| !settled.stale).or(settled.concern));
             carried.unmapped.extend(settled.unmapped);
         }
         Ok(carried)
@@ -370,7 +371,9 @@ fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) {
             | Action::SyncCustomer(_)
             | Action::Note(_) => (None, Pays::Beside),
         };
-        leases.paid(payment, &command.subject, through, pays != Pays::ForThePeriod);
+        let Subject { kind, id, .. } = command.subject.clone();
+        let (period, beside) = (Period { at, through }, pays != Pays::ForThePeriod);
+        leases.paid(payment, Paid { kind, id, period, beside });
     }
     let Action::Note(note) = &command.action else { return };
     match &note.keeps {

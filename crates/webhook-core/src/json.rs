@@ -100,9 +100,10 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// An amount of money.
+    /// An amount of money, as a number or as text.
     pub fn amount(&self, field: &str) -> Option<f64> {
-        self.value(field)?.as_f64()
+        let value = self.value(field)?;
+        value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|n| n.is_finite())
     }
 
     /// A whole number, also written `28.0`, `4E+1` or `"15"`; absent is `None`, nonsense an error.

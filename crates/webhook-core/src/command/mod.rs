@@ -242,12 +242,26 @@ pub enum Stands {
 pub enum Reversed {
     /// Known by any of these; the ledger tells whose it was.
     Payment(Vec<PaymentId>),
-    /// The subject's, for everything until then; a first payment may not say until when.
-    Period(Option<Timestamp>),
+    /// The subject's, for this period.
+    Period(Period),
     /// The subject's, for something beside the period that another payment is for.
     Beside,
     /// Of the subject's, nobody knows which.
     Unknown,
+}
+
+/// What a payment was for, as far as it must be told from other payments of the subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Period {
+    /// When it was paid, by the provider's clock.
+    pub at: Timestamp,
+    /// Until when it runs, if the payment says so.
+    pub through: Option<Timestamp>,
+}
+
+impl Period {
+    /// What is paid for once.
+    pub const ONCE: Self = Self { at: Timestamp::UNIX_EPOCH, through: None };
 }
 
 /// The lines of a subscription after a change.

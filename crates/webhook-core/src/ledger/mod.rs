@@ -36,7 +36,7 @@ pub use dynamo::Dynamo;
 pub use embedded::Embedded;
 pub use record::{
     Bought, EventRecord, EventStatus, KnownCustomer, Lease, Paid, PaymentRecord, SubjectRecord,
-    SubjectState,
+    SubjectState, TakenBack,
 };
 pub use store::{Committed, Expect, Store, StoreError, Versioned, Write};
 
@@ -168,14 +168,8 @@ impl Leases {
     }
 
     /// Remembers what a payment paid for, to be written with the outcome.
-    pub fn paid(
-        &mut self,
-        payment: &PaymentId,
-        subject: &Subject,
-        through: Option<Timestamp>,
-        beside: bool,
-    ) {
-        self.payments.entry(payment.clone()).or_default().add(subject, through, beside);
+    pub fn paid(&mut self, payment: &PaymentId, paid: Paid) {
+        self.payments.entry(payment.clone()).or_default().add(paid);
     }
 
     /// Remembers another id of a payment, to be written with the outcome.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::store::{StoreError, Versioned};
 use crate::command::{
-    Cause, Mapping, Outcome, Slot, Subject, SubjectKind, Subscribed, SubscriptionRecord,
+    Cause, Mapping, Outcome, Period, Slot, Subject, SubjectKind, Subscribed, SubscriptionRecord,
 };
 use crate::ids::{CustomerId, EventId, LicenseId, PaymentId, ProductId, SubjectId, UserId};
 
@@ -117,8 +117,10 @@ pub struct SubjectState {
     pub causes: BTreeMap<Cause, Timestamp>,
     /// The newest end of each cause that did not end by a payment.
     pub cleared: BTreeMap<Cause, Timestamp>,
-    /// Until when the payment that was refunded or disputed had paid, if it said so.
-    pub reversed: BTreeMap<Cause, Timestamp>,
+    /// The newest periods that were paid for.
+    pub periods: BTreeSet<Period>,
+    /// Periods whose payment was refunded or disputed, and how that stands.
+    pub taken_back: Vec<TakenBack>,
     /// Licenses of products that another one took the place of: no payment is for them any more.
     pub replaced: BTreeSet<LicenseId>,
     /// Licenses that are suspended because fewer are paid for.
@@ -141,6 +143,19 @@ pub struct SubjectState {
     pub unlicensed: bool,
     /// Orders of charges that were counted by their id, for want of a date.
     pub charges: BTreeSet<SubjectId>,
+}
+
+/// A refund or a dispute of a period's payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenBack {
+    /// Which of the two.
+    pub cause: Cause,
+    /// Of what.
+    pub period: Period,
+    /// The newest that is known of it.
+    pub at: Timestamp,
+    /// Whether the money is gone; else the vendor has it again, or a later payment made up for it.
+    pub open: bool,
 }
 
 /// A line as it was bought last.
@@ -169,36 +184,30 @@ pub struct Paid {
     pub kind: SubjectKind,
     /// The provider's id of it.
     pub id: SubjectId,
-    /// Until when, if the payment says so.
-    pub through: Option<Timestamp>,
+    /// For which period.
+    pub period: Period,
     /// Whether it was for something beside the period, which another payment is for: a change, an add-on.
-    #[serde(default)]
     pub beside: bool,
 }
 
 impl PaymentRecord {
-    /// Several events may tell of one payment; the one that knows until when is believed.
-    pub(super) fn add(&mut self, subject: &Subject, through: Option<Timestamp>, beside: bool) {
+    /// Several events may tell of one payment; the first one that knows until when is believed.
+    pub(super) fn add(&mut self, paid: Paid) {
         let known =
-            self.paid.iter_mut().find(|paid| paid.kind == subject.kind && paid.id == subject.id);
+            self.paid.iter_mut().find(|known| known.kind == paid.kind && known.id == paid.id);
         match known {
-            Some(paid) => {
-                paid.through = paid.through.max(through);
-                paid.beside &= beside;
+            Some(known) => {
+                if known.period.through.is_none() && paid.period.through.is_some() {
+                    known.period = paid.period;
+                }
+                known.beside &= paid.beside;
             }
-            None => {
-                let (kind, id) = (subject.kind, subject.id.clone());
-                self.paid.push(Paid { kind, id, through, beside });
-            }
+            None => self.paid.push(paid),
         }
     }
 
     pub(super) fn merge(&mut self, other: Self) {
-        for paid in other.paid {
-            if !self.paid.iter().any(|known| known.kind == paid.kind && known.id == paid.id) {
-                self.paid.push(paid);
-            }
-        }
+        other.paid.into_iter().for_each(|paid| self.add(paid));
     }
 }
 

@@ -42,8 +42,8 @@ pub(super) fn plan(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let pays = grant.pays;
-    let Some(payment) = history::payment(&snapshot.state, at, pays, Covers::First) else {
+    let (pays, covers) = (grant.pays, Covers::First(grant.paid_through.or(grant.period_end)));
+    let Some(payment) = history::payment(&snapshot.state, at, pays, covers) else {
         return Ok(stale(snapshot));
     };
     if payment.after_the_end && snapshot.state.deleted && snapshot.licenses.is_empty() {

@@ -5,13 +5,17 @@
 
 use jiff::Timestamp;
 
+use super::reversal;
 use super::step::Step;
-use crate::command::{Cause, Pays};
+use crate::command::{Cause, Pays, Period};
 use crate::cryptlex::License;
 use crate::ledger::SubjectState;
 
 /// Of a payment that keeps failing the first days count.
 const MOST_FAILURES: usize = 32;
+
+/// Of a subscription that was paid more often, the last times count.
+const MOST_PERIODS: usize = 32;
 
 /// What a payment does to the causes of suspension.
 pub(super) struct Payment {
@@ -25,9 +29,21 @@ pub(super) struct Payment {
 /// Which period a payment is for.
 #[derive(Clone, Copy)]
 pub(super) enum Covers {
-    First,
+    /// Until then, if the purchase says it.
+    First(Option<Timestamp>),
     Until(Timestamp),
     OneMore,
+}
+
+impl Covers {
+    fn period(self, at: Timestamp) -> Option<Period> {
+        match self {
+            Self::First(None) => None,
+            Self::First(through) => Some(Period { at, through }),
+            Self::Until(through) => Some(Period { at, through: Some(through) }),
+            Self::OneMore => Some(Period { at, through: None }),
+        }
+    }
 }
 
 pub(super) fn payment(
@@ -51,19 +67,21 @@ pub(super) fn payment(
     }
     if pays == Pays::ForThePeriod {
         state.renewed_at = state.renewed_at.max(Some(at));
+        if let Some(period) = covers.period(at) {
+            state.periods.insert(period);
+            if state.periods.len() > MOST_PERIODS {
+                state.periods.pop_first();
+            }
+            if !matches!(covers, Covers::First(_)) {
+                reversal::made_up_for(&mut state, period);
+            }
+        }
     }
-    let refunded = state.reversed.get(&Cause::Refund).copied();
     state.causes.retain(|cause, since| match (cause, pays) {
         (Cause::Payment, Pays::ForThePeriod | Pays::ForAChange)
         | (Cause::Pause | Cause::Collection, Pays::ForThePeriod) => *since > at,
-        // A refunded period stays refunded; a later one that was paid is another matter.
-        (Cause::Refund, Pays::ForThePeriod) => match covers {
-            Covers::First => true,
-            Covers::Until(end) => refunded.is_some_and(|refunded| end <= refunded),
-            Covers::OneMore => *since > at,
-        },
-        (Cause::Payment | Cause::Pause | Cause::Collection | Cause::Refund, _)
-        | (Cause::Dispute, _) => true,
+        (Cause::Payment | Cause::Pause | Cause::Collection, _)
+        | (Cause::Refund | Cause::Dispute, _) => true,
     });
     // A new payment for the period also resumes what is suspended for a reason that nobody recorded; a replayed one
     // must not undo what somebody did by hand since.

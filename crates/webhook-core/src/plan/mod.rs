@@ -12,6 +12,7 @@ mod expiry;
 mod grant;
 mod history;
 mod holders;
+mod reversal;
 mod seats;
 mod standing;
 mod step;
@@ -83,7 +84,7 @@ pub fn plan(
         Action::Suspend(cause) => Ok(standing::suspension(*cause, at, snapshot, policy)),
         Action::Resume(causes) => Ok(standing::resumption(causes, at, snapshot)),
         Action::Reverse(reversal) => {
-            Ok(standing::reversal(&command.subject, reversal, at, snapshot, policy))
+            Ok(reversal::plan(&command.subject, reversal, at, snapshot, policy))
         }
         Action::ChangePlan(subscribed) => seats::plan(command, subscribed, at, snapshot, policy),
         Action::End => Ok(standing::end(at, snapshot, policy)),

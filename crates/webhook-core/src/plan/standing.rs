@@ -1,10 +1,10 @@
-//! Suspended or running, until when in days of grace, reversed, or over.
+//! Suspended or running, until when in days of grace, or over.
 
 use jiff::Timestamp;
 
 use super::step::Step;
 use super::{Plan, history, holders, stale};
-use crate::command::{AtTheEnd, Cause, Concern, Reversal, Reversed, Stands, Subject, SubjectKind};
+use crate::command::{AtTheEnd, Cause};
 use crate::config::Policy;
 use crate::cryptlex::License;
 use crate::interval::{same_second, shifted, whole_second_from};
@@ -34,7 +34,7 @@ pub(super) fn noted(why: &'static str, snapshot: &Snapshot) -> Plan {
     Plan { state: snapshot.state.clone(), noted: Some(why), ..Plan::default() }
 }
 
-fn suspended(state: SubjectState, snapshot: &Snapshot) -> Plan {
+pub(super) fn suspended(state: SubjectState, snapshot: &Snapshot) -> Plan {
     let running = holders::current(snapshot).filter(|license| !license.is_suspended());
     let steps = running.map(|license| Step::suspend(license, true)).collect();
     Plan { steps, state, ..Plan::default() }
@@ -82,6 +82,10 @@ pub(super) fn resumption(causes: &[Cause], at: Timestamp, snapshot: &Snapshot) -
     let Some(state) = history::resumed(&snapshot.state, causes, at) else {
         return stale(snapshot);
     };
+    resumed(state, snapshot)
+}
+
+pub(super) fn resumed(state: SubjectState, snapshot: &Snapshot) -> Plan {
     let some_went = state.causes.len() < snapshot.state.causes.len();
     let steps = if some_went && state.ended_at.is_none() {
         let suspended = holders::current(snapshot).filter(|license| license.is_suspended());
@@ -113,69 +117,4 @@ pub(super) fn at_the_end(license: &License, policy: &Policy) -> Option<Step> {
         AtTheEnd::Delete => Some(Step::Delete(license.id.clone())),
         AtTheEnd::Revoke | AtTheEnd::Suspend | AtTheEnd::Nothing => None,
     }
-}
-
-/// A refund or a dispute counts for licenses only while what it takes back is what they run on.
-pub(super) fn reversal(
-    subject: &Subject,
-    reversal: &Reversal,
-    at: Timestamp,
-    snapshot: &Snapshot,
-    policy: &Policy,
-) -> Plan {
-    let state = &snapshot.state;
-    let through = match (&reversal.of, subject.kind) {
-        (Reversed::Period(through), _) => *through,
-        (Reversed::Beside, _) => {
-            return not_reversed("it paid for something beside the period", snapshot);
-        }
-        // An order is paid for once.
-        (Reversed::Payment(_) | Reversed::Unknown, SubjectKind::Order) => None,
-        (Reversed::Payment(_) | Reversed::Unknown, _) => {
-            return not_reversed("nobody knows which period it takes back", snapshot);
-        }
-    };
-    match reversal.stands {
-        Stands::Open | Stands::Lost if snapshot.licenses.is_empty() => {
-            not_reversed("no license is known to be paid by it", snapshot)
-        }
-        // What a dispute suspended in its time, its end concerns whatever was paid since.
-        Stands::Open | Stands::Lost
-            if state.renewed_until.max(state.paid_through) > through
-                && subject.kind != SubjectKind::Order
-                && !(reversal.stands == Stands::Lost
-                    && state.causes.contains_key(&reversal.cause)) =>
-        {
-            not_reversed("a later period is paid for", snapshot)
-        }
-        // What is let run at the end of a subscription is not let run without money.
-        Stands::Lost if policy.at_the_end != AtTheEnd::Nothing => end(at, snapshot, policy),
-        Stands::Open | Stands::Lost => match history::suspended(state, reversal.cause, at) {
-            Some(mut state) => {
-                if let Some(through) = through {
-                    let known = state.reversed.entry(reversal.cause).or_insert(through);
-                    *known = through.max(*known);
-                }
-                suspended(state, snapshot)
-            }
-            None => stale(snapshot),
-        },
-        Stands::TakenBack if is_of_an_older_period(reversal.cause, through, state) => {
-            noted("a later payment is taken back all the same", snapshot)
-        }
-        Stands::TakenBack => match reversal.cause {
-            Cause::Refund => resumption(&[Cause::Refund], at, snapshot),
-            Cause::Dispute => resumption(&[Cause::Dispute], at, snapshot),
-            Cause::Payment | Cause::Pause | Cause::Collection => stale(snapshot),
-        },
-    }
-}
-
-/// Its licenses are suspended for another payment than the one that came back.
-fn is_of_an_older_period(cause: Cause, through: Option<Timestamp>, state: &SubjectState) -> bool {
-    state.causes.contains_key(&cause) && through < state.reversed.get(&cause).copied()
-}
-
-fn not_reversed(why: &'static str, snapshot: &Snapshot) -> Plan {
-    Plan { concern: Some(Concern::NothingReversed), ..noted(why, snapshot) }
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use super::world::{POLICY, about, renew_until};
 use super::{World, at};
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Concern, Pays, Renew, Reversal, Reversed, Stands, Through,
+    Action, AtTheEnd, Cause, Command, Concern, Pays, Period, Renew, Reversal, Reversed, Stands,
+    Through,
 };
 use crate::config::Policy;
 use crate::ids::SubjectId;
@@ -144,6 +145,12 @@ fn command(word: &str) -> Command {
         "resume" => about(Action::Resume(&[Cause::Pause])),
         "end" => about(Action::End),
         "next" => renew_until("2027-02-01"),
+        "shorter" => renew_until("2026-11-01"),
+        "dispute-shorter" => {
+            let of = Period { at: at("2026-10-05"), through: Some(at("2026-11-01")) };
+            let (cause, stands) = (Cause::Dispute, Stands::Open);
+            about(Action::Reverse(Reversal { cause, stands, of: Reversed::Period(of) }))
+        }
         "refund" => reversal(Cause::Refund, Stands::Open, "2026-12-01"),
         "refund-old" => reversal(Cause::Refund, Stands::Open, "2026-10-01"),
         "unrefund" => reversal(Cause::Refund, Stands::TakenBack, "2026-12-01"),
@@ -157,8 +164,10 @@ fn command(word: &str) -> Command {
     }
 }
 
+/// Of what was paid when its license was made, or on the second day.
 fn reversal(cause: Cause, stands: Stands, paid_until: &str) -> Command {
-    let of = Reversed::Period(Some(at(paid_until)));
+    let paid = if paid_until == "2026-12-01" { "2026-10-02" } else { "2026-08-01" };
+    let of = Reversed::Period(Period { at: at(paid), through: Some(at(paid_until)) });
     about(Action::Reverse(Reversal { cause, stands, of }))
 }
 
@@ -223,6 +232,12 @@ fn an_older_event_never_undoes_a_newer_one() {
         ("pay 2, refund 3, refund-old 4, unrefund-old 5", "2026-12-01 suspended"),
         // A period that was paid meanwhile does not keep a dispute from ending.
         ("pay 2, dispute 3, next 4, lost 5", "2027-02-01 suspended revoked"),
+        // Who changes from years to months pays for less than what was refunded.
+        ("pay 2, refund 3, shorter 4", "2026-12-01"),
+        ("pay 2, shorter 4, refund 5", "2026-12-01"),
+        ("pay 2, dispute 3, won 4, shorter 5, dispute-shorter 6", "2026-12-01"),
+        // What a dispute came to does not outlive it.
+        ("pay 2, dispute 3, lost 4, next 5", "2027-02-01"),
         // A last invoice for what is over is no reason to begin again.
         ("pay 2, end 3, pay-old 4", "2026-12-01 revoked"),
     ] {

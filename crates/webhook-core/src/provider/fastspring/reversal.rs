@@ -10,29 +10,37 @@ use crate::json::Object;
 /// Amounts are decimal numbers in the order's currency.
 const HALF_A_CENT: f64 = 0.005;
 
-/// `return.created`: done, and of everything that was ordered. Only the totals tell that an item was not listed.
+/// `return.created`: done, and of everything that was ordered.
 pub(super) fn returned(returned: &Object<'_>) -> Result<Command, Unreadable> {
     let original = returned.object("original", "original order");
     let order = original.and_then(|order| order.reference("id").or(order.reference("order")));
     let order = order.or(returned.reference("original"));
     let items = returned.objects("items", "returned item");
-    let whole = !items.is_empty()
+    let whole_items = !items.is_empty()
         && items.iter().all(|item| {
             item.text("refundType").is_some_and(|kind| kind.eq_ignore_ascii_case("full refund"))
         });
-    let back = returned.amount("totalReturn");
-    let total = original.and_then(|order| order.amount("total"));
-    let all_of_it = back.zip(total).is_none_or(|(back, total)| back > total - HALF_A_CENT);
-    let (instead, concern) = match (returned.flag("completed"), whole, all_of_it) {
-        (Some(true), true, true) => (None, None),
-        (Some(true), true, false) => {
-            (Some("a whole item was returned of a larger order"), Some(Concern::NothingReversed))
+    let instead = match (returned.flag("completed"), is_all(returned, original), whole_items) {
+        (Some(true), Some(true), _) | (Some(true), None, true) => None,
+        (Some(true), Some(false), true) => {
+            Some(("a whole item was returned of a larger order", Some(Concern::NothingReversed)))
         }
-        (Some(true), false, _) => (Some("a part was returned"), None),
-        (Some(false) | None, _, _) => (Some("the return is not completed"), None),
+        (Some(true), Some(false) | None, false) => Some(("a part was returned", None)),
+        (Some(false) | None, _, _) => Some(("the return is not completed", None)),
     };
-    let command = about(returned, "original.order", order, Cause::Refund, instead)?;
-    Ok(Command { concern, ..command })
+    let why = instead.map(|(why, _)| why);
+    let command = about(returned, "original.order", order, Cause::Refund, why)?;
+    Ok(Command { concern: instead.and_then(|(_, concern)| concern), ..command })
+}
+
+/// The items of a return do not tell what else was ordered; amounts do. Of what went back before, no event tells the tax:
+/// the net amounts count too.
+fn is_all(returned: &Object<'_>, original: Option<Object<'_>>) -> Option<bool> {
+    let amounts = [("totalReturn", "total"), ("subtotal", "subtotal")].map(|(back, paid)| {
+        let paid = original?.amount(paid).filter(|paid| *paid > 0.0)?;
+        Some(returned.amount(back)? > paid - HALF_A_CENT)
+    });
+    amounts.into_iter().flatten().reduce(|one, other| one || other)
 }
 
 /// `chargeback.created`.
