@@ -75,6 +75,8 @@ pub struct Cryptlex {
     pub base_url: String,
     /// `CRYPTLEX_ACCESS_TOKEN`.
     pub access_token: SecretString,
+    /// `CRYPTLEX_CA_CERTIFICATES`: who vouches for a Cryptlex of the vendor's own, instead of those whom browsers trust.
+    pub authorities: Option<Vec<reqwest::Certificate>>,
     /// `CRYPTLEX_REQUESTS_PER_5S`: 50 unless set, `None` for 0.
     pub requests_per_5s: Option<u32>,
 }
@@ -143,6 +145,12 @@ pub struct Loaded {
 /// Behind the name of a webhook secret: its value in the version of a Secrets Manager secret before this one.
 pub const BEFORE_ROTATION: &str = "_BEFORE_ROTATION";
 
+/// What is said also of certificates that only TLS finds to be none.
+pub const NO_AUTHORITIES: Problem = Problem::Invalid {
+    variable: "CRYPTLEX_CA_CERTIFICATES",
+    wanted: "one or more certificates in PEM, as in `-----BEGIN CERTIFICATE-----`",
+};
+
 /// Reads the configuration of one provider's function through `read`, which gives a variable's value.
 pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
     let mut reader =
@@ -171,6 +179,7 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
     };
     let requests =
         reader.number("CRYPTLEX_REQUESTS_PER_5S", 50, 0..=100_000, "0 to 100000 requests");
+    let authorities = reader.authorities();
     let limits = reader.limits::<P>();
     let config = match (secrets, access_token, base_url, reader.problems.is_empty()) {
         (Some(secrets), Some(access_token), Some(base_url), true) => Ok(Config {
@@ -179,6 +188,7 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
             cryptlex: Cryptlex {
                 base_url,
                 access_token: SecretString::from(access_token),
+                authorities,
                 requests_per_5s: u32::try_from(requests).ok().filter(|limit| *limit > 0),
             },
             product,
@@ -254,6 +264,16 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             return None;
         }
         Some(url.to_owned())
+    }
+
+    fn authorities(&mut self) -> Option<Vec<reqwest::Certificate>> {
+        let pem = self.optional(NO_AUTHORITIES.variable())?;
+        let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).ok();
+        let certificates = certificates.filter(|certificates| !certificates.is_empty());
+        if certificates.is_none() {
+            self.problems.push(NO_AUTHORITIES);
+        }
+        certificates
     }
 
     fn number(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, HttpBody as _};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
@@ -72,17 +72,12 @@ async fn deliver<P: Provider>(
     }
     let budget = request.extensions().get().map_or(service.deadline(), |Budget(left)| *left);
     let (parts, body) = request.into_parts();
-    let too_large =
-        || response(worded(shape, StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB"));
-    // Announced so large, it is not waited for.
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|bytes| bytes > MOST_BYTES) {
-        return too_large();
-    }
     let began = tokio::time::Instant::now();
     let body = match tokio::time::timeout(budget, Limited::new(body, MOST_BYTES).collect()).await {
         Ok(Ok(body)) => body.to_bytes().to_vec(),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            return too_large();
+            let text = "the body is larger than 1 MiB";
+            return response(worded(shape, StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         Ok(Err(_)) | Err(_) => {
             let text = "the body did not arrive whole and in time";

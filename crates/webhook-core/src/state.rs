@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::act::Ready;
 use crate::aws::Aws;
 use crate::clock::Clock;
-use crate::config::{Loaded, Places, Problem, load};
+use crate::config::{Loaded, NO_AUTHORITIES, Places, Problem, load};
 use crate::cryptlex::Client;
 use crate::deadline::Timing;
 use crate::ledger::Ledger;
@@ -64,7 +64,7 @@ impl State {
             let cryptlex = Client::new(&config.cryptlex, before, clock.clone(), timing);
             let cryptlex = cryptlex.map_err(|error| {
                 warnings.push(format!("TLS cannot be set up: {error}"));
-                vec![Problem::Missing("CRYPTLEX_WEB_API_BASE_URL")]
+                vec![NO_AUTHORITIES]
             })?;
             let Parts { ledger, notifier, overflow } = parts.clone();
             Ok(Ready { config, cryptlex, ledger, notifier, overflow, timing })
@@ -117,11 +117,16 @@ impl Keeper {
         let aws = Aws::default();
         let plain = load::<P>(&*variables);
         let (places, rules) = (plain.places.clone(), plain.limits.clone());
-        let parts = Parts::open(&places, &aws, &clock).await;
-        let (secrets, loaded) = match variables("SECRETS_ID").filter(|id| !id.trim().is_empty()) {
-            Some(id) => {
-                let vault = Vault::of(id.trim(), &aws, clock.clone()).await;
-                let read = vault.read_again().await;
+        let id = variables("SECRETS_ID").filter(|id| !id.trim().is_empty());
+        let read = Box::pin(async {
+            let vault = Vault::of(id.as_deref()?.trim(), &aws, clock.clone()).await;
+            let read = vault.read_again().await;
+            Some((vault, read))
+        });
+        // The other clients are made while the secret is on its way.
+        let (read, parts) = tokio::join!(read, Box::pin(Parts::open(&places, &aws, &clock)));
+        let (secrets, loaded) = match read {
+            Some((vault, read)) => {
                 let secrets = Secrets { vault, variables };
                 let loaded = read.map(|read| secrets.load::<P>(read));
                 (Some(secrets), loaded.unwrap_or(plain))

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::error::{ApiError, Kind};
 use super::license::{License, LicenseChange, NewLicense};
 use super::pace::{NotAdmitted, Pace};
-use super::transport::{Request, Transport};
+use super::transport::{NoTls, Request, Transport};
 use super::user::{NewUser, User, UserChange};
 use crate::clock::Clock;
 use crate::config;
@@ -34,15 +34,14 @@ const PAGE: usize = 100;
 const MOST_PAGES: usize = 200;
 
 impl Client {
-    /// Fails only if TLS cannot be set up on this machine. The calls of the client `before` count against its limit.
+    /// Fails only if TLS cannot be set up. The calls of the client `before` count against its limit.
     pub fn new(
         config: &config::Cryptlex,
         before: Option<&Self>,
         clock: Clock,
         timing: Timing,
-    ) -> Result<Self, reqwest::Error> {
-        let token = config.access_token.clone();
-        let transport = Transport::new(&config.base_url, token, clock, timing)?;
+    ) -> Result<Self, NoTls> {
+        let transport = Transport::new(config, clock, timing)?;
         let pace = config.requests_per_5s.map(|limit| {
             let known = before.and_then(|before| before.pace.clone());
             known.unwrap_or_else(|| Arc::new(Pace::new(limit, timing.window)))

@@ -13,4 +13,5 @@ pub use client::{Client, Session};
 pub use error::{ApiError, Certainty, Kind};
 pub use license::{License, LicenseChange, MetadataItem, NewLicense};
 pub use pace::NotAdmitted;
+pub use transport::NoTls;
 pub use user::{NewUser, User, UserChange};

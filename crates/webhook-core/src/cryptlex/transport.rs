@@ -1,5 +1,6 @@
 //! One HTTP exchange with Cryptlex, within the time that is left; what went wrong is told in one match.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 
 use super::error::{ApiError, Kind, cleaned};
 use crate::clock::Clock;
+use crate::config;
 use crate::deadline::{Deadline, Timing};
 use crate::measure::{self, Count};
 
@@ -41,6 +43,27 @@ impl Request {
     }
 }
 
+/// Why no client can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NoTls {
+    /// The authorities that the configuration names are none.
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
+    /// The cryptography that this was built with has no protocol to offer.
+    #[error(transparent)]
+    Protocol(#[from] rustls::Error),
+}
+
+/// Trust in whom browsers trust, without a look at the machine.
+fn mozillas() -> Result<rustls::ClientConfig, rustls::Error> {
+    let cryptography = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    Ok(rustls::ClientConfig::builder_with_provider(cryptography)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
 pub(super) struct Transport {
     http: reqwest::Client,
     base_url: String,
@@ -51,11 +74,11 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(
-        base_url: &str,
-        access_token: SecretString,
+        config: &config::Cryptlex,
         clock: Clock,
         timing: Timing,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Result<Self, NoTls> {
+        let config::Cryptlex { base_url, access_token, authorities, .. } = config;
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("cryptlex-payment-webhooks/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timing.connect)
@@ -63,11 +86,19 @@ impl Transport {
             .no_proxy()
             // A redirect would carry the token to wherever it points.
             .redirect(reqwest::redirect::Policy::none());
-        if base_url.starts_with("http://") {
-            // Nothing is verified, so the machine's certificates need not be read: most of what making a client costs.
-            http = http.tls_certs_only([]);
-        }
-        Ok(Self { http: http.build()?, base_url: base_url.to_owned(), access_token, clock, timing })
+        http = match authorities {
+            // Nothing is verified.
+            _ if base_url.starts_with("http://") => http.tls_certs_only([]),
+            Some(own) => http.tls_certs_only(own.iter().cloned()),
+            None => http.tls_backend_preconfigured(mozillas()?),
+        };
+        Ok(Self {
+            http: http.build()?,
+            base_url: base_url.clone(),
+            access_token: access_token.clone(),
+            clock,
+            timing,
+        })
     }
 
     /// Sends once. A part of the time that is left is kept for looking what became of it.

@@ -6,8 +6,6 @@ use devkit::sign::{Provider as Signer, sign};
 use http::{Method, Request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{Answer, App, FASTSPRING, PADDLE, SECRET, STRIPE, body, edited, path_of};
 
@@ -85,25 +83,6 @@ async fn paths_methods_and_sizes() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_announced_too_large_is_not_waited_for() {
-    let app = App::start().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = app.instance(STRIPE, &app.sandbox.url(), &app.store());
-    let server = tokio::spawn(axum::serve(listener, router).into_future());
-    let mut client = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST /v1 HTTP/1.1\r\nhost: {address}\r\nstripe-signature: t=1,v1=00\r\ncontent-length: {}\r\n\r\n",
-        1024 * 1024 + 1
-    );
-    client.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = [0; 12];
-    client.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 413");
-    server.abort();
-}
-
-#[tokio::test]
 async fn a_missing_variable_is_named_at_every_delivery() {
     for (provider, secret) in [
         (STRIPE, "STRIPE_WEBHOOK_SECRET"),
@@ -122,6 +101,37 @@ async fn a_missing_variable_is_named_at_every_delivery() {
             let told: Value = serde_json::from_str(&health.body).unwrap();
             assert_eq!((health.status, &told["missing"]), (503, &json!([variable])));
         }
+    }
+}
+
+/// Of nobody: its key was thrown away.
+const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBgzCCASmgAwIBAgIUbKOQdbIqxhHeTJkF+0KAU1f3WfUwCgYIKoZIzj0EAwIw\n\
+FjEUMBIGA1UEAwwLSW52ZW50ZWQgQ0EwIBcNMjYxMTIyMDQxMDQzWhgPMjEyNjEw\n\
+MjkwNDEwNDNaMBYxFDASBgNVBAMMC0ludmVudGVkIENBMFkwEwYHKoZIzj0CAQYI\n\
+KoZIzj0DAQcDQgAE3LUgnPQzW2P89hm7OMFFS1vw4kwogy39pZtvc2r0V6b17PYF\n\
+crP5I1CdwWGeADoLSB/+evA9PnN//giOM7x6eqNTMFEwHQYDVR0OBBYEFHle6l7i\n\
+7D4VEKSgjtayBzCAn0KOMB8GA1UdIwQYMBaAFHle6l7i7D4VEKSgjtayBzCAn0KO\n\
+MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgaQWKRhqRG20aYFvc\n\
+6Ykmi3F9VkdObmTxh14lq+KmBP0CIQDCjdcwxyfoQe1AKN7gKdcNlKMvJeF6mOst\n\
+SgyFS7a2ig==\n\
+-----END CERTIFICATE-----";
+
+#[tokio::test]
+async fn authorities_of_ones_own_are_certificates() {
+    let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
+    for (authorities, status) in
+        [("unset", 200), (AUTHORITY, 200), ("/etc/ca.pem", 503), (not_der, 503)]
+    {
+        let own = "https://cryptlex.example.com";
+        let variables =
+            [("CRYPTLEX_WEB_API_BASE_URL", own), ("CRYPTLEX_CA_CERTIFICATES", authorities)];
+        let app = App::with(<_>::default(), &variables).await;
+        let health = app.request(STRIPE, Request::get("/health").body(Body::empty()).unwrap());
+        let health = health.await;
+        assert_eq!(health.status, status, "{authorities}: {}", health.body);
+        assert_eq!(health.body.contains("CRYPTLEX_CA_CERTIFICATES"), status == 503);
     }
 }
 

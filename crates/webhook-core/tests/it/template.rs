@@ -9,9 +9,10 @@ use webhook_core::config::load;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 
 /// Read and not set, because Lambda sets it, because it is in the secret, or because the default is right there.
-const NOT_SET: [&str; 14] = [
+const NOT_SET: [&str; 15] = [
     "AWS_LAMBDA_RUNTIME_API",
     "CRYPTLEX_ACCESS_TOKEN",
+    "CRYPTLEX_CA_CERTIFICATES",
     "CRYPTLEX_WEB_API_BASE_URL",
     // The old name of CRYPTLEX_CANCELLATION_ACTION.
     "CRYPTLEX_SUBSCRIPTION_CANCELLATION_ACTION",
