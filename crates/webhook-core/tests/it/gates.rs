@@ -183,9 +183,29 @@ impl Delivery {
         self.last = Some(next);
     }
 
+    /// Waits until so many calls of Cryptlex wait side by side, and lets them all in. Gives what they were, without ids and queries.
+    pub(crate) async fn side_by_side(&mut self, calls: usize) -> Vec<String> {
+        let mut queue = self.door.queue();
+        queue.wait_for(|queue| queue.waiting.len() >= calls).await.unwrap();
+        let waiting = self.door.waiting();
+        for (ticket, _) in &waiting {
+            assert!(self.door.admit(*ticket).await);
+        }
+        self.last = Some(Next::Cryptlex);
+        let mut calls: Vec<String> = waiting.iter().map(|(_, call)| without_ids(call)).collect();
+        calls.sort();
+        calls
+    }
+
     pub(crate) fn status(&self) -> Option<u16> {
         *self.status.borrow()
     }
+}
+
+fn without_ids(call: &str) -> String {
+    let path = call.split('?').next().unwrap().split('/');
+    let is_id = |part: &str| part.contains('-');
+    path.map(|part| if is_id(part) { "*" } else { part }).collect::<Vec<_>>().join("/")
 }
 
 impl Drop for Delivery {

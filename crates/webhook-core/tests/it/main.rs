@@ -12,6 +12,7 @@
 mod architecture;
 mod bad_input;
 mod corpus;
+mod costs;
 mod deliveries;
 mod faults;
 mod gates;

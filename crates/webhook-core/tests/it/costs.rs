@@ -1,0 +1,71 @@
+//! What an event costs in calls that wait for one another: a count, which is the same on every machine.
+
+use std::time::Duration;
+
+use devkit::sign::Provider as Signer;
+
+use crate::corpus::{path, prepare};
+use crate::gates::{Delivery, Next};
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body};
+
+/// Calls that should go side by side and do not would be waited for for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The ledger is read, the event is claimed in it, and what became of it is written: whatever the event.
+const READ: [&str; 1] = ["read"];
+const COMMIT: [&str; 1] = ["commit"];
+
+/// What it waits for, one after the other; what stands in one list goes side by side.
+async fn waits(app: &App, provider: Signer, case: &str, expected: &[&[&str]]) {
+    let body = body(provider, case);
+    let mut delivery = Delivery::begin(app, provider, path(provider, case), &body).await;
+    for (number, step) in expected.iter().enumerate() {
+        let next = delivery.next().await.next;
+        let found = match next {
+            Next::Cryptlex => delivery.side_by_side(step.len()).await,
+            Next::Read | Next::Poll | Next::Commit | Next::Answered => {
+                delivery.go_on(next).await;
+                vec![format!("{next:?}").to_lowercase()]
+            }
+        };
+        assert_eq!(found, *step, "{provider} {case}, step {number}");
+    }
+    assert_eq!(delivery.next().await.next, Next::Answered, "{provider} {case}");
+    assert_eq!(delivery.status(), Some(200), "{provider} {case}");
+}
+
+async fn costs(provider: Signer, case: &str, calls: &[&[&str]]) {
+    costs_after(&[], provider, case, calls).await;
+}
+
+async fn costs_after(earlier: &[&str], provider: Signer, case: &str, calls: &[&[&str]]) {
+    let app = App::start().await;
+    app.cases(provider, earlier).await;
+    prepare(&app, provider, case).await;
+    let expected = [&[&READ[..], &COMMIT][..], calls, &[&COMMIT[..]]].concat();
+    let waits = waits(&app, provider, case, &expected);
+    let in_time = tokio::time::timeout(PATIENCE, waits).await;
+    assert!(in_time.is_ok(), "{provider} {case}: calls wait for one another");
+}
+
+#[tokio::test]
+async fn a_new_customers_purchase_waits_for_three_calls() {
+    let look = ["GET /v3/licenses", "GET /v3/licenses", "GET /v3/users"];
+    let make: [&[&str]; 3] = [&look, &["POST /v3/users"], &["POST /v3/licenses"]];
+    costs(STRIPE, "checkout-subscription", &make).await;
+}
+
+#[tokio::test]
+async fn a_known_customers_purchase_waits_for_two_calls() {
+    let calls: [&[&str]; 2] = [&["GET /v3/licenses"; 2], &["POST /v3/licenses"]];
+    costs_after(&["customer-created"], STRIPE, "checkout-subscription", &calls).await;
+}
+
+#[tokio::test]
+async fn a_renewal_waits_for_two_calls() {
+    let (list, renew) = ("GET /v3/licenses", "POST /v3/licenses/*/renew");
+    costs(STRIPE, "invoice-cycle", &[&[list; 2], &[renew]]).await;
+    costs(FASTSPRING, "charge-completed", &[&[list], &[renew]]).await;
+    // Two licenses, side by side.
+    costs(PADDLE, "transaction-recurring", &[&[list], &[renew; 2]]).await;
+}
