@@ -12,6 +12,7 @@ WEBHOOK_PATH ?= $(if $(filter stripe,$(PROVIDER)),/v2,/v1)
 INVOCATION = target/invoke/$(PROVIDER)-$(CASE).json
 VENV := .venv
 ARCHITECTURE ?= arm64
+BINARIES := stripe-webhook fastspring-webhook paddle-webhook
 # Of Stripe, Paddle and AWS; a private key; a Cryptlex token.
 SECRET_PATTERN := whsec_[A-Za-z0-9]{24,}|sk_live_[A-Za-z0-9]{16,}|pdl_live_apikey_|pdl_ntfset_01[a-z0-9]{24}_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|BEGIN [A-Z ]*PRIVATE KEY|eyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}
 
@@ -42,6 +43,13 @@ crash: ## Kill the servers while thousands of events are delivered, with the led
 	cargo build --locked --workspace --bins
 	target/debug/devkit crash $(CRASH)
 	target/debug/devkit crash --lose-ledger $(CRASH)
+
+.PHONY: bench
+bench: $(VENV)/bin/cargo-lambda $(VENV)/bin/moto_server ## Measure the functions as they are deployed, and write BENCHMARKS.md; Linux only
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --locked --release $(BINARIES:%=--bin %) --bin devkit
+	cargo build --locked --release --manifest-path bench/floor/Cargo.toml --target-dir target/floor
+	for binary in $(BINARIES); do (cd target/lambda/$$binary && python3 -m zipfile -c bootstrap.zip bootstrap) || exit 1; done
+	target/lambda/devkit/bootstrap bench --write BENCHMARKS.md $(BENCH)
 
 .PHONY: snapshots
 snapshots: ## Rewrite what the corpus is read as; the change is for `git diff` to show

@@ -1,9 +1,10 @@
 //! Tools around the bridge that are never deployed: a Cryptlex sandbox, signers, envelopes, an emulator of the Lambda
-//! Runtime API, the demo, and the crash loop.
+//! Runtime API, the demo, the crash loop and the benchmark.
 //!
 //! But for [`records`], which reads the ledger, this library knows nothing of `webhook-core`: what it signs and what it
 //! answers follows the providers' and Cryptlex's own documentation, so that a misreading on one side fails a test.
 
+pub mod bench;
 pub mod corpus;
 pub mod crash;
 pub mod demo;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use devkit::sandbox::Settings;
-use devkit::{corpus, crash, demo, records, sandbox, send};
+use devkit::{bench, corpus, crash, demo, records, sandbox, send};
 
 #[derive(Parser)]
 #[command(
@@ -24,6 +24,8 @@ enum Command {
     Demo,
     /// Kill the real binaries again and again while events are delivered, and compare the licenses with what was sold.
     Crash(crash::CrashArgs),
+    /// Measure what the release binaries cost, and compare it with their budgets.
+    Bench(bench::BenchArgs),
     /// Run the Cryptlex sandbox until ctrl-c.
     Sandbox {
         /// Where to listen.
@@ -51,6 +53,7 @@ async fn main() -> ExitCode {
     let result: Result<bool, Box<dyn std::error::Error>> = match Cli::parse().command {
         Command::Demo => demo::play().await.map_err(Into::into),
         Command::Crash(args) => crash::run(&args).await.map_err(Into::into),
+        Command::Bench(args) => bench::run(&args).await.map_err(Into::into),
         Command::Sandbox { listen } => {
             let served = sandbox::serve(listen, Settings::default()).await;
             served.map(|()| true).map_err(|e| format!("cannot listen on {listen}: {e}").into())

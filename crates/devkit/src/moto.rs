@@ -95,6 +95,14 @@ impl Moto {
         self.call("dynamodb", "DynamoDB_20120810.CreateTable", &table).await.map(|_| ())
     }
 
+    /// By the scope of a signature it knows which service of which region is meant.
+    pub fn authorization(&self, service: &str) -> String {
+        format!(
+            "AWS4-HMAC-SHA256 Credential=none/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=none",
+            self.region
+        )
+    }
+
     /// A call in one of AWS's JSON protocols: `secretsmanager`, `secretsmanager.CreateSecret`.
     pub async fn call(
         &self,
@@ -103,16 +111,11 @@ impl Moto {
         body: &Value,
     ) -> Result<Value, MotoError> {
         let refused = |error: reqwest::Error| MotoError::Refused(format!("{target}: {error}"));
-        // By the scope of the signature it knows what is meant.
-        let scope = format!(
-            "AWS4-HMAC-SHA256 Credential=none/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=none",
-            self.region
-        );
         let answer = reqwest::Client::new()
             .post(self.url)
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", target)
-            .header("authorization", scope)
+            .header("authorization", self.authorization(service))
             .body(body.to_string())
             .send()
             .await

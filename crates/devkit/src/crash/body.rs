@@ -2,7 +2,7 @@
 
 use super::CrashError;
 use super::story::{Sale, What};
-use crate::corpus::case;
+use crate::corpus::Text;
 use crate::sandbox::catalogue::{MONTHLY_PRODUCT, PERPETUAL_PRODUCT, YEARLY_PRODUCT};
 use crate::sign::Provider;
 
@@ -123,7 +123,7 @@ fn stripe(what: What, sale: &Sale, number: usize) -> Result<String, CrashError> 
         What::End => ("subscription-deleted", "evt_1qUEzIKdPqWvRn2L3vrZvoXJ", 1_822_348_800),
     };
     let at = happened(Provider::Stripe, what);
-    let mut body = Body::of(Provider::Stripe, case)?;
+    let mut body = Text::of(Provider::Stripe, case)?;
     body.change(id, &format!("evt_crash{number:05}"))?;
     body.change_first(&format!("\"created\": {created}"), &format!("\"created\": {at}"))?;
     body.rename("sub_1AdalPKdPqWvRn2LIFXNxh5R", &subscription(sale));
@@ -146,7 +146,7 @@ fn stripe(what: What, sale: &Sale, number: usize) -> Result<String, CrashError> 
         }
         What::Customer | What::Purchase | What::Pause | What::Resume | What::End => {}
     }
-    Ok(body.text)
+    Ok(body.into_string())
 }
 
 fn fastspring(what: What, sale: &Sale, number: usize) -> Result<String, CrashError> {
@@ -156,11 +156,11 @@ fn fastspring(what: What, sale: &Sale, number: usize) -> Result<String, CrashErr
         What::Pause => ("payment-overdue", "iBmAv94jmv_Wp2GqvJu1wQ", 1_819_872_000_611),
         What::End => ("deactivated", "WpZ1hgvWM1YcOk6QkEfmHg", 1_822_352_400_208),
         What::Customer | What::FirstInvoice | What::Resume => {
-            return Err(CrashError::Corpus(format!("FastSpring has no event for {what:?}")));
+            return Err(CrashError::NoEvent(format!("FastSpring has no event for {what:?}")));
         }
     };
     let at = happened(Provider::Fastspring, what) * 1000;
-    let mut body = Body::of(Provider::Fastspring, case)?;
+    let mut body = Text::of(Provider::Fastspring, case)?;
     body.change(id, &format!("evt_crash{number:05}"))?;
     body.change(&format!("\"created\":{created}"), &format!("\"created\":{at}"))?;
     body.rename("8Iab57xtIQ-O2NzEHgshMQ", &subscription(sale));
@@ -173,8 +173,8 @@ fn fastspring(what: What, sale: &Sale, number: usize) -> Result<String, CrashErr
         body.change(&format!("\"next\":{}000", YEARS[1]), &format!("\"next\":{end}"))?;
     }
     let event =
-        body.text.trim().strip_prefix("{\"events\":[").and_then(|rest| rest.strip_suffix("]}"));
-    event.map(str::to_owned).ok_or_else(|| body.lacks("a batch of one event"))
+        body.as_str().trim().strip_prefix("{\"events\":[").and_then(|rest| rest.strip_suffix("]}"));
+    event.map(str::to_owned).ok_or_else(|| body.lacks("a batch of one event").into())
 }
 
 fn paddle(what: What, sale: &Sale, number: usize) -> Result<String, CrashError> {
@@ -199,11 +199,11 @@ fn paddle(what: What, sale: &Sale, number: usize) -> Result<String, CrashError> 
             "2026-11-01T00:00:03.614688Z",
         ),
         What::FirstInvoice | What::Resume => {
-            return Err(CrashError::Corpus(format!("Paddle has no event for {what:?}")));
+            return Err(CrashError::NoEvent(format!("Paddle has no event for {what:?}")));
         }
     };
     let at = jiff::Timestamp::from_second(happened(Provider::Paddle, what)).unwrap_or_default();
-    let mut body = Body::of(Provider::Paddle, case)?;
+    let mut body = Text::of(Provider::Paddle, case)?;
     body.change(id, &format!("evt_crash{number:05}"))?;
     body.change(occurred, &at.to_string())?;
     body.rename("sub_01m1d484nfq1rrzzyyrn0g6kw7", &subscription(sale));
@@ -222,53 +222,9 @@ fn paddle(what: What, sale: &Sale, number: usize) -> Result<String, CrashError> 
         }
         What::Customer | What::FirstInvoice | What::Pause | What::Resume | What::End => {}
     }
-    Ok(body.text)
+    Ok(body.into_string())
 }
 
 fn instant(text: &str) -> i64 {
     text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_second).unwrap_or_default()
-}
-
-struct Body {
-    text: String,
-    of: String,
-}
-
-impl Body {
-    fn of(provider: Provider, name: &str) -> Result<Body, CrashError> {
-        let case = case(provider, name).map_err(|error| CrashError::Corpus(error.to_string()))?;
-        let of = format!("events/{provider}/{name}.json");
-        let text = String::from_utf8(case.body)
-            .map_err(|error| CrashError::Corpus(format!("{of}: {error}")))?;
-        Ok(Body { text, of })
-    }
-
-    /// What must be there: a corpus that changed would otherwise be delivered unchanged.
-    fn change(&mut self, from: &str, to: &str) -> Result<(), CrashError> {
-        if !self.text.contains(from) {
-            return Err(self.lacks(from));
-        }
-        self.text = self.text.replace(from, to);
-        Ok(())
-    }
-
-    fn change_first(&mut self, from: &str, to: &str) -> Result<(), CrashError> {
-        if !self.text.contains(from) {
-            return Err(self.lacks(from));
-        }
-        self.text = self.text.replacen(from, to, 1);
-        Ok(())
-    }
-
-    /// What may be there.
-    fn rename(&mut self, from: &str, to: &str) {
-        self.text = self.text.replace(from, to);
-    }
-
-    fn lacks(&self, what: &str) -> CrashError {
-        CrashError::Corpus(format!(
-            "{} does not contain {what}: adapt crash/body.rs to it",
-            self.of
-        ))
-    }
 }

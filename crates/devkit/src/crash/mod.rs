@@ -18,6 +18,7 @@ use comfy_table::{Table, presets};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::corpus::CorpusError;
 use crate::sandbox::{Sandbox, Settings};
 use crate::send::since_1970;
 use crate::sign::Provider;
@@ -53,8 +54,11 @@ pub struct CrashArgs {
 #[derive(Debug, thiserror::Error)]
 pub enum CrashError {
     /// A body is missing or is not what it was.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// A story that the provider does not tell.
     #[error("{0}")]
-    Corpus(String),
+    NoEvent(String),
     /// The sandbox, a server or a file.
     #[error("{what}: {reason}")]
     Io {

@@ -77,6 +77,11 @@ impl Function {
         }
     }
 
+    /// The number of its process, as long as that runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// What it wrote to stdout and stderr so far, in whole lines.
     pub fn logs(&self) -> String {
         self.process.logs()

@@ -51,6 +51,11 @@ impl Process {
         Ok(Process { child, logs })
     }
 
+    /// Its number, as long as it runs.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// What it wrote so far, in whole lines.
     pub(super) fn logs(&self) -> String {
         self.logs.borrow().clone()

@@ -1,0 +1,81 @@
+//! Stripe events of as many customers as are wanted.
+
+use serde_json::Value;
+
+use super::BenchError;
+use crate::corpus::Text;
+use crate::envelope::{Gateway, wrap};
+use crate::send::now_unix;
+use crate::sign::{Provider, sign};
+
+pub(super) const PROVIDER: Provider = Provider::Stripe;
+
+/// What is sent; the numbers tell subscriptions and customers apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    Purchase { number: usize, customer: usize },
+    Renewal { number: usize },
+    Ignored { number: usize },
+}
+
+impl Event {
+    pub(super) fn body(self) -> Result<Vec<u8>, BenchError> {
+        let (kind, number) = match self {
+            Event::Purchase { number, .. } => ("purchase", number),
+            Event::Renewal { number } => ("renewal", number),
+            Event::Ignored { number } => ("ignored", number),
+        };
+        let (case, id) = match self {
+            Event::Purchase { .. } => ("checkout-subscription", "evt_1Vm46dKdPqWvRn2LNCGxvsdL"),
+            Event::Renewal { .. } | Event::Ignored { .. } => {
+                ("invoice-cycle", "evt_1RHkB8KdPqWvRn2LKIW2Sd8u")
+            }
+        };
+        let mut text = Text::of(PROVIDER, case)?;
+        text.change(id, &format!("evt_{kind}{number:07}"))?;
+        text.rename("sub_1AdalPKdPqWvRn2LIFXNxh5R", &format!("sub_{number:07}"));
+        text.rename("in_15sQ2uKdPqWvRn2LOFAF0du1", &format!("in_{number:07}"));
+        match self {
+            Event::Purchase { customer, .. } => {
+                text.rename("cus_UOM4YOIUd3xZ0G", &format!("cus_{customer:07}"));
+                text.change("ada@example.com", &format!("customer-{customer}@example.com"))?;
+            }
+            Event::Renewal { .. } => {}
+            Event::Ignored { .. } => text.change("\"invoice.paid\"", "\"invoice.created\"")?,
+        }
+        Ok(text.into_string().into_bytes())
+    }
+
+    /// As a gateway hands it to a function.
+    pub(super) fn envelope(self) -> Result<Value, BenchError> {
+        let body = self.body()?;
+        let signature = sign(PROVIDER, PROVIDER.demo_secret(), &body, now_unix());
+        let headers = [
+            ("Content-Type", "application/json"),
+            (PROVIDER.signature_header(), signature.as_str()),
+        ];
+        Ok(wrap(Gateway::Rest, false, "POST", PROVIDER.path(), &headers, &body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_differ_in_all_that_makes_them_another() {
+        let all = [
+            Event::Purchase { number: 1, customer: 1 },
+            Event::Purchase { number: 2, customer: 1 },
+            Event::Renewal { number: 1 },
+            Event::Renewal { number: 2 },
+            Event::Ignored { number: 1 },
+        ];
+        let bodies: Vec<String> =
+            all.iter().map(|event| String::from_utf8(event.body().unwrap()).unwrap()).collect();
+        for (event, body) in all.iter().zip(&bodies) {
+            assert!(!body.contains("sub_1AdalP"), "{event:?}");
+            assert_eq!(bodies.iter().filter(|other| *other == body).count(), 1, "{event:?}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Memory of a function that works with all of AWS, after every case of the corpus.
+
+use super::process::peak_memory;
+use super::start::PATIENCE;
+use super::table::Row;
+use super::{BenchArgs, BenchError, at, borrowed, environment, on_aws};
+use crate::corpus::cases;
+use crate::envelope::{Gateway, wrap};
+use crate::moto::Moto;
+use crate::runtime_api::Function;
+use crate::sandbox::{Sandbox, Settings};
+use crate::send::now_unix;
+use crate::sign::{Provider, sign};
+
+/// What the smallest sensible function has.
+const MEMORY_MIB: f64 = 128.0;
+
+pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
+    let mut rows = Vec::new();
+    for provider in Provider::ALL {
+        let sandbox = Sandbox::start(Settings::default()).await.map_err(at("the sandbox"))?;
+        let moto = Moto::start().await?;
+        moto.create_ledger("ledger").await?;
+        let mut variables = environment(provider, &sandbox);
+        variables.extend(on_aws(&moto));
+        let binary = args.binary(provider);
+        let function = Function::start(&binary, &borrowed(&variables)).await;
+        let function = function.map_err(at(&binary.display().to_string()))?;
+        let cases = cases().into_iter().filter(|case| case.provider == provider);
+        let mut delivered = 0_u32;
+        for case in cases {
+            let signature = sign(provider, provider.demo_secret(), &case.body, now_unix());
+            let headers = [(provider.signature_header(), signature.as_str())];
+            let event = wrap(Gateway::Rest, false, "POST", provider.path(), &headers, &case.body);
+            function.invoke(&event, PATIENCE).await?;
+            delivered += 1;
+        }
+        let id = function.id().ok_or_else(|| BenchError::Wrong("the function ended".to_owned()))?;
+        let peak = peak_memory(id).map_err(at("the function"))?;
+        let what = format!("memory at most, all {delivered} cases of {provider} with AWS");
+        rows.push(Row::of(what, "MiB", vec![peak]).at_most(MEMORY_MIB));
+        function.stop().await.map_err(at("the function"))?;
+    }
+    Ok(rows)
+}
