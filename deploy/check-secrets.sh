@@ -10,7 +10,7 @@ esac
 
 missing=0
 for provider in "${providers[@]}"; do
-  upper=${provider^^}
+  upper=$(tr '[:lower:]' '[:upper:]' <<<"$provider")
   arn_variable="${upper}_SECRET_ARN"
   arn=${!arn_variable:-}
   if [[ -z "$arn" ]]; then

@@ -5,12 +5,13 @@ cd "$(dirname "$0")/.."
 
 : "${REGION:?an AWS region}"
 STACK=${STACK:-payment-webhooks}
-overrides=("PaymentPlatform=${PLATFORM:-all}")
+# A stack that was made for one provider must not grow the others because nobody named it.
+overrides=("PaymentPlatform=${PLATFORM:?stripe, fastspring, paddle or all}")
 [[ -n "${STRIPE_SECRET_ARN:-}" ]] && overrides+=("StripeSecretArn=$STRIPE_SECRET_ARN")
 [[ -n "${FASTSPRING_SECRET_ARN:-}" ]] && overrides+=("FastSpringSecretArn=$FASTSPRING_SECRET_ARN")
 [[ -n "${PADDLE_SECRET_ARN:-}" ]] && overrides+=("PaddleSecretArn=$PADDLE_SECRET_ARN")
-read -r -a more <<<"${PARAMETERS:-}"
-overrides+=("${more[@]}")
+set -f
+for parameter in ${PARAMETERS:-}; do overrides+=("$parameter"); done
 
 .venv/sam/bin/sam deploy --template-file .aws-sam/build/template.yaml --stack-name "$STACK" --region "$REGION" \
   --capabilities CAPABILITY_IAM --resolve-s3 --no-confirm-changeset --no-fail-on-empty-changeset \

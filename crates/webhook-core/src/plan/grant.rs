@@ -116,6 +116,9 @@ pub(super) fn plan(
         plan.steps.extend(held.superseded.iter().filter_map(|license| at_the_end(license, policy)));
     }
     make_the_user_once(&mut plan.steps);
+    if grant.foreign {
+        plan.warnings.push("a line without any Cryptlex field was left out, as one that needs no license");
+    }
     plan.concern = (!plan.unmapped.is_empty()).then_some(Concern::Unmapped);
     plan.state = state;
     seats::after_a_purchase(&command.subject, at, snapshot, policy, plan)

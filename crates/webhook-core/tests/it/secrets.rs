@@ -14,7 +14,10 @@ struct Manager(Moto);
 
 impl Manager {
     async fn start() -> Self {
-        Self(region().await)
+        let manager = Self(region().await);
+        // moto loads what it needs with the first call of a kind, and takes its time; a vault does not wait so long.
+        manager.call("ListSecrets", json!({})).await;
+        manager
     }
 
     async fn call(&self, action: &str, body: Value) {
