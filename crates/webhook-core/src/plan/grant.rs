@@ -117,7 +117,8 @@ pub(super) fn plan(
     }
     make_the_user_once(&mut plan.steps);
     if grant.foreign {
-        plan.warnings.push("a line without any Cryptlex field was left out, as one that needs no license");
+        plan.warnings
+            .push("a line without any Cryptlex field was left out, as one that needs no license");
     }
     plan.concern = (!plan.unmapped.is_empty()).then_some(Concern::Unmapped);
     plan.state = state;
