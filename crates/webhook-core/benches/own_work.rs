@@ -11,9 +11,9 @@ use devkit::sign::{Provider as Signer, sign};
 use divan::Bencher;
 use divan::counter::BytesCount;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
-use webhook_core::command::{AtTheEnd, Command, Meaning, QuantityMeans};
+use webhook_core::command::{Command, Meaning};
 use webhook_core::config::Policy;
 use webhook_core::inbound::Inbound;
 use webhook_core::plan::plan;
@@ -23,14 +23,6 @@ use webhook_core::snapshot::Snapshot;
 
 const SECRET: &str = "not_a_secret";
 const SIGNED_AT: i64 = 1_800_000_000;
-const POLICY: Policy = Policy {
-    at_the_end: AtTheEnd::Revoke,
-    quantity_means: QuantityMeans::Licenses,
-    grace: SignedDuration::ZERO,
-    leeway: SignedDuration::ZERO,
-    accept_unmapped: false,
-    pause_collection: false,
-};
 
 fn main() {
     divan::main();
@@ -96,16 +88,17 @@ fn understand<P: Provider>(bencher: Bencher<'_, '_>) {
 fn decide<P: Provider>(bencher: Bencher<'_, '_>) {
     let secrets = Secrets::new(SECRET, []).unwrap();
     let (at, command) = read::<P>(&verified::<P>(renewal::<P>(), &secrets));
-    let snapshot = snapshot();
-    bencher.bench(|| plan(&command, at, &snapshot, &POLICY).unwrap());
+    let (snapshot, policy) = (snapshot(), Policy::of::<P>());
+    bencher.bench(|| plan(&command, at, &snapshot, &policy).unwrap());
 }
 
 /// All three, as a delivery needs them.
 #[divan::bench(types = [Stripe, FastSpring, Paddle])]
 fn own_work<P: Provider>(bencher: Bencher<'_, '_>) {
-    let (secrets, snapshot) = (Secrets::new(SECRET, []).unwrap(), snapshot());
+    let secrets = Secrets::new(SECRET, []).unwrap();
+    let (snapshot, policy) = (snapshot(), Policy::of::<P>());
     bencher.with_inputs(renewal::<P>).bench_values(|inbound| {
         let (at, command) = read::<P>(&verified::<P>(inbound, &secrets));
-        plan(&command, at, &snapshot, &POLICY).unwrap()
+        plan(&command, at, &snapshot, &policy).unwrap()
     });
 }

@@ -98,6 +98,20 @@ pub struct Policy {
     pub accept_unmapped: bool,
 }
 
+impl Policy {
+    /// What counts where the vendor chose nothing.
+    pub const fn of<P: Provider>() -> Self {
+        Self {
+            at_the_end: P::AT_THE_END,
+            quantity_means: P::QUANTITY_MEANS,
+            grace: SignedDuration::ZERO,
+            leeway: SignedDuration::ZERO,
+            pause_collection: false,
+            accept_unmapped: false,
+        }
+    }
+}
+
 /// Something about the configuration that a person must fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -411,46 +425,39 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             ("none", AtTheEnd::Nothing),
         ];
         // The predecessor's documentation used both names.
-        let mut at_the_end = P::AT_THE_END;
+        let mut policy = Policy::of::<P>();
         for variable in
             ["CRYPTLEX_SUBSCRIPTION_CANCELLATION_ACTION", "CRYPTLEX_CANCELLATION_ACTION"]
         {
-            at_the_end =
-                self.choice(variable, at_the_end, &ends, "revoke, delete, suspend or none");
+            policy.at_the_end =
+                self.choice(variable, policy.at_the_end, &ends, "revoke, delete, suspend or none");
         }
         let quantities = [
             ("one", QuantityMeans::One),
             ("total_licenses", QuantityMeans::Licenses),
             ("allowed_activations", QuantityMeans::Activations),
         ];
-        let quantity_means = self.choice(
+        policy.quantity_means = self.choice(
             "CRYPTLEX_MAPPINGS_QUANTITY",
-            P::QUANTITY_MEANS,
+            policy.quantity_means,
             &quantities,
             "one, total_licenses or allowed_activations",
         );
-        let days = self.number("GRACE_DAYS", 0, 0..=365, "0 to 365 days");
-        let hours = self.number("EXPIRY_LEEWAY_HOURS", 0, 0..=720, "0 to 720 hours");
-        let accept_unmapped = self.choice(
+        policy.grace = days_of(self.number("GRACE_DAYS", 0, 0..=365, "0 to 365 days"));
+        policy.leeway = hours_of(self.number("EXPIRY_LEEWAY_HOURS", 0, 0..=720, "0 to 720 hours"));
+        policy.accept_unmapped = self.choice(
             "UNMAPPED",
-            false,
+            policy.accept_unmapped,
             &[("accept", true), ("error", false)],
             "accept or error",
         );
-        let pause_collection = self.choice(
+        policy.pause_collection = self.choice(
             "PAUSE_COLLECTION",
-            false,
+            policy.pause_collection,
             &[("suspend", true), ("note", false)],
             "suspend or note",
         );
-        Policy {
-            at_the_end,
-            pause_collection,
-            quantity_means,
-            grace: days_of(days),
-            leeway: hours_of(hours),
-            accept_unmapped,
-        }
+        policy
     }
 }
 

@@ -23,9 +23,10 @@ use crate::config::BEFORE_ROTATION;
 
 /// Whoever sends wrong signatures makes no more calls than that.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
-/// Of one try, and of all of them: Lambda gives a function ten seconds to start.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
-const CALL_LIMIT: Duration = Duration::from_secs(9);
+/// How long a function may wait for its secret: Lambda gives it ten seconds to start.
+pub const PATIENCE: Duration = Duration::from_secs(9);
+/// The SDK tries up to three times.
+const TRIES: u32 = 3;
 
 /// A secret of AWS Secrets Manager.
 pub struct Vault {
@@ -56,12 +57,12 @@ type Values = BTreeMap<String, SecretString>;
 pub struct NotRead(String);
 
 impl Vault {
-    /// The secret with this name or ARN. Calls nobody yet.
-    pub async fn of(id: &str, aws: &Aws, clock: Clock) -> Self {
+    /// The secret with this name or ARN, for callers who wait no longer than `patience`. Calls nobody yet.
+    pub async fn of(id: &str, patience: Duration, aws: &Aws, clock: Clock) -> Self {
         let limits = TimeoutConfig::builder()
-            .connect_timeout(ATTEMPT_LIMIT)
-            .operation_attempt_timeout(ATTEMPT_LIMIT)
-            .operation_timeout(CALL_LIMIT)
+            .connect_timeout(patience / TRIES)
+            .operation_attempt_timeout(patience / TRIES)
+            .operation_timeout(patience)
             .build();
         let config = Builder::from(aws.config().await).timeout_config(limits).build();
         let client = Client::from_conf(config);

@@ -14,7 +14,7 @@ use crate::limits::Rules;
 use crate::notify::Notifier;
 use crate::overflow::Overflow;
 use crate::provider::Provider;
-use crate::secrets::{Held, NotRead, Vault};
+use crate::secrets::{Held, NotRead, PATIENCE, Vault};
 
 /// Gives the value of an environment variable.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -119,7 +119,7 @@ impl Keeper {
         let (places, rules) = (plain.places.clone(), plain.limits.clone());
         let id = variables("SECRETS_ID").filter(|id| !id.trim().is_empty());
         let read = Box::pin(async {
-            let vault = Vault::of(id.as_deref()?.trim(), &aws, clock.clone()).await;
+            let vault = Vault::of(id.as_deref()?.trim(), PATIENCE, &aws, clock.clone()).await;
             let read = vault.read_again().await;
             Some((vault, read))
         });

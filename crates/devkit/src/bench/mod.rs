@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::corpus::CorpusError;
 use crate::moto::{Moto, MotoError};
-use crate::runtime_api::InvokeError;
+use crate::runtime_api::{Function, InvokeError, Server};
 use crate::sandbox::{ACCESS_TOKEN, Sandbox};
 use crate::send::SendError;
 use crate::sign::Provider;
@@ -67,6 +67,9 @@ pub enum BenchError {
     #[error("{0}")]
     Wrong(String),
 }
+
+/// Variables with their values.
+type Environment = [(&'static str, String)];
 
 /// The lines between which results stand in the file.
 const RESULTS: [&str; 2] = ["<!-- results -->\n", "<!-- end of results -->\n"];
@@ -152,7 +155,17 @@ impl BenchArgs {
     }
 }
 
-fn borrowed<'v>(variables: &'v [(&'static str, String)]) -> Vec<(&'static str, &'v str)> {
+async fn function_at(binary: &Path, environment: &Environment) -> Result<Function, BenchError> {
+    let function = Function::start(binary, &borrowed(environment)).await;
+    function.map_err(at(&binary.display().to_string()))
+}
+
+async fn server_at(binary: &Path, environment: &Environment) -> Result<Server, BenchError> {
+    let server = Server::start(binary, &borrowed(environment)).await;
+    server.map_err(at(&binary.display().to_string()))
+}
+
+fn borrowed(variables: &Environment) -> Vec<(&'static str, &str)> {
     variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 

@@ -8,8 +8,7 @@ use tokio::time::Instant;
 use super::load::{Event, PROVIDER};
 use super::process::{memory_now, peak_memory};
 use super::table::Row;
-use super::{BenchArgs, BenchError, at, borrowed, environment, milliseconds};
-use crate::runtime_api::Server;
+use super::{BenchArgs, BenchError, at, environment, milliseconds, server_at};
 use crate::sandbox::{Sandbox, Settings};
 use crate::send::{now_unix, post};
 
@@ -21,13 +20,6 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let mut rows = vec![slowest(args).await?];
     rows.extend(memory(args).await?);
     Ok(rows)
-}
-
-async fn server_at(sandbox: &Sandbox, args: &BenchArgs) -> Result<Server, BenchError> {
-    let binary = args.binary(PROVIDER);
-    let variables = environment(PROVIDER, sandbox);
-    let server = Server::start(&binary, &borrowed(&variables)).await;
-    server.map_err(at(&binary.display().to_string()))
 }
 
 /// As many at once as there are connections; gives what each delivery took.
@@ -72,7 +64,7 @@ fn purchase(number: usize) -> Event {
 async fn slowest(args: &BenchArgs) -> Result<Row, BenchError> {
     let settings = Settings { latency_ms: FAR_MS, ..Settings::default() };
     let sandbox = Sandbox::start(settings).await.map_err(at("the sandbox"))?;
-    let server = server_at(&sandbox, args).await?;
+    let server = server_at(&args.binary(PROVIDER), &environment(PROVIDER, &sandbox)).await?;
     let took = deliver(server.url(), 16, DELIVERIES, purchase).await?;
     server.stop().await.map_err(at("the server"))?;
     let slowest = Row::of("", "ms", took).percentile(99);
@@ -82,7 +74,7 @@ async fn slowest(args: &BenchArgs) -> Result<Row, BenchError> {
 
 async fn memory(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let sandbox = Sandbox::start(Settings::default()).await.map_err(at("the sandbox"))?;
-    let server = server_at(&sandbox, args).await?;
+    let server = server_at(&args.binary(PROVIDER), &environment(PROVIDER, &sandbox)).await?;
     let id = server.id().ok_or_else(|| BenchError::Wrong("the server ended".to_owned()))?;
     deliver(server.url(), 64, 16, purchase).await?;
     let tenth = (args.many / 640).max(1);

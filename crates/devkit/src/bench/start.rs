@@ -8,7 +8,9 @@ use tokio::time::Instant;
 
 use super::load::{Event, PROVIDER};
 use super::table::Row;
-use super::{BenchArgs, BenchError, at, borrowed, environment, milliseconds, on_aws};
+use super::{
+    BenchArgs, BenchError, Environment, at, environment, function_at, milliseconds, on_aws,
+};
 use crate::moto::Moto;
 use crate::runtime_api::{Function, Invocation};
 use crate::sandbox::{ACCESS_TOKEN, Sandbox, Settings};
@@ -41,9 +43,9 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     // In turn, so that what the machine does meanwhile happens to all of them.
     for number in 0..args.starts {
         bare.push(started(&args.floor, &[]).await?.1);
-        floor.push(started(&args.floor, &borrowed(&one_request)).await?.1);
-        full.push(started(&binary, &borrowed(&aws)).await?.1);
-        let (function, took) = started(&binary, &borrowed(&plain)).await?;
+        floor.push(started(&args.floor, &one_request).await?.1);
+        full.push(started(&binary, &aws).await?.1);
+        let (function, took) = started(&binary, &plain).await?;
         alone.push(took);
         let event = Event::Purchase { number, customer: number };
         first.push(milliseconds(timed(&function, event).await?));
@@ -60,13 +62,9 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     ])
 }
 
-async fn started(
-    binary: &Path,
-    environment: &[(&str, &str)],
-) -> Result<(Function, f64), BenchError> {
+async fn started(binary: &Path, environment: &Environment) -> Result<(Function, f64), BenchError> {
     let before = Instant::now();
-    let function =
-        Function::start(binary, environment).await.map_err(at(&binary.display().to_string()))?;
+    let function = function_at(binary, environment).await?;
     function.ready().await?;
     Ok((function, milliseconds(before.elapsed())))
 }

@@ -3,11 +3,10 @@
 use super::process::peak_memory;
 use super::start::PATIENCE;
 use super::table::Row;
-use super::{BenchArgs, BenchError, at, borrowed, environment, on_aws};
+use super::{BenchArgs, BenchError, at, environment, function_at, on_aws};
 use crate::corpus::cases;
 use crate::envelope::{Gateway, wrap};
 use crate::moto::Moto;
-use crate::runtime_api::Function;
 use crate::sandbox::{Sandbox, Settings};
 use crate::send::now_unix;
 use crate::sign::{Provider, sign};
@@ -23,9 +22,7 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
         moto.create_ledger("ledger").await?;
         let mut variables = environment(provider, &sandbox);
         variables.extend(on_aws(&moto));
-        let binary = args.binary(provider);
-        let function = Function::start(&binary, &borrowed(&variables)).await;
-        let function = function.map_err(at(&binary.display().to_string()))?;
+        let function = function_at(&args.binary(provider), &variables).await?;
         let cases = cases().into_iter().filter(|case| case.provider == provider);
         let mut delivered = 0_u32;
         for case in cases {

@@ -4,8 +4,7 @@ use super::load::{Event, PROVIDER};
 use super::process::{cpu, peak_memory};
 use super::start::timed;
 use super::table::Row;
-use super::{BenchArgs, BenchError, at, borrowed, environment, milliseconds};
-use crate::runtime_api::Function;
+use super::{BenchArgs, BenchError, at, environment, function_at, milliseconds};
 use crate::sandbox::{Sandbox, Settings};
 
 /// Between two looks at the process.
@@ -21,17 +20,10 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     Ok(rows)
 }
 
-async fn function_at(sandbox: &Sandbox, args: &BenchArgs) -> Result<Function, BenchError> {
-    let binary = args.binary(PROVIDER);
-    let variables = environment(PROVIDER, sandbox);
-    let function = Function::start(&binary, &borrowed(&variables)).await;
-    function.map_err(at(&binary.display().to_string()))
-}
-
 /// The ledger is in memory.
 async fn near(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let sandbox = Sandbox::start(Settings::default()).await.map_err(at("the sandbox"))?;
-    let function = function_at(&sandbox, args).await?;
+    let function = function_at(&args.binary(PROVIDER), &environment(PROVIDER, &sandbox)).await?;
     timed(&function, Event::Ignored { number: 0 }).await?;
     let id = function.id().ok_or_else(|| BenchError::Wrong("the function ended".to_owned()))?;
     let mut rows = Vec::new();
@@ -62,7 +54,7 @@ async fn near(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
 async fn far(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let settings = Settings { latency_ms: FAR_MS, ..Settings::default() };
     let sandbox = Sandbox::start(settings).await.map_err(at("the sandbox"))?;
-    let function = function_at(&sandbox, args).await?;
+    let function = function_at(&args.binary(PROVIDER), &environment(PROVIDER, &sandbox)).await?;
     timed(&function, Event::Ignored { number: 0 }).await?;
     let mut rows = Vec::new();
     for (what, budget, event) in [

@@ -146,7 +146,7 @@ pub struct SubjectState {
 }
 
 /// A refund or a dispute of a period's payment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakenBack {
     /// Which of the two.
     pub cause: Cause,

@@ -52,7 +52,7 @@ pub(super) fn payment(
     pays: Pays,
     covers: Covers,
 ) -> Option<Payment> {
-    if state.ended_at.is_some_and(|ended| ended >= at) {
+    if ended_since(state, at) {
         return None;
     }
     let (known_causes, known_payment) = (state.causes.len(), state.paid_at);
@@ -155,7 +155,7 @@ pub(super) fn resumed(
     causes: &[Cause],
     at: Timestamp,
 ) -> Option<SubjectState> {
-    if state.ended_at.is_some_and(|ended| ended >= at) {
+    if ended_since(state, at) {
         return None;
     }
     let mut state = state.clone();
@@ -177,4 +177,9 @@ pub(super) fn ended(state: &SubjectState, at: Timestamp) -> Option<SubjectState>
         return None;
     }
     Some(SubjectState { ended_at: state.ended_at.max(Some(at)), ..state.clone() })
+}
+
+/// Of what happened at the end itself the end counts.
+pub(super) fn ended_since(state: &SubjectState, at: Timestamp) -> bool {
+    state.ended_at.is_some_and(|ended| ended >= at)
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Plan, stale, standing};
+use super::{Plan, history, stale, standing};
 use crate::command::{
     AtTheEnd, Cause, Concern, Period, Reversal, Reversed, Stands, Subject, SubjectKind,
 };
@@ -37,8 +37,9 @@ pub(super) fn plan(
         (Err(why), Stands::TakenBack) => return standing::noted(why, snapshot),
         (Err(why), Stands::Open | Stands::Lost) => return in_vain(why, snapshot),
     };
+    let news = |open| TakenBack { cause, period, at, open };
     match reversal.stands {
-        Stands::TakenBack => match given_back(state, cause, period, at) {
+        Stands::TakenBack => match told(state, news(false)) {
             None => stale(snapshot),
             Some(state) if state.causes.contains_key(&cause) => {
                 let why = "another payment is taken back all the same";
@@ -63,7 +64,7 @@ pub(super) fn plan(
             settle(&mut plan.state, cause, |taken| taken.period == period);
             plan
         }
-        Stands::Open | Stands::Lost => match taken(state, cause, period, at) {
+        Stands::Open | Stands::Lost => match told(state, news(true)) {
             None => stale(snapshot),
             // The purchase may be on its way, or wait for a mapping.
             Some(state) if snapshot.licenses.is_empty() => {
@@ -81,9 +82,9 @@ fn in_vain(why: &'static str, snapshot: &Snapshot) -> Plan {
 
 /// An earlier payment is for the same time or longer: this one was for a change in between.
 fn is_covered(period: Period, state: &SubjectState) -> bool {
-    let covers = |other: &Period| match (other.through, period.through) {
-        (Some(other), Some(own)) => other >= own || same_second(other, own),
-        (Some(_) | None, _) => false,
+    let covers = |other: &Period| {
+        let ends = other.through.zip(period.through);
+        ends.is_some_and(|(other, own)| other >= own || same_second(other, own))
     };
     state.periods.iter().any(|other| other.at < period.at && covers(other))
 }
@@ -94,11 +95,8 @@ fn is_over(period: Period, state: &SubjectState) -> bool {
 }
 
 fn makes_up_for(other: Period, period: Period) -> bool {
-    let same = match (other.through, period.through) {
-        (Some(other), Some(own)) => same_second(other, own),
-        (Some(_) | None, _) => false,
-    };
-    other.at > period.at && !same
+    let ends = other.through.zip(period.through);
+    other.at > period.at && !ends.is_some_and(|(other, own)| same_second(other, own))
 }
 
 fn is_open(state: &SubjectState, cause: Cause, period: Period) -> bool {
@@ -108,49 +106,27 @@ fn is_open(state: &SubjectState, cause: Cause, period: Period) -> bool {
         .any(|taken| taken.open && taken.cause == cause && taken.period == period)
 }
 
-fn taken(
-    state: &SubjectState,
-    cause: Cause,
-    period: Period,
-    at: Timestamp,
-) -> Option<SubjectState> {
-    let mut state = told(state, cause, period, at, true)?;
-    let since = state.causes.entry(cause).or_insert(at);
-    *since = (*since).max(at);
-    Some(state)
-}
-
-fn given_back(
-    state: &SubjectState,
-    cause: Cause,
-    period: Period,
-    at: Timestamp,
-) -> Option<SubjectState> {
-    let mut state = told(state, cause, period, at, false)?;
-    settle(&mut state, cause, |_| false);
-    Some(state)
-}
-
 /// What is known after the event, unless it is older than what is known of this payment. At equal times the money is gone.
-fn told(
-    state: &SubjectState,
-    cause: Cause,
-    period: Period,
-    at: Timestamp,
-    open: bool,
-) -> Option<SubjectState> {
-    if state.ended_at.is_some_and(|ended| ended >= at) {
+fn told(state: &SubjectState, news: TakenBack) -> Option<SubjectState> {
+    let TakenBack { cause, period, at, open } = news;
+    if history::ended_since(state, at) {
         return None;
     }
     let mut state = state.clone();
     let known = |taken: &&mut TakenBack| taken.cause == cause && taken.period == period;
     match state.taken_back.iter_mut().find(known) {
         Some(known) if known.at > at || (known.at == at && known.open && !open) => return None,
-        Some(known) => (known.at, known.open) = (at, open),
-        None => state.taken_back.push(TakenBack { cause, period, at, open }),
+        Some(known) => *known = news,
+        None => state.taken_back.push(news),
     }
     if state.taken_back.len() > MOST {
         state.taken_back.remove(0);
+    }
+    if open {
+        let since = state.causes.entry(cause).or_insert(at);
+        *since = (*since).max(at);
+    } else {
+        settle(&mut state, cause, |_| false);
     }
     Some(state)
 }

@@ -11,7 +11,7 @@ use webhook_core::aws::Aws;
 use webhook_core::ledger::Dynamo;
 
 /// A busy machine is no failure.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 pub(crate) const TABLE: &str = "ledger";
 
 /// A region of its own, with nothing in it.

@@ -4,7 +4,7 @@ use devkit::moto::Moto;
 use serde_json::{Value, json};
 use webhook_core::secrets::Vault;
 
-use crate::moto::{found, region};
+use crate::moto::{DEADLINE, found, region};
 use crate::support::App;
 
 const NAME: &str = "STRIPE_WEBHOOK_SECRET";
@@ -14,10 +14,7 @@ struct Manager(Moto);
 
 impl Manager {
     async fn start() -> Self {
-        let manager = Self(region().await);
-        // moto loads what it needs with the first call of a kind, and takes its time; a vault does not wait so long.
-        manager.call("ListSecrets", json!({})).await;
-        manager
+        Self(region().await)
     }
 
     async fn call(&self, action: &str, body: Value) {
@@ -27,7 +24,7 @@ impl Manager {
 
     /// By the clock of the application.
     async fn vault(&self, id: &str, app: &App) -> Vault {
-        Vault::of(id, &found(&self.0), app.clock()).await
+        Vault::of(id, DEADLINE, &found(&self.0), app.clock()).await
     }
 }
 

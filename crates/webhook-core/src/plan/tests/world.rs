@@ -1,17 +1,18 @@
 //! A Cryptlex in memory that does what steps say, and short ways to say what a test is about.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::command::{
-    Action, AtTheEnd, Command, Customer, Email, Grant, Line, Mapping, Name, OtherProduct, Pays,
-    QuantityMeans, Renew, Subject, SubjectKind, Term, Through,
+    Action, Command, Customer, Email, Grant, Line, Mapping, Name, OtherProduct, Pays, Renew,
+    Subject, SubjectKind, Term, Through,
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, User};
 use crate::ids::{CustomerId, LicenseId, Mark, ProductId, SubjectId, UserId};
 use crate::interval::Interval;
 use crate::plan::{Plan, Refused, Step, plan};
+use crate::provider::Paddle;
 use crate::snapshot::Snapshot;
 
 pub(super) fn at(text: &str) -> Timestamp {
@@ -19,14 +20,7 @@ pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub(super) const POLICY: Policy = Policy {
-    at_the_end: AtTheEnd::Revoke,
-    quantity_means: QuantityMeans::Licenses,
-    grace: SignedDuration::ZERO,
-    leeway: SignedDuration::ZERO,
-    accept_unmapped: false,
-    pause_collection: false,
-};
+pub(super) const POLICY: Policy = Policy::of::<Paddle>();
 
 pub(super) fn subscription() -> Subject {
     Subject {
