@@ -1,8 +1,8 @@
 //! Tools around the bridge that are never deployed: a Cryptlex sandbox, signers, envelopes, an emulator of the Lambda
 //! Runtime API, the demo, the crash loop and the benchmark.
 //!
-//! But for [`records`], which reads the ledger, this library knows nothing of `webhook-core`: what it signs and what it
-//! answers follows the providers' and Cryptlex's own documentation, so that a misreading on one side fails a test.
+//! But for [`records`], which reads the ledger, and [`bench::own_work`], this library knows nothing of `webhook-core`: what
+//! it signs and what it answers follows the providers' and Cryptlex's own documentation, so that a misreading on one side fails a test.
 
 pub mod bench;
 pub mod corpus;

@@ -1,5 +1,6 @@
 //! The command line of the kit: a sandbox to play with, signed deliveries to send, the demo.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -62,9 +63,7 @@ async fn main() -> ExitCode {
             send::command(&args).await.map(|delivery| delivery.status < 400).map_err(Into::into)
         }
         Command::Cases => {
-            for case in corpus::cases() {
-                println!("{} {}", case.provider, case.name);
-            }
+            print(corpus::cases().iter().map(|case| format!("{} {}", case.provider, case.name)));
             Ok(true)
         }
         Command::Answer => std::io::read_to_string(std::io::stdin())
@@ -87,14 +86,12 @@ async fn main() -> ExitCode {
 
 async fn show(args: &records::ShowArgs) -> Result<bool, records::RecordsError> {
     let shown = records::show(&args.place.open().await?, args).await?;
-    println!("{shown:#}");
+    print([format!("{shown:#}")]);
     Ok(true)
 }
 
 async fn unmapped(args: &records::UnmappedArgs) -> Result<bool, records::RecordsError> {
-    for line in records::unmapped(&args.place.open().await?).await? {
-        println!("{line}");
-    }
+    print(records::unmapped(&args.place.open().await?).await?);
     Ok(true)
 }
 
@@ -103,4 +100,14 @@ async fn replay(args: &records::ReplayArgs) -> Result<bool, records::RecordsErro
         records::replay(&args.place.open().await?, args).await?;
     println!("{status}\n{body}");
     Ok(status < 400)
+}
+
+/// Until whoever reads has seen enough, as `head` has.
+fn print(lines: impl IntoIterator<Item = String>) {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        if writeln!(out, "{line}").is_err() {
+            return;
+        }
+    }
 }

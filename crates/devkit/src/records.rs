@@ -1,6 +1,6 @@
 //! What the functions remember, for people to look at and to deliver again.
 //!
-//! The only part of this crate that uses `webhook-core`: the ledger is its own format, which nobody else documents.
+//! By means of `webhook-core`: the ledger is its own format, which nobody else documents.
 
 use std::path::PathBuf;
 use std::str::FromStr;

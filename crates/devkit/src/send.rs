@@ -17,17 +17,8 @@ use crate::sign::{Provider, sign};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One client for all runtimes of a test binary: without pooled connections nothing in it belongs to the runtime
-/// of the test that used it first. No proxy, because deliveries go to loopback; no redirects, because providers
-/// do not follow them.
-static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
-    reqwest::Client::builder()
-        .timeout(TIMEOUT)
-        .pool_max_idle_per_host(0)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .expect("these settings are valid")
-});
+/// of the test that used it first.
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| client(0));
 
 /// The answer to a delivery, whatever its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,8 +150,32 @@ fn absolute_path(text: &str) -> Result<String, String> {
     if text.starts_with('/') { Ok(text.to_owned()) } else { Err("a path begins with /".to_owned()) }
 }
 
+/// A client that keeps so many connections between deliveries. No proxy, because deliveries go to loopback; no redirects,
+/// because providers do not follow them.
+pub(crate) fn client(connections: usize) -> reqwest::Client {
+    reqwest::Client::builder()
+        .timeout(TIMEOUT)
+        .pool_max_idle_per_host(connections)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("these settings are valid")
+}
+
 /// Signs and posts the bytes as they are.
 pub async fn post(
+    url: &str,
+    provider: Provider,
+    secret: &str,
+    body: &[u8],
+    at_unix_secs: i64,
+) -> Result<Delivery, SendError> {
+    post_by(&CLIENT, url, provider, secret, body, at_unix_secs).await
+}
+
+/// As [`post`], by a client of one's own.
+pub(crate) async fn post_by(
+    client: &reqwest::Client,
     url: &str,
     provider: Provider,
     secret: &str,
@@ -171,7 +186,7 @@ pub async fn post(
         url: url.to_owned(),
         reason: innermost(&error),
     };
-    let response = CLIENT
+    let response = client
         .post(url)
         .header(CONTENT_TYPE, "application/json")
         .header(USER_AGENT, provider.user_agent())

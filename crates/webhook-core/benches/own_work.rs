@@ -1,104 +1,58 @@
 //! What a delivery costs without any call: proving it, reading it, deciding about it. `cargo bench -p webhook-core`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a benchmark that meets the unexpected stops"
-)]
+#![expect(clippy::unwrap_used, reason = "a benchmark that meets the unexpected stops")]
 
-use devkit::corpus;
-use devkit::sign::{Provider as Signer, sign};
+use devkit::bench::own_work::{OwnWork, hmac};
 use divan::Bencher;
 use divan::counter::BytesCount;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use jiff::Timestamp;
-use serde_json::json;
-use webhook_core::command::{Command, Meaning};
-use webhook_core::config::Policy;
 use webhook_core::inbound::Inbound;
-use webhook_core::plan::plan;
-use webhook_core::provider::{FastSpring, Paddle, ProductSource, Provider, Stripe};
-use webhook_core::signature::{Secrets, Tolerance, Verified, verify};
-use webhook_core::snapshot::Snapshot;
-
-const SECRET: &str = "not_a_secret";
-const SIGNED_AT: i64 = 1_800_000_000;
+use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 
 fn main() {
     divan::main();
 }
 
-/// A renewal, as its provider sends it.
-fn renewal<P: Provider>() -> Inbound {
-    let (signer, case) = match P::NAME {
-        "stripe" => (Signer::Stripe, "invoice-cycle"),
-        "fastspring" => (Signer::Fastspring, "charge-completed"),
-        "paddle" => (Signer::Paddle, "transaction-recurring"),
-        other => panic!("{other} has no renewal here"),
-    };
-    let body = corpus::case(signer, case).unwrap().body;
-    let signature = sign(signer, SECRET, &body, SIGNED_AT);
-    let name = HeaderName::from_static(P::SIGNATURE_HEADER);
-    let headers = HeaderMap::from_iter([(name, HeaderValue::from_str(&signature).unwrap())]);
-    Inbound { headers, body, source: None }
-}
-
-fn verified<P: Provider>(inbound: Inbound, secrets: &Secrets) -> Verified<P> {
-    let now = Timestamp::from_second(SIGNED_AT).unwrap();
-    verify::<P>(inbound, secrets, Tolerance(300), now).unwrap()
-}
-
-fn read<P: Provider>(verified: &Verified<P>) -> (Timestamp, Command) {
-    let mut notices = P::read(verified, &ProductSource::Metadata).unwrap();
-    let Meaning::Act { at, mut commands } = notices.remove(0).meaning.unwrap() else {
-        panic!("a renewal asks for something");
-    };
-    (at, commands.remove(0))
-}
-
-/// One license, which it renews.
-fn snapshot() -> Snapshot {
-    let license = json!({
-        "id": "11111111-1111-4111-8111-111111111111", "productId": "22222222-2222-4222-8222-222222222222",
-        "createdAt": "2026-09-01T00:00:00Z", "expiresAt": "2026-10-01T00:00:00Z", "subscriptionInterval": "P1M",
-        "metadata": [],
-    });
-    let licenses = vec![serde_json::from_value(license).unwrap()];
-    Snapshot { licenses, ..Snapshot::default() }
+fn bytes(inbound: &Inbound) -> BytesCount {
+    BytesCount::of_slice(&inbound.body)
 }
 
 #[divan::bench(types = [Stripe, FastSpring, Paddle])]
 fn prove<P: Provider>(bencher: Bencher<'_, '_>) {
-    let secrets = Secrets::new(SECRET, []).unwrap();
+    let work = OwnWork::<P>::renewal();
     bencher
-        .with_inputs(renewal::<P>)
-        .input_counter(|inbound| BytesCount::of_slice(&inbound.body))
-        .bench_values(|inbound| verified::<P>(inbound, &secrets));
+        .with_inputs(|| work.inbound())
+        .input_counter(bytes)
+        .bench_values(|inbound| work.prove(inbound).unwrap());
+}
+
+/// What proving cannot be faster than.
+#[divan::bench(types = [Stripe, FastSpring, Paddle])]
+fn hmac_alone<P: Provider>(bencher: Bencher<'_, '_>) {
+    let work = OwnWork::<P>::renewal();
+    bencher
+        .with_inputs(|| work.inbound())
+        .input_counter(bytes)
+        .bench_refs(|inbound| hmac(&inbound.body));
 }
 
 #[divan::bench(types = [Stripe, FastSpring, Paddle])]
-fn understand<P: Provider>(bencher: Bencher<'_, '_>) {
-    let secrets = Secrets::new(SECRET, []).unwrap();
+fn read<P: Provider>(bencher: Bencher<'_, '_>) {
+    let work = OwnWork::<P>::renewal();
     bencher
-        .with_inputs(|| verified::<P>(renewal::<P>(), &secrets))
-        .bench_refs(|verified| read::<P>(verified));
+        .with_inputs(|| work.prove(work.inbound()).unwrap())
+        .bench_refs(|verified| work.read(verified).unwrap());
 }
 
 #[divan::bench(types = [Stripe, FastSpring, Paddle])]
 fn decide<P: Provider>(bencher: Bencher<'_, '_>) {
-    let secrets = Secrets::new(SECRET, []).unwrap();
-    let (at, command) = read::<P>(&verified::<P>(renewal::<P>(), &secrets));
-    let (snapshot, policy) = (snapshot(), Policy::of::<P>());
-    bencher.bench(|| plan(&command, at, &snapshot, &policy).unwrap());
+    let work = OwnWork::<P>::renewal();
+    let notices = work.read(&work.prove(work.inbound()).unwrap()).unwrap();
+    bencher.bench(|| work.decide(&notices));
 }
 
-/// All three, as a delivery needs them.
+/// All three and the answer, as a delivery needs them.
 #[divan::bench(types = [Stripe, FastSpring, Paddle])]
 fn own_work<P: Provider>(bencher: Bencher<'_, '_>) {
-    let secrets = Secrets::new(SECRET, []).unwrap();
-    let (snapshot, policy) = (snapshot(), Policy::of::<P>());
-    bencher.with_inputs(renewal::<P>).bench_values(|inbound| {
-        let (at, command) = read::<P>(&verified::<P>(inbound, &secrets));
-        plan(&command, at, &snapshot, &policy).unwrap()
-    });
+    let work = OwnWork::<P>::renewal();
+    bencher.with_inputs(|| work.inbound()).bench_values(|inbound| work.whole(inbound));
 }

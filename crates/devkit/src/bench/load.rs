@@ -13,27 +13,44 @@ pub(super) const PROVIDER: Provider = Provider::Stripe;
 /// What is sent; the numbers tell subscriptions and customers apart.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
-    Purchase { number: usize, customer: usize },
-    Renewal { number: usize },
-    Ignored { number: usize },
+    Purchase {
+        number: usize,
+        customer: usize,
+    },
+    Renewal {
+        number: usize,
+    },
+    Ignored {
+        number: usize,
+    },
+    /// The ledger remembers it; Cryptlex is not asked.
+    Noted {
+        number: usize,
+    },
 }
 
 impl Event {
+    pub(super) fn subscription(number: usize) -> String {
+        format!("sub_{number:07}")
+    }
+
     pub(super) fn body(self) -> Result<Vec<u8>, BenchError> {
         let (kind, number) = match self {
             Event::Purchase { number, .. } => ("purchase", number),
             Event::Renewal { number } => ("renewal", number),
             Event::Ignored { number } => ("ignored", number),
+            Event::Noted { number } => ("noted", number),
         };
         let (case, id) = match self {
             Event::Purchase { .. } => ("checkout-subscription", "evt_1Vm46dKdPqWvRn2LNCGxvsdL"),
             Event::Renewal { .. } | Event::Ignored { .. } => {
                 ("invoice-cycle", "evt_1RHkB8KdPqWvRn2LKIW2Sd8u")
             }
+            Event::Noted { .. } => ("payment-method-attached", "evt_1S5vbTKdPqWvRn2LqORMmGd0"),
         };
         let mut text = Text::of(PROVIDER, case)?;
         text.change(id, &format!("evt_{kind}{number:07}"))?;
-        text.rename("sub_1AdalPKdPqWvRn2LIFXNxh5R", &format!("sub_{number:07}"));
+        text.rename("sub_1AdalPKdPqWvRn2LIFXNxh5R", &Event::subscription(number));
         text.rename("in_15sQ2uKdPqWvRn2LOFAF0du1", &format!("in_{number:07}"));
         match self {
             Event::Purchase { customer, .. } => {
@@ -41,6 +58,7 @@ impl Event {
                 text.change("ada@example.com", &format!("customer-{customer}@example.com"))?;
             }
             Event::Renewal { .. } => {}
+            Event::Noted { .. } => text.rename("cus_UOM4YOIUd3xZ0G", &format!("cus_{number:07}")),
             Event::Ignored { .. } => text.change("\"invoice.paid\"", "\"invoice.created\"")?,
         }
         Ok(text.into_string().into_bytes())
@@ -70,6 +88,8 @@ mod tests {
             Event::Renewal { number: 1 },
             Event::Renewal { number: 2 },
             Event::Ignored { number: 1 },
+            Event::Noted { number: 1 },
+            Event::Noted { number: 2 },
         ];
         let bodies: Vec<String> =
             all.iter().map(|event| String::from_utf8(event.body().unwrap()).unwrap()).collect();

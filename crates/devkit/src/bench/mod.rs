@@ -3,8 +3,11 @@
 //! Ratios are to the least that a function can be, measured in the same run. Cryptlex is the sandbox and AWS is moto, both
 //! on loopback and on the same processors: what they take is in every figure but processor time and memory.
 
+mod growth;
 mod load;
+pub mod own_work;
 mod process;
+mod queued;
 mod served;
 mod start;
 mod table;
@@ -76,9 +79,12 @@ const RESULTS: [&str; 2] = ["<!-- results -->\n", "<!-- end of results -->\n"];
 
 /// Prints the table; true if every budget is met.
 pub async fn run(args: &BenchArgs) -> Result<bool, BenchError> {
-    let mut rows = start::measure(args).await?;
+    let mut rows = own_work::measure();
+    rows.extend(start::measure(args).await?);
     rows.extend(work::measure(args).await?);
-    rows.extend(served::measure(args).await?);
+    rows.push(served::measure(args).await?);
+    rows.extend(growth::measure(args).await?);
+    rows.extend(queued::measure(args).await?);
     rows.extend(whole::measure(args).await?);
     rows.extend(sizes(&args.functions)?);
     println!("{}\n{}", machine(), table::table(&rows));

@@ -2,6 +2,7 @@
 //!
 //! Invariant: everything in here is pure. Whatever a provider sends ends as `Notice`s; its wire names stay here.
 
+mod body;
 mod fastspring;
 mod paddle;
 mod stripe;
@@ -19,6 +20,7 @@ use crate::command::{
 use crate::ids::{EventId, Mark, PaymentId, ProductId, SubjectId, TemplateId};
 use crate::json::{Event, Object};
 use crate::signature::{Scheme, Verified};
+use body::parse;
 
 /// A payment provider. There is no default for anything: each says it all.
 pub trait Provider: Scheme + Sized + Send + Sync + 'static {
@@ -61,15 +63,12 @@ pub enum NotEvents {
     /// Not JSON, or JSON too deep, or a number beyond all floats.
     #[error("the body is not valid JSON: {0}")]
     NotJson(String),
+    /// More objects and values than an event of this size has.
+    #[error("the body is not an event: it consists of too many small parts for its size")]
+    TooFine,
     /// JSON without the envelope of the provider.
     #[error("{0}")]
     NotAnEvent(String),
-}
-
-fn parse(body: &[u8]) -> Result<Value, NotEvents> {
-    // serde_json's texts quote nothing of a syntax error but its place.
-    serde_json::from_slice(body)
-        .map_err(|e| NotEvents::NotJson(format!("at line {} column {}", e.line(), e.column())))
 }
 
 /// One event in its envelope, before its data is looked at.

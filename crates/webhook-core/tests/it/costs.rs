@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use devkit::sandbox::catalogue;
 use devkit::sign::Provider as Signer;
+use serde_json::json;
 
 use crate::corpus::{path, prepare};
 use crate::gates::{Delivery, Next};
@@ -10,6 +12,7 @@ use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body};
 
 /// Calls that should go side by side and do not would be waited for for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
+const SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
 
 /// The ledger is read, the event is claimed in it, and what became of it is written: whatever the event.
 const READ: [&str; 1] = ["read"];
@@ -68,4 +71,23 @@ async fn a_renewal_waits_for_two_calls() {
     costs(FASTSPRING, "charge-completed", &[&[list], &[renew]]).await;
     // Two licenses, side by side.
     costs(PADDLE, "transaction-recurring", &[&[list], &[renew; 2]]).await;
+}
+
+/// Pages of a hundred, until one is not full; each license is renewed by itself.
+#[tokio::test]
+async fn calls_of_a_renewal_grow_with_its_licenses_and_with_nothing_else() {
+    for (licenses, pages) in [(1, 1), (99, 1), (250, 3), (500, 6)] {
+        let app = App::start().await;
+        for _ in 0..licenses {
+            app.sandbox.insert_license(json!({
+                "productId": catalogue::YEARLY_PRODUCT, "subscriptionInterval": "P1Y",
+                "createdAt": "2026-09-01T00:00:00Z", "expiresAt": "2027-09-01T00:00:00Z",
+                "metadata": [{"key": "subscription_id", "value": SUBSCRIPTION, "viewPermissions": []}],
+            }));
+        }
+        app.cases(STRIPE, &["invoice-cycle"]).await;
+        let count =
+            |method| app.sandbox.calls().iter().filter(|call| call.method == method).count();
+        assert_eq!((count("GET"), count("POST")), (1 + pages, licenses), "{licenses} licenses");
+    }
 }

@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod allocations;
 mod architecture;
 mod bad_input;
 mod corpus;
