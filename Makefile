@@ -73,9 +73,9 @@ scan-secrets: ## Look for real secrets in every commit
 		|| { echo "that looks like a real secret: revoke it"; exit 1; }
 
 .PHONY: sam-build
-sam-build: $(VENV)/sam/bin/sam ## Build the three functions for template.yaml into .aws-sam; ARCHITECTURE=x86_64 for the other one
+sam-build: $(VENV)/sam/bin/sam $(VENV)/bin/cargo-lambda ## Build the three functions for template.yaml into .aws-sam; ARCHITECTURE=x86_64 for the other one
 	rustup target add $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)-unknown-linux-gnu
-	PATH="$(CURDIR)/$(VENV)/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(VENV)/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 .PHONY: sandbox
 sandbox: ## Run the Cryptlex sandbox on 127.0.0.1:4000, to look at or for `make watch`
@@ -109,8 +109,9 @@ $(VENV)/bin/zizmor: deploy/requirements.txt $(VENV)/bin/moto_server
 
 $(VENV)/sam/bin/sam:
 	python3 -m venv $(VENV)/sam
-	$(VENV)/sam/bin/python -m pip install --quiet --no-compile aws-sam-cli==1.170.0 cargo-lambda==1.9.2
+	$(VENV)/sam/bin/python -m pip install --quiet --no-compile aws-sam-cli==1.170.0
 
+# One for all: its linker is named after where it is, and what another linker made is built again.
 $(VENV)/bin/cargo-lambda:
 	python3 -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet cargo-lambda==1.9.2
