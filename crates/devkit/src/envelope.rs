@@ -1,4 +1,4 @@
-//! Webhook requests as API Gateway hands them to a function.
+//! Webhook requests as API Gateway hands them to a function, and messages as SQS does.
 //!
 //! Ids and times in an envelope are fixed: the same arguments give the same event. Shapes follow
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html> and
@@ -176,6 +176,21 @@ fn http_api(request: &Request<'_>) -> Value {
         event["body"] = json!(body);
     }
     event
+}
+
+/// Messages that SQS gave to whoever received them, as it hands them to a function:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>.
+pub fn queued(messages: &[Value]) -> Value {
+    let record = |message: &Value| {
+        json!({
+            "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"], "attributes": {"ApproximateReceiveCount": "1"},
+            "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-central-1",
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:overflow",
+        })
+    };
+    let records: Vec<Value> = messages.iter().map(record).collect();
+    json!({ "Records": records })
 }
 
 #[cfg(test)]

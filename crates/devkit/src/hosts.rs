@@ -36,6 +36,7 @@ impl Host {
             ("CRYPTLEX_WEB_API_BASE_URL", format!("{}/v3/", sandbox.url())),
             ("CRYPTLEX_PRODUCT_ID", catalogue::YEARLY_PRODUCT.to_owned()),
             ("CRYPTLEX_REQUESTS_PER_5S", "0".to_owned()),
+            ("DEADLINE_MS", (PATIENCE.as_millis() / 2).to_string()),
             ("RUST_LOG", "trace,hyper=off,hyper_util=off,reqwest=off,mio=off".to_owned()),
         ];
         Self { sandbox, variables }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use devkit::corpus::case;
-use devkit::envelope::{Gateway, wrap};
+use devkit::envelope::{Gateway, queued, wrap};
 use devkit::moto::Moto;
 use devkit::runtime_api::{Function, Invocation};
 use devkit::sandbox::{ACCESS_TOKEN, Fault, Sandbox, Settings, catalogue};
@@ -166,22 +166,13 @@ async fn an_outage_is_answered_2xx_and_what_was_queued_is_done_when_it_is_over()
         assert!(text.contains(&format!("Event evt_{number} accepted for processing.")), "{text}");
     }
     let most = json!({"QueueUrl": aws.queue, "MaxNumberOfMessages": 10});
-    let queued = aws.moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await.unwrap();
-    let record = |message: &Value| {
-        json!({
-            "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"], "attributes": {"ApproximateReceiveCount": "1"},
-            "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-central-1",
-            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:overflow",
-        })
-    };
-    let mut records: Vec<Value> =
-        queued["Messages"].as_array().unwrap().iter().map(record).collect();
-    assert_eq!(records.len(), 3);
-    records.push(record(
-        &json!({"MessageId": "dangling", "Body": "{\"provider\":\"stripe\",\"event\":\"evt_9\"}"}),
-    ));
-    let event = json!({ "Records": records });
+    let received = aws.moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await.unwrap();
+    let mut messages = received["Messages"].as_array().unwrap().clone();
+    assert_eq!(messages.len(), 3);
+    messages.push(
+        json!({"MessageId": "dangling", "Body": "{\"provider\":\"stripe\",\"event\":\"evt_9\"}"}),
+    );
+    let event = queued(&messages);
 
     let failed = |invocation: Invocation| match invocation {
         Invocation::Response(answer) => answer["batchItemFailures"].as_array().unwrap().len(),

@@ -79,6 +79,8 @@ pub struct Cryptlex {
     pub authorities: Option<Vec<reqwest::Certificate>>,
     /// `CRYPTLEX_REQUESTS_PER_5S`: 50 unless set, `None` for 0.
     pub requests_per_5s: Option<u32>,
+    /// For one call: half of `DEADLINE_MS`, also where the host gives more time.
+    pub patience: Duration,
 }
 
 /// The vendor's choices where more than one answer is right.
@@ -204,6 +206,7 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
                 access_token: SecretString::from(access_token),
                 authorities,
                 requests_per_5s: u32::try_from(requests).ok().filter(|limit| *limit > 0),
+                patience: deadline / 2,
             },
             product,
             policy,
@@ -424,8 +427,8 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             ("suspend", AtTheEnd::Suspend),
             ("none", AtTheEnd::Nothing),
         ];
-        // The predecessor's documentation used both names.
         let mut policy = Policy::of::<P>();
+        // The predecessor's documentation used both names.
         for variable in
             ["CRYPTLEX_SUBSCRIPTION_CANCELLATION_ACTION", "CRYPTLEX_CANCELLATION_ACTION"]
         {

@@ -46,8 +46,8 @@ impl Deadline {
 pub struct Timing {
     /// For a connection to Cryptlex to stand.
     pub connect: Duration,
-    /// For one call, if the deadline leaves that much.
-    pub call: Duration,
+    /// For one call to Cryptlex, if the deadline leaves that much; half of `DEADLINE_MS` unless said.
+    pub call: Option<Duration>,
     /// Below this nothing is sent any more.
     pub least: Duration,
     /// Before the second try; doubled, with jitter, before the third.
@@ -66,7 +66,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(2),
-            call: Duration::from_secs(5),
+            call: None,
             least: Duration::from_millis(50),
             backoff: Duration::from_millis(100),
             window: Duration::from_secs(5),

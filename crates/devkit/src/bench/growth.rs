@@ -9,7 +9,9 @@ use super::process::{cpu, memory_now, peak_memory};
 use super::served::{deliver, purchase};
 use super::start::timed;
 use super::table::Row;
-use super::{BenchArgs, BenchError, at, environment, function_at, milliseconds, server_at};
+use super::{
+    BenchArgs, BenchError, at, environment, function_at, milliseconds, running, server_at,
+};
 use crate::sandbox::{Sandbox, Settings, catalogue};
 
 const CONNECTIONS: usize = 64;
@@ -31,7 +33,7 @@ async fn events(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let mut variables = environment(PROVIDER, &sandbox);
     variables.push(("LEDGER_PATH", ledger.0.display().to_string()));
     let server = server_at(&args.binary(PROVIDER), &variables).await?;
-    let id = server.id().ok_or_else(|| BenchError::Wrong("the server ended".to_owned()))?;
+    let id = running(server.id())?;
     deliver(server.url(), CONNECTIONS, 0..PURCHASES, purchase).await?;
     let tenth = (args.many / CONNECTIONS / 10).max(1);
     let noted = |number| Event::Noted { number };
@@ -64,7 +66,7 @@ async fn licenses(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let variables = environment(PROVIDER, &sandbox);
     let function = function_at(&args.binary(PROVIDER), &variables).await?;
     timed(&function, Event::Ignored { number: 0 }).await?;
-    let id = function.id().ok_or_else(|| BenchError::Wrong("the function ended".to_owned()))?;
+    let id = running(function.id())?;
     let mut costs = [Vec::new(), Vec::new()];
     for round in 0..4 {
         for (which, licenses) in [FEW_LICENSES, MANY_LICENSES].into_iter().enumerate() {

@@ -10,23 +10,13 @@ use crate::sign::{Provider, sign};
 
 pub(super) const PROVIDER: Provider = Provider::Stripe;
 
-/// What is sent; the numbers tell subscriptions and customers apart.
+/// What is sent; the numbers tell subscriptions and customers apart. The ledger remembers what is noted, without a call.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
-    Purchase {
-        number: usize,
-        customer: usize,
-    },
-    Renewal {
-        number: usize,
-    },
-    Ignored {
-        number: usize,
-    },
-    /// The ledger remembers it; Cryptlex is not asked.
-    Noted {
-        number: usize,
-    },
+    Purchase { number: usize, customer: usize },
+    Renewal { number: usize },
+    Ignored { number: usize },
+    Noted { number: usize },
 }
 
 impl Event {
@@ -64,16 +54,17 @@ impl Event {
         Ok(text.into_string().into_bytes())
     }
 
-    /// As a gateway hands it to a function.
     pub(super) fn envelope(self) -> Result<Value, BenchError> {
-        let body = self.body()?;
-        let signature = sign(PROVIDER, PROVIDER.demo_secret(), &body, now_unix());
-        let headers = [
-            ("Content-Type", "application/json"),
-            (PROVIDER.signature_header(), signature.as_str()),
-        ];
-        Ok(wrap(Gateway::Rest, false, "POST", PROVIDER.path(), &headers, &body))
+        Ok(delivery(PROVIDER, &self.body()?))
     }
+}
+
+/// A signed body as a gateway hands it to a function.
+pub(super) fn delivery(provider: Provider, body: &[u8]) -> Value {
+    let signature = sign(provider, provider.demo_secret(), body, now_unix());
+    let headers =
+        [("Content-Type", "application/json"), (provider.signature_header(), signature.as_str())];
+    wrap(Gateway::Rest, false, "POST", provider.path(), &headers, body)
 }
 
 #[cfg(test)]

@@ -171,6 +171,11 @@ async fn server_at(binary: &Path, environment: &Environment) -> Result<Server, B
     server.map_err(at(&binary.display().to_string()))
 }
 
+/// The number of a process that must not have ended.
+fn running(id: Option<u32>) -> Result<u32, BenchError> {
+    id.ok_or_else(|| BenchError::Wrong("the process ended".to_owned()))
+}
+
 fn borrowed(variables: &Environment) -> Vec<(&'static str, &str)> {
     variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }

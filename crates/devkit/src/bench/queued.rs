@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::load::delivery;
 use super::start::PATIENCE;
 use super::table::Row;
 use super::{BenchArgs, BenchError, at, environment, function_at, on_aws};
 use crate::corpus::Text;
-use crate::envelope::{Gateway, wrap};
+use crate::envelope::queued;
 use crate::moto::Moto;
 use crate::runtime_api::{Function, Invocation};
 use crate::sandbox::{Sandbox, Settings};
-use crate::send::now_unix;
-use crate::sign::{Provider, sign};
+use crate::sign::Provider;
 
 /// It waits five seconds.
 const PROVIDER: Provider = Provider::Paddle;
@@ -35,14 +35,13 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     function.ready().await?;
 
     let before = Instant::now();
-    function_gets(&function, &delivery()?).await?;
+    function_gets(&function, &order()?).await?;
     let answered = before.elapsed();
     let most = json!({"QueueUrl": queue["QueueUrl"], "MaxNumberOfMessages": 10});
-    let queued = moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await?;
-    let mut left: Vec<Value> = queued["Messages"].as_array().cloned().unwrap_or_default();
+    let received = moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await?;
+    let mut left: Vec<Value> = received["Messages"].as_array().cloned().unwrap_or_default();
     while !left.is_empty() {
-        let records: Vec<Value> = left.iter().map(record).collect();
-        let answer = function_gets(&function, &json!({ "Records": records })).await?;
+        let answer = function_gets(&function, &queued(&left)).await?;
         let failed = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
         left.retain(|message| {
             failed.iter().any(|item| item["itemIdentifier"] == message["MessageId"])
@@ -74,24 +73,11 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     ])
 }
 
-fn delivery() -> Result<Value, BenchError> {
+fn order() -> Result<Value, BenchError> {
     let mut text = Text::of(PROVIDER, "transaction-web")?;
     let quantity = |seats| format!("\"quantity\":{seats},\"proration\":null}}");
     text.change(&quantity(2), &quantity(LICENSES - 1))?;
-    let body = text.into_string().into_bytes();
-    let signature = sign(PROVIDER, PROVIDER.demo_secret(), &body, now_unix());
-    let headers = [(PROVIDER.signature_header(), signature.as_str())];
-    Ok(wrap(Gateway::Rest, false, "POST", PROVIDER.path(), &headers, &body))
-}
-
-/// As SQS hands it to a function.
-fn record(message: &Value) -> Value {
-    json!({
-        "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"], "attributes": {"ApproximateReceiveCount": "1"},
-        "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-central-1",
-        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:overflow",
-    })
+    Ok(delivery(PROVIDER, text.into_string().as_bytes()))
 }
 
 async fn function_gets(function: &Function, event: &Value) -> Result<Value, BenchError> {

@@ -1,15 +1,14 @@
 //! Memory of a function that works with all of AWS, after every case of the corpus.
 
+use super::load::delivery;
 use super::process::peak_memory;
 use super::start::PATIENCE;
 use super::table::Row;
-use super::{BenchArgs, BenchError, at, environment, function_at, on_aws};
+use super::{BenchArgs, BenchError, at, environment, function_at, on_aws, running};
 use crate::corpus::cases;
-use crate::envelope::{Gateway, wrap};
 use crate::moto::Moto;
 use crate::sandbox::{Sandbox, Settings};
-use crate::send::now_unix;
-use crate::sign::{Provider, sign};
+use crate::sign::Provider;
 
 /// What the smallest sensible function has.
 const MEMORY_MIB: f64 = 128.0;
@@ -26,13 +25,10 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
         let cases = cases().into_iter().filter(|case| case.provider == provider);
         let mut delivered = 0_u32;
         for case in cases {
-            let signature = sign(provider, provider.demo_secret(), &case.body, now_unix());
-            let headers = [(provider.signature_header(), signature.as_str())];
-            let event = wrap(Gateway::Rest, false, "POST", provider.path(), &headers, &case.body);
-            function.invoke(&event, PATIENCE).await?;
+            function.invoke(&delivery(provider, &case.body), PATIENCE).await?;
             delivered += 1;
         }
-        let id = function.id().ok_or_else(|| BenchError::Wrong("the function ended".to_owned()))?;
+        let id = running(function.id())?;
         let peak = peak_memory(id).map_err(at("the function"))?;
         let what = format!("memory at most, all {delivered} cases of {provider} with AWS");
         rows.push(Row::of(what, "MiB", vec![peak]).at_most(MEMORY_MIB));

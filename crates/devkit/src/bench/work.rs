@@ -4,7 +4,7 @@ use super::load::{Event, PROVIDER};
 use super::process::{cpu, peak_memory};
 use super::start::timed;
 use super::table::Row;
-use super::{BenchArgs, BenchError, at, environment, function_at, milliseconds};
+use super::{BenchArgs, BenchError, at, environment, function_at, milliseconds, running};
 use crate::sandbox::{Sandbox, Settings};
 
 /// Between two looks at the process.
@@ -25,7 +25,7 @@ async fn near(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let sandbox = Sandbox::start(Settings::default()).await.map_err(at("the sandbox"))?;
     let function = function_at(&args.binary(PROVIDER), &environment(PROVIDER, &sandbox)).await?;
     timed(&function, Event::Ignored { number: 0 }).await?;
-    let id = function.id().ok_or_else(|| BenchError::Wrong("the function ended".to_owned()))?;
+    let id = running(function.id())?;
     let mut rows = Vec::new();
     for (what, budget, event) in [
         ("a new customer's purchase", 0.35, purchase as fn(usize) -> Event),

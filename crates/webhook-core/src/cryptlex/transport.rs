@@ -69,6 +69,7 @@ pub(super) struct Transport {
     base_url: String,
     access_token: SecretString,
     clock: Clock,
+    patience: Duration,
     pub(super) timing: Timing,
 }
 
@@ -97,6 +98,7 @@ impl Transport {
             base_url: base_url.clone(),
             access_token: access_token.clone(),
             clock,
+            patience: timing.call.unwrap_or(config.patience),
             timing,
         })
     }
@@ -121,7 +123,7 @@ impl Transport {
         if left < self.timing.least || deadline.is_past(&self.clock) {
             return Err(request.error(Kind::OutOfTime, None));
         }
-        let timeout = self.timing.call.min(left.mul_f32(0.6));
+        let timeout = self.patience.min(left.mul_f32(0.6));
         let url = format!("{}{}", self.base_url, request.path);
         let mut call = self
             .http

@@ -236,7 +236,7 @@ async fn attempt(calm: &Calm, call: Call, then: Then, patience: Duration, place:
     }
     prepare(&app, provider, case).await;
 
-    let impatient = Timing { call: patience, record: patience, ..TIMING };
+    let impatient = Timing { call: Some(patience), record: patience, ..TIMING };
     let (store, mut hits, timing, budget): (Arc<dyn Store>, watch::Receiver<usize>, _, _) =
         match call {
             Call::Cryptlex(number, wrong) => {

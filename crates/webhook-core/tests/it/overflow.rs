@@ -118,7 +118,7 @@ async fn an_event_that_is_queued_twice_and_delivered_again_has_one_effect() {
 async fn a_write_with_unknown_outcome_is_gone_on_with_when_its_lease_is_over() {
     let queue = Queue::start().await;
     let app = queue.app(&[]).await;
-    let timing = Timing { call: Duration::from_millis(300), ..TIMING };
+    let timing = Timing { call: Some(Duration::from_millis(300)), ..TIMING };
     let service = app.service::<Stripe>(app.store(), timing);
     app.sandbox.fault(Fault::on("POST", "/v3/licenses").late());
     let body = edited(STRIPE, "checkout-payment", |_| {});

@@ -238,12 +238,12 @@ async fn licenses_of_a_stand_in_move_however_old_the_lists_are() {
 #[tokio::test]
 async fn a_batch_of_rubbish_is_answered_in_a_sentence() {
     let app = App::start().await;
-    let rubbish = vec![json!(1); 100_000];
+    let rubbish = vec![json!("rubbish"); 50_000];
     let batch = serde_json::to_vec(&json!({ "events": rubbish })).unwrap();
     let answer = app.deliver(FASTSPRING, "/v1", &batch).await;
     assert_eq!(answer.status, 400);
     assert!(answer.body.len() < 500, "{} bytes", answer.body.len());
-    assert!(answer.message().ends_with("(and 99999 more)"), "{}", answer.body);
+    assert!(answer.message().ends_with("(and 49999 more)"), "{}", answer.body);
 }
 
 #[tokio::test]

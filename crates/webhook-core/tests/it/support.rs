@@ -37,7 +37,7 @@ pub(crate) const PRODUCT: &str = "11111111-1111-4111-8111-000000000001";
 /// Milliseconds where production waits; generous where waiting would only show a busy machine.
 pub(crate) const TIMING: Timing = Timing {
     connect: Duration::from_secs(5),
-    call: Duration::from_secs(60),
+    call: Some(Duration::from_secs(60)),
     least: Duration::from_millis(5),
     backoff: Duration::from_millis(1),
     window: Duration::from_millis(100),
