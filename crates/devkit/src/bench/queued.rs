@@ -75,7 +75,7 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
 
 fn order() -> Result<Value, BenchError> {
     let mut text = Text::of(PROVIDER, "transaction-web")?;
-    let quantity = |seats| format!("\"quantity\":{seats},\"proration\":null}}");
+    let quantity = |seats| format!("\"quantity\":{seats},");
     text.change(&quantity(2), &quantity(LICENSES - 1))?;
     Ok(delivery(PROVIDER, text.into_string().as_bytes()))
 }
