@@ -1,4 +1,4 @@
-//! The embedded engine: redb, in a file or in memory. One process writes a file; tools may read beside it.
+//! The embedded engine: redb in a file. One process writes it; tools may read beside it.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use redb::backends::{FileBackend, InMemoryBackend};
+use redb::backends::FileBackend;
 use redb::{
     Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction,
     ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition, TableError,
@@ -16,7 +16,7 @@ use redb::{
 };
 use tokio::sync::oneshot;
 
-use super::store::{Committed, Expect, Store, StoreError, Versioned, Write};
+use super::store::{Committed, FORGOTTEN_AT_ONCE, Store, StoreError, Versioned, Write};
 use crate::clock::Clock;
 
 /// Version, the second from which it may be forgotten (or none: the largest), value.
@@ -27,8 +27,6 @@ const RECORDS: TableDefinition<'_, &str, Record<'_>> = TableDefinition::new("rec
 const EXPIRING: TableDefinition<'_, (i64, &str), ()> = TableDefinition::new("expiring");
 
 const NEVER: i64 = i64::MAX;
-/// Records forgotten with each commit: more than one writes, so that they cannot pile up.
-const FORGOTTEN_AT_ONCE: usize = 16;
 /// Of redb's page cache; the operating system caches the file as well.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -37,8 +35,7 @@ const CACHE_BYTES: usize = 8 * 1024 * 1024;
 pub struct Embedded(Arc<Inner>);
 
 struct Inner {
-    /// `None`: in memory.
-    path: Option<PathBuf>,
+    path: PathBuf,
     access: Access,
     clock: Clock,
     opened: Mutex<Option<Handle>>,
@@ -68,22 +65,18 @@ enum Handle {
 }
 
 impl Embedded {
-    /// Forgotten with the process.
-    pub fn in_memory(clock: Clock) -> Self {
-        Self::new(None, Access::Write, clock)
-    }
-
     /// A file that only this process may write.
     pub fn file(path: &Path, clock: Clock) -> Self {
-        Self::new(Some(path.to_owned()), Access::Write, clock)
+        Self::new(path, Access::Write, clock)
     }
 
     /// A file that another process may be writing: every commit is refused.
     pub fn file_to_read(path: &Path, clock: Clock) -> Self {
-        Self::new(Some(path.to_owned()), Access::Read, clock)
+        Self::new(path, Access::Read, clock)
     }
 
-    fn new(path: Option<PathBuf>, access: Access, clock: Clock) -> Self {
+    fn new(path: &Path, access: Access, clock: Clock) -> Self {
+        let path = path.to_owned();
         let (opened, since, turn, waiting) = <_>::default();
         Self(Arc::new(Inner { path, access, clock, opened, since, turn, waiting }))
     }
@@ -98,9 +91,6 @@ impl Embedded {
             let handle = inner.handle()?;
             job(&inner, &handle).map_err(|error| inner.failed(&error))
         };
-        if self.0.path.is_none() {
-            return work();
-        }
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
             Err(_panicked) => Err(self.0.panicked()),
@@ -108,7 +98,7 @@ impl Embedded {
     }
 
     /// Together with whoever else waits. Who stops waiting before his turn has no effect.
-    async fn commit_to_file(&self, writes: &[Write]) -> Result<Committed, StoreError> {
+    async fn commit_in_turn(&self, writes: &[Write]) -> Result<Committed, StoreError> {
         let (answer, mut answered) = oneshot::channel();
         self.0.waiting().push(Waiting { writes: writes.to_vec(), answer });
         let answer = tokio::select! {
@@ -146,15 +136,7 @@ impl Store for Embedded {
     }
 
     fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
-        Box::pin(async {
-            if self.0.path.is_some() {
-                return self.commit_to_file(writes).await;
-            }
-            let _turn = self.0.turn.lock().await;
-            let committed = self.0.handle()?.commit(&[writes], self.0.clock.now());
-            let committed = committed.map_err(|error| self.0.failed(&error))?;
-            Ok(committed.first().copied().unwrap_or(Committed::Lost))
-        })
+        Box::pin(self.commit_in_turn(writes))
     }
 
     fn list<'a>(
@@ -206,13 +188,8 @@ impl Handle {
                 for write in *writes {
                     versions.push(records.get(write.key.as_str())?.map(|record| record.value().0));
                 }
-                let holds =
-                    writes.iter().zip(&versions).all(|(write, version)| match write.expect {
-                        Expect::Absent => version.is_none(),
-                        Expect::Version(wanted) => *version == Some(wanted),
-                        Expect::Anything => true,
-                    });
-                if !holds {
+                let mut expected = writes.iter().zip(&versions);
+                if !expected.all(|(write, version)| write.expect.allows(*version)) {
                     committed.push(Committed::Lost);
                     continue;
                 }
@@ -298,12 +275,7 @@ impl Inner {
     fn open(&self) -> Result<Handle, DatabaseError> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
-        let Some(path) = &self.path else {
-            // No other process to share it with.
-            builder.set_concurrency_mode(ConcurrencyMode::ExclusiveWriter);
-            let database = builder.create_with_backend(InMemoryBackend::new())?;
-            return Ok(Handle::Write(Arc::new(database)));
-        };
+        let path = &self.path;
         if self.access == Access::Read {
             let database = match builder.open_read_only(path) {
                 // Its writer was killed, and nobody has opened it since.
@@ -325,10 +297,7 @@ impl Inner {
     }
 
     fn name(&self) -> String {
-        match &self.path {
-            Some(path) => format!("the ledger file {}", path.display()),
-            None => "the ledger in memory".to_owned(),
-        }
+        format!("the ledger file {}", self.path.display())
     }
 
     fn damaged(&self, reason: &str) -> StoreError {
@@ -361,9 +330,7 @@ impl Inner {
 
     /// After an error of the disk redb works on only with a database that is opened anew.
     fn failed(&self, error: &redb::Error) -> StoreError {
-        if self.path.is_some() {
-            *self.opened() = None;
-        }
+        *self.opened() = None;
         if let redb::Error::Corrupted(reason) = error {
             return self.damaged(reason);
         }

@@ -13,6 +13,7 @@ mod dynamo;
 mod embedded;
 mod keep;
 mod look;
+mod memory;
 mod record;
 mod store;
 
@@ -34,6 +35,7 @@ use record::{
 pub use body::Body;
 pub use dynamo::Dynamo;
 pub use embedded::Embedded;
+pub use memory::Memory;
 pub use record::{
     Bought, EventRecord, EventStatus, KnownCustomer, Lease, Paid, PaymentRecord, SubjectRecord,
     SubjectState, TakenBack,
@@ -192,7 +194,7 @@ impl Ledger {
     /// The ledger where the configuration says.
     pub async fn open(config: &config::Ledger, aws: &Aws, clock: Clock) -> Self {
         let store: Arc<dyn Store> = match &config.place {
-            config::LedgerPlace::Memory => Arc::new(Embedded::in_memory(clock)),
+            config::LedgerPlace::Memory => Arc::new(Memory::new(clock)),
             config::LedgerPlace::File(path) => Arc::new(Embedded::file(path, clock)),
             config::LedgerPlace::Table(table) => {
                 Arc::new(Dynamo::of(table, config.deadline, aws).await)

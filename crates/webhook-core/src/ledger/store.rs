@@ -23,6 +23,20 @@ pub enum Expect {
     Anything,
 }
 
+impl Expect {
+    /// Whether it is true of a record of that version, or of none.
+    pub(super) fn allows(self, version: Option<u64>) -> bool {
+        match self {
+            Self::Absent => version.is_none(),
+            Self::Version(wanted) => version == Some(wanted),
+            Self::Anything => true,
+        }
+    }
+}
+
+/// Records that the engines of this process forget with each commit: more than one writes, so that they cannot pile up.
+pub(super) const FORGOTTEN_AT_ONCE: usize = 16;
+
 /// One record to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {

@@ -10,7 +10,7 @@ fn ledger_over(store: Arc<dyn Store>) -> Ledger {
 }
 
 fn ledger() -> Ledger {
-    ledger_over(Arc::new(Embedded::in_memory(Clock::new(|| at(0)))))
+    ledger_over(Arc::new(Memory::new(Clock::new(|| at(0)))))
 }
 
 const BODY: &[u8] = b"{\"id\": \"evt_1\"}\n";
@@ -149,7 +149,7 @@ async fn a_record_of_a_newer_version_is_refused_by_name() {
         ("customer/stripe/cus_1", "newer version (format 2, this one knows 1)"),
         ("event/stripe/evt_2", "is no record of this ledger"),
     ] {
-        let store = Arc::new(Embedded::in_memory(Clock::new(|| at(0))));
+        let store = Arc::new(Memory::new(Clock::new(|| at(0))));
         let value = if key.ends_with('2') { "[1]" } else { r#"{"format":2,"record":["other"]}"# };
         let newer = Write {
             key: key.to_owned(),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use webhook_core::aws::Aws;
 use webhook_core::clock::Clock;
-use webhook_core::ledger::{Committed, Embedded, Expect, Store, StoreError, Write};
+use webhook_core::ledger::{Committed, Embedded, Expect, Memory, Store, StoreError, Write};
 
 use crate::moto::{TABLE, dynamo, found, new_table, region, sdk, table};
 use crate::support::{App, FASTSPRING, STRIPE};
@@ -111,8 +111,8 @@ async fn a_list_is_sorted_and_complete(store: &dyn Store) {
 }
 
 #[tokio::test]
-async fn the_embedded_engine_in_memory_honours_the_contract() {
-    honours_the_contract(&Embedded::in_memory(clock(0))).await;
+async fn the_engine_in_memory_honours_the_contract() {
+    honours_the_contract(&Memory::new(clock(0))).await;
 }
 
 #[tokio::test]
@@ -144,20 +144,26 @@ async fn what_may_be_forgotten_is_forgotten_a_little_with_each_commit() {
     let ticking = Clock::new(move || {
         Timestamp::from_second(told.load(std::sync::atomic::Ordering::SeqCst)).unwrap()
     });
-    let store = Embedded::in_memory(ticking);
+    let folder = tempfile::tempdir().unwrap();
+    let in_a_file = Embedded::file(&folder.path().join("ledger"), ticking.clone());
+    let stores: [&dyn Store; 2] = [&Memory::new(ticking), &in_a_file];
     let expiring = |key: &str, second: i64| Write {
         expires: Some(Timestamp::from_second(second).unwrap()),
         ..write(key, Expect::Anything, b"1")
     };
     let many: Vec<Write> = (0..40).map(|n| expiring(&format!("old/{n:02}"), 10 + n)).collect();
-    store.commit(&many).await.unwrap();
-    store.commit(&[expiring("old/00", 1_000), write("kept", Expect::Absent, b"1")]).await.unwrap();
-    now.store(100, std::sync::atomic::Ordering::SeqCst);
-    for left in [25, 9, 1, 1] {
-        store.commit(&[write("other", Expect::Anything, b"1")]).await.unwrap();
-        assert_eq!(store.list("old/").await.unwrap().len(), left);
+    for store in stores {
+        now.store(0, std::sync::atomic::Ordering::SeqCst);
+        store.commit(&many).await.unwrap();
+        let later = [expiring("old/00", 1_000), write("kept", Expect::Absent, b"1")];
+        store.commit(&later).await.unwrap();
+        now.store(100, std::sync::atomic::Ordering::SeqCst);
+        for left in [25, 9, 1, 1] {
+            store.commit(&[write("other", Expect::Anything, b"1")]).await.unwrap();
+            assert_eq!(store.list("old/").await.unwrap().len(), left);
+        }
+        assert_eq!(shown(store, &["old/00", "kept"]).await.iter().flatten().count(), 2);
     }
-    assert_eq!(shown(&store, &["old/00", "kept"]).await.iter().flatten().count(), 2);
 }
 
 #[tokio::test]

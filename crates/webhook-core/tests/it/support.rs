@@ -19,7 +19,7 @@ use webhook_core::clock::Clock;
 use webhook_core::config::{self, Loaded, load};
 use webhook_core::deadline::Timing;
 use webhook_core::inbound::Inbound;
-use webhook_core::ledger::{Embedded, Ledger, Store};
+use webhook_core::ledger::{Ledger, Memory, Store};
 use webhook_core::notify::Notifier;
 use webhook_core::overflow::Overflow;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
@@ -268,7 +268,7 @@ fn clock_of(seconds: &Arc<AtomicI64>) -> Clock {
 }
 
 fn empty_store(clock: &Arc<AtomicI64>) -> Arc<dyn Store> {
-    Arc::new(Embedded::in_memory(clock_of(clock)))
+    Arc::new(Memory::new(clock_of(clock)))
 }
 
 pub(crate) async fn answered(router: &Router, request: Request<Body>) -> Answer {
