@@ -203,7 +203,7 @@ pub async fn show(ledger: &Ledger, args: &ShowArgs) -> Result<Value, RecordsErro
     let id = SubjectId::new(name).map_err(|_| RecordsError::NotAnId(name.to_owned()))?;
     let mut shown = Vec::new();
     for (key, record) in ledger.subjects(provider, &id).await? {
-        let SubjectRecord { lease, events, state } = record;
+        let SubjectRecord { lease, events, unfinished, state } = record;
         let mut licenses = Vec::new();
         for (slot, license) in &state.slots {
             let stands = stand(args, license.as_str()).await;
@@ -214,7 +214,7 @@ pub async fn show(ledger: &Ledger, args: &ShowArgs) -> Result<Value, RecordsErro
             let record = ledger.event(provider, event).await?;
             told.push(json!({ "id": event, "record": record }));
         }
-        shown.push(json!({ "subject": key, "lease": lease, "state": state, "licenses": licenses, "events": told }));
+        shown.push(json!({ "subject": key, "lease": lease, "unfinished": unfinished, "state": state, "licenses": licenses, "events": told }));
     }
     match shown.is_empty() {
         true => Err(RecordsError::Unknown(format!("{provider} {name}"))),

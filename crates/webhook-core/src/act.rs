@@ -12,15 +12,16 @@ use sha2::{Digest as _, Sha256};
 use crate::apply::{Cause, Settled, settle};
 use crate::clock::Clock;
 use crate::command::{
-    Action, Command, Concern, Customer, CustomerChange, Keeps, Note, Outcome, Pays, Period, Renew,
-    Reversal, Reversed, Subject, SubjectKind, Through, Unmapped,
+    Action, Command, Concern, Customer, CustomerChange, Keeps, Meaning, Note, Notice, Outcome,
+    Pays, Period, Renew, Reversal, Reversed, Subject, SubjectKind, Through, Unmapped,
 };
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted, Session};
 use crate::deadline::{Deadline, Timing};
-use crate::ids::{CustomerId, SubjectId};
+use crate::ids::{CustomerId, EventId, SubjectId};
 use crate::ledger::{
     About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
+    Waits,
 };
 use crate::measure::{Count, count};
 use crate::notify::{Notification, Notifier};
@@ -28,6 +29,7 @@ use crate::outcome::{Told, tell, unmapped_text};
 use crate::overflow::Overflow;
 use crate::plan::{Refused, association, needs_a_look, plan, user_of};
 use crate::provider::Provider;
+use crate::remembered::{Forgotten, Remembered, remembered};
 use crate::reply::{Class, Failure};
 use crate::snapshot::Snapshot;
 
@@ -49,6 +51,8 @@ pub(crate) struct Delivery<'d> {
     pub(crate) deadline: Deadline,
     /// Whether what cannot be finished in time may go on in the overflow queue: not if it comes from there.
     pub(crate) may_be_queued: bool,
+    /// Whether it finishes what an earlier delivery left half-done, for one about the same that waits for it.
+    pub(crate) finishes: bool,
 }
 
 impl Ready {
@@ -69,7 +73,7 @@ impl Ready {
             Traced::Done(outcome) => return Ok(duplicate(event, outcome)),
         };
         let commands = commands.as_slice();
-        let mut leases = match self.claim(event, commands, delivery, clock).await? {
+        let mut leases = match self.claim::<P>(event, commands, delivery, clock).await? {
             Claimed::Leases(leases) => leases,
             Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
         };
@@ -175,8 +179,9 @@ impl Ready {
         Ok(Traced::Commands(traced))
     }
 
-    /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards.
-    async fn claim(
+    /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards, and
+    /// finishes what they left half-done.
+    async fn claim<P: Provider>(
         &self,
         event: &EventKey,
         commands: &[Command],
@@ -186,10 +191,14 @@ impl Ready {
         let (about, deadline) = (concerned(commands), delivery.deadline);
         let mut pause = self.timing.poll;
         let mut busy = None;
+        let mut waits = match delivery.finishes {
+            true => Waits::Never,
+            false => Waits::ForAllBut(BTreeSet::new()),
+        };
         loop {
             let now = clock.now();
             let until = self.ledger.lease_end(now, deadline.left());
-            let claim = self.ledger.claim(event, &about, &delivery.body, now, until);
+            let claim = self.ledger.claim(event, &about, &waits, &delivery.body, now, until);
             let claimed = match in_time(deadline.left(), claim).await {
                 Ok(claimed) => claimed,
                 // The last look came too late; what the one before saw is worth more than that.
@@ -198,6 +207,14 @@ impl Ready {
             match claimed {
                 Claim::Acquired(leases) => return Ok(Claimed::Leases(leases)),
                 Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
+                Claim::Unfinished(others) => {
+                    let Waits::ForAllBut(tried) = &mut waits else { continue };
+                    for other in others {
+                        Box::pin(self.finish::<P>(&other, deadline, clock)).await?;
+                        tried.insert(other);
+                    }
+                    continue;
+                }
                 Claim::Busy { until, abandoned } => {
                     let over_in = Duration::try_from(until.duration_since(now)).unwrap_or_default();
                     let in_vain = abandoned && over_in > deadline.left();
@@ -212,6 +229,46 @@ impl Ready {
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(self.timing.poll.saturating_mul(10));
+        }
+    }
+
+    /// An older event that failed or died in the middle: a newer one takes what it left for what somebody wants, and makes
+    /// it stale for its own next delivery. What keeps it from its end for reasons of its own is not waited for.
+    async fn finish<P: Provider>(
+        &self,
+        event: &EventId,
+        deadline: Deadline,
+        clock: &Clock,
+    ) -> Result<(), Failure> {
+        let remembered = remembered::<P>(&self.ledger, &self.config, event);
+        let remembered = match tokio::time::timeout(deadline.left(), remembered).await {
+            Ok(Ok(remembered)) => remembered,
+            Ok(Err(Forgotten::Store(error))) => {
+                return Err(Failure::passing(error.to_string(), None));
+            }
+            // Nobody can finish it any more.
+            Ok(Err(Forgotten::Event(_) | Forgotten::Body(_) | Forgotten::Meaning(_))) => {
+                return Ok(());
+            }
+            Err(_late) => return Err(Failure::passing("ledger: no answer in time", None)),
+        };
+        let Remembered { notice: Notice { id, kind, live, meaning }, contract, body } = remembered;
+        let Ok(Meaning::Act { at, commands }) = meaning else { return Ok(()) };
+        tracing::info!(
+            provider = P::NAME,
+            event.id = %id,
+            "Webhook event {id} was left half-done: it is finished first",
+        );
+        let body = Body::new(&body);
+        let delivery =
+            Delivery { contract: &contract, body, deadline, may_be_queued: false, finishes: true };
+        let event = EventKey { provider: P::NAME, id, kind, live, contract: contract.clone() };
+        match self.act::<P>(&event, at, commands, &delivery, clock).await {
+            Ok(_done) => Ok(()),
+            Err(failure) => match failure.class {
+                Class::Person | Class::Passing(_) => Ok(()),
+                Class::Token | Class::Delayed(_) => Err(failure),
+            },
         }
     }
 
@@ -306,6 +363,10 @@ impl Ready {
             let email = real_email(command).map(digest_of).or(known.email);
             let (user, pays_by) = (user.cloned(), known.pays_by);
             leases.set_customer(customer, KnownCustomer { user, held_by_stand_in, email, pays_by });
+        }
+        let done = settled.as_ref().map_or_else(|stopped| &stopped.done, |settled| &settled.done);
+        if !done.is_empty() {
+            leases.touch();
         }
         match settled {
             Ok(settled) => {

@@ -37,6 +37,9 @@ mod outcome;
 pub mod overflow;
 pub mod reply;
 
+pub mod contract;
+mod remembered;
+
 mod act;
 mod event;
 pub mod state;

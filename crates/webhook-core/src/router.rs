@@ -14,10 +14,11 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 
 use crate::config::Problem;
+use crate::contract::Contract;
 use crate::inbound::Inbound;
 use crate::provider::Provider;
 use crate::reply::{Refusal, Reply, json_reply, message, refusal, worded};
-use crate::service::{Contract, Health, Service};
+use crate::service::{Health, Service};
 
 /// The largest body that is read.
 pub const MOST_BYTES: usize = 1024 * 1024;

@@ -14,51 +14,18 @@ use crate::act::{Delivery, Ready};
 use crate::clock::Clock;
 use crate::command::{Meaning, Notice};
 use crate::config::{Config, Loaded, Problem};
+use crate::contract::Contract;
 use crate::deadline::{Deadline, Timing};
 use crate::inbound::Inbound;
 use crate::ledger::Body;
 use crate::limits::{Limits, Refused, Rules};
 use crate::measure::{self, Count, count};
 use crate::overflow::Queued;
-use crate::provider::{ProductSource, Provider};
+use crate::provider::Provider;
+use crate::remembered::{Forgotten, Remembered, remembered};
 use crate::reply::{self, Class, Refusal, Report, Shape};
 use crate::signature::{Rejected, Verified, verify};
 use crate::state::{Keeper, Parts, State, Variables};
-
-/// How a purchase finds its product, and what answers look like: by the path of the webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contract {
-    /// Stripe: the configured product. The others: what their products say.
-    V1,
-    /// Stripe: the metadata of the checkout session or of the subscription.
-    V2,
-    /// Stripe: such metadata, else the configured product. Answers tell a person's work from what passes by itself.
-    Lifecycle,
-}
-
-impl Contract {
-    /// The path without the slash before it.
-    pub fn path<P: Provider>(self) -> String {
-        match self {
-            Self::V1 => "v1".to_owned(),
-            Self::V2 => "v2".to_owned(),
-            Self::Lifecycle => format!("webhooks/{}", P::NAME),
-        }
-    }
-
-    /// The contract of such a path.
-    pub fn of<P: Provider>(path: &str) -> Option<Self> {
-        [Self::V1, Self::V2, Self::Lifecycle].into_iter().find(|it| it.path::<P>() == path)
-    }
-
-    /// How it answers.
-    pub fn shape(self) -> Shape {
-        match self {
-            Self::V1 | Self::V2 => Shape::Cryptlex,
-            Self::Lifecycle => Shape::Lifecycle,
-        }
-    }
-}
 
 /// How a function is.
 #[derive(Debug)]
@@ -252,7 +219,7 @@ impl<P: Provider> Service<P> {
             Ok(ready) => &ready.config,
             Err(problems) => return Err(Unverified::NotConfigured(problems.first().cloned())),
         };
-        source_of::<P>(config, contract).map_err(|lacks| Unverified::NotConfigured(Some(lacks)))?;
+        contract.source::<P>(config).map_err(|lacks| Unverified::NotConfigured(Some(lacks)))?;
         let Config { secrets, tolerance, .. } = config;
         verify::<P>(inbound, secrets, *tolerance, self.clock.now()).map_err(Unverified::Rejected)
     }
@@ -279,7 +246,8 @@ impl<P: Provider> Service<P> {
         let budget = budget.min(ready.config.deadline).saturating_sub(ready.kept_for_the_queue());
         let deadline = Deadline::after(budget, &self.clock);
         let (contract, body) = (contract.path::<P>(), Body::new(verified.body()));
-        let delivery = Delivery { contract: &contract, body, deadline, may_be_queued: true };
+        let delivery =
+            Delivery { contract: &contract, body, deadline, may_be_queued: true, finishes: false };
         let mut reports = Vec::with_capacity(notices.len());
         for notice in notices {
             let event = notice.id.clone();
@@ -306,29 +274,25 @@ impl<P: Provider> Service<P> {
         if provider != P::NAME {
             return dangling(format!("{event} is an event of {provider}, not of {}", P::NAME));
         }
-        let record = ready.ledger.event(P::NAME, &event).await.map_err(|e| e.to_string())?;
-        let Some(record) = record else {
-            return dangling(format!("the ledger knows no event {event}"));
+        let remembered = match remembered::<P>(&ready.ledger, &ready.config, &event).await {
+            Ok(remembered) => remembered,
+            Err(Forgotten::Store(error)) => return Err(error.to_string()),
+            Err(forgotten) => return dangling(forgotten.to_string()),
         };
-        let body = ready.ledger.body(P::NAME, &record).await.map_err(|e| e.to_string())?;
-        let (Some(body), Some(contract)) = (body, Contract::of::<P>(&record.contract)) else {
-            return dangling(format!("the body of event {event} is not kept any more"));
+        let Remembered { notice, contract, body } = &remembered;
+        let delivery = Delivery {
+            contract,
+            body: Body::new(body),
+            deadline: Deadline::after(budget, &self.clock),
+            may_be_queued: false,
+            finishes: false,
         };
-        let verified = Verified::<P>::remembered(body);
-        let notices = read::<P>(ready, contract, &verified)
-            .map_err(|_logged| format!("event {event} cannot be read"))?;
-        let deadline = Deadline::after(budget, &self.clock);
-        let body = Body::new(verified.body());
-        let delivery =
-            Delivery { contract: &record.contract, body, deadline, may_be_queued: false };
-        for notice in notices.into_iter().filter(|notice| notice.id == event) {
-            let result = Box::pin(ready.process::<P>(notice, &delivery, &self.clock)).await;
-            if let Err(failure) = result {
-                if failure.class == Class::Token {
-                    self.newer_than(&state, deadline.left()).await;
-                }
-                return Err(failure.message);
+        let result = Box::pin(ready.process::<P>(notice.clone(), &delivery, &self.clock)).await;
+        if let Err(failure) = result {
+            if failure.class == Class::Token {
+                self.newer_than(&state, delivery.deadline.left()).await;
             }
+            return Err(failure.message);
         }
         Ok(())
     }
@@ -342,22 +306,14 @@ enum Unverified {
 
 type Handled = Result<Vec<Report>, reply::Reply>;
 
-fn source_of<P: Provider>(config: &Config, contract: Contract) -> Result<ProductSource, Problem> {
-    match (contract, &config.product) {
-        (Contract::V1, Some(product)) => Ok(ProductSource::Configured(product.clone())),
-        (Contract::V1, None) if P::NAME == "stripe" => Err(Problem::Missing("CRYPTLEX_PRODUCT_ID")),
-        (Contract::Lifecycle, Some(product)) => Ok(ProductSource::MetadataOr(product.clone())),
-        (Contract::V1 | Contract::V2 | Contract::Lifecycle, _) => Ok(ProductSource::Metadata),
-    }
-}
-
 fn read<P: Provider>(
     ready: &Ready,
     contract: Contract,
     verified: &Verified<P>,
 ) -> Result<Vec<Notice>, reply::Reply> {
     let shape = contract.shape();
-    let source = source_of::<P>(&ready.config, contract)
+    let source = contract
+        .source::<P>(&ready.config)
         .map_err(|problem| not_configured(shape, Some(&problem)))?;
     P::read(verified, &source).map_err(|not_events| {
         tracing::error!(provider = P::NAME, "Failed to read a {} webhook: {not_events}", P::TITLE);

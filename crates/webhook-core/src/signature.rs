@@ -99,6 +99,10 @@ impl<P> Verified<P> {
         Self { body, close_to_threshold: None, provider: std::marker::PhantomData }
     }
 
+    pub(crate) fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
     /// The proven bytes.
     pub fn body(&self) -> &[u8] {
         &self.body

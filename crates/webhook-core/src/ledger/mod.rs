@@ -75,6 +75,8 @@ pub enum Claim {
     Acquired(Box<Leases>),
     /// Nothing: it was done, with this outcome.
     Done(Outcome),
+    /// Finish these first, in this order: what they left half-done must not be taken for what somebody wants.
+    Unfinished(Vec<EventId>),
     /// Wait: another delivery works on a subject of it.
     Busy {
         /// When the last of the leases in the way is over at the latest.
@@ -82,6 +84,24 @@ pub enum Claim {
         /// Whether it will not be released before.
         abandoned: bool,
     },
+}
+
+/// For which events that were left half-done a claim waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waits {
+    /// For none: it is about one of them itself.
+    Never,
+    /// For all but those that nobody can finish now.
+    ForAllBut(BTreeSet<EventId>),
+}
+
+impl Waits {
+    fn must_wait(&self, event: &EventId, other: &EventId) -> bool {
+        match self {
+            Self::Never => false,
+            Self::ForAllBut(tried) => event != other && !tried.contains(other),
+        }
+    }
 }
 
 /// What is known of a payment that an event takes back.
@@ -135,11 +155,15 @@ pub struct Leases {
     payments: BTreeMap<PaymentId, PaymentRecord>,
     links: BTreeMap<PaymentId, PaymentId>,
     until: Timestamp,
+    /// Something was written to Cryptlex.
+    touched: bool,
 }
 
 #[derive(Debug)]
 struct Held {
     version: u64,
+    /// The event was begun by an earlier delivery too.
+    again: bool,
     record: SubjectRecord,
 }
 
@@ -177,6 +201,11 @@ impl Leases {
     /// Remembers another id of a payment, to be written with the outcome.
     pub fn link(&mut self, payment: PaymentId, same_as: PaymentId) {
         self.links.insert(payment, same_as);
+    }
+
+    /// Cryptlex was written to: until the event is done, its effect may be there in part.
+    pub fn touch(&mut self) {
+        self.touched = true;
     }
 
     /// Whether a person may be told of the event now; from then on nobody is.
@@ -228,6 +257,7 @@ impl Ledger {
         &self,
         event: &EventKey,
         about: &About,
+        waits: &Waits,
         body: &Body<'_>,
         now: Timestamp,
         until: Timestamp,
@@ -268,6 +298,7 @@ impl Ledger {
             let mut writes = vec![self.event_write(&event_key, expect, &record)?];
             let mut held = BTreeMap::new();
             let mut busy: Option<(Timestamp, bool)> = None;
+            let mut unfinished = Vec::new();
             for subject in &about.subjects {
                 let (key, stored) = (subject_key(subject), next());
                 let expect = expectation(stored.as_ref());
@@ -279,14 +310,25 @@ impl Ledger {
                     busy = busy.max(Some((self.end_of(lease), lease.abandoned)));
                     continue;
                 }
+                unfinished.extend(
+                    record
+                        .unfinished
+                        .iter()
+                        .filter(|other| waits.must_wait(&event.id, other))
+                        .cloned(),
+                );
                 let event = event.id.clone();
                 record.mention(&event);
+                let again = record.begin(&event);
                 record.lease = Some(Lease { event, since: now, until, abandoned: false });
                 writes.push(write(&key, expect, &record)?);
-                held.insert(subject.clone(), Held { version, record });
+                held.insert(subject.clone(), Held { version, again, record });
             }
             if let Some((until, abandoned)) = busy {
                 return Ok(Claim::Busy { until, abandoned });
+            }
+            if !unfinished.is_empty() {
+                return Ok(Claim::Unfinished(unfinished));
             }
             let mut customers = BTreeMap::new();
             for customer in &about.customers {
@@ -321,6 +363,7 @@ impl Ledger {
                     payments,
                     links: BTreeMap::new(),
                     until,
+                    touched: false,
                 })));
             }
         }
@@ -360,10 +403,15 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let EventKey { provider, id, .. } = &leases.event;
         let (key, expect) = (event_key(provider, id), Expect::Version(leases.version));
+        let failed = matches!(status, EventStatus::Failed(_));
+        let touched = leases.touched || lease.is_some();
         let mut writes =
             vec![self.event_write(&key, expect, &EventRecord { status, ..leases.record })?];
         for (subject, held) in leases.subjects {
-            let record = SubjectRecord { lease: lease.clone(), ..held.record };
+            let mut record = SubjectRecord { lease: lease.clone(), ..held.record };
+            if !(failed && (touched || held.again)) {
+                record.unfinished.retain(|event| event != id);
+            }
             writes.push(write(&subject_key(&subject), Expect::Version(held.version), &record)?);
         }
         for customer in &leases.changed_customers {

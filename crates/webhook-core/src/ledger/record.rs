@@ -17,6 +17,9 @@ const FORMAT: u32 = 1;
 /// Events that a subject remembers by id, for people who look at it.
 const MOST_EVENTS: usize = 50;
 
+/// More of them at once than a provider has under way are not kept.
+const MOST_UNFINISHED: usize = 16;
+
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRecord {
@@ -64,11 +67,26 @@ pub struct SubjectRecord {
     pub lease: Option<Lease>,
     /// The newest events about it, the newest last.
     pub events: VecDeque<EventId>,
+    /// Events that were begun and whose effect may be there in part, the oldest first.
+    #[serde(default)]
+    pub unfinished: VecDeque<EventId>,
     /// What is known of it.
     pub state: SubjectState,
 }
 
 impl SubjectRecord {
+    /// Whether it had been begun before.
+    pub(super) fn begin(&mut self, event: &EventId) -> bool {
+        if self.unfinished.contains(event) {
+            return true;
+        }
+        self.unfinished.push_back(event.clone());
+        if self.unfinished.len() > MOST_UNFINISHED {
+            self.unfinished.pop_front();
+        }
+        false
+    }
+
     pub(super) fn mention(&mut self, event: &EventId) {
         self.events.retain(|known| known != event);
         self.events.push_back(event.clone());

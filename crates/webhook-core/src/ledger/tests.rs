@@ -39,13 +39,16 @@ async fn claim(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Claim 
         customers: [CustomerId::new("cus_1").unwrap()].into(),
         payments: BTreeSet::new(),
     };
-    ledger.claim(&event(id), &about, &Body::new(BODY), at(now), at(now + 40)).await.unwrap()
+    ledger
+        .claim(&event(id), &about, &Waits::Never, &Body::new(BODY), at(now), at(now + 40))
+        .await
+        .unwrap()
 }
 
 async fn acquire(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Leases {
     match claim(ledger, id, subjects, now).await {
         Claim::Acquired(leases) => *leases,
-        other @ (Claim::Done(_) | Claim::Busy { .. }) => panic!("{other:?}"),
+        other @ (Claim::Done(_) | Claim::Unfinished(_) | Claim::Busy { .. }) => panic!("{other:?}"),
     }
 }
 
@@ -86,6 +89,43 @@ async fn a_failure_keeps_what_is_known_and_releases_or_not() {
     let leases = acquire(&ledger, "evt_1", &["sub_1"], 41).await;
     assert_eq!(leases.state(&subject("sub_1")).slots.len(), 1);
     assert_eq!(leases.record.attempts, 3);
+}
+
+#[tokio::test]
+async fn what_may_be_half_done_is_to_be_finished_before_anything_else_of_its_subject() {
+    let ledger = ledger();
+    let (one, two) = (EventId::new("evt_1").unwrap(), EventId::new("evt_2").unwrap());
+    let about = About { subjects: [subject("sub_1")].into(), ..About::default() };
+    let waits =
+        |tried: &[&EventId]| Waits::ForAllBut(tried.iter().map(|event| (*event).clone()).collect());
+    let claim = async |id: &str, waits: &Waits| {
+        let body = Body::new(BODY);
+        ledger.claim(&event(id), &about, waits, &body, at(0), at(0)).await.unwrap()
+    };
+    let begin = async |id: &str, waits: &Waits| match claim(id, waits).await {
+        Claim::Acquired(leases) => *leases,
+        other @ (Claim::Done(_) | Claim::Unfinished(_) | Claim::Busy { .. }) => panic!("{other:?}"),
+    };
+    // Nothing was written: nothing can be half-done.
+    let leases = begin("evt_1", &waits(&[])).await;
+    ledger.fail(leases, "no connection", Keep::Release).await.unwrap();
+    let mut leases = begin("evt_2", &waits(&[])).await;
+    leases.touch();
+    ledger.fail(leases, "Cryptlex said no", Keep::Release).await.unwrap();
+    // Its holder died: nobody knows.
+    begin("evt_1", &waits(&[&two])).await;
+    let unfinished = claim("evt_3", &waits(&[])).await;
+    assert!(
+        matches!(unfinished, Claim::Unfinished(events) if events == [two.clone(), one.clone()])
+    );
+    let leases = begin("evt_2", &Waits::Never).await;
+    ledger.complete(leases, Outcome::default()).await.unwrap();
+    // A failure that wrote nothing does not undo what an earlier delivery may have begun.
+    let leases = begin("evt_1", &waits(&[])).await;
+    ledger.fail(leases, "no connection", Keep::Release).await.unwrap();
+    let unfinished = claim("evt_3", &waits(&[])).await;
+    assert!(matches!(unfinished, Claim::Unfinished(events) if events == [one.clone()]));
+    begin("evt_3", &waits(&[&one])).await;
 }
 
 #[tokio::test]
@@ -165,7 +205,8 @@ async fn a_record_of_a_newer_version_is_refused_by_name() {
             payments: BTreeSet::new(),
         };
         let event = event(if key.ends_with("evt_2") { "evt_2" } else { "evt_1" });
-        let refused = ledger.claim(&event, &about, &Body::new(BODY), at(0), at(40)).await;
+        let refused =
+            ledger.claim(&event, &about, &Waits::Never, &Body::new(BODY), at(0), at(40)).await;
         let text = refused.unwrap_err().to_string();
         assert!(text.contains(key) && text.contains(says), "{text}");
     }
@@ -183,7 +224,16 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
     };
     // With a deadline of an hour.
     let claim = async |ledger: &Ledger, now: i64| {
-        ledger.claim(&event("evt_1"), &about, &Body::new(BODY), at(now), at(now + 3630)).await
+        ledger
+            .claim(
+                &event("evt_1"),
+                &about,
+                &Waits::Never,
+                &Body::new(BODY),
+                at(now),
+                at(now + 3630),
+            )
+            .await
     };
     let first = open(0);
     assert!(matches!(claim(&first, 1).await, Ok(Claim::Acquired(_))));

@@ -11,14 +11,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use webhook_core::deadline::Timing;
 use webhook_core::ledger::Store;
-use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
-use webhook_core::service::{Contract, Service};
 
 use crate::corpus::{path, prepare};
 use crate::deliveries::{State, state};
+use crate::function::Function;
 use crate::mishaps::{Mishap, Tampered};
 use crate::moto::new_table;
-use crate::support::{App, TIMING, body, handle, tell};
+use crate::support::{App, TIMING, body, tell};
 
 /// How long the delivery that meets a silent Cryptlex or ledger waits, if that is enough to get there on a busy machine.
 const IMPATIENT: Duration = Duration::from_millis(150);
@@ -135,45 +134,6 @@ fn of_ledger(call: usize, writes: bool) -> Vec<(Call, Then)> {
     errors.chain(hangs).map(|(mishap, then)| (Call::Ledger(call, mishap), then)).collect()
 }
 
-/// One provider's function in a process of its own.
-enum Function {
-    Stripe(Arc<Service<Stripe>>),
-    FastSpring(Arc<Service<FastSpring>>),
-    Paddle(Arc<Service<Paddle>>),
-}
-
-impl Function {
-    fn start(app: &App, provider: Signer, store: Arc<dyn Store>, timing: Timing) -> Self {
-        match provider {
-            Signer::Stripe => Self::Stripe(app.service(store, timing)),
-            Signer::Fastspring => Self::FastSpring(app.service(store, timing)),
-            Signer::Paddle => Self::Paddle(app.service(store, timing)),
-        }
-    }
-
-    async fn deliver(&self, app: &App, provider: Signer, case: &str, budget: Duration) -> u16 {
-        match self {
-            Self::Stripe(service) => deliver(service, app, provider, case, budget).await,
-            Self::FastSpring(service) => deliver(service, app, provider, case, budget).await,
-            Self::Paddle(service) => deliver(service, app, provider, case, budget).await,
-        }
-    }
-}
-
-async fn deliver<P: Provider>(
-    service: &Service<P>,
-    app: &App,
-    provider: Signer,
-    case: &str,
-    budget: Duration,
-) -> u16 {
-    let contract = match path(provider, case) {
-        "/v2" => Contract::V2,
-        _ => Contract::V1,
-    };
-    handle(app, service, provider, contract, &body(provider, case), budget).await
-}
-
 /// What a case comes to, and what it asks of whom, when nothing goes wrong.
 #[derive(Debug, Clone)]
 struct Calm {
@@ -206,7 +166,7 @@ async fn calm(provider: Signer, case: &str) -> Calm {
     prepare(&app, provider, case).await;
     let store = Tampered::counting(app.store());
     let function = Function::start(&app, provider, Arc::<Tampered>::clone(&store), TIMING);
-    let status = function.deliver(&app, provider, case, PATIENT).await;
+    let status = function.deliver(&app, path(provider, case), &body(provider, case), PATIENT).await;
     Calm {
         provider,
         case: case.to_owned(),
@@ -259,7 +219,8 @@ async fn attempt(calm: &Calm, call: Call, then: Then, patience: Duration, place:
             }
         };
     let mut function = Function::start(&app, provider, store, timing);
-    let delivery = function.deliver(&app, provider, case, budget);
+    let (path, body) = (path(provider, case), body(provider, case));
+    let delivery = function.deliver(&app, path, &body, budget);
     match then {
         Then::GoesOn => {
             delivery.await;
@@ -280,7 +241,7 @@ async fn attempt(calm: &Calm, call: Call, then: Then, patience: Duration, place:
     for round in 0..5 {
         // The first one need not wait for a lease that nobody will release.
         let budget = if round == 0 { patience } else { PATIENT };
-        let status = function.deliver(&app, provider, case, budget).await;
+        let status = function.deliver(&app, path, &body, budget).await;
         if round == 0 {
             // Nobody may have gone on before it arrived.
             app.sandbox.release_late();
@@ -384,7 +345,8 @@ async fn a_fresh_event_costs_three_calls_of_the_ledger_a_duplicate_one_an_ignore
         };
         let store = Tampered::counting(app.store());
         let function = Function::start(&app, provider, Arc::<Tampered>::clone(&store), TIMING);
-        let status = function.deliver(&app, provider, name, PATIENT).await;
+        let status =
+            function.deliver(&app, path(provider, name), &body(provider, name), PATIENT).await;
         let fresh = store.calls();
         // Whose payment a refund or a dispute takes back is looked up first, by one id and perhaps by another.
         let looked_up = fresh.iter().take_while(|call| **call == "read").count().saturating_sub(1);
@@ -395,7 +357,7 @@ async fn a_fresh_event_costs_three_calls_of_the_ledger_a_duplicate_one_an_ignore
                 && (fresh.is_empty() || expected.contains(&looked_up)),
             "{provider} {name}: {fresh:?}"
         );
-        function.deliver(&app, provider, name, PATIENT).await;
+        function.deliver(&app, path(provider, name), &body(provider, name), PATIENT).await;
         let again = &store.calls()[fresh.len()..];
         if status == 200 {
             assert_eq!(again, vec!["read"; fresh.len() / 3], "{provider} {name}");

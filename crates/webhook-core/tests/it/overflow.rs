@@ -7,10 +7,10 @@ use devkit::sandbox::{Fault, Settings};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use webhook_core::aws::Aws;
+use webhook_core::contract::Contract;
 use webhook_core::deadline::Timing;
 use webhook_core::overflow::Overflow;
 use webhook_core::provider::{Paddle, Stripe};
-use webhook_core::service::Contract;
 
 use crate::moto::{found, region, sdk};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, TIMING, edited, handle};

@@ -17,6 +17,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 use webhook_core::clock::Clock;
 use webhook_core::config::{self, Loaded, load};
+use webhook_core::contract::Contract;
 use webhook_core::deadline::Timing;
 use webhook_core::inbound::Inbound;
 use webhook_core::ledger::{Ledger, Memory, Store};
@@ -24,7 +25,7 @@ use webhook_core::notify::Notifier;
 use webhook_core::overflow::Overflow;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 use webhook_core::router::router;
-use webhook_core::service::{Contract, Service};
+use webhook_core::service::Service;
 use webhook_core::state::Parts;
 
 pub(crate) const STRIPE: Signer = Signer::Stripe;
