@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use governor::Quota;
+use http::Uri;
 use jiff::SignedDuration;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 
 use crate::command::{AtTheEnd, QuantityMeans};
@@ -76,7 +79,7 @@ pub struct Cryptlex {
     /// `CRYPTLEX_ACCESS_TOKEN`.
     pub access_token: SecretString,
     /// `CRYPTLEX_CA_CERTIFICATES`: who vouches for a Cryptlex of the vendor's own, instead of those whom browsers trust.
-    pub authorities: Option<Vec<reqwest::Certificate>>,
+    pub authorities: Option<Vec<CertificateDer<'static>>>,
     /// `CRYPTLEX_REQUESTS_PER_5S`: 50 unless set, `None` for 0.
     pub requests_per_5s: Option<u32>,
     /// For one call: half of `DEADLINE_MS`, also where the host gives more time.
@@ -217,6 +220,17 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
     Loaded { config, places, limits, warnings: reader.warnings, alarms: reader.alarms }
 }
 
+/// Where something can be reached by HTTP.
+fn web_address(url: &str) -> Option<Uri> {
+    let uri: Uri = url.parse().ok()?;
+    let authority = uri.authority()?.as_str();
+    let has_port = authority.rsplit(']').next()?.contains(':');
+    let whole = matches!(uri.scheme_str(), Some("http" | "https"))
+        && !uri.host()?.is_empty()
+        && (!has_port || uri.port_u16().is_some());
+    whole.then_some(uri)
+}
+
 struct Reader<R> {
     read: R,
     problems: Vec<Problem>,
@@ -268,12 +282,8 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
     fn base_url(&mut self, url: &str) -> Option<String> {
         let url = url.trim_end_matches('/');
         let url = url.strip_suffix("/v3").unwrap_or(url).trim_end_matches('/');
-        let parsed =
-            reqwest::Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
-        let whole = parsed
-            .is_some_and(|url| url.has_host() && url.query().is_none() && url.fragment().is_none());
         // Errors name the URL, so nothing secret may be in it.
-        if !whole || url.contains('@') {
+        if web_address(url).is_none() || url.contains(['@', '?', '#']) {
             self.problems.push(Problem::Invalid {
                 variable: "CRYPTLEX_WEB_API_BASE_URL",
                 wanted: "a URL such as https://api.cryptlex.com",
@@ -283,9 +293,10 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         Some(url.to_owned())
     }
 
-    fn authorities(&mut self) -> Option<Vec<reqwest::Certificate>> {
+    fn authorities(&mut self) -> Option<Vec<CertificateDer<'static>>> {
         let pem = self.optional(NO_AUTHORITIES.variable())?;
-        let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).ok();
+        let certificates = CertificateDer::pem_slice_iter(pem.as_bytes());
+        let certificates: Option<Vec<_>> = certificates.collect::<Result<_, _>>().ok();
         let certificates = certificates.filter(|certificates| !certificates.is_empty());
         if certificates.is_none() {
             self.problems.push(NO_AUTHORITIES);
@@ -348,8 +359,7 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
     /// Only Lambda brings what is queued back to the function.
     fn overflow(&mut self) -> Option<String> {
         let url = self.optional("OVERFLOW_QUEUE_URL")?;
-        let parsed = reqwest::Url::parse(&url).ok().filter(|url| url.path().len() > 1);
-        if parsed.is_none_or(|url| !["http", "https"].contains(&url.scheme())) {
+        if web_address(&url).is_none_or(|url| url.path().len() <= 1) {
             self.problems.push(Problem::Invalid {
                 variable: "OVERFLOW_QUEUE_URL",
                 wanted: "the URL of an SQS queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/overflow",

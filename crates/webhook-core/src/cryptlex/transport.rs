@@ -3,11 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
-use reqwest::{Method, Response, StatusCode, header::RETRY_AFTER};
+use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::error::{ApiError, Kind, cleaned};
 use crate::clock::Clock;
@@ -17,6 +25,8 @@ use crate::measure::{self, Count};
 
 /// More than any list of 100 licenses needs.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+const AGENT: &str = concat!("cryptlex-payment-webhooks/", env!("CARGO_PKG_VERSION"));
 
 /// A request, by value so that it can be tried again.
 #[derive(Debug, Clone)]
@@ -46,57 +56,68 @@ impl Request {
 /// Why no client can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum NoTls {
-    /// The authorities that the configuration names are none.
+    /// The cryptography that this was built with has no protocol to offer, or an authority of the configuration is none.
     #[error(transparent)]
-    Client(#[from] reqwest::Error),
-    /// The cryptography that this was built with has no protocol to offer.
-    #[error(transparent)]
-    Protocol(#[from] rustls::Error),
+    Rustls(#[from] rustls::Error),
+    /// The access token cannot stand in a header.
+    #[error("the access token cannot stand in a header")]
+    Token,
 }
 
-/// Trust in whom browsers trust, without a look at the machine.
-fn mozillas() -> Result<rustls::ClientConfig, rustls::Error> {
+/// Whom to trust, without a look at the machine: reading its list costs a start 2 ms.
+fn trusted(config: &config::Cryptlex) -> Result<ClientConfig, NoTls> {
+    let mut roots = RootCertStore::empty();
+    match &config.authorities {
+        Some(own) => {
+            for authority in own {
+                roots.add(authority.clone())?;
+            }
+        }
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
     let cryptography = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    Ok(rustls::ClientConfig::builder_with_provider(cryptography)
+    Ok(ClientConfig::builder_with_provider(cryptography)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth())
 }
 
+fn bearer(token: &SecretString) -> Result<HeaderValue, NoTls> {
+    let text = SecretString::from(format!("Bearer {}", token.expose_secret()));
+    let value = HeaderValue::from_str(text.expose_secret());
+    let mut value = value.map_err(|_not_a_header_value| NoTls::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 pub(super) struct Transport {
-    http: reqwest::Client,
+    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base_url: String,
-    access_token: SecretString,
+    authorization: HeaderValue,
     clock: Clock,
     patience: Duration,
     pub(super) timing: Timing,
 }
 
 impl Transport {
+    /// No proxy of the environment, which would see the token, and no redirect, which could carry it anywhere.
     pub(super) fn new(
         config: &config::Cryptlex,
         clock: Clock,
         timing: Timing,
     ) -> Result<Self, NoTls> {
-        let config::Cryptlex { base_url, access_token, authorities, .. } = config;
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("cryptlex-payment-webhooks/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(timing.connect)
-            // Configuration comes through one reader; a proxy of the environment would see the token.
-            .no_proxy()
-            // A redirect would carry the token to wherever it points.
-            .redirect(reqwest::redirect::Policy::none());
-        http = match authorities {
-            // Nothing is verified.
-            _ if base_url.starts_with("http://") => http.tls_certs_only([]),
-            Some(own) => http.tls_certs_only(own.iter().cloned()),
-            None => http.tls_backend_preconfigured(mozillas()?),
-        };
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(timing.connect));
+        let tls = HttpsConnectorBuilder::new().with_tls_config(trusted(config)?);
+        let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
+        let http =
+            Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
         Ok(Self {
-            http: http.build()?,
-            base_url: base_url.clone(),
-            access_token: access_token.clone(),
+            http,
+            base_url: config.base_url.clone(),
+            authorization: bearer(&config.access_token)?,
             clock,
             patience: timing.call.unwrap_or(config.patience),
             timing,
@@ -123,31 +144,49 @@ impl Transport {
         if left < self.timing.least || deadline.is_past(&self.clock) {
             return Err(request.error(Kind::OutOfTime, None));
         }
-        let timeout = self.patience.min(left.mul_f32(0.6));
-        let url = format!("{}{}", self.base_url, request.path);
-        let mut call = self
-            .http
-            .request(request.method.clone(), url)
-            .bearer_auth(self.access_token.expose_secret())
-            .timeout(timeout);
-        if let Some(body) = &request.body {
-            call = call.json(body);
-        }
+        let call = self.call(request).ok_or_else(|| request.error(Kind::Refused(0), None))?;
         let began = Instant::now();
-        let sent = call.send().await;
+        let answer = async {
+            let sent = self.http.request(call).await;
+            self.receive(request, sent.map_err(|error| self.unsent(request, &error))?).await
+        };
+        let answer = timeout(self.patience.min(left.mul_f32(0.6)), answer).await;
         measure::call(request.method.as_str(), &request.path, began.elapsed());
-        let response = sent.map_err(|e| match (e.is_connect(), e.is_builder()) {
-            (true, _) => {
-                let cause = format!("{} at {}", innermost(&e), self.base_url);
-                request.error(Kind::NoConnection, Some(cause))
-            }
-            (false, true) => request.error(Kind::Refused(0), None),
-            (false, false) => request.error(Kind::NoAnswer, None),
-        })?;
-        self.receive(request, response).await
+        answer.unwrap_or_else(|_late| Err(request.error(Kind::NoAnswer, None)))
     }
 
-    async fn receive(&self, request: &Request, response: Response) -> Result<Vec<u8>, ApiError> {
+    /// `None` for a path that no URI has.
+    fn call(&self, request: &Request) -> Option<http::Request<Full<Bytes>>> {
+        let uri = format!("{}{}", self.base_url, request.path);
+        let mut call = http::Request::builder()
+            .method(request.method.clone())
+            .uri(uri)
+            .header(USER_AGENT, AGENT)
+            .header(AUTHORIZATION, self.authorization.clone());
+        let body = match &request.body {
+            Some(body) => {
+                call = call.header(CONTENT_TYPE, "application/json");
+                body.to_string().into()
+            }
+            None => Bytes::new(),
+        };
+        call.body(Full::new(body)).ok()
+    }
+
+    /// Without a connection nothing was done.
+    fn unsent(&self, request: &Request, error: &Error) -> ApiError {
+        if !error.is_connect() {
+            return request.error(Kind::NoAnswer, None);
+        }
+        let cause = format!("{} at {}", innermost(error), self.base_url);
+        request.error(Kind::NoConnection, Some(cause))
+    }
+
+    async fn receive(
+        &self,
+        request: &Request,
+        response: Response<Incoming>,
+    ) -> Result<Vec<u8>, ApiError> {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| wait_of(text, self.clock.now()));
@@ -193,9 +232,12 @@ fn innermost(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-async fn body_of(mut response: Response) -> Result<Vec<u8>, Kind> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_broken| Kind::NoAnswer)? {
+async fn body_of(response: Response<Incoming>) -> Result<Vec<u8>, Kind> {
+    let mut response = response.into_body();
+    let expected = usize::try_from(response.size_hint().lower()).unwrap_or(MOST_BYTES);
+    let mut body = Vec::with_capacity(expected.min(MOST_BYTES));
+    while let Some(frame) = response.frame().await {
+        let Ok(chunk) = frame.map_err(|_broken| Kind::NoAnswer)?.into_data() else { continue };
         if body.len().saturating_add(chunk.len()) > MOST_BYTES {
             return Err(Kind::Unreadable);
         }
