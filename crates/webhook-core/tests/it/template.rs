@@ -1,11 +1,13 @@
-//! `template.yaml` against the source: what a function reads is set, what it calls is granted, and no more.
+//! `template.yaml` against the source: what a function reads is set, what it calls is granted, and no more; alarms look at
+//! what is measured. The values in it are held by `deploy/expected.py`.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use webhook_core::config::load;
+use webhook_core::deadline::Timing;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 
 /// Read and not set, because Lambda sets it, because it is in the secret, or because the default is right there.
@@ -30,14 +32,16 @@ const NOT_SET: [&str; 15] = [
     "PADDLE_WEBHOOK_SECRET",
 ];
 
-/// The calls of the AWS SDK that a function makes, and what each needs.
-const CALLS: [(&str, &str); 5] = [
-    (".get_secret_value()", "secretsmanager:GetSecretValue"),
-    (".batch_get_item()", "dynamodb:BatchGetItem"),
+/// The operations of AWS that the source asks for, and what a function needs for each.
+const CALLS: [(&str, Option<&str>); 6] = [
+    ("get_secret_value", Some("secretsmanager:GetSecretValue")),
+    ("batch_get_item", Some("dynamodb:BatchGetItem")),
     // Of updates only, conditional ones.
-    (".transact_write_items()", "dynamodb:UpdateItem"),
-    (".publish()", "sns:Publish"),
-    (".send_message()", "sqs:SendMessage"),
+    ("transact_write_items", Some("dynamodb:UpdateItem")),
+    ("publish", Some("sns:Publish")),
+    ("send_message", Some("sqs:SendMessage")),
+    // `devkit unmapped` alone lists what there is.
+    ("scan", None),
 ];
 
 /// What Lambda does in the name of the function: its log, and its queue.
@@ -113,30 +117,142 @@ fn a_function_is_given_what_it_reads_and_nothing_else() {
     }
 }
 
-#[test]
-fn a_function_is_granted_what_it_calls_and_nothing_else() {
-    let template = template();
-    let mut called: BTreeSet<&str> = BY_LAMBDA.into_iter().collect();
-    let mut files = vec![root().join("crates/webhook-core/src")];
-    let mut source = String::new();
-    while let Some(path) = files.pop() {
+fn source(path: &str) -> String {
+    let path = root().join("crates/webhook-core/src").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every file of the source that uses the SDK of an AWS service, without blanks and comments.
+fn users_of_aws() -> Vec<(PathBuf, String)> {
+    let mut paths = vec![root().join("crates/webhook-core/src")];
+    let mut users = Vec::new();
+    while let Some(path) = paths.pop() {
         match fs::read_dir(&path) {
-            Ok(entries) => files.extend(entries.map(|entry| entry.unwrap().path())),
-            Err(_) => source.push_str(&fs::read_to_string(&path).unwrap()),
+            Ok(entries) => paths.extend(entries.map(|entry| entry.unwrap().path())),
+            Err(_) => {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.lines().filter_map(|line| line.split("//").next());
+                let code = code.flat_map(|line| line.split_whitespace()).collect::<String>();
+                if code.contains("aws_sdk_") {
+                    users.push((path, code));
+                }
+            }
         }
     }
-    for (call, action) in CALLS {
-        assert!(source.contains(call), "nothing makes {call} any more");
-        called.insert(action);
+    users
+}
+
+/// The operations that a file asks for: the methods of its client, as in `self.client.publish()`.
+fn calls_in(code: &str) -> Vec<&str> {
+    let after = code.match_indices("client.").map(|(at, it)| &code[at + it.len()..]);
+    after.filter_map(|rest| rest.split_once("()")).map(|(call, _)| call).collect()
+}
+
+#[test]
+fn a_function_is_granted_what_it_calls_and_nothing_else() {
+    let mut called = BTreeSet::new();
+    let users = users_of_aws();
+    for (path, code) in &users {
+        let calls = calls_in(code);
+        let sent = code.matches(".send()").count();
+        // A call of a client by another name would be granted or not without this test.
+        assert_eq!(calls.len(), sent, "{}: {calls:?}", path.display());
+        called.extend(calls);
     }
+    let known = CALLS.iter().map(|(call, _)| *call).collect::<BTreeSet<&str>>();
+    assert_eq!(called, known, "say in CALLS what it needs");
+
+    let needed = CALLS.iter().filter_map(|(_, action)| *action);
+    let needed = needed.chain(BY_LAMBDA).collect::<BTreeSet<&str>>();
+    let template = template();
     for name in ["Stripe", "FastSpring", "Paddle"] {
         let role = below(&template, &format!("{name}Role:")).join("\n");
         let actions = role.lines().filter_map(|line| line.trim().strip_prefix("Action: "));
         let actions = actions.flat_map(|list| list.trim_matches(['[', ']']).split(", "));
         let granted: BTreeSet<&str> =
             actions.filter(|action| *action != "sts:AssumeRole").collect();
-        assert_eq!(granted, called, "{name}");
-        assert!(!role.contains("Resource: \"*\"") && !role.contains('*'), "{name}: too much");
+        assert_eq!(granted, needed, "{name}");
+        assert!(!role.contains('*'), "{name}: too much");
+    }
+}
+
+/// What stands behind a name in a line of the template: `Name: value,`.
+fn value<'t>(line: &'t str, name: &str) -> Option<&'t str> {
+    let rest = line.split_once(&format!("{name}: "))?.1;
+    rest.split([',', ' ', '}']).next()
+}
+
+#[test]
+fn an_alarm_looks_at_what_is_measured() {
+    let template = template();
+    let measured = source("measure.rs");
+    let mut namespace = None;
+    let mut providers: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in template.lines() {
+        namespace = value(line, "Namespace").or(namespace);
+        let of_ours = namespace.filter(|namespace| !namespace.starts_with("AWS/"));
+        if let (Some(namespace), Some(metric)) = (of_ours, value(line, "MetricName")) {
+            assert!(measured.contains(&format!("NAMESPACE: &str = \"{namespace}\"")), "{line}");
+            assert!(measured.contains(&format!("\"{metric}\"")), "{line}");
+        }
+        if let (Some(_), Some(dimensions)) = (of_ours, line.split_once("Dimensions: ")) {
+            let name = value(dimensions.1, "Name").unwrap();
+            assert!(measured.contains(&format!("with_dimension(\"{name}\"")), "{line}");
+            let provider = value(dimensions.1, "Value").unwrap();
+            *providers.entry(provider).or_default() += 1;
+        }
+    }
+    assert_eq!(
+        providers.keys().copied().collect::<BTreeSet<&str>>(),
+        BTreeSet::from([Stripe::NAME, FastSpring::NAME, Paddle::NAME])
+    );
+    let counts = providers.values().collect::<BTreeSet<_>>();
+    assert_eq!(counts.len(), 1, "an alarm leaves one out: {providers:?}");
+}
+
+#[test]
+fn an_alarm_rings_before_a_delivery_takes_longer_than_it_may() {
+    let template = template();
+    let Timing { record, hand_over, .. } = Timing::default();
+    let kept = u64::try_from((record + hand_over).as_millis()).unwrap();
+    for (name, deadline) in [
+        ("Stripe", Stripe::DEADLINE_MS),
+        ("FastSpring", FastSpring::DEADLINE_MS),
+        ("Paddle", Paddle::DEADLINE_MS),
+    ] {
+        let alarm = below(&template, &format!("{name}SlowAlarm:"));
+        let threshold = alarm.iter().find_map(|line| value(line, "Threshold"));
+        assert_eq!(threshold, Some(&*((deadline - kept) * 5 / 6).to_string()), "{name}");
+    }
+}
+
+#[test]
+fn the_table_is_the_one_that_the_ledger_writes() {
+    let template = template();
+    let table = below(&template, "Ledger:").join("\n");
+    let ledger = source("ledger/dynamo.rs");
+    let named = |under: &str| {
+        let line = table.lines().find(|line| line.contains(under));
+        let name = line.and_then(|line| value(line, "AttributeName"));
+        name.unwrap_or_else(|| panic!("{under} names no attribute"))
+    };
+    let (key, expires) = (named("KeySchema"), named("TimeToLiveSpecification"));
+    assert!(ledger.contains(&format!("item.remove(\"{key}\")")), "{key}");
+    assert!(ledger.contains(&format!("(\"#expires\", \"{expires}\")")), "{expires}");
+}
+
+#[test]
+fn a_function_is_built_from_the_package_of_its_provider() {
+    let template = template();
+    for (title, name) in
+        [("Stripe", Stripe::NAME), ("FastSpring", FastSpring::NAME), ("Paddle", Paddle::NAME)]
+    {
+        let function = function(&template, title);
+        let binary = function.lines().find_map(|line| value(line, "Binary")).unwrap();
+        assert_eq!(binary, format!("{name}-webhook"));
+        let main = root().join("crates").join(binary).join("src/main.rs");
+        let main = fs::read_to_string(main).unwrap();
+        assert!(main.contains(title), "{binary} is not {title}'s");
     }
 }
 
