@@ -62,10 +62,10 @@ check: check-deploy ## Formatting, lints and documentation, warnings denied; tem
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 .PHONY: check-deploy
-check-deploy: $(VENV)/bin/zizmor ## Expand template.yaml as AWS does and lint it; look for holes in the workflows
+check-deploy: $(VENV)/bin/zizmor ## Expand template.yaml as AWS does, lint and compare it; try the scripts; look for holes in the workflows
 	$(VENV)/bin/python deploy/check_template.py
 	$(VENV)/bin/zizmor --offline --quiet --no-progress .github/workflows
-	for script in deploy/*.sh; do bash -n $$script || exit 1; done
+	$(VENV)/bin/python deploy/check_scripts.py
 
 .PHONY: scan-secrets
 scan-secrets: ## Look for real secrets in every commit

@@ -6,6 +6,10 @@ set -euo pipefail
 STACK=${STACK:-payment-webhooks}
 urls=$(aws cloudformation describe-stacks --region "$REGION" --stack-name "$STACK" \
   --query "Stacks[0].Outputs[?ends_with(OutputKey, 'WebhookUrl')].OutputValue" --output text)
+if [[ -z "$urls" || "$urls" == None ]]; then
+  echo "the stack $STACK has no URL" >&2
+  exit 1
+fi
 failed=0
 for url in $urls; do
   provider=${url##*/}

@@ -3,18 +3,29 @@
 set -euo pipefail
 
 : "${PLATFORM:?all, stripe, fastspring or paddle}" "${REGION:?an AWS region}"
+STACK=${STACK:-payment-webhooks}
 case "$PLATFORM" in
-  all) providers=(stripe fastspring paddle) ;;
-  *) providers=("$PLATFORM") ;;
+  all) providers=(Stripe FastSpring Paddle) ;;
+  stripe) providers=(Stripe) ;;
+  fastspring) providers=(FastSpring) ;;
+  paddle) providers=(Paddle) ;;
+  *) echo "PLATFORM=$PLATFORM must be all, stripe, fastspring or paddle" >&2 && exit 1 ;;
 esac
+
+# Where no secret is named, the stack has one: its own, or what was named before.
+if ! outputs=$(aws cloudformation describe-stacks --region "$REGION" --stack-name "$STACK" \
+  --query "Stacks[0].Outputs[].[OutputKey,OutputValue]" --output text 2>&1); then
+  [[ "$outputs" == *"does not exist"* ]] || { echo "$outputs" >&2 && exit 1; }
+  outputs=""
+fi
 
 missing=0
 for provider in "${providers[@]}"; do
   upper=$(tr '[:lower:]' '[:upper:]' <<<"$provider")
-  arn_variable="${upper}_SECRET_ARN"
-  arn=${!arn_variable:-}
+  variable="${upper}_SECRET_ARN"
+  arn=${!variable:-$(awk -v key="${provider}SecretArn" '$1 == key { print $2 }' <<<"$outputs")}
   if [[ -z "$arn" ]]; then
-    echo "$provider: $arn_variable is not set, so the stack has an empty secret for you to fill in; /health is 503 until then"
+    echo "$provider: $variable is not set, so the stack gets an empty secret for you to fill in; /health is 503 until then"
     continue
   fi
   if ! value=$(aws secretsmanager get-secret-value --region "$REGION" --secret-id "$arn" --query SecretString --output text); then
