@@ -222,17 +222,20 @@ pub struct Reversal {
     pub cause: Cause,
     /// How it stands.
     pub stands: Stands,
+    /// Since when the money is gone, where the event of an end says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Which payment.
     pub of: Reversed,
 }
 
-/// How a refund or a dispute stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// How a refund or a dispute stands; of what is told at the same time, the last of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stands {
-    /// The money is gone, or held.
-    Open,
     /// The vendor has the money after all.
     TakenBack,
+    /// The money is gone, or held.
+    Open,
     /// The money is gone for good.
     Lost,
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::store::{StoreError, Versioned};
 use crate::command::{
-    Cause, Mapping, Outcome, Period, Slot, Subject, SubjectKind, Subscribed, SubscriptionRecord,
+    Cause, Mapping, Outcome, Period, Slot, Stands, Subject, SubjectKind, Subscribed,
+    SubscriptionRecord,
 };
 use crate::ids::{CustomerId, EventId, LicenseId, PaymentId, ProductId, SubjectId, UserId};
 
@@ -137,6 +138,8 @@ pub struct SubjectState {
     pub cleared: BTreeMap<Cause, Timestamp>,
     /// The newest periods that were paid for.
     pub periods: BTreeSet<Period>,
+    /// The period that the purchase paid for, once an event says until when: not every event of it does.
+    pub first: Option<Period>,
     /// Periods whose payment was refunded or disputed, and how that stands.
     pub taken_back: Vec<TakenBack>,
     /// Licenses of products that another one took the place of: no payment is for them any more.
@@ -172,7 +175,14 @@ pub struct TakenBack {
     pub period: Period,
     /// The newest that is known of it.
     pub at: Timestamp,
-    /// Whether the money is gone; else the vendor has it again, or a later payment made up for it.
+    /// Since when the money is gone; where nobody remembered, since the newest that is known.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// Whether the money is gone, or came back; where nobody remembered, `open` tells.
+    #[serde(default)]
+    pub stands: Option<Stands>,
+    /// Whether licenses are suspended for it: the money is gone, no other payment makes up for it, and nothing ended
+    /// for it.
     pub open: bool,
 }
 

@@ -72,9 +72,10 @@ pub(super) fn payment(
             if state.periods.len() > MOST_PERIODS {
                 state.periods.pop_first();
             }
-            if !matches!(covers, Covers::First(_)) {
-                reversal::made_up_for(&mut state, period);
+            if matches!(covers, Covers::First(_)) {
+                state.first.get_or_insert(period);
             }
+            reversal::judge(&mut state);
         }
     }
     state.causes.retain(|cause, since| match (cause, pays) {

@@ -1,4 +1,7 @@
 //! Refunds and disputes: they count for licenses only while what they take back is what the licenses run on.
+//!
+//! What is known of payments, and of the money that went back, is judged anew with each event of either kind: the order
+//! in which they are told decides nothing.
 
 use jiff::Timestamp;
 
@@ -33,44 +36,36 @@ pub(super) fn plan(
         }
     };
     let period = match (period, reversal.stands) {
-        (Ok(period), _) => period,
+        (Ok(period), _) => named(period, state),
         (Err(why), Stands::TakenBack) => return standing::noted(why, snapshot),
         (Err(why), Stands::Open | Stands::Lost) => return in_vain(why, snapshot),
     };
-    let news = |open| TakenBack { cause, period, at, open };
+    let stands = match reversal.stands {
+        // Lost money is gone as before; whether it is the end depends on what else is paid.
+        Stands::Open | Stands::Lost => Stands::Open,
+        Stands::TakenBack => Stands::TakenBack,
+    };
+    let since = reversal.since.or(Some(at));
+    let news = TakenBack { cause, period, at, since, stands: Some(stands), open: false };
+    let Some((known, taken)) = told(state, news) else { return stale(snapshot) };
     match reversal.stands {
-        Stands::TakenBack => match told(state, news(false)) {
-            None => stale(snapshot),
-            Some(state) if state.causes.contains_key(&cause) => {
-                let why = "another payment is taken back all the same";
-                Plan { state, ..standing::noted(why, snapshot) }
-            }
-            Some(state) => standing::resumed(state, snapshot),
-        },
-        Stands::Open | Stands::Lost if is_covered(period, state) => {
-            in_vain("an earlier payment is for the same time", snapshot)
+        Stands::TakenBack if known.causes.contains_key(&cause) => {
+            let why = "another payment is taken back all the same";
+            Plan { state: known, ..standing::noted(why, snapshot) }
         }
-        // What a dispute suspended in its time, its end concerns whatever was paid since.
-        Stands::Open | Stands::Lost
-            if is_over(period, state)
-                && !(reversal.stands == Stands::Lost && is_open(state, cause, period)) =>
-        {
-            in_vain("a later period is paid for", snapshot)
-        }
-        // What is let run at the end of a subscription is not let run without money.
-        Stands::Lost if policy.at_the_end != AtTheEnd::Nothing && !snapshot.licenses.is_empty() => {
-            let mut plan = standing::end(at, snapshot, policy);
-            // The end is what it came to: a later payment begins anew.
-            settle(&mut plan.state, cause, |taken| taken.period == period);
-            plan
-        }
-        Stands::Open | Stands::Lost => match told(state, news(true)) {
-            None => stale(snapshot),
+        Stands::TakenBack => standing::resumed(known, snapshot),
+        Stands::Open | Stands::Lost => match made_up_for(&taken, &known) {
+            Some(why) => Plan { state: known, ..in_vain(why, snapshot) },
             // The purchase may be on its way, or wait for a mapping.
-            Some(state) if snapshot.licenses.is_empty() => {
-                Plan { state, ..in_vain("no license is known to be paid by it", snapshot) }
+            None if snapshot.licenses.is_empty() => {
+                let why = "no license is known to be paid by it";
+                Plan { state: known, ..in_vain(why, snapshot) }
             }
-            Some(state) => standing::suspended(state, snapshot),
+            // What is let run at the end of a subscription is not let run without money.
+            None if reversal.stands == Stands::Lost && policy.at_the_end != AtTheEnd::Nothing => {
+                over(&taken, known, snapshot, policy)
+            }
+            None => standing::suspended(known, snapshot),
         },
     }
 }
@@ -80,72 +75,119 @@ fn in_vain(why: &'static str, snapshot: &Snapshot) -> Plan {
     Plan { concern: Some(Concern::NothingReversed), ..standing::noted(why, snapshot) }
 }
 
-/// An earlier payment is for the same time or longer: this one was for a change in between.
-fn is_covered(period: Period, state: &SubjectState) -> bool {
-    let covers = |other: &Period| {
-        let ends = other.through.zip(period.through);
-        ends.is_some_and(|(other, own)| other >= own || same_second(other, own))
+/// The end is what lost money comes to; it counts no more when the subscription is paid for anew.
+fn over(lost: &TakenBack, mut state: SubjectState, snapshot: &Snapshot, policy: &Policy) -> Plan {
+    for taken in state.taken_back.iter_mut().filter(|taken| *taken == lost) {
+        taken.stands = Some(Stands::Lost);
+    }
+    judge(&mut state);
+    match history::ended(&state, lost.at) {
+        Some(ended) => standing::ended(ended, snapshot, policy),
+        // It is paid for anew already.
+        None => standing::resumed(state, snapshot),
+    }
+}
+
+/// The purchase's payment may be told by an event that does not say until when, and by one that does: it is one payment.
+fn named(period: Period, state: &SubjectState) -> Period {
+    let says_nothing = period.through.is_none() && !state.periods.contains(&period);
+    state.first.filter(|_| says_nothing).unwrap_or(period)
+}
+
+fn stands(taken: &TakenBack) -> Stands {
+    taken.stands.unwrap_or(if taken.open { Stands::Open } else { Stands::TakenBack })
+}
+
+fn since(taken: &TakenBack) -> Timestamp {
+    taken.since.unwrap_or(taken.at)
+}
+
+fn is_gone(taken: &TakenBack) -> bool {
+    match stands(taken) {
+        Stands::Open | Stands::Lost => true,
+        Stands::TakenBack => false,
+    }
+}
+
+/// What is known after the event, unless it is older than what is known of this payment. At equal times the money is gone.
+fn told(state: &SubjectState, mut news: TakenBack) -> Option<(SubjectState, TakenBack)> {
+    let mut state = state.clone();
+    let of_this_payment =
+        |taken: &TakenBack| taken.cause == news.cause && named(taken.period, &state) == news.period;
+    match state.taken_back.iter().position(of_this_payment) {
+        Some(place) => {
+            let known = state.taken_back.remove(place);
+            if (known.at, Some(stands(&known))) > (news.at, news.stands) {
+                return None;
+            }
+            if is_gone(&known) {
+                news.since = Some(since(&known));
+            }
+        }
+        None if state.taken_back.len() >= MOST => {
+            let idle = state.taken_back.iter().position(|taken| !taken.open);
+            state.taken_back.remove(idle.unwrap_or_default());
+        }
+        None => {}
+    }
+    state.taken_back.push(news);
+    judge(&mut state);
+    let taken = *state.taken_back.last()?;
+    Some((state, taken))
+}
+
+/// Licenses are suspended for money that is gone, unless other money makes up for it.
+pub(super) fn judge(state: &mut SubjectState) {
+    let is_open =
+        |taken: &TakenBack| stands(taken) == Stands::Open && made_up_for(taken, state).is_none();
+    let open: Vec<bool> = state.taken_back.iter().map(is_open).collect();
+    for (taken, open) in state.taken_back.iter_mut().zip(open) {
+        taken.stands = Some(stands(taken));
+        taken.open = open;
+    }
+    for cause in [Cause::Refund, Cause::Dispute] {
+        let open = state.taken_back.iter().filter(|taken| taken.open && taken.cause == cause);
+        match open.map(|taken| taken.at).max() {
+            Some(newest) => state.causes.insert(cause, newest),
+            None => state.causes.remove(&cause),
+        };
+    }
+}
+
+/// Why the licenses run on other money. A refunded period stays refunded until another one is paid for; what is disputed
+/// must have been made up for by then.
+fn made_up_for(taken: &TakenBack, state: &SubjectState) -> Option<&'static str> {
+    let period = named(taken.period, state);
+    let paid = || state.periods.iter().filter(|other| !was_gone(**other, taken, state));
+    let in_time = |other: &Period| match taken.cause {
+        Cause::Dispute => other.at <= since(taken),
+        Cause::Refund | Cause::Payment | Cause::Pause | Cause::Collection => true,
     };
-    state.periods.iter().any(|other| other.at < period.at && covers(other))
+    if paid().any(|other| covers(*other, period)) {
+        return Some("an earlier payment is for the same time");
+    }
+    let later = paid().any(|other| in_time(other) && is_later(*other, period));
+    later.then_some("a later period is paid for")
+}
+
+/// An earlier payment is for the same time or longer: this one was for a change in between.
+fn covers(other: Period, period: Period) -> bool {
+    let ends = other.through.zip(period.through);
+    other.at < period.at && ends.is_some_and(|(other, own)| other >= own || same_second(other, own))
 }
 
 /// A newer payment is for another time, later or not: a change from years to months ends sooner.
-fn is_over(period: Period, state: &SubjectState) -> bool {
-    state.periods.iter().any(|other| makes_up_for(*other, period))
-}
-
-fn makes_up_for(other: Period, period: Period) -> bool {
+fn is_later(other: Period, period: Period) -> bool {
     let ends = other.through.zip(period.through);
     other.at > period.at && !ends.is_some_and(|(other, own)| same_second(other, own))
 }
 
-fn is_open(state: &SubjectState, cause: Cause, period: Period) -> bool {
-    state
-        .taken_back
-        .iter()
-        .any(|taken| taken.open && taken.cause == cause && taken.period == period)
-}
-
-/// What is known after the event, unless it is older than what is known of this payment. At equal times the money is gone.
-fn told(state: &SubjectState, news: TakenBack) -> Option<SubjectState> {
-    let TakenBack { cause, period, at, open } = news;
-    if history::ended_since(state, at) {
-        return None;
-    }
-    let mut state = state.clone();
-    let known = |taken: &&mut TakenBack| taken.cause == cause && taken.period == period;
-    match state.taken_back.iter_mut().find(known) {
-        Some(known) if known.at > at || (known.at == at && known.open && !open) => return None,
-        Some(known) => *known = news,
-        None => state.taken_back.push(news),
-    }
-    if state.taken_back.len() > MOST {
-        state.taken_back.remove(0);
-    }
-    if open {
-        let since = state.causes.entry(cause).or_insert(at);
-        *since = (*since).max(at);
-    } else {
-        settle(&mut state, cause, |_| false);
-    }
-    Some(state)
-}
-
-/// Closes what is done with; the cause goes with the last one.
-fn settle(state: &mut SubjectState, cause: Cause, is_done: impl Fn(&TakenBack) -> bool) {
-    let mut left = false;
-    for taken in state.taken_back.iter_mut().filter(|taken| taken.cause == cause) {
-        taken.open &= !is_done(taken);
-        left |= taken.open;
-    }
-    if !left {
-        state.causes.remove(&cause);
-    }
-}
-
-/// A refunded period stays refunded; one that was paid later, for another time, makes up for it.
-pub(super) fn made_up_for(state: &mut SubjectState, by: Period) {
-    if state.causes.contains_key(&Cause::Refund) {
-        settle(state, Cause::Refund, |taken| makes_up_for(by, taken.period));
-    }
+/// What went back itself makes up for nothing. What was disputed before it went back stays as it was.
+fn was_gone(other: Period, taken: &TakenBack, state: &SubjectState) -> bool {
+    let in_time = |gone: &TakenBack| match taken.cause {
+        Cause::Dispute => since(gone) <= since(taken),
+        Cause::Refund | Cause::Payment | Cause::Pause | Cause::Collection => true,
+    };
+    let mut back = state.taken_back.iter().filter(|gone| named(gone.period, state) == other);
+    back.any(|gone| is_gone(gone) && in_time(gone))
 }

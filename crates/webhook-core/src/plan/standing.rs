@@ -98,9 +98,13 @@ pub(super) fn resumed(state: SubjectState, snapshot: &Snapshot) -> Plan {
 }
 
 pub(super) fn end(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
-    let Some(mut state) = history::ended(&snapshot.state, at) else {
-        return stale(snapshot);
-    };
+    match history::ended(&snapshot.state, at) {
+        Some(state) => ended(state, snapshot, policy),
+        None => stale(snapshot),
+    }
+}
+
+pub(super) fn ended(mut state: SubjectState, snapshot: &Snapshot, policy: &Policy) -> Plan {
     let steps =
         snapshot.licenses.iter().filter_map(|license| at_the_end(license, policy)).collect();
     if policy.at_the_end == AtTheEnd::Delete {

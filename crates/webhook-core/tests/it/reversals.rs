@@ -3,7 +3,7 @@
 use devkit::sign::Provider as Signer;
 use serde_json::{Value, json};
 
-use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, json, path_of};
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, json, path_of};
 
 async fn tell(app: &App, provider: Signer, body: &[u8]) {
     let answer = app.deliver(provider, path_of(provider), body).await;
@@ -225,4 +225,59 @@ async fn a_correction_that_is_refunded_is_not_the_period() {
     tell(&app, STRIPE, &link).await;
     app.cases(STRIPE, &["charge-refunded"]).await;
     assert_eq!(app.ends(), ["2027-09-01"]);
+}
+
+/// The payment of the first year, of which a refund or a dispute tells.
+const FIRST: &str = "pi_first";
+
+/// That it was paid by that.
+fn link_of_the_first_invoice() -> Vec<u8> {
+    let first = json(STRIPE, "invoice-create")["data"]["object"]["id"].clone();
+    edited(STRIPE, "invoice-payment-paid", |event| {
+        event["id"] = json!("evt_first_payment");
+        event["data"]["object"]["invoice"] = first;
+        event["data"]["object"]["payment"]["payment_intent"] = json!(FIRST);
+    })
+}
+
+fn about_the_first_payment(case: &str, created: i64) -> Vec<u8> {
+    edited(STRIPE, case, |event| {
+        event["created"] = json!(created);
+        event["data"]["object"]["payment_intent"] = json!(FIRST);
+    })
+}
+
+#[tokio::test]
+async fn a_dispute_of_an_older_period_changes_nothing_before_the_renewal_is_told_either() {
+    let renewed = json(STRIPE, "invoice-cycle")["created"].as_i64().unwrap();
+    let dispute = about_the_first_payment("dispute-created", renewed + 172_800);
+    let lost = about_the_first_payment("dispute-lost", renewed + 1_728_000);
+    let renewal = body(STRIPE, "invoice-cycle");
+    for order in [[&renewal, &dispute], [&dispute, &renewal]] {
+        let app = App::start().await;
+        app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
+        tell(&app, STRIPE, &link_of_the_first_invoice()).await;
+        for event in order {
+            tell(&app, STRIPE, event).await;
+        }
+        assert_eq!(app.ends(), ["2028-09-01"]);
+        tell(&app, STRIPE, &lost).await;
+        assert_eq!(app.ends(), ["2028-09-01"]);
+    }
+}
+
+#[tokio::test]
+async fn what_went_back_before_the_first_invoice_was_told_comes_back_after_it() {
+    let paid = json(STRIPE, "invoice-create")["created"].as_i64().unwrap();
+    for (gone, back) in [("charge-refunded", "refund-failed"), ("dispute-created", "dispute-won")] {
+        let app = App::start().await;
+        app.cases(STRIPE, &["checkout-subscription"]).await;
+        tell(&app, STRIPE, &link_of_the_first_invoice()).await;
+        tell(&app, STRIPE, &about_the_first_payment(gone, paid + 86_400)).await;
+        assert!(app.ends()[0].ends_with("suspended"), "{gone}");
+        app.cases(STRIPE, &["invoice-create"]).await;
+        assert_eq!(app.ends(), ["2027-09-01 suspended"], "{gone}: its own payment");
+        tell(&app, STRIPE, &about_the_first_payment(back, paid + 864_000)).await;
+        assert_eq!(app.ends(), ["2027-09-01"], "{back}");
+    }
 }

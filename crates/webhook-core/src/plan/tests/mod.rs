@@ -4,6 +4,7 @@ mod customer;
 mod grant;
 mod payment;
 mod properties;
+mod reversal;
 mod seats;
 mod world;
 

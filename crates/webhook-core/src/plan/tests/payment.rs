@@ -149,7 +149,12 @@ fn command(word: &str) -> Command {
         "dispute-shorter" => {
             let of = Period { at: at("2026-10-05"), through: Some(at("2026-11-01")) };
             let (cause, stands) = (Cause::Dispute, Stands::Open);
-            about(Action::Reverse(Reversal { cause, stands, of: Reversed::Period(of) }))
+            about(Action::Reverse(Reversal {
+                cause,
+                stands,
+                since: None,
+                of: Reversed::Period(of),
+            }))
         }
         "refund" => reversal(Cause::Refund, Stands::Open, "2026-12-01"),
         "refund-old" => reversal(Cause::Refund, Stands::Open, "2026-10-01"),
@@ -168,7 +173,7 @@ fn command(word: &str) -> Command {
 fn reversal(cause: Cause, stands: Stands, paid_until: &str) -> Command {
     let paid = if paid_until == "2026-12-01" { "2026-10-02" } else { "2026-08-01" };
     let of = Reversed::Period(Period { at: at(paid), through: Some(at(paid_until)) });
-    about(Action::Reverse(Reversal { cause, stands, of }))
+    about(Action::Reverse(Reversal { cause, stands, since: None, of }))
 }
 
 /// Each story is `word day` pairs in the order of delivery; the days are the events' own times.
@@ -306,7 +311,7 @@ fn what_was_paid_beside_the_period_is_for_a_person_to_judge() {
     let mut world = World::with_license(license("2026-10-01", "P2M"));
     for cause in [Cause::Refund, Cause::Dispute] {
         let (stands, of) = (Stands::Open, Reversed::Beside);
-        let reversal = about(Action::Reverse(Reversal { cause, stands, of }));
+        let reversal = about(Action::Reverse(Reversal { cause, stands, since: None, of }));
         let plan = world.plan(&reversal, "2026-10-02").unwrap();
         assert_eq!(plan.concern, Some(Concern::NothingReversed));
         world.settle(&reversal, "2026-10-02").unwrap();

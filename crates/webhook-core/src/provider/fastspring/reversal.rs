@@ -61,7 +61,7 @@ fn about(
     let of = Reversed::Payment(payment_ids([order]));
     let action = match instead {
         Some(why) => Action::Note(Note::of(why)),
-        None => Action::Reverse(Reversal { cause, stands: Stands::Open, of }),
+        None => Action::Reverse(Reversal { cause, stands: Stands::Open, since: None, of }),
     };
     let marks = FastSpring::marks(&subject);
     Ok(Command::new(subject, marks, action))

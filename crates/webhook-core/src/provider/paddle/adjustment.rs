@@ -25,7 +25,7 @@ pub(super) fn changed(adjustment: &Object<'_>) -> Result<Vec<Command>, Unreadabl
     let action = match change {
         Ok((cause, stands)) => {
             let of = Reversed::Payment(payment_ids([id]));
-            Action::Reverse(Reversal { cause, stands, of })
+            Action::Reverse(Reversal { cause, stands, since: None, of })
         }
         Err(why) => Action::Note(Note::of(why)),
     };

@@ -1,5 +1,7 @@
 //! Refunds and disputes: of a charge, by its payment intent.
 
+use jiff::Timestamp;
+
 use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
 use super::{Decided, Stripe, of_data};
 use crate::command::{
@@ -12,7 +14,7 @@ use crate::json::Object;
 pub(super) fn refunded(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
     let charge = of_data(data, "charge")?;
     let whole = charge.flag("refunded") == Some(true);
-    let action = reversal(&charge, charge.text("id"), Cause::Refund, Stands::Open);
+    let action = reversal(&charge, charge.text("id"), Cause::Refund, Stands::Open, None);
     about(&charge, if whole { action } else { Action::Note(Note::of("a part was refunded")) })
 }
 
@@ -22,7 +24,8 @@ pub(super) fn refund_failed(
     _source: &ProductSource,
 ) -> Result<Decided, Unreadable> {
     let refund = of_data(data, "refund")?;
-    let action = reversal(&refund, refund.reference("charge"), Cause::Refund, Stands::TakenBack);
+    let action =
+        reversal(&refund, refund.reference("charge"), Cause::Refund, Stands::TakenBack, None);
     about(&refund, action)
 }
 
@@ -36,7 +39,8 @@ pub(super) fn dispute_opened(
         return about(&dispute, Action::Note(Note::of("an inquiry moves no money")));
     }
     let charge = dispute.reference("charge");
-    let mut commands = about(&dispute, reversal(&dispute, charge, Cause::Dispute, Stands::Open))?;
+    let mut commands =
+        about(&dispute, reversal(&dispute, charge, Cause::Dispute, Stands::Open, None))?;
     if let Decided::Commands(commands) = &mut commands {
         commands.iter_mut().for_each(|command| command.concern = Some(Concern::DisputeOpened));
     }
@@ -49,6 +53,7 @@ pub(super) fn dispute_closed(
     _source: &ProductSource,
 ) -> Result<Decided, Unreadable> {
     let dispute = of_data(data, "dispute")?;
+    let opened = dispute.seconds("created")?;
     let stands = match dispute.text("status") {
         Some("won") => Stands::TakenBack,
         Some("lost") => Stands::Lost,
@@ -59,7 +64,8 @@ pub(super) fn dispute_closed(
             return about(&dispute, Action::Note(Note::of("the dispute was closed another way")));
         }
     };
-    about(&dispute, reversal(&dispute, dispute.reference("charge"), Cause::Dispute, stands))
+    let charge = dispute.reference("charge");
+    about(&dispute, reversal(&dispute, charge, Cause::Dispute, stands, opened))
 }
 
 fn is_inquiry(dispute: &Object<'_>) -> bool {
@@ -67,9 +73,16 @@ fn is_inquiry(dispute: &Object<'_>) -> bool {
 }
 
 /// New payloads know the payment intent only; old ones also the invoice.
-fn reversal(object: &Object<'_>, charge: Option<&str>, cause: Cause, stands: Stands) -> Action {
+fn reversal(
+    object: &Object<'_>,
+    charge: Option<&str>,
+    cause: Cause,
+    stands: Stands,
+    since: Option<Timestamp>,
+) -> Action {
     let ids = [object.reference("payment_intent"), charge, object.reference("invoice")];
-    Action::Reverse(Reversal { cause, stands, of: Reversed::Payment(payment_ids(ids)) })
+    let of = Reversed::Payment(payment_ids(ids));
+    Action::Reverse(Reversal { cause, stands, since, of })
 }
 
 /// Where the ledger does not know the payment, the licenses of a one-time purchase carry its payment intent.
