@@ -43,7 +43,7 @@ pub(super) fn plan(
     policy: &Policy,
 ) -> Result<Plan, Refused> {
     let (pays, covers) = (grant.pays, Covers::First(grant.paid_through.or(grant.period_end)));
-    let Some(payment) = history::payment(&snapshot.state, at, pays, covers) else {
+    let Some(payment) = history::payment(&snapshot.state, at, pays, covers, policy) else {
         return Ok(stale(snapshot));
     };
     if payment.after_the_end && snapshot.state.deleted && snapshot.licenses.is_empty() {

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::reversal;
 use super::step::Step;
-use crate::command::{Cause, Pays, Period};
+use crate::command::{AtTheEnd, Cause, Pays, Period};
+use crate::config::Policy;
 use crate::cryptlex::License;
 use crate::ledger::SubjectState;
 
@@ -51,13 +52,14 @@ pub(super) fn payment(
     at: Timestamp,
     pays: Pays,
     covers: Covers,
+    policy: &Policy,
 ) -> Option<Payment> {
-    if ended_since(state, at) {
+    if ended_since(state, at, policy) {
         return None;
     }
     let (known_causes, known_payment) = (state.causes.len(), state.paid_at);
     let mut state = state.clone();
-    let after_the_end = state.ended_at.is_some() && pays != Pays::Beside;
+    let after_the_end = state.ended_at.is_some_and(|ended| ended < at) && pays != Pays::Beside;
     if after_the_end {
         state.ended_at = None;
     }
@@ -119,7 +121,12 @@ fn forget_failures(state: &mut SubjectState, until: Timestamp) {
     }
 }
 
-pub(super) fn suspended(state: &SubjectState, cause: Cause, at: Timestamp) -> Option<SubjectState> {
+pub(super) fn suspended(
+    state: &SubjectState,
+    cause: Cause,
+    at: Timestamp,
+    policy: &Policy,
+) -> Option<SubjectState> {
     let settled = match cause {
         Cause::Payment => state.paid_at,
         Cause::Pause | Cause::Collection => state.renewed_at,
@@ -127,7 +134,8 @@ pub(super) fn suspended(state: &SubjectState, cause: Cause, at: Timestamp) -> Op
         Cause::Refund | Cause::Dispute => None,
     };
     let cleared = state.cleared.get(&cause).is_some_and(|cleared| *cleared > at);
-    if cleared || settled.max(state.ended_at).is_some_and(|newer| newer >= at) {
+    let settled = settled.is_some_and(|newer| newer >= at);
+    if cleared || settled || ended_since(state, at, policy) {
         return None;
     }
     let mut state = state.clone();
@@ -136,10 +144,14 @@ pub(super) fn suspended(state: &SubjectState, cause: Cause, at: Timestamp) -> Op
     Some(state)
 }
 
-pub(super) fn failing(state: &SubjectState, at: Timestamp) -> Option<SubjectState> {
-    let cleared = state.cleared.get(&Cause::Payment).copied();
-    let settled = cleared.is_some_and(|cleared| cleared > at);
-    if settled || state.paid_at.max(state.ended_at).is_some_and(|newer| newer >= at) {
+pub(super) fn failing(
+    state: &SubjectState,
+    at: Timestamp,
+    policy: &Policy,
+) -> Option<SubjectState> {
+    let cleared = state.cleared.get(&Cause::Payment).is_some_and(|cleared| *cleared > at);
+    let settled = state.paid_at.is_some_and(|newer| newer >= at);
+    if cleared || settled || ended_since(state, at, policy) {
         return None;
     }
     let mut state = state.clone();
@@ -155,8 +167,9 @@ pub(super) fn resumed(
     state: &SubjectState,
     causes: &[Cause],
     at: Timestamp,
+    policy: &Policy,
 ) -> Option<SubjectState> {
-    if ended_since(state, at) {
+    if ended_since(state, at, policy) {
         return None;
     }
     let mut state = state.clone();
@@ -180,7 +193,8 @@ pub(super) fn ended(state: &SubjectState, at: Timestamp) -> Option<SubjectState>
     Some(SubjectState { ended_at: state.ended_at.max(Some(at)), ..state.clone() })
 }
 
-/// Of what happened at the end itself the end counts.
-pub(super) fn ended_since(state: &SubjectState, at: Timestamp) -> bool {
-    state.ended_at.is_some_and(|ended| ended >= at)
+/// Of what happened at the end itself the end counts. Where it leaves licenses alone, what came before it still has its
+/// effect.
+pub(super) fn ended_since(state: &SubjectState, at: Timestamp, policy: &Policy) -> bool {
+    policy.at_the_end != AtTheEnd::Nothing && state.ended_at.is_some_and(|ended| ended >= at)
 }

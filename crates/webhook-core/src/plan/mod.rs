@@ -82,7 +82,7 @@ pub fn plan(
         Action::Renew(renew) => renewal(&command.subject, renew, at, snapshot, policy),
         Action::PaymentFailed => Ok(standing::payment_failed(at, snapshot, policy)),
         Action::Suspend(cause) => Ok(standing::suspension(*cause, at, snapshot, policy)),
-        Action::Resume(causes) => Ok(standing::resumption(causes, at, snapshot)),
+        Action::Resume(causes) => Ok(standing::resumption(causes, at, snapshot, policy)),
         Action::Reverse(reversal) => {
             Ok(reversal::plan(&command.subject, reversal, at, snapshot, policy))
         }
@@ -128,7 +128,7 @@ fn renewal(
     if snapshot.state.ended_at.is_some() && is_over(&renew.through, at) {
         return Ok(standing::noted("it was paid for a time before its end", snapshot));
     }
-    let Some(payment) = history::payment(&snapshot.state, at, renew.pays, covers) else {
+    let Some(payment) = history::payment(&snapshot.state, at, renew.pays, covers, policy) else {
         return Ok(stale(snapshot));
     };
     let mut plan = Plan { state: payment.state.clone(), ..Plan::default() };

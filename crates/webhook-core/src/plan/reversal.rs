@@ -53,7 +53,7 @@ pub(super) fn plan(
             let why = "another payment is taken back all the same";
             Plan { state: known, ..standing::noted(why, snapshot) }
         }
-        Stands::TakenBack => standing::resumed(known, snapshot),
+        Stands::TakenBack => standing::resumed(known, snapshot, policy),
         Stands::Open | Stands::Lost => match made_up_for(&taken, &known) {
             Some(why) => Plan { state: known, ..in_vain(why, snapshot) },
             // The purchase may be on its way, or wait for a mapping.
@@ -84,7 +84,7 @@ fn over(lost: &TakenBack, mut state: SubjectState, snapshot: &Snapshot, policy: 
     match history::ended(&state, lost.at) {
         Some(ended) => standing::ended(ended, snapshot, policy),
         // It is paid for anew already.
-        None => standing::resumed(state, snapshot),
+        None => standing::resumed(state, snapshot, policy),
     }
 }
 

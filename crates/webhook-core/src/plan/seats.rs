@@ -29,13 +29,13 @@ pub(super) fn plan(
     policy: &Policy,
 ) -> Result<Plan, Refused> {
     let known = snapshot.state.subscribed.as_ref();
-    let ended = snapshot.state.ended_at;
-    if ended.is_some_and(|ended| ended >= at) || known.is_some_and(|(newest, _)| *newest > at) {
+    let is_older = known.is_some_and(|(newest, _)| *newest > at);
+    if is_older || history::ended_since(&snapshot.state, at, policy) {
         return Ok(stale(snapshot));
     }
     let mut state = snapshot.state.clone();
     state.subscribed = Some((at, subscribed.clone()));
-    if ended.is_some() {
+    if snapshot.state.ended_at.is_some_and(|ended| ended < at) {
         let noted = Some("it is over until it is paid for again");
         return Ok(Plan { state, noted, ..Plan::default() });
     }

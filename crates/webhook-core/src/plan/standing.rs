@@ -22,7 +22,7 @@ pub(super) fn suspension(
             noted("collection of payments is paused", snapshot)
         }
         Cause::Payment | Cause::Pause | Cause::Collection | Cause::Refund | Cause::Dispute => {
-            match history::suspended(&snapshot.state, cause, at) {
+            match history::suspended(&snapshot.state, cause, at, policy) {
                 Some(state) => suspended(state, snapshot),
                 None => stale(snapshot),
             }
@@ -46,7 +46,7 @@ pub(super) fn payment_failed(at: Timestamp, snapshot: &Snapshot, policy: &Policy
     if !policy.grace.is_positive() {
         return suspension(Cause::Payment, at, snapshot, policy);
     }
-    let Some(state) = history::failing(&snapshot.state, at) else {
+    let Some(state) = history::failing(&snapshot.state, at, policy) else {
         return stale(snapshot);
     };
     let mut plan = Plan { state, ..Plan::default() };
@@ -78,16 +78,23 @@ pub(super) fn grace(license: &License, state: &mut SubjectState, policy: &Policy
     wrong.then(|| Step::expire(license, target))
 }
 
-pub(super) fn resumption(causes: &[Cause], at: Timestamp, snapshot: &Snapshot) -> Plan {
-    let Some(state) = history::resumed(&snapshot.state, causes, at) else {
+pub(super) fn resumption(
+    causes: &[Cause],
+    at: Timestamp,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Plan {
+    let Some(state) = history::resumed(&snapshot.state, causes, at, policy) else {
         return stale(snapshot);
     };
-    resumed(state, snapshot)
+    resumed(state, snapshot, policy)
 }
 
-pub(super) fn resumed(state: SubjectState, snapshot: &Snapshot) -> Plan {
+pub(super) fn resumed(state: SubjectState, snapshot: &Snapshot, policy: &Policy) -> Plan {
     let some_went = state.causes.len() < snapshot.state.causes.len();
-    let steps = if some_went && state.ended_at.is_none() {
+    // What is left alone at the end is paid for until it expires.
+    let runs = state.ended_at.is_none() || policy.at_the_end == AtTheEnd::Nothing;
+    let steps = if some_went && runs {
         let suspended = holders::current(snapshot).filter(|license| license.is_suspended());
         let free = suspended.filter(|license| !history::has_cause(&state, license));
         free.map(|license| Step::suspend(license, false)).collect()

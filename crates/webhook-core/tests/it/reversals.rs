@@ -281,3 +281,21 @@ async fn what_went_back_before_the_first_invoice_was_told_comes_back_after_it() 
         assert_eq!(app.ends(), ["2027-09-01"], "{back}");
     }
 }
+
+#[tokio::test]
+async fn what_is_left_alone_at_the_end_runs_when_its_money_comes_back() {
+    let paid = json(STRIPE, "invoice-create")["created"].as_i64().unwrap();
+    let end = edited(STRIPE, "subscription-deleted", |event| {
+        event["created"] = json!(paid + 172_800);
+    });
+    for (gone, back) in [("charge-refunded", "refund-failed"), ("dispute-created", "dispute-won")] {
+        let app = App::with(<_>::default(), &[("CRYPTLEX_CANCELLATION_ACTION", "none")]).await;
+        app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
+        tell(&app, STRIPE, &link_of_the_first_invoice()).await;
+        tell(&app, STRIPE, &about_the_first_payment(gone, paid + 86_400)).await;
+        tell(&app, STRIPE, &end).await;
+        assert_eq!(app.ends(), ["2027-09-01 suspended"], "{gone}");
+        tell(&app, STRIPE, &about_the_first_payment(back, paid + 864_000)).await;
+        assert_eq!(app.ends(), ["2027-09-01"], "{back}");
+    }
+}

@@ -178,7 +178,10 @@ fn reversal(cause: Cause, stands: Stands, paid_until: &str) -> Command {
 
 /// Each story is `word day` pairs in the order of delivery; the days are the events' own times.
 fn story(text: &str) -> String {
-    let mut world = World::with_license(license("2026-10-01", "P2M"));
+    played(&mut World::with_license(license("2026-10-01", "P2M")), text)
+}
+
+fn played(world: &mut World, text: &str) -> String {
     for event in text.split(", ") {
         let (word, day) = event.split_once(' ').unwrap();
         world.settle(&command(word), &format!("2026-10-{day:0>2}")).unwrap();
@@ -355,5 +358,22 @@ fn what_comes_before_its_purchase_is_remembered() {
         world.settle(&command(before), "2026-10-02").unwrap();
         world.settle(&grant(vec![line("-", 1)]), "2026-10-01").unwrap();
         assert_eq!(world.shown(), expected, "{before}");
+    }
+}
+
+/// What is left alone at the end ends as if there had been none.
+#[test]
+fn what_is_left_alone_at_the_end_is_not_over() {
+    for (text, expected) in [
+        ("pause 2, end 3, resume 4", "2026-10-01"),
+        ("pause 2, end 4, resume 3", "2026-10-01"),
+        ("end 4, resume 3, pause 2", "2026-10-01"),
+        ("pause 2, end 3", "2026-10-01 suspended"),
+        ("end 3, pay 2", "2026-12-01"),
+        ("pay 2, end 3, fail 2", "2026-12-01"),
+    ] {
+        let mut world = World::with_license(license("2026-10-01", "P2M"));
+        world.policy = Policy { at_the_end: AtTheEnd::Nothing, ..POLICY };
+        assert_eq!(played(&mut world, text), expected, "{text}");
     }
 }

@@ -1,8 +1,11 @@
 use serde_json::json;
 
-use super::world::{about, line, purchase, renew_until};
+use super::world::{POLICY, about, line, purchase, renew_until};
 use super::{World, at};
-use crate::command::{Action, Cause, Command, Concern, Grant, Period, Reversal, Reversed, Stands};
+use crate::command::{
+    Action, AtTheEnd, Cause, Command, Concern, Grant, Period, Reversal, Reversed, Stands,
+};
+use crate::config::Policy;
 
 const SEPTEMBER: (&str, &str) = ("2026-09-01", "2026-10-01");
 
@@ -143,4 +146,25 @@ fn a_dispute_that_is_lost_before_it_is_told_was_open_since_it_was_opened() {
     let story = [paid(year), paid(("2026-09-15", "2027-10-01")), lost, dispute];
     assert_eq!(play(&mut world, &story), ["2027-10-01 revoked"]);
     assert_eq!(play(&mut world, &[paid(("2026-10-01", "2027-11-01"))]), ["2027-11-01"]);
+}
+#[test]
+fn what_is_left_alone_at_the_end_runs_again_when_its_money_comes_back() {
+    let year = ("2026-09-01", "2027-09-01");
+    let end = (about(Action::End), "2026-09-20".to_owned());
+    for (gone, back) in [(REFUND, REFUND_FAILED), (DISPUTE, WON)] {
+        let gone = reversal(gone, year, "2026-09-10");
+        // Before the end and after it.
+        for day in ["2026-09-15", "2026-09-25"] {
+            let back = reversal(back, year, day);
+            for story in [
+                [paid(year), gone.clone(), end.clone(), back.clone()],
+                [paid(year), gone.clone(), back.clone(), end.clone()],
+                [paid(year), end.clone(), back.clone(), gone.clone()],
+            ] {
+                let mut world = license();
+                world.policy = Policy { at_the_end: AtTheEnd::Nothing, ..POLICY };
+                assert_eq!(play(&mut world, &story), ["2027-09-01"], "{day}");
+            }
+        }
+    }
 }
