@@ -65,7 +65,7 @@ pub(super) fn payment(
     }
     if pays != Pays::Beside {
         state.paid_at = state.paid_at.max(Some(at));
-        forget_failures(&mut state, at);
+        forget_failures(&mut state, |failed| failed <= at);
     }
     if pays == Pays::ForThePeriod {
         state.renewed_at = state.renewed_at.max(Some(at));
@@ -114,8 +114,8 @@ pub(super) fn has_cause(state: &SubjectState, license: &License) -> bool {
     !state.causes.is_empty() || state.seats.contains(&license.id)
 }
 
-fn forget_failures(state: &mut SubjectState, until: Timestamp) {
-    state.failures.retain(|failed| *failed > until);
+fn forget_failures(state: &mut SubjectState, is_over: impl Fn(Timestamp) -> bool) {
+    state.failures.retain(|failed| !is_over(*failed));
     if state.failures.is_empty() {
         state.before_grace.clear();
     }
@@ -180,7 +180,7 @@ pub(super) fn resumed(
             *cleared = (*cleared).max(at);
         }
         if *cause == Cause::Payment {
-            forget_failures(&mut state, at);
+            forget_failures(&mut state, |failed| failed < at);
         }
     }
     Some(state)

@@ -349,6 +349,27 @@ fn grace_runs_from_the_first_failure_and_suspends_nobody() {
 }
 
 #[test]
+fn a_failure_outranks_a_resumption_of_the_same_time_and_a_payment_the_failure() {
+    let active = about(Action::Resume(&[Cause::Payment, Cause::Pause]));
+    let (fail, pay) = (command("fail"), command("pay"));
+    for (story, expected) in [
+        // The first failure of the second day counts, and seven days from then.
+        ([(&fail, "02"), (&active, "02"), (&fail, "04")], "2026-10-09"),
+        ([(&active, "02"), (&fail, "02"), (&fail, "04")], "2026-10-09"),
+        ([(&fail, "02"), (&active, "03"), (&fail, "04")], "2026-10-11"),
+        ([(&fail, "02"), (&pay, "02"), (&active, "02")], "2026-12-01"),
+        ([(&pay, "02"), (&fail, "02"), (&active, "02")], "2026-12-01"),
+    ] {
+        let mut world = World::with_license(license("2026-10-01", "P2M"));
+        world.policy = Policy { grace: SignedDuration::from_hours(7 * 24), ..POLICY };
+        for (command, day) in story {
+            world.settle(command, &format!("2026-10-{day}")).unwrap();
+        }
+        assert_eq!(world.shown(), [expected], "{story:?}");
+    }
+}
+
+#[test]
 fn what_comes_before_its_purchase_is_remembered() {
     use super::world::{grant, line};
     for (before, expected) in
