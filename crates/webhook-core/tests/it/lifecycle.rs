@@ -365,3 +365,24 @@ async fn a_status_that_nobody_documents_is_noted() {
     assert_eq!(tell(&app, PADDLE, &odd).await.0, 200);
     assert_eq!(app.ends(), ["2027-09-01"]);
 }
+
+#[tokio::test]
+async fn collection_goes_on_whatever_the_status_is_by_then() {
+    for status in ["past_due", "unpaid", "incomplete"] {
+        // Days of grace, so that nothing else suspends.
+        let variables = [("PAUSE_COLLECTION", "suspend"), ("GRACE_DAYS", "7")];
+        let app = App::with(Settings::default(), &variables).await;
+        told(&app, STRIPE, &["checkout-subscription", "invoice-create"]).await;
+        told(&app, STRIPE, &["subscription-updated-pause-collection"]).await;
+        assert_eq!(app.ends(), ["2027-09-01 suspended"]);
+        let over = edited(STRIPE, "subscription-updated-pause-collection-over", |event| {
+            event["data"]["object"]["status"] = json!(status);
+        });
+        assert_eq!(tell(&app, STRIPE, &over).await.0, 200);
+        let unpaid = if status == "unpaid" { "2027-09-01 suspended" } else { "2027-09-01" };
+        assert_eq!(app.ends(), [unpaid], "{status}");
+        let active = active_at("evt_active_again", 1_820_000_000);
+        assert_eq!(tell(&app, STRIPE, &active).await.0, 200);
+        assert_eq!(app.ends(), ["2027-09-01"], "{status}");
+    }
+}

@@ -40,25 +40,25 @@ pub(super) fn trial_will_end(
 pub(super) fn updated(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
     let subscription = of_data(data, "subscription")?;
     let collects = subscription.value("pause_collection").is_none();
+    // Whatever the status is: payments that are collected again may fail meanwhile.
+    let collection = match collects {
+        true => Action::Resume(&[Cause::Collection]),
+        false => Action::Suspend(Cause::Collection),
+    };
     let mut actions = match (subscription.text("status"), collects) {
-        (Some("past_due"), _) => vec![Action::PaymentFailed],
-        (Some("unpaid"), _) => vec![Action::Suspend(Cause::Payment)],
+        (Some("past_due"), _) => vec![Action::PaymentFailed, collection],
+        (Some("unpaid"), _) => vec![Action::Suspend(Cause::Payment), collection],
         (Some("active" | "trialing"), true) => {
             vec![Action::Resume(&[Cause::Payment, Cause::Pause, Cause::Collection])]
         }
         (Some("active" | "trialing"), false) => {
-            vec![Action::Resume(&[Cause::Payment, Cause::Pause])]
+            vec![Action::Resume(&[Cause::Payment, Cause::Pause]), collection]
         }
         // A status that another event acts on, or that nobody documents.
-        (Some(_) | None, _) => Vec::new(),
+        (Some(_) | None, _) => vec![collection],
     };
-    if !collects {
-        actions.push(Action::Suspend(Cause::Collection));
-    }
-    actions.extend(subscribed(&subscription)?.map(Action::ChangePlan));
-    if actions.is_empty() {
-        actions.push(Action::Note(Note::of("the subscription was updated")));
-    }
+    let note = || Action::Note(Note::of("the subscription was updated"));
+    actions.push(subscribed(&subscription)?.map_or_else(note, Action::ChangePlan));
     let commands = actions.into_iter().map(|action| command(&subscription, action));
     Ok(Decided::Commands(commands.collect::<Result<_, _>>()?))
 }
