@@ -108,6 +108,7 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
             Signer::Fastspring,
             "return-full" | "return-partial" | "return-incomplete" | "chargeback",
         ) => &["order-plain"],
+        (Signer::Fastspring, "chargeback-won") => &["order-plain", "chargeback"],
         (
             Signer::Paddle,
             "transaction-update"

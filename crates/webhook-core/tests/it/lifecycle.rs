@@ -329,6 +329,7 @@ async fn events_of_what_we_know_nothing_of_are_acknowledged() {
                 "charge-failed",
                 "return-full",
                 "chargeback",
+                "chargeback-won",
                 "deactivated",
             ][..],
         ),

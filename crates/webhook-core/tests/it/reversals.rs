@@ -299,3 +299,28 @@ async fn what_is_left_alone_at_the_end_runs_when_its_money_comes_back() {
         assert_eq!(app.ends(), ["2027-09-01"], "{back}");
     }
 }
+
+#[tokio::test]
+async fn a_chargeback_that_is_won_gives_the_license_back() {
+    let order = json(FASTSPRING, "order-subscription")["events"][0]["data"]["order"].clone();
+    let told = |case| {
+        edited(FASTSPRING, case, |batch| batch["events"][0]["data"]["order"] = order.clone())
+    };
+    let (opened, won) = (told("chargeback"), told("chargeback-won"));
+    for order in [[&opened, &won], [&won, &opened]] {
+        let app = App::start().await;
+        app.cases(FASTSPRING, &["order-subscription"]).await;
+        for event in order {
+            tell(&app, FASTSPRING, event).await;
+        }
+        assert_eq!(app.ends(), ["2027-09-01"]);
+    }
+    let app = App::start().await;
+    app.cases(FASTSPRING, &["order-subscription"]).await;
+    tell(&app, FASTSPRING, &opened).await;
+    assert_eq!(app.ends(), ["2027-09-01 suspended"]);
+    app.cases(FASTSPRING, &["charge-completed"]).await;
+    assert_eq!(app.ends(), ["2028-09-01 suspended"], "a payment does not end it");
+    tell(&app, FASTSPRING, &won).await;
+    assert_eq!(app.ends(), ["2028-09-01"]);
+}

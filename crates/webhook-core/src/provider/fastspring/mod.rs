@@ -115,6 +115,7 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
         }
         "return.created" => vec![reversal::returned(&data("return")?)?],
         "chargeback.created" => vec![reversal::charged_back(&data("chargeback")?)?],
+        "chargeback.won" => vec![reversal::chargeback_won(&data("chargeback")?)?],
         "account.updated" => vec![account_updated(&data("account")?)?],
         _ => return UNHANDLED,
     };

@@ -29,7 +29,11 @@ pub(super) fn returned(returned: &Object<'_>) -> Result<Command, Unreadable> {
         (Some(false) | None, _, _) => Some(("the return is not completed", None)),
     };
     let why = instead.map(|(why, _)| why);
-    let command = about(returned, "original.order", order, Cause::Refund, why)?;
+    let action = match why {
+        Some(why) => Action::Note(Note::of(why)),
+        None => reversal(order, Cause::Refund, Stands::Open),
+    };
+    let command = about(returned, "original.order", order, action)?;
     Ok(Command { concern: instead.and_then(|(_, concern)| concern), ..command })
 }
 
@@ -46,23 +50,29 @@ fn is_all(returned: &Object<'_>, original: Option<Object<'_>>) -> Option<bool> {
 /// `chargeback.created`.
 pub(super) fn charged_back(chargeback: &Object<'_>) -> Result<Command, Unreadable> {
     let order = chargeback.reference("order");
-    let command = about(chargeback, "order", order, Cause::Dispute, None)?;
+    let action = reversal(order, Cause::Dispute, Stands::Open);
+    let command = about(chargeback, "order", order, action)?;
     Ok(Command { concern: Some(Concern::DisputeOpened), ..command })
+}
+
+/// `chargeback.won`: the money is the vendor's after all. Nobody documents it; it is read as the event that it ends.
+pub(super) fn chargeback_won(chargeback: &Object<'_>) -> Result<Command, Unreadable> {
+    let order = chargeback.reference("order");
+    about(chargeback, "order", order, reversal(order, Cause::Dispute, Stands::TakenBack))
+}
+
+fn reversal(order: Option<&str>, cause: Cause, stands: Stands) -> Action {
+    let of = Reversed::Payment(payment_ids([order]));
+    Action::Reverse(Reversal { cause, stands, since: None, of })
 }
 
 fn about(
     object: &Object<'_>,
     field: &str,
     order: Option<&str>,
-    cause: Cause,
-    instead: Option<&'static str>,
+    action: Action,
 ) -> Result<Command, Unreadable> {
     let subject = subject_of(FastSpring::NAME, SubjectKind::Order, object, field, order)?;
-    let of = Reversed::Payment(payment_ids([order]));
-    let action = match instead {
-        Some(why) => Action::Note(Note::of(why)),
-        None => Action::Reverse(Reversal { cause, stands: Stands::Open, since: None, of }),
-    };
     let marks = FastSpring::marks(&subject);
     Ok(Command::new(subject, marks, action))
 }
