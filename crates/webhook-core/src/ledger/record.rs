@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::store::{StoreError, Versioned};
 use crate::command::{
-    Cause, Mapping, Outcome, Period, Slot, Stands, Subject, SubjectKind, Subscribed,
-    SubscriptionRecord,
+    Cause, Mapping, Outcome, Period, QuantityMeans, Slot, Stands, Subject, SubjectKind,
+    Subscribed, SubscriptionRecord,
 };
 use crate::ids::{CustomerId, EventId, LicenseId, PaymentId, ProductId, SubjectId, UserId};
 
@@ -195,6 +195,9 @@ pub struct Bought {
     pub licenses: u32,
     /// How many activations each allows, if the quantity says it.
     pub activations: Option<u32>,
+    /// What its product said a quantity means; else the vendor's policy holds.
+    #[serde(default)]
+    pub means: Option<QuantityMeans>,
 }
 
 /// What a payment paid for.

@@ -134,6 +134,7 @@ fn remember_lines(wanted: &[Wanted<'_>], state: &mut SubjectState) {
             product: mapping.product.clone(),
             licenses: 0,
             activations: wanted.activations,
+            means: wanted.line.quantity_means,
         });
         bought.licenses = bought.licenses.saturating_add(1);
     }

@@ -84,7 +84,7 @@ pub(super) fn is_known(subscribed: &Subscribed, state: &SubjectState, policy: &P
             let wanted = line.mapping.as_ref().map(|mapping| &mapping.product);
             known.is_some_and(|known| {
                 wanted.is_none_or(|wanted| *wanted == known.product)
-                    && *known == bought(line, known.product.clone(), policy)
+                    && *known == bought(line, known.product.clone(), Some(known), policy)
             })
         })
         && state.lines.keys().all(|key| {
@@ -93,14 +93,16 @@ pub(super) fn is_known(subscribed: &Subscribed, state: &SubjectState, policy: &P
         })
 }
 
-/// What a line buys of its product.
-pub(super) fn bought(line: &Line, product: ProductId, policy: &Policy) -> Bought {
-    let (licenses, activations) = match line.quantity_means.unwrap_or(policy.quantity_means) {
+/// What a line buys of its product. Where the line does not say what its quantity means, it means what it meant when the
+/// line was `known` last.
+fn bought(line: &Line, product: ProductId, known: Option<&Bought>, policy: &Policy) -> Bought {
+    let means = line.quantity_means.or(known.and_then(|known| known.means));
+    let (licenses, activations) = match means.unwrap_or(policy.quantity_means) {
         QuantityMeans::One => (1, None),
         QuantityMeans::Licenses => (line.quantity, None),
         QuantityMeans::Activations => (1, Some(line.quantity)),
     };
-    Bought { product, licenses, activations }
+    Bought { product, licenses, activations, means }
 }
 
 /// Lines of things that were added to a subscription or came in its bundle: a change may not mention them.
@@ -186,7 +188,8 @@ impl<'c> Change<'c> {
         let (mut targets, mut unknown) = (Vec::new(), self.subscribed.unmapped.clone());
         let state = &self.snapshot.state;
         for line in &self.subscribed.lines {
-            let of_line = state.lines.get(&line.key).map(|known| known.product.clone());
+            let known = state.lines.get(&line.key);
+            let of_line = known.map(|known| known.product.clone());
             let in_slot = || {
                 let first = Slot::new(self.subject, &line.key, 1);
                 let holder =
@@ -201,7 +204,7 @@ impl<'c> Change<'c> {
                 .or_else(|| of_line.or_else(in_slot).map(product));
             match mapping {
                 Some(mapping) => {
-                    let bought = bought(line, mapping.product.clone(), self.policy);
+                    let bought = bought(line, mapping.product.clone(), known, self.policy);
                     targets.push(Target { line, mapping, bought });
                 }
                 // What was added and is not mapped never was.
