@@ -25,7 +25,7 @@ pub const SLOT_KEY: &str = "license_slot";
 const MOST_LICENSES: u64 = 10_000;
 /// Licenses to be made in one round; the next round goes on.
 const MOST_AT_ONCE: usize = 64;
-const DRIVER_KEY: &str = "fastspring_driver";
+pub(super) const DRIVER_KEY: &str = "fastspring_driver";
 
 /// One license that was bought.
 struct Wanted<'g> {

@@ -12,6 +12,7 @@ mod expiry;
 mod grant;
 mod history;
 mod holders;
+mod lines;
 mod reversal;
 mod seats;
 mod standing;
@@ -98,7 +99,7 @@ pub fn needs_a_look(action: &Action, state: &SubjectState, policy: &Policy) -> b
     match action {
         Action::Resume(causes) => causes.iter().any(|cause| state.causes.contains_key(cause)),
         Action::Suspend(Cause::Collection) => policy.pause_collection,
-        Action::ChangePlan(subscribed) => !seats::is_known(subscribed, state, policy),
+        Action::ChangePlan(subscribed) => !lines::are_known(subscribed, state, policy),
         Action::Grant(_)
         | Action::Renew(_)
         | Action::PaymentFailed

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::grant::{SLOT_KEY, is_add_on, too_many};
+use super::grant::{DRIVER_KEY, SLOT_KEY, too_many};
 use super::holders::Slots;
 use super::standing::at_the_end;
 use super::step::{Blank, Step, metadata};
-use super::{Plan, Refused, expiry, history, holders, stale};
+use super::{Plan, Refused, expiry, history, holders, lines, stale};
 use crate::command::{
-    AtTheEnd, Command, Concern, Line, Mapping, QuantityMeans, Slot, Subject, Subscribed, Term,
+    AtTheEnd, Command, Concern, Line, Mapping, Slot, Subject, Subscribed, Term, Unmapped,
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
@@ -39,11 +39,11 @@ pub(super) fn plan(
         let noted = Some("it is over until it is paid for again");
         return Ok(Plan { state, noted, ..Plan::default() });
     }
-    if is_known(subscribed, &snapshot.state, policy) {
+    if lines::are_known(subscribed, &snapshot.state, policy) {
         return Ok(Plan { state, noted: Some("nothing of it changed"), ..Plan::default() });
     }
-    let change = Change::of(&command.subject, subscribed, snapshot, policy);
-    change.carried_into(Plan { state, ..Plan::default() })
+    let plan = Plan { state, ..Plan::default() };
+    Change::of(&command.subject, subscribed, snapshot, policy).carried_into(plan)
 }
 
 /// A purchase that is told after a change of it ends where the change put it.
@@ -74,45 +74,10 @@ pub(super) fn has_replaced(bought: &Mapping, at: Timestamp, snapshot: &Snapshot)
     *newest > at && !products.contains(&bought.product) && held.any(|held| products.contains(held))
 }
 
-/// Whether the licenses are for these lines already, as far as the ledger knows.
-pub(super) fn is_known(subscribed: &Subscribed, state: &SubjectState, policy: &Policy) -> bool {
-    let lines = || subscribed.lines.iter();
-    !state.lines.is_empty()
-        && subscribed.unmapped.is_empty()
-        && lines().all(|line| {
-            let known = state.lines.get(&line.key);
-            let wanted = line.mapping.as_ref().map(|mapping| &mapping.product);
-            known.is_some_and(|known| {
-                wanted.is_none_or(|wanted| *wanted == known.product)
-                    && *known == bought(line, known.product.clone(), Some(known), policy)
-            })
-        })
-        && state.lines.keys().all(|key| {
-            let kept = !subscribed.with_add_ons && is_added(key);
-            kept || lines().any(|line| line.key == *key)
-        })
-}
-
-/// What a line buys of its product. Where the line does not say what its quantity means, it means what it meant when the
-/// line was `known` last.
-fn bought(line: &Line, product: ProductId, known: Option<&Bought>, policy: &Policy) -> Bought {
-    let means = line.quantity_means.or(known.and_then(|known| known.means));
-    let (licenses, activations) = match means.unwrap_or(policy.quantity_means) {
-        QuantityMeans::One => (1, None),
-        QuantityMeans::Licenses => (line.quantity, None),
-        QuantityMeans::Activations => (1, Some(line.quantity)),
-    };
-    Bought { product, licenses, activations, means }
-}
-
-/// Lines of things that were added to a subscription or came in its bundle: a change may not mention them.
-fn is_added(key: &str) -> bool {
-    key.starts_with("addon:") || key.starts_with("bundle:")
-}
-
 struct Change<'c> {
     subject: &'c Subject,
-    subscribed: &'c Subscribed,
+    /// With the keys that its lines were bought under.
+    subscribed: Subscribed,
     snapshot: &'c Snapshot,
     policy: &'c Policy,
     /// As they were before it.
@@ -129,11 +94,13 @@ struct Target<'c> {
 impl<'c> Change<'c> {
     fn of(
         subject: &'c Subject,
-        subscribed: &'c Subscribed,
+        subscribed: &Subscribed,
         snapshot: &'c Snapshot,
         policy: &'c Policy,
     ) -> Self {
-        Self { subject, subscribed, snapshot, policy, slots: Slots::known_to(&snapshot.state) }
+        let slots = Slots::known_to(&snapshot.state);
+        let subscribed = lines::as_bought(subscribed, &lines::keys(subject, &slots, snapshot));
+        Self { subject, subscribed, snapshot, policy, slots }
     }
 
     fn carried_into(&self, mut plan: Plan) -> Result<Plan, Refused> {
@@ -144,7 +111,7 @@ impl<'c> Change<'c> {
             plan.noted = Some("there is no license of it");
             return Ok(plan);
         }
-        let (targets, unknown) = self.targets(&current);
+        let (targets, unknown) = self.targets(&plan.state, &current);
         plan.unmapped.extend(unknown);
         let total = targets.iter().map(|target| u64::from(target.bought.licenses)).sum::<u64>();
         if let Some(refused) = too_many(self.subject, total) {
@@ -157,13 +124,14 @@ impl<'c> Change<'c> {
             missing |= self.of_product(product, &targets, &before, &current, &mut plan);
         }
         // While a line is not understood, nobody knows what took the place of what is not mentioned.
-        let whole = plan.unmapped.is_empty() && !targets.is_empty();
+        let speaks_of_none = lines::speaks_of_add_ons_only(&self.subscribed);
+        let whole = plan.unmapped.is_empty() && (speaks_of_none || !targets.is_empty());
         // What is new must be as it should before what it takes its end from goes.
         if whole && !missing && plan.steps.is_empty() {
             self.vanished(&products, &before, &mut plan);
         }
         if whole {
-            plan.state.lines.retain(|key, _| self.keeps(key));
+            plan.state.lines.retain(|key, _| lines::is_kept(key, &self.subscribed));
             for target in &targets {
                 plan.state.lines.insert(target.line.key.clone(), target.bought.clone());
             }
@@ -179,37 +147,29 @@ impl<'c> Change<'c> {
         Ok(plan)
     }
 
-    fn keeps(&self, key: &str) -> bool {
-        !self.subscribed.with_add_ons && is_added(key)
-    }
-
-    /// A line that does not name its product has the one that it had, or the only one that there is.
-    fn targets(&self, current: &[&'c License]) -> (Vec<Target<'c>>, Vec<crate::command::Unmapped>) {
+    fn targets(
+        &self,
+        state: &SubjectState,
+        current: &[&'c License],
+    ) -> (Vec<Target<'_>>, Vec<Unmapped>) {
         let (mut targets, mut unknown) = (Vec::new(), self.subscribed.unmapped.clone());
-        let state = &self.snapshot.state;
         for line in &self.subscribed.lines {
             let known = state.lines.get(&line.key);
-            let of_line = known.map(|known| known.product.clone());
-            let in_slot = || {
-                let first = Slot::new(self.subject, &line.key, 1);
-                let holder =
-                    current.iter().find(|license| self.slots.of(license) == Some(first.as_str()));
-                holder.and_then(|license| license.product_id.clone())
-            };
             let product = |product| Mapping { product, template: None, entitlement_set: None };
             let mapping = line
                 .mapping
                 .clone()
                 .or_else(|| state.granted.clone().filter(|_| line.key == "-"))
-                .or_else(|| of_line.or_else(in_slot).map(product));
+                .or_else(|| known.map(|known| product(known.product.clone())))
+                .or_else(|| self.product_of(line, current).map(product));
             match mapping {
                 Some(mapping) => {
-                    let bought = bought(line, mapping.product.clone(), known, self.policy);
+                    let bought = lines::bought(line, mapping.product.clone(), known, self.policy);
                     targets.push(Target { line, mapping, bought });
                 }
                 // What was added and is not mapped never was.
-                None if is_added(&line.key) => {}
-                None => unknown.push(crate::command::Unmapped {
+                None if lines::is_add_on(&line.key) => {}
+                None => unknown.push(Unmapped {
                     line: line.key.clone(),
                     problem: "the change does not say which Cryptlex product it is".to_owned(),
                 }),
@@ -218,11 +178,19 @@ impl<'c> Change<'c> {
         (targets, unknown)
     }
 
+    /// A line that does not name its product has the one that its licenses are of.
+    fn product_of(&self, line: &Line, current: &[&'c License]) -> Option<ProductId> {
+        let of_line = |license: &License| self.line_of(license) == Some(line.key.as_str());
+        let own = current.iter().filter(|license| of_line(license));
+        let own = own.min_by_key(|license| (license.is_revoked(), self.order_of(license)));
+        own.and_then(|license| license.product_id.clone())
+    }
+
     /// Whether something is still to be made.
     fn of_product(
         &self,
         product: &ProductId,
-        targets: &[Target<'c>],
+        targets: &[Target<'_>],
         before: &BTreeMap<String, Bought>,
         current: &[&'c License],
         plan: &mut Plan,
@@ -244,8 +212,9 @@ impl<'c> Change<'c> {
             held.iter().partition(|license| !state.seats.contains(&license.id));
         let wanted = of_product().map(|target| target.bought.licenses).sum::<u32>();
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let mentioned =
-            before.iter().filter(|(key, known)| known.product == *product && !self.keeps(key));
+        let mentioned = before.iter().filter(|(key, known)| {
+            known.product == *product && !lines::is_kept(key, &self.subscribed)
+        });
         let counted = mentioned.map(|(_, known)| known.licenses).sum::<u32>();
         let known_before = match before.is_empty() {
             true => seated.len(),
@@ -260,7 +229,7 @@ impl<'c> Change<'c> {
         for license in seated.iter().rev().take(excess) {
             plan.state.seats.insert(license.id.clone());
         }
-        let slots: Vec<(Slot, &Target<'c>)> = of_product()
+        let slots: Vec<(Slot, &Target<'_>)> = of_product()
             .flat_map(|target| {
                 (1..=target.bought.licenses)
                     .map(move |n| (Slot::new(self.subject, &target.line.key, n), target))
@@ -269,18 +238,18 @@ impl<'c> Change<'c> {
         let empty = self.seat(&slots, &held, &mut plan.state);
         let lacking = wanted.saturating_sub(seated.len().saturating_add(back.len()));
         let model = self.model(before);
+        let like = model.or(current.first().copied());
         if lacking > 0 {
             let mut marked = self.marked(product);
             for (slot, target) in empty.iter().take(lacking) {
                 let slot = self.unmarked(slot, target, &mut marked);
-                plan.steps.extend(self.creation(&slot, target, model.or(current.first().copied())));
+                plan.steps.extend(creation(slot, target, like));
             }
         }
         let fills = Slots::known_to(&plan.state);
         for license in &held {
             let is_new = self.is_new(license, before);
-            let expiry = model
-                .or(current.first().copied())
+            let expiry = like
                 .filter(|model| is_new && model.id != license.id)
                 .and_then(|model| expiry::as_parent(license, model, self.policy.leeway));
             let short = || {
@@ -301,10 +270,10 @@ impl<'c> Change<'c> {
     /// Licenses of lines that are no more take the empty slots of those that are; tells which stay empty.
     fn seat<'t>(
         &self,
-        slots: &'t [(Slot, &'t Target<'c>)],
+        slots: &'t [(Slot, &'t Target<'t>)],
         held: &[&'c License],
         state: &mut SubjectState,
-    ) -> Vec<(Slot, &'t Target<'c>)> {
+    ) -> Vec<(Slot, &'t Target<'t>)> {
         let known = Slots::known_to(state);
         let taken = |license: &&'c License| {
             let slot = known.of(license)?;
@@ -342,21 +311,27 @@ impl<'c> Change<'c> {
 
     /// The first to stay.
     fn order_of(&self, license: &'c License) -> (u32, Option<Timestamp>, &'c LicenseId) {
-        let ordinal = self.slots.of(license).and_then(ordinal_of).unwrap_or(0);
+        let ordinal = self.slots.of(license).and_then(lines::ordinal_of).unwrap_or(0);
         (ordinal, license.created_at, &license.id)
+    }
+
+    fn line_of(&self, license: &'c License) -> Option<&'c str> {
+        self.slots.of(license).and_then(|slot| lines::line_of(slot, self.subject))
     }
 
     /// Licenses that came with something else are not counted, unless the change speaks of them.
     fn is_kept(&self, license: &'c License) -> bool {
-        let slot = self.slots.of(license);
-        let line = slot.and_then(|slot| line_of(slot, self.subject));
-        line.map_or_else(|| is_add_on(license), |line| self.keeps(line))
+        match self.line_of(license) {
+            Some(line) => lines::is_kept(line, &self.subscribed),
+            None if license.metadata(DRIVER_KEY).is_some() => true,
+            None => lines::speaks_of_add_ons_only(&self.subscribed),
+        }
     }
 
     /// Made for this change: it takes its end from those that were there.
     fn is_new(&self, license: &'c License, before: &BTreeMap<String, Bought>) -> bool {
         let Some(slot) = self.slots.of(license) else { return false };
-        let (Some(line), Some(ordinal)) = (line_of(slot, self.subject), ordinal_of(slot)) else {
+        let (Some(line), Some(ordinal)) = (self.line_of(license), lines::ordinal_of(slot)) else {
             return false;
         };
         !before.is_empty()
@@ -374,32 +349,10 @@ impl<'c> Change<'c> {
 
     /// Two licenses of a product never carry the same slot: what moved to another line since still carries its first one.
     fn unmarked(&self, slot: &Slot, target: &Target<'_>, marked: &mut BTreeSet<String>) -> Slot {
-        let from = ordinal_of(slot.as_str()).unwrap_or(1);
+        let from = lines::ordinal_of(slot.as_str()).unwrap_or(1);
         let mut slots = (from..).map(|n| Slot::new(self.subject, &target.line.key, n));
         let free = slots.find(|slot| marked.insert(slot.as_str().to_owned()));
         free.unwrap_or_else(|| slot.clone())
-    }
-
-    fn creation(&self, slot: &Slot, target: &Target<'_>, model: Option<&License>) -> Option<Step> {
-        let interval = match &target.line.term {
-            Term::Every(interval) => Some(interval.as_str().to_owned()),
-            Term::Perpetual => Some(String::new()),
-            Term::AsParent(_) => model
-                .map(|model| model.interval().map_or_else(String::new, |i| i.as_str().to_owned())),
-            Term::Template => None,
-        };
-        let license = NewLicense {
-            product_id: target.mapping.product.clone(),
-            license_template_id: target.mapping.template.clone(),
-            user_id: model?.user()?.clone(),
-            entitlement_set_id: target.mapping.entitlement_set.clone(),
-            subscription_interval: interval,
-            subscription_start_trigger: None,
-            allowed_activations: target.bought.activations,
-            max_allowed_release_version: target.line.max_release.clone(),
-            metadata: metadata(slot, &target.line.metadata),
-        };
-        Some(Step::CreateLicense(Box::new(Blank { slot: slot.clone(), license })))
     }
 
     /// The license that new ones end with and belong to whom it does: of those that were there before, the one that runs
@@ -462,11 +415,25 @@ fn activations<'s>(
     differs.then(|| Step::SetActivations { license: license.id.clone(), allowed })
 }
 
-fn line_of<'s>(slot: &'s str, subject: &Subject) -> Option<&'s str> {
-    let own = format!("{}/{}/", subject.provider, subject.id);
-    slot.strip_prefix(&own)?.rsplit_once('/').map(|(line, _)| line)
-}
-
-fn ordinal_of(slot: &str) -> Option<u32> {
-    slot.rsplit_once('/')?.1.parse().ok()
+fn creation(slot: Slot, target: &Target<'_>, like: Option<&License>) -> Option<Step> {
+    let interval = match &target.line.term {
+        Term::Every(interval) => Some(interval.as_str().to_owned()),
+        Term::Perpetual => Some(String::new()),
+        Term::AsParent(_) => {
+            like.map(|like| like.interval().map_or_else(String::new, |i| i.as_str().to_owned()))
+        }
+        Term::Template => None,
+    };
+    let license = NewLicense {
+        product_id: target.mapping.product.clone(),
+        license_template_id: target.mapping.template.clone(),
+        user_id: like?.user()?.clone(),
+        entitlement_set_id: target.mapping.entitlement_set.clone(),
+        subscription_interval: interval,
+        subscription_start_trigger: None,
+        allowed_activations: target.bought.activations,
+        max_allowed_release_version: target.line.max_release.clone(),
+        metadata: metadata(&slot, &target.line.metadata),
+    };
+    Some(Step::CreateLicense(Box::new(Blank { slot, license })))
 }

@@ -12,6 +12,7 @@
 mod allocations;
 mod architecture;
 mod bad_input;
+mod changes;
 mod corpus;
 mod costs;
 mod deliveries;

@@ -2,6 +2,7 @@
 
 mod customer;
 mod grant;
+mod lines;
 mod payment;
 mod properties;
 mod reversal;

@@ -213,27 +213,3 @@ fn a_license_that_was_revoked_by_hand_is_no_seat() {
     let live = world.shown().iter().filter(|end| !end.contains("revoked")).count();
     assert_eq!(live, 3);
 }
-
-#[test]
-fn a_quantity_means_what_it_meant_when_it_was_bought_unless_the_change_says_it() {
-    use QuantityMeans::{Activations, Licenses, One};
-    for policy in [One, Licenses, Activations] {
-        for (meant, expected) in
-            [(One, (1, Some(1))), (Licenses, (3, Some(1))), (Activations, (1, Some(3)))]
-        {
-            let said = |n| Line { quantity_means: Some(meant), ..of("pro", "pro", n) };
-            let mut world = bought(vec![said(2)]);
-            world.policy.quantity_means = policy;
-            let unsaid = change(vec![Line { mapping: None, ..line("pro", 2) }]);
-            assert_eq!(
-                world.settle(&unsaid, "2026-10-01").unwrap(),
-                [""; 0],
-                "{policy:?} {meant:?}"
-            );
-            world.settle(&change(vec![line("pro", 3)]), "2026-10-02").unwrap();
-            let licenses = world.snapshot.licenses.len();
-            let activations = world.snapshot.licenses[0].activations().or(Some(1));
-            assert_eq!((licenses, activations), expected, "{policy:?} {meant:?}");
-        }
-    }
-}

@@ -1,0 +1,58 @@
+//! What a subscription is changed to, with add-ons and bundles, and where nobody knows what was bought.
+
+use devkit::sandbox::License;
+use serde_json::{Value, json};
+
+use crate::support::{App, FASTSPRING};
+
+const SUBSCRIPTION: &str = "8nu4GK0DC54E6ff8HSVurg";
+
+fn product(n: u32) -> Value {
+    json!({"cryptlex_product_id": format!("11111111-1111-4111-8111-00000000000{n}"),
+           "cryptlex_license_template_id": "66666666-6666-4666-8666-000000000001"})
+}
+
+/// `subscription.updated` of a subscription with one of a product, ten days after it was bought.
+fn updated(path: &str, attributes: &Value, more: Value) -> Vec<u8> {
+    let mut subscription = json!({
+        "id": SUBSCRIPTION, "subscription": SUBSCRIPTION, "state": "active", "product": path,
+        "quantity": 1, "attributes": attributes, "next": 1_819_756_800_000_i64,
+    });
+    subscription.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let event = json!({"id": format!("evt-{path}"), "type": "subscription.updated", "live": true,
+                       "created": 1_789_084_800_000_i64, "data": subscription});
+    serde_json::to_vec(&json!({"events": [event]})).unwrap()
+}
+
+fn listed() -> Value {
+    json!({"addons": [{"product": "priority-support", "quantity": 1, "sku": null}]})
+}
+
+fn of(app: &App, product: char) -> Vec<License> {
+    let all = app.sandbox.licenses().into_iter();
+    all.filter(|license| license.product_id.ends_with(product)).collect()
+}
+
+async fn done(app: &App, provider: devkit::sign::Provider, body: &[u8]) {
+    for path in [provider.path(), "/v1"] {
+        let answer = app.deliver(provider, path, body).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn an_add_on_outlives_a_switch_of_what_it_was_added_to() {
+    for (path, to, running) in [("pro-monthly", product(1), '1'), ("enterprise", product(2), '2')] {
+        for lost in [false, true] {
+            let mut app = App::start().await;
+            app.cases(FASTSPRING, &["order-addon-first"]).await;
+            if lost {
+                app.restart();
+            }
+            done(&app, FASTSPRING, &updated(path, &to, listed())).await;
+            let support = of(&app, '4');
+            assert_eq!((support.len(), support[0].suspended), (1, false), "{path} {lost}");
+            assert_eq!((of(&app, running).len(), app.sandbox.licenses().len()), (1, 2), "{path}");
+        }
+    }
+}
