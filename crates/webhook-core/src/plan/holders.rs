@@ -34,6 +34,11 @@ impl<'s> Slots<'s> {
         Self(state.slots.iter().rev().map(|(slot, license)| (license, slot)).collect())
     }
 
+    /// Whether the ledger knows a slot of that license.
+    pub(super) fn are_known_of(&self, license: &License) -> bool {
+        self.0.contains_key(&license.id)
+    }
+
     /// The slot that the ledger knows it to fill now, else the one that it was made for.
     pub(super) fn of(&self, license: &'s License) -> Option<&'s str> {
         let known = self.0.get(&license.id).map(|slot| slot.as_str());

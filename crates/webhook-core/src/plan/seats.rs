@@ -43,7 +43,7 @@ pub(super) fn plan(
         return Ok(Plan { state, noted: Some("nothing of it changed"), ..Plan::default() });
     }
     let plan = Plan { state, ..Plan::default() };
-    Change::of(&command.subject, subscribed, snapshot, policy).carried_into(plan)
+    Change::of(&command.subject, subscribed, at, snapshot, policy).carried_into(plan)
 }
 
 /// A purchase that is told after a change of it ends where the change put it.
@@ -56,7 +56,7 @@ pub(super) fn after_a_purchase(
 ) -> Result<Plan, Refused> {
     match &snapshot.state.subscribed {
         Some((newest, subscribed)) if *newest > at && plan.steps.is_empty() => {
-            Change::of(subject, subscribed, snapshot, policy).carried_into(plan)
+            Change::of(subject, subscribed, *newest, snapshot, policy).carried_into(plan)
         }
         Some(_) | None => Ok(plan),
     }
@@ -78,6 +78,7 @@ struct Change<'c> {
     subject: &'c Subject,
     /// With the keys that its lines were bought under.
     subscribed: Subscribed,
+    at: Timestamp,
     snapshot: &'c Snapshot,
     policy: &'c Policy,
     /// As they were before it.
@@ -95,19 +96,21 @@ impl<'c> Change<'c> {
     fn of(
         subject: &'c Subject,
         subscribed: &Subscribed,
+        at: Timestamp,
         snapshot: &'c Snapshot,
         policy: &'c Policy,
     ) -> Self {
         let slots = Slots::known_to(&snapshot.state);
         let subscribed = lines::as_bought(subscribed, &lines::keys(subject, &slots, snapshot));
-        Self { subject, subscribed, snapshot, policy, slots }
+        Self { subject, subscribed, at, snapshot, policy, slots }
     }
 
     fn carried_into(&self, mut plan: Plan) -> Result<Plan, Refused> {
         let before = plan.state.lines.clone();
         let current: Vec<&'c License> = holders::current(self.snapshot).collect();
-        if current.is_empty() {
-            // Not bought yet, not ours, or deleted by hand: a purchase takes it up from here.
+        let long_gone = before.is_empty() && current.iter().all(|license| license.is_revoked());
+        if current.is_empty() || long_gone {
+            // Not bought yet, not ours, deleted by hand, or over: a purchase takes it up from here.
             plan.noted = Some("there is no license of it");
             return Ok(plan);
         }
@@ -178,12 +181,26 @@ impl<'c> Change<'c> {
         (targets, unknown)
     }
 
-    /// A line that does not name its product has the one that its licenses are of.
+    /// A line that does not name its product has the one that its licenses are of. Those of the predecessor do not say
+    /// which line they are of, so it has the only one that there is.
     fn product_of(&self, line: &Line, current: &[&'c License]) -> Option<ProductId> {
         let of_line = |license: &License| self.line_of(license) == Some(line.key.as_str());
         let own = current.iter().filter(|license| of_line(license));
-        let own = own.min_by_key(|license| (license.is_revoked(), self.order_of(license)));
-        own.and_then(|license| license.product_id.clone())
+        if let Some(own) = own.min_by_key(|license| (license.is_revoked(), self.order_of(license)))
+        {
+            return own.product_id.clone();
+        }
+        let counted = || {
+            let running = current.iter().filter(|license| !license.is_revoked());
+            running.filter(|license| !self.is_kept(license))
+        };
+        let products: BTreeSet<_> = counted().map(|license| license.product_id.as_ref()).collect();
+        let unsaid = !lines::is_add_on(&line.key)
+            && counted().all(|license| self.slots.of(license).is_none());
+        match products.first() {
+            Some(only) if unsaid && products.len() == 1 => only.cloned(),
+            Some(_) | None => None,
+        }
     }
 
     /// Whether something is still to be made.
@@ -217,7 +234,8 @@ impl<'c> Change<'c> {
         });
         let counted = mentioned.map(|(_, known)| known.licenses).sum::<u32>();
         let known_before = match before.is_empty() {
-            true => seated.len(),
+            // Of those without a slot nobody knows whether they were bought.
+            true => seated.iter().filter(|license| self.slots.of(license).is_some()).count(),
             false => usize::try_from(counted).unwrap_or(usize::MAX),
         };
         let back: Vec<&License> =
@@ -334,10 +352,14 @@ impl<'c> Change<'c> {
         let (Some(line), Some(ordinal)) = (self.line_of(license), lines::ordinal_of(slot)) else {
             return false;
         };
-        !before.is_empty()
-            && before.get(line).is_none_or(|known| {
-                ordinal > known.licenses || license.product_id.as_ref() != Some(&known.product)
-            })
+        if before.is_empty() {
+            // Of what nobody bought, only the change itself knows a slot; unless it died over it.
+            let made_since = license.created_at.is_some_and(|made| made >= self.at);
+            return made_since || self.slots.are_known_of(license);
+        }
+        before.get(line).is_none_or(|known| {
+            ordinal > known.licenses || license.product_id.as_ref() != Some(&known.product)
+        })
     }
 
     /// The slots that licenses of a product were made for.
@@ -370,10 +392,16 @@ impl<'c> Change<'c> {
         before: &BTreeMap<String, Bought>,
         plan: &mut Plan,
     ) {
-        let replaced = before.is_empty()
-            || products
-                .iter()
-                .any(|product| before.values().all(|known| known.product != **product));
+        let is_new = |product: &ProductId| match before.is_empty() {
+            true => {
+                let running = self.snapshot.licenses.iter().filter(|license| !license.is_revoked());
+                let mut held =
+                    running.filter(|license| license.product_id.as_ref() == Some(product));
+                held.all(|license| self.is_new(license, before))
+            }
+            false => before.values().all(|known| known.product != *product),
+        };
+        let replaced = products.iter().any(|product| is_new(product));
         for license in &self.snapshot.licenses {
             let gone =
                 license.product_id.as_ref().is_some_and(|product| !products.contains(product));
@@ -386,7 +414,7 @@ impl<'c> Change<'c> {
                     plan.state.seats.insert(license.id.clone());
                 }
                 plan.steps.extend(at_the_end(license, self.policy));
-            } else {
+            } else if !license.is_revoked() && !plan.state.replaced.contains(&license.id) {
                 plan.state.seats.insert(license.id.clone());
                 plan.steps.extend(standing(license, &plan.state, false));
             }

@@ -3,7 +3,7 @@
 use devkit::sandbox::License;
 use serde_json::{Value, json};
 
-use crate::support::{App, FASTSPRING};
+use crate::support::{App, FASTSPRING, PRODUCT, STRIPE, body, edited};
 
 const SUBSCRIPTION: &str = "8nu4GK0DC54E6ff8HSVurg";
 
@@ -54,5 +54,42 @@ async fn an_add_on_outlives_a_switch_of_what_it_was_added_to() {
             assert_eq!((support.len(), support[0].suspended), (1, false), "{path} {lost}");
             assert_eq!((of(&app, running).len(), app.sandbox.licenses().len()), (1, 2), "{path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_add_on_that_is_not_listed_any_more_is_suspended_and_never_deleted() {
+    for lost in [false, true] {
+        let mut app = App::start().await;
+        app.cases(FASTSPRING, &["order-addon-first"]).await;
+        if lost {
+            app.restart();
+        }
+        let without = updated("pro-annual", &product(1), json!({"addons": []}));
+        done(&app, FASTSPRING, &without).await;
+        assert_eq!(app.ends(), ["2027-09-01", "2027-09-01 suspended"], "{lost}");
+        assert!(of(&app, '4')[0].suspended);
+    }
+}
+
+/// A license of the predecessor for the subscription of the corpus.
+fn taken_over(app: &App, user: Option<&str>) {
+    app.sandbox.insert_license(json!({
+        "productId": PRODUCT, "userId": user, "expiresAt": "2027-09-01T00:00:00Z", "subscriptionInterval": "P1Y",
+        "metadata": [{"key": "stripe_subscription_id", "value": "sub_1AdalPKdPqWvRn2LIFXNxh5R", "viewPermissions": []}],
+    }));
+}
+
+#[tokio::test]
+async fn a_subscription_of_the_predecessor_is_updated_without_an_error() {
+    for path in ["/webhooks/stripe", "/v1", "/v2"] {
+        let app = App::start().await;
+        let user = app.sandbox.insert_user(json!({"email": "ada@example.com", "firstName": "Ada"}));
+        taken_over(&app, Some(&user));
+        for case in ["subscription-updated-past-due", "subscription-updated-active"] {
+            let answer = app.deliver(STRIPE, path, &body(STRIPE, case)).await;
+            assert_eq!(answer.status, 200, "{path} {case}: {}", answer.body);
+        }
+        assert_eq!(app.ends(), ["2027-09-01"]);
     }
 }

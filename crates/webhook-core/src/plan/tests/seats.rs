@@ -213,3 +213,88 @@ fn a_license_that_was_revoked_by_hand_is_no_seat() {
     let live = world.shown().iter().filter(|end| !end.contains("revoked")).count();
     assert_eq!(live, 3);
 }
+
+/// Licenses that the predecessor made: they say whose they are, but not which. All end on 1 September 2027.
+fn taken_over(products: &[&str]) -> World {
+    let mut world = World::new();
+    for product in products {
+        world.add(json!({
+            "productId": product, "user": {"id": "u1"},
+            "metadata": [{"key": "subscription_id", "value": "sub_1"}],
+        }));
+    }
+    world
+}
+
+#[test]
+fn a_change_that_names_no_product_is_of_the_only_one_that_there_is() {
+    let nameless = |key| Line { mapping: None, ..line(key, 1) };
+    for key in ["-", "pro-annual"] {
+        let mut world = taken_over(&["pro"]);
+        let plan = world.plan(&change(vec![nameless(key)]), "2026-10-01").unwrap();
+        assert_eq!((plan.unmapped, plan.steps), (Vec::new(), Vec::new()), "{key}");
+        world.settle(&change(vec![nameless(key)]), "2026-10-01").unwrap();
+        // Of two products, or of another line, nobody knows which it is.
+        let two = taken_over(&["pro", "basic"]);
+        let plan = two.plan(&change(vec![nameless(key)]), "2026-10-01").unwrap();
+        assert_eq!((plan.unmapped.len(), plan.steps.len()), (1, 0), "{key}");
+        let other = world.plan(&change(vec![nameless("enterprise")]), "2026-10-02").unwrap();
+        assert_eq!((other.unmapped.len(), other.steps.len()), (1, 0), "{key}");
+    }
+}
+
+#[test]
+fn a_change_of_what_was_revoked_long_ago_makes_nothing() {
+    let mut world = World::with_license(json!({"revoked": true, "user": {"id": "u1"}}));
+    assert_eq!(world.settle(&change(vec![line("-", 2)]), "2026-10-01").unwrap(), [""; 0]);
+}
+
+#[test]
+fn what_a_change_makes_ends_with_what_was_there_though_the_ledger_does_not_know_it() {
+    for lost in [false, true] {
+        for (after, expected) in [
+            (of("pro", "-", 3), vec!["2027-09-01"; 3]),
+            (of("max", "-", 1), vec!["2027-09-01 revoked", "2027-09-01"]),
+        ] {
+            let mut world = taken_over(&["pro"]);
+            world.now = at("2027-06-28T00:00:10Z");
+            let after = change(vec![after]);
+            if lost {
+                // It dies once the first license is made.
+                let plan = world.plan(&after, "2027-06-28").unwrap();
+                world.apply(&plan.steps[0]);
+                world.snapshot.state = crate::ledger::SubjectState::default();
+            }
+            world.settle(&after, "2027-06-28").unwrap();
+            assert_eq!(world.shown(), expected, "{lost}");
+            assert_eq!(world.settle(&after, "2027-06-28").unwrap(), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn what_is_given_up_is_suspended_though_the_ledger_does_not_know_it() {
+    for at_the_end in [AtTheEnd::Revoke, AtTheEnd::Delete, AtTheEnd::Suspend] {
+        let mut world = taken_over(&["pro", "pro", "basic"]);
+        world.policy = Policy { at_the_end, ..POLICY };
+        world.settle(&change(vec![of("pro", "one", 2)]), "2026-10-01").unwrap();
+        let end = "2027-09-01";
+        assert_eq!(world.shown(), [end, end, "2027-09-01 suspended"], "{at_the_end:?}");
+        let again = change(vec![of("pro", "one", 2), of("basic", "two", 1)]);
+        world.settle(&again, "2026-10-02").unwrap();
+        assert_eq!(world.shown(), [end; 3], "{at_the_end:?}");
+    }
+}
+
+#[test]
+fn only_what_was_bought_can_be_too_many() {
+    // Nobody knows how many the predecessor sold.
+    let mut world = taken_over(&["pro", "pro"]);
+    world.settle(&change(vec![line("-", 1)]), "2026-10-01").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01"; 2]);
+    // A license with a slot tells that it was sold, whatever became of the ledger.
+    let mut world = bought(vec![line("-", 3)]);
+    world.snapshot.state = crate::ledger::SubjectState::default();
+    world.settle(&change(vec![line("-", 1)]), "2026-10-01").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01", "2027-09-01 suspended", "2027-09-01 suspended"]);
+}
