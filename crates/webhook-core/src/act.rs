@@ -387,7 +387,10 @@ impl Ready {
                         Failure::passing(stopped.to_string(), None)
                     }
                     Cause::Refused(
-                        Refused::Deleted(_) | Refused::NoCustomer(_) | Refused::TooMany(..),
+                        Refused::Deleted(_)
+                        | Refused::NoCustomer(_)
+                        | Refused::NoUser(_)
+                        | Refused::TooMany(..),
                     )
                     | Cause::NoChange => Failure::person(stopped.to_string()),
                 };

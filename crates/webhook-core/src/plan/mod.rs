@@ -69,6 +69,11 @@ pub enum Refused {
     /// A purchase whose buyer is not known, though its product is.
     #[error("customer email not found for {0}")]
     NoCustomer(Subject),
+    /// More licenses beside some that belong to nobody.
+    #[error(
+        "more licenses of {0} are to be made, and none that is there has a user: give one of them its user in Cryptlex"
+    )]
+    NoUser(Subject),
 }
 
 /// The next steps for a command about what the snapshot shows.

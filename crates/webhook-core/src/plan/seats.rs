@@ -17,7 +17,7 @@ use crate::command::{
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
-use crate::ids::{LicenseId, ProductId};
+use crate::ids::{LicenseId, ProductId, UserId};
 use crate::ledger::{Bought, SubjectState};
 use crate::snapshot::Snapshot;
 
@@ -124,7 +124,7 @@ impl<'c> Change<'c> {
         let products: BTreeSet<&ProductId> =
             targets.iter().map(|target| &target.bought.product).collect();
         for product in &products {
-            missing |= self.of_product(product, &targets, &before, &current, &mut plan);
+            missing |= self.of_product(product, &targets, &before, &current, &mut plan)?;
         }
         // While a line is not understood, nobody knows what took the place of what is not mentioned.
         let speaks_of_none = lines::speaks_of_add_ons_only(&self.subscribed);
@@ -211,7 +211,7 @@ impl<'c> Change<'c> {
         before: &BTreeMap<String, Bought>,
         current: &[&'c License],
         plan: &mut Plan,
-    ) -> bool {
+    ) -> Result<bool, Refused> {
         let state = &self.snapshot.state;
         let of_product = || targets.iter().filter(|target| target.bought.product == *product);
         // One that ended with an earlier change is no seat of this one.
@@ -258,10 +258,13 @@ impl<'c> Change<'c> {
         let model = self.model(before);
         let like = model.or(current.first().copied());
         if lacking > 0 {
+            let mut owners = like.into_iter().chain(current.iter().copied());
+            let owner = owners.find_map(License::user);
+            let owner = owner.ok_or_else(|| Refused::NoUser(self.subject.clone()))?;
             let mut marked = self.marked(product);
             for (slot, target) in empty.iter().take(lacking) {
                 let slot = self.unmarked(slot, target, &mut marked);
-                plan.steps.extend(creation(slot, target, like));
+                plan.steps.push(creation(slot, target, owner, like));
             }
         }
         let fills = Slots::known_to(&plan.state);
@@ -282,7 +285,7 @@ impl<'c> Change<'c> {
                 standing(license, &plan.state, back.iter().any(|other| other.id == license.id))
             }));
         }
-        lacking > 0
+        Ok(lacking > 0)
     }
 
     /// Licenses of lines that are no more take the empty slots of those that are; tells which stay empty.
@@ -443,7 +446,7 @@ fn activations<'s>(
     differs.then(|| Step::SetActivations { license: license.id.clone(), allowed })
 }
 
-fn creation(slot: Slot, target: &Target<'_>, like: Option<&License>) -> Option<Step> {
+fn creation(slot: Slot, target: &Target<'_>, owner: &UserId, like: Option<&License>) -> Step {
     let interval = match &target.line.term {
         Term::Every(interval) => Some(interval.as_str().to_owned()),
         Term::Perpetual => Some(String::new()),
@@ -455,7 +458,7 @@ fn creation(slot: Slot, target: &Target<'_>, like: Option<&License>) -> Option<S
     let license = NewLicense {
         product_id: target.mapping.product.clone(),
         license_template_id: target.mapping.template.clone(),
-        user_id: like?.user()?.clone(),
+        user_id: owner.clone(),
         entitlement_set_id: target.mapping.entitlement_set.clone(),
         subscription_interval: interval,
         subscription_start_trigger: None,
@@ -463,5 +466,5 @@ fn creation(slot: Slot, target: &Target<'_>, like: Option<&License>) -> Option<S
         max_allowed_release_version: target.line.max_release.clone(),
         metadata: metadata(&slot, &target.line.metadata),
     };
-    Some(Step::CreateLicense(Box::new(Blank { slot, license })))
+    Step::CreateLicense(Box::new(Blank { slot, license }))
 }

@@ -93,3 +93,14 @@ async fn a_subscription_of_the_predecessor_is_updated_without_an_error() {
         assert_eq!(app.ends(), ["2027-09-01"]);
     }
 }
+
+#[tokio::test]
+async fn more_seats_beside_a_license_that_belongs_to_nobody_are_an_error_until_it_has_a_user() {
+    let app = App::with(<_>::default(), &[("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses")]).await;
+    taken_over(&app, None);
+    let seats = body(STRIPE, "subscription-updated-seats");
+    let answer = app.deliver(STRIPE, "/v1", &seats).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.message().contains("give one of them its user in Cryptlex"), "{}", answer.body);
+    assert_eq!(app.ends(), ["2027-09-01"]);
+}

@@ -6,6 +6,7 @@ use crate::command::{
     Action, AtTheEnd, Cause, Command, Concern, Line, QuantityMeans, Subscribed, Unmapped,
 };
 use crate::config::Policy;
+use crate::plan::Refused;
 
 fn change(lines: Vec<Line>) -> Command {
     about(Action::ChangePlan(Subscribed { lines, unmapped: Vec::new(), with_add_ons: true }))
@@ -297,4 +298,19 @@ fn only_what_was_bought_can_be_too_many() {
     world.snapshot.state = crate::ledger::SubjectState::default();
     world.settle(&change(vec![line("-", 1)]), "2026-10-01").unwrap();
     assert_eq!(world.shown(), ["2027-09-01", "2027-09-01 suspended", "2027-09-01 suspended"]);
+}
+
+#[test]
+fn what_nobody_would_own_is_refused_aloud() {
+    let mut world = taken_over(&["pro"]);
+    world.snapshot.licenses.clear();
+    world.add(json!({"metadata": []}));
+    for more in [line("-", 2), of("max", "-", 1)] {
+        let refused = world.plan(&change(vec![more]), "2026-10-01").unwrap_err();
+        assert!(matches!(&refused, Refused::NoUser(_)), "{refused}");
+    }
+    // Any user of the subject's is better than none.
+    world.add(json!({"user": {"id": "u1"}, "expiresAt": "2027-08-01T00:00:00Z"}));
+    world.settle(&change(vec![line("-", 3)]), "2026-10-01").unwrap();
+    assert_eq!(world.snapshot.licenses[2].user(), Some(&super::world::user_id("u1")));
 }
