@@ -52,15 +52,13 @@ pub(super) fn plan(
     let mut state = payment.state.clone();
     remember_what_was_bought(grant, &mut state);
     let wanted = wanted(command, grant, &state, policy)?;
-    let changed_since = snapshot.state.subscribed.as_ref().is_some_and(|(newest, _)| *newest > at);
+    let changed = seats::changed_since(at, &snapshot.state).map(|(_, subscribed)| subscribed);
     let mut held = Held::of(snapshot, &wanted, grant.other_product);
-    if changed_since {
+    if changed.is_some_and(|subscribed| seats::named(subscribed).next().is_some()) {
         // What took the place of this purchase is no mistake of it.
         held.superseded.clear();
     }
-    if !changed_since || state.lines.is_empty() {
-        remember_lines(&wanted, &mut state);
-    }
+    remember_lines(&wanted, changed.is_some(), &mut state);
     state
         .slots
         .extend(held.filled.iter().map(|(slot, license)| (slot.clone(), license.id.clone())));
@@ -89,7 +87,7 @@ pub(super) fn plan(
                 };
                 let activations = || more_activations(license, wanted.activations);
                 let step = expiry.or_else(|| standing::grace(license, &mut state, policy));
-                let step = step.or_else(|| activations().filter(|_| !changed_since));
+                let step = step.or_else(|| activations().filter(|_| changed.is_none()));
                 plan.steps.extend(step.or_else(|| payment.step(license)));
             }
             (None, Some(mapping)) if seats::has_replaced(mapping, at, snapshot) => {}
@@ -125,8 +123,8 @@ pub(super) fn plan(
     seats::after_a_purchase(&command.subject, at, snapshot, policy, plan)
 }
 
-/// What its lines bought, for a change to be compared with.
-fn remember_lines(wanted: &[Wanted<'_>], state: &mut SubjectState) {
+/// What its lines bought, for a change to be compared with. What a change `since` left of a line was bought all the same.
+fn remember_lines(wanted: &[Wanted<'_>], since: bool, state: &mut SubjectState) {
     let mut lines: BTreeMap<String, Bought> = BTreeMap::new();
     for wanted in wanted {
         let Some(mapping) = &wanted.mapping else { continue };
@@ -138,7 +136,18 @@ fn remember_lines(wanted: &[Wanted<'_>], state: &mut SubjectState) {
         });
         bought.licenses = bought.licenses.saturating_add(1);
     }
-    state.lines.extend(lines);
+    for (key, bought) in lines {
+        match state.lines.get_mut(&key).filter(|_| since) {
+            Some(known) if known.product == bought.product => {
+                known.licenses = known.licenses.max(bought.licenses);
+                known.means = known.means.or(bought.means);
+            }
+            Some(_) => {}
+            None => {
+                state.lines.insert(key, bought);
+            }
+        }
+    }
 }
 
 /// Every missing license needs the same user.

@@ -54,24 +54,35 @@ pub(super) fn after_a_purchase(
     policy: &Policy,
     plan: Plan,
 ) -> Result<Plan, Refused> {
-    match &snapshot.state.subscribed {
-        Some((newest, subscribed)) if *newest > at && plan.steps.is_empty() => {
-            Change::of(subject, subscribed, *newest, snapshot, policy).carried_into(plan)
+    match changed_since(at, &snapshot.state) {
+        Some((changed_at, subscribed)) if plan.steps.is_empty() => {
+            Change::of(subject, subscribed, *changed_at, snapshot, policy).carried_into(plan)
         }
         Some(_) | None => Ok(plan),
     }
 }
 
+/// The change that counts more than a purchase of that time. Of one second the change is the newer: it tells how the
+/// subscription stands, and the purchase how that came about.
+pub(super) fn changed_since(
+    at: Timestamp,
+    state: &SubjectState,
+) -> Option<&(Timestamp, Subscribed)> {
+    state.subscribed.as_ref().filter(|(changed_at, _)| *changed_at >= at)
+}
+
 /// Whether a product that a purchase names is gone by now, because a later change put another one in its place.
 pub(super) fn has_replaced(bought: &Mapping, at: Timestamp, snapshot: &Snapshot) -> bool {
-    let Some((newest, subscribed)) = &snapshot.state.subscribed else { return false };
-    let products: BTreeSet<&ProductId> = subscribed
-        .lines
-        .iter()
-        .filter_map(|line| line.mapping.as_ref().map(|mapping| &mapping.product))
-        .collect();
+    let Some((_, subscribed)) = changed_since(at, &snapshot.state) else { return false };
+    let products: BTreeSet<&ProductId> = named(subscribed).collect();
     let mut held = snapshot.licenses.iter().filter_map(|license| license.product_id.as_ref());
-    *newest > at && !products.contains(&bought.product) && held.any(|held| products.contains(held))
+    !products.contains(&bought.product) && held.any(|held| products.contains(held))
+}
+
+/// The products that a change names itself.
+pub(super) fn named(subscribed: &Subscribed) -> impl Iterator<Item = &ProductId> {
+    let mappings = subscribed.lines.iter().filter_map(|line| line.mapping.as_ref());
+    mappings.map(|mapping| &mapping.product)
 }
 
 struct Change<'c> {

@@ -314,3 +314,77 @@ fn what_nobody_would_own_is_refused_aloud() {
     world.settle(&change(vec![line("-", 3)]), "2026-10-01").unwrap();
     assert_eq!(world.snapshot.licenses[2].user(), Some(&super::world::user_id("u1")));
 }
+
+/// A purchase that Stripe tells in two events.
+fn told(quantity: u32) -> Command {
+    let purchase = super::world::purchase(vec![line("-", quantity)]);
+    let other_product = crate::command::OtherProduct::Fills;
+    about(Action::Grant(crate::command::Grant { other_product, ..purchase }))
+}
+
+#[test]
+fn as_many_run_as_the_newest_change_says_in_whatever_order_it_is_told() {
+    let (session, invoice) = ((told(1), "2026-09-01"), (told(3), "2026-09-02"));
+    for seats in [1, 2, 5] {
+        let update = (change(vec![line("-", seats)]), "2026-10-01");
+        for order in [
+            [&session, &invoice, &update],
+            [&session, &update, &invoice],
+            [&invoice, &session, &update],
+            [&invoice, &update, &session],
+            [&update, &session, &invoice],
+            [&update, &invoice, &session],
+        ] {
+            let mut world = World::new();
+            for (command, at) in order.into_iter().chain(order) {
+                world.settle(command, at).unwrap();
+            }
+            let running = world.shown().iter().filter(|end| *end == "2027-09-01").count();
+            assert_eq!(running, usize::try_from(seats).unwrap(), "{:?}", world.log);
+        }
+    }
+}
+
+#[test]
+fn of_a_purchase_and_a_change_in_one_second_the_change_is_the_newer() {
+    let update = change(vec![Line { mapping: None, ..line("-", 5) }]);
+    let session = told(1);
+    for order in [[&session, &update], [&update, &session]] {
+        let mut world = World::new();
+        for command in order {
+            world.settle(command, "2026-09-01").unwrap();
+        }
+        assert_eq!(world.shown(), ["2027-09-01"; 5], "{:?}", world.log);
+    }
+}
+
+#[test]
+fn a_session_names_its_product_before_or_after_an_update_that_names_none() {
+    let named = |product, other_product| {
+        let purchase = super::world::purchase(vec![of(product, "-", 1)]);
+        about(Action::Grant(crate::command::Grant { other_product, ..purchase }))
+    };
+    let invoice = named("presumed", crate::command::OtherProduct::Fills);
+    let session = named("pro", crate::command::OtherProduct::IsReplaced);
+    let update = change(vec![Line { mapping: None, ..line("-", 1) }]);
+    for updated in ["2026-09-01", "2026-10-01"] {
+        let [invoice, session] = [&invoice, &session].map(|command| (command, "2026-09-01"));
+        let update = (&update, updated);
+        for order in [
+            [invoice, session, update],
+            [invoice, update, session],
+            [update, invoice, session],
+            [update, session, invoice],
+            [session, update, invoice],
+        ] {
+            let mut world = World::new();
+            for (command, at) in order {
+                world.settle(command, at).unwrap();
+            }
+            let running = world.snapshot.licenses.iter().filter(|l| !l.is_revoked());
+            let running: Vec<_> =
+                running.map(|l| (l.product_id.clone().unwrap(), l.is_suspended())).collect();
+            assert_eq!(running, [(mapping("pro").product, false)], "{:?}", world.log);
+        }
+    }
+}

@@ -141,6 +141,9 @@ impl World {
                 self.log.extend(texts.clone());
                 return Ok(texts);
             }
+            // As whoever applies steps does.
+            self.snapshot.state.before_grace.extend(next.state.before_grace);
+            self.snapshot.state.seats.extend(next.state.seats);
             for step in next.steps {
                 assert!(!done.contains(&step), "planned twice: {step}");
                 self.apply(&step);
