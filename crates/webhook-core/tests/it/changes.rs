@@ -72,6 +72,46 @@ async fn an_add_on_that_is_not_listed_any_more_is_suspended_and_never_deleted() 
     }
 }
 
+#[tokio::test]
+async fn an_add_on_that_an_update_tells_of_is_granted_if_it_says_what_it_is() {
+    for (attributes, status, licenses) in [
+        (product(4), 200, 2),
+        (json!({}), 200, 1),
+        (json!({"cryptlex_product_id": PRODUCT}), 400, 1),
+    ] {
+        let app = App::start().await;
+        let alone = edited(FASTSPRING, "order-addon-first", |batch| {
+            batch["events"][0]["data"]["items"].as_array_mut().unwrap().remove(0);
+        });
+        done(&app, FASTSPRING, &alone).await;
+        let support = json!({"product": "priority-support", "attributes": attributes});
+        let more = json!({"addons": [{"product": support, "quantity": 1}]});
+        let update = updated("pro-annual", &product(1), more);
+        let answer = app.deliver(FASTSPRING, "/v1", &update).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        assert_eq!(app.ends(), vec!["2027-09-01"; licenses]);
+    }
+}
+
+#[tokio::test]
+async fn an_update_of_a_bundle_that_is_no_license_leaves_its_members() {
+    for more in [json!({}), json!({"addons": []})] {
+        for lost in [false, true] {
+            let mut app = App::start().await;
+            app.cases(FASTSPRING, &["order-bundle-subscription"]).await;
+            let before = app.licenses();
+            if lost {
+                app.restart();
+            }
+            let bundle = json!({"cryptlex_is_bundle": "true"});
+            let mut more = more.clone();
+            more["id"] = json!("fkxOeEPD2mwscEkRnxMYpw");
+            done(&app, FASTSPRING, &updated("mega-bundle-annual", &bundle, more)).await;
+            assert_eq!(app.licenses(), before, "{lost}");
+        }
+    }
+}
+
 /// A license of the predecessor for the subscription of the corpus.
 fn taken_over(app: &App, user: Option<&str>) {
     app.sandbox.insert_license(json!({

@@ -64,6 +64,23 @@ fn an_add_on_is_kept_by_its_own_path_when_what_it_was_added_to_changes() {
 }
 
 #[test]
+fn an_add_on_that_no_purchase_told_of_is_made_if_the_change_says_what_it_is() {
+    let mut world = bought(vec![of("pro", "pro", 1)]);
+    world.now = at("2026-12-01");
+    let unsaid = change(vec![of("pro", "pro", 1), added(None, "addon:pro/support", 1)]);
+    assert_eq!(world.settle(&unsaid, "2026-11-01").unwrap(), [""; 0]);
+    let support = || added(Some("support"), "addon:pro/support", 2);
+    world.settle(&change(vec![of("pro", "pro", 1), support()]), "2026-12-01").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01"; 3]);
+    // Its purchase, if there is one, comes to nothing more.
+    let late = about(Action::Grant(crate::command::Grant {
+        pays: crate::command::Pays::Beside,
+        ..super::world::purchase(vec![support()])
+    }));
+    assert_eq!(world.settle(&late, "2026-12-02").unwrap(), [""; 0]);
+}
+
+#[test]
 fn members_of_a_bundle_are_kept_by_a_change_that_never_lists_them() {
     let member = added(Some("tool"), "bundle:mega/tool", 1);
     let mut world = bought(vec![of("pro", "mega", 1), member]);

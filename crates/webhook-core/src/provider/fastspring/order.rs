@@ -191,7 +191,8 @@ fn belonging(
     Ok(Belonging { subject, kind, driver_path: driver_path.map(str::to_owned) })
 }
 
-enum Read {
+/// What an item is to us.
+pub(super) enum Read {
     Line(Box<Line>),
     Partly(Unmapped),
     Foreign(String),
@@ -201,7 +202,7 @@ enum Read {
 fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<Read, Unreadable> {
     let path = product_path(item).ok_or_else(|| item.lacks("product"))?;
     let attributes = Attributes::of(item);
-    if attributes.text("cryptlex_is_bundle").is_some_and(|flag| flag.eq_ignore_ascii_case("true")) {
+    if attributes.are_of_a_bundle() {
         return Ok(Read::BundleItself);
     }
     let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
@@ -252,58 +253,49 @@ fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<
     })))
 }
 
-/// The line of a subscription's own product, as an event about the subscription tells it. Without webhook expansion it
-/// names the product by its path only.
+/// A line of a subscription as an event about the subscription tells it: its own product, or what was `added_to` that.
+/// Without webhook expansion it names the product by its path only.
 pub(super) fn subscribed_line(
-    subscription: &Object<'_>,
+    item: &Object<'_>,
     subject: &Subject,
     path: &str,
-) -> Result<Result<Line, Unmapped>, Unreadable> {
-    let attributes = Attributes::of(subscription);
+    added_to: Option<&str>,
+) -> Result<Read, Unreadable> {
+    let attributes = Attributes::of(item);
+    if attributes.are_of_a_bundle() {
+        return Ok(Read::BundleItself);
+    }
     let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
     let [product, template] = names.map(|name| attributes.text(name));
-    let unmapped = |problem| Unmapped { line: path.to_owned(), problem };
+    let partly = |problem| Ok(Read::Partly(Unmapped { line: path.to_owned(), problem }));
     let mapping = match product_and_template(product, template, names) {
         Named::Whole(mapping) => Some(mapping),
-        Named::Partly(problem) => return Ok(Err(unmapped(problem))),
+        Named::Partly(problem) => return partly(problem),
         Named::None => None,
     };
-    let term = match attributes.interval() {
+    let declared = match attributes.interval() {
         Ok(declared) => declared.unwrap_or(Term::Template),
-        Err(problem) => return Ok(Err(unmapped(problem))),
+        Err(problem) => return partly(problem),
     };
-    Ok(Ok(Line {
-        key: path.to_owned(),
-        quantity: quantity(subscription)?,
+    let mut metadata = marks(&[SUBSCRIPTION_KEY], subject.id.as_str());
+    let (key, driver, term) = match added_to {
+        None => (path.to_owned(), None, declared),
+        Some(parent) => {
+            let driver = format!("addon_{parent}");
+            metadata.extend(Mark::new(DRIVER_KEY, &driver).ok());
+            (format!("addon:{parent}/{path}"), Some(driver), Term::AsParent(None))
+        }
+    };
+    Ok(Read::Line(Box::new(Line {
+        key,
+        quantity: quantity(item)?,
         quantity_means: attributes.quantity_means(),
         mapping,
         term,
-        driver: None,
+        driver,
         max_release: attributes.text("cryptlex_max_allowed_release_version").map(str::to_owned),
-        metadata: marks(&[SUBSCRIPTION_KEY], subject.id.as_str()),
-    }))
-}
-
-/// An add-on of a subscription: what it is, only its purchase says.
-pub(super) fn subscribed_add_on(
-    add_on: &Object<'_>,
-    subject: &Subject,
-    driver: &str,
-) -> Result<Option<Line>, Unreadable> {
-    let Some(path) = product_path(add_on) else { return Ok(None) };
-    let driver_mark = format!("addon_{driver}");
-    let mut metadata = marks(&[SUBSCRIPTION_KEY], subject.id.as_str());
-    metadata.extend(Mark::new(DRIVER_KEY, &driver_mark).ok());
-    Ok(Some(Line {
-        key: format!("addon:{driver}/{path}"),
-        quantity: quantity(add_on)?,
-        quantity_means: Attributes::of(add_on).quantity_means(),
-        mapping: None,
-        term: Term::AsParent(None),
-        driver: Some(driver_mark),
-        max_release: None,
         metadata,
-    }))
+    })))
 }
 
 /// The interval that the parent's own line in this order declares, if it is in it.
@@ -317,7 +309,7 @@ fn declared_by_parent(items: &[Object<'_>], belongs: &Belonging) -> Option<Inter
     }
 }
 
-fn product_path<'a>(item: &Object<'a>) -> Option<&'a str> {
+pub(super) fn product_path<'a>(item: &Object<'a>) -> Option<&'a str> {
     let expanded = item.object("product", "product");
     item.text("product").or(expanded.and_then(|p| p.text("product").or(p.text("id"))))
 }
@@ -341,6 +333,11 @@ impl<'a> Attributes<'a> {
         let value = self.value(name)?;
         let text = if value == &Value::Bool(true) { Some("true") } else { value.as_str() };
         text.map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// A bundle that is no license itself.
+    fn are_of_a_bundle(&self) -> bool {
+        self.text("cryptlex_is_bundle").is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
     }
 
     /// The name that the code of the predecessor reads first, then the one that was documented. Empty means perpetual.

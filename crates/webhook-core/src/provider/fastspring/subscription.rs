@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::super::{Provider as _, marks, payment_ids, subject_of};
-use super::{FastSpring, SUBSCRIPTION_KEY, order};
+use super::super::{Provider as _, add_up, marks, payment_ids, subject_of};
+use super::order::{self, Read, product_path};
+use super::{FastSpring, SUBSCRIPTION_KEY};
 use crate::command::{
     Action, Command, Concern, Note, Pays, Renew, Subject, SubjectKind, Subscribed,
     SubscriptionRecord, Through, Unreadable,
@@ -78,22 +79,27 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
     let Some(path) = product_path(subscription) else {
         return Err(subscription.lacks("product"));
     };
-    let (mut lines, mut unmapped) = (Vec::new(), Vec::new());
-    match order::subscribed_line(subscription, &subject, path)? {
-        Ok(line) => lines.push(line),
-        Err(problem) => unmapped.push(problem),
-    }
+    let mut read = vec![order::subscribed_line(subscription, &subject, path, None)?];
     let with_add_ons = subscription.value("addons").is_some();
-    for add_on in subscription.objects("addons", "add-on") {
-        lines.extend(order::subscribed_add_on(&add_on, &subject, path)?);
+    if matches!(read[..], [Read::BundleItself]) && !with_add_ons {
+        // Its members are not listed.
+        return noted(subscription, "a bundle was updated that is no license itself");
     }
-    let subscribed = Subscribed { lines, unmapped, with_add_ons };
+    for add_on in subscription.objects("addons", "add-on") {
+        if let Some(own_path) = product_path(&add_on) {
+            read.push(order::subscribed_line(&add_on, &subject, own_path, Some(path))?);
+        }
+    }
+    let (mut lines, mut unmapped) = (Vec::new(), Vec::new());
+    for read in read {
+        match read {
+            Read::Line(line) => lines.push(*line),
+            Read::Partly(problem) => unmapped.push(problem),
+            Read::Foreign(_) | Read::BundleItself => {}
+        }
+    }
+    let subscribed = Subscribed { lines: add_up(lines), unmapped, with_add_ons };
     with(subscription, Action::ChangePlan(subscribed))
-}
-
-fn product_path<'a>(subscription: &Object<'a>) -> Option<&'a str> {
-    let expanded = subscription.object("product", "product");
-    subscription.text("product").or(expanded.and_then(|p| p.text("product").or(p.text("id"))))
 }
 
 fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {
