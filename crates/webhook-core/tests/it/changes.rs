@@ -3,7 +3,7 @@
 use devkit::sandbox::License;
 use serde_json::{Value, json};
 
-use crate::support::{App, FASTSPRING, PRODUCT, STRIPE, body, edited};
+use crate::support::{App, FASTSPRING, PRODUCT, STRIPE, body, edited, json};
 
 const SUBSCRIPTION: &str = "8nu4GK0DC54E6ff8HSVurg";
 
@@ -110,6 +110,35 @@ async fn an_update_of_a_bundle_that_is_no_license_leaves_its_members() {
             assert_eq!(app.licenses(), before, "{lost}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_add_on_with_a_subscription_of_its_own_pays_for_itself() {
+    let app = App::start().await;
+    let order = edited(FASTSPRING, "order-subscription-trial", |batch| {
+        let item = &mut batch["events"][0]["data"]["items"][0];
+        item["driver"] = json!({"type": "addon", "path": "another"});
+        item["isAddon"] = json!(true);
+    });
+    let plain = App::start().await;
+    plain.cases(FASTSPRING, &["order-subscription-trial"]).await;
+    done(&app, FASTSPRING, &order).await;
+    assert_eq!(app.ends(), plain.ends(), "the trial ends");
+    // It is charged and changed as any other.
+    let mut update = json(FASTSPRING, "updated-seats");
+    let item = &json(FASTSPRING, "order-subscription-trial")["events"][0]["data"]["items"][0];
+    let subscription = &item["subscription"];
+    for (field, value) in [
+        ("id", &subscription["id"]),
+        ("subscription", &subscription["id"]),
+        ("product", &item["product"]),
+        ("attributes", &item["attributes"]),
+        ("quantity", &json!(1)),
+    ] {
+        update["events"][0]["data"][field] = value.clone();
+    }
+    done(&app, FASTSPRING, &serde_json::to_vec(&update).unwrap()).await;
+    assert_eq!(app.ends(), plain.ends());
 }
 
 /// A license of the predecessor for the subscription of the corpus.

@@ -37,8 +37,8 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
         else {
             continue;
         };
-        let is_added = matches!(belongs.kind, Kind::AddOn);
-        if !is_added || belongs.subject.kind == SubjectKind::Order {
+        // What is added to a subscription does not pay for it; what renews by itself pays for itself.
+        if !matches!(belongs.kind, Kind::AddOn { to_another: true }) {
             purchase.pays = Pays::ForThePeriod;
             purchase.ends(item)?;
         }
@@ -153,7 +153,7 @@ struct Belonging {
 
 enum Kind {
     Plain,
-    AddOn,
+    AddOn { to_another: bool },
     BundleMember,
 }
 
@@ -168,14 +168,21 @@ fn belonging(
     let driver_type = driver.and_then(|driver| driver.text("type"));
     let own = item.reference("subscription");
     let (kind, subscription) = match (driver_type, driver_path) {
-        (Some("addon"), Some(_)) if item.reference("parentSubscription").is_some() => {
-            (Kind::AddOn, item.reference("parentSubscription"))
+        (Some("addon"), Some(path)) => {
+            let parent = item.reference("parentSubscription");
+            let shares = |other: &Object<'_>| {
+                product_path(other) == Some(path) && other.reference("subscription") == own
+            };
+            let shared = own.is_some() && items.iter().any(shares);
+            let of = item.object("subscription", "subscription").and_then(|of| product_path(&of));
+            let of_another = of.is_some() && of != product_path(item);
+            let to_another = parent.is_some() || shared || of_another;
+            (Kind::AddOn { to_another }, parent.or(own))
         }
         (Some("bundle"), Some(path)) => {
             let parent = items.iter().find(|item| product_path(item) == Some(path));
             (Kind::BundleMember, own.or(parent.and_then(|parent| parent.reference("subscription"))))
         }
-        (Some("addon"), Some(_)) => (Kind::AddOn, own),
         _ => (Kind::Plain, own),
     };
     let subject = match subscription {
@@ -220,21 +227,20 @@ fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<
             return Ok(Read::Partly(Unmapped { line: path.to_owned(), problem }));
         }
     };
-    let in_subscription = belongs.subject.kind == SubjectKind::Subscription;
     let driver_path = belongs.driver_path.as_deref().unwrap_or_default();
     let (key, driver, term) = match belongs.kind {
         Kind::Plain => (path.to_owned(), None, declared.unwrap_or(Term::Template)),
-        Kind::AddOn => {
-            let term = match in_subscription {
+        Kind::AddOn { to_another } => {
+            let term = match to_another {
                 true => Term::AsParent(declared_by_parent(items, belongs)),
                 false => declared.unwrap_or(Term::Template),
             };
             (format!("addon:{driver_path}/{path}"), Some(format!("addon_{driver_path}")), term)
         }
         Kind::BundleMember => {
-            let term = match in_subscription {
-                true => declared.unwrap_or(Term::Template),
-                false => Term::Perpetual,
+            let term = match belongs.subject.kind {
+                SubjectKind::Subscription => declared.unwrap_or(Term::Template),
+                SubjectKind::Order | SubjectKind::Customer => Term::Perpetual,
             };
             (format!("bundle:{driver_path}/{path}"), Some(format!("bundle_{driver_path}")), term)
         }
