@@ -84,12 +84,18 @@ pub(super) fn as_parent(
     differs.then(|| Step::expire(license, end))
 }
 
-/// An add-on that was made before its parent had a license, from a perpetual template.
+/// An add-on that was made before its parent had a license, as its own template says.
 pub(super) fn orphan(
     license: &License,
     parent: &License,
     renewed_until: Option<Timestamp>,
+    leeway: SignedDuration,
 ) -> Option<Step> {
+    if license.created_at <= parent.created_at
+        && let Some(step) = as_parent(license, parent, leeway)
+    {
+        return Some(step);
+    }
     let endless = license.expires_at.is_none() && license.interval().is_none();
     let end = parent.expires_at.filter(|_| endless)?;
     Some(Step::expire(license, renewed_until.map_or(end, |later| later.max(end))))

@@ -101,14 +101,20 @@ pub(super) fn plan(
             (None, None) => {}
         }
     }
+    // What an add-on takes its end from must be as it should first.
     if pays == Pays::ForThePeriod
+        && missing == 0
+        && plan.steps.is_empty()
         && let Some(parent) = parent(&snapshot.licenses)
     {
         let add_ons = snapshot.licenses.iter().filter(|license| is_add_on(license));
         let others =
             add_ons.filter(|license| !held.filled.values().any(|held| held.id == license.id));
-        plan.steps
-            .extend(others.filter_map(|license| expiry::orphan(license, parent, renewed_until)));
+        plan.steps.extend(
+            others.filter_map(|license| {
+                expiry::orphan(license, parent, renewed_until, policy.leeway)
+            }),
+        );
     }
     if missing == 0 {
         plan.steps.extend(held.superseded.iter().filter_map(|license| at_the_end(license, policy)));

@@ -141,6 +141,40 @@ async fn an_add_on_with_a_subscription_of_its_own_pays_for_itself() {
     assert_eq!(app.ends(), plain.ends());
 }
 
+#[tokio::test]
+async fn an_add_on_before_its_parent_ends_with_it_whatever_its_own_template_says() {
+    let early = edited(FASTSPRING, "order-addon-later", |batch| {
+        let item = &mut batch["events"][0]["data"]["items"][0];
+        item["attributes"]["cryptlex_license_template_id"] =
+            json!("66666666-6666-4666-8666-000000000001");
+    });
+    let monthly = edited(FASTSPRING, "order-subscription", |batch| {
+        let item = &mut batch["events"][0]["data"]["items"][0];
+        item["attributes"]["cryptlex_license_template_id"] =
+            json!("66666666-6666-4666-8666-000000000002");
+    });
+    for leeway in ["0", "3"] {
+        let app = App::with(<_>::default(), &[("EXPIRY_LEEWAY_HOURS", leeway)]).await;
+        done(&app, FASTSPRING, &early).await;
+        assert_eq!(app.ends(), ["2027-09-01"]);
+        done(&app, FASTSPRING, &monthly).await;
+        assert_eq!(app.ends(), ["2026-10-01"; 2]);
+        let ends: Vec<_> = app.sandbox.licenses().iter().map(|l| l.expires_at).collect();
+        assert_eq!(ends[0], ends[1], "{leeway}");
+    }
+    // Somebody moved it since: then it was meant.
+    let app = App::start().await;
+    done(&app, FASTSPRING, &early).await;
+    let url = format!("{}/v3/licenses/{}", app.sandbox.url(), app.sandbox.licenses()[0].id);
+    let moved = reqwest::Client::new()
+        .patch(format!("{url}/expires-at"))
+        .bearer_auth(devkit::sandbox::ACCESS_TOKEN)
+        .json(&json!({"expiresAt": "2027-01-01T00:00:00Z"}));
+    assert!(moved.send().await.unwrap().status().is_success());
+    done(&app, FASTSPRING, &monthly).await;
+    assert_eq!(app.ends(), ["2026-10-01", "2027-01-01"]);
+}
+
 /// A license of the predecessor for the subscription of the corpus.
 fn taken_over(app: &App, user: Option<&str>) {
     app.sandbox.insert_license(json!({
