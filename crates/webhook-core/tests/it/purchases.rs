@@ -324,6 +324,34 @@ async fn a_gift_belongs_to_its_recipient() {
 }
 
 #[tokio::test]
+async fn a_trial_is_one_whatever_is_bought_beside_it() {
+    let lifetime = case_json(PADDLE, "transaction-web");
+    let trial = edited(PADDLE, "transaction-trial", |event| {
+        let data = &mut event["data"];
+        let bought = &lifetime["data"];
+        for place in ["/items", "/details/line_items"] {
+            let line = bought.pointer(place).unwrap()[1].clone();
+            data.pointer_mut(place).unwrap().as_array_mut().unwrap().push(line);
+        }
+        data["details"]["totals"]["total"] = json!("21666");
+    });
+    let app = App::start().await;
+    assert_eq!(app.deliver(PADDLE, "/v1", &trial).await.status, 200);
+    assert_eq!(app.ends(), ["2026-09-15", "never"]);
+    // Lines that do not say what they cost leave it to the order.
+    for (total, end) in [("0", "2026-09-15"), ("30000", "2027-09-01")] {
+        let unpriced = edited(PADDLE, "transaction-trial", |event| {
+            let details = &mut event["data"]["details"];
+            details["line_items"][0].as_object_mut().unwrap().remove("totals");
+            details["totals"]["total"] = json!(total);
+        });
+        let app = App::start().await;
+        assert_eq!(app.deliver(PADDLE, "/v1", &unpriced).await.status, 200);
+        assert_eq!(app.ends(), [end]);
+    }
+}
+
+#[tokio::test]
 async fn what_is_partly_mapped_is_granted_and_reported_until_it_is_whole() {
     for (variable, status) in [("error", 400), ("accept", 200)] {
         let app = App::with(<_>::default(), &[("UNMAPPED", variable)]).await;

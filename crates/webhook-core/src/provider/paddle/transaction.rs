@@ -56,6 +56,7 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
     let lines = lines(transaction)?;
     let mapped = lines.iter().any(|line| matches!(line.read, Read::Line(_)));
     let customer = if mapped { Some(customer(transaction)?) } else { None };
+    let is_a_trial = is_a_trial(transaction, &lines);
     let (recurring, one_time): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| line.recurring);
     let mut commands = Vec::new();
@@ -67,7 +68,7 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
         let (subject, grant) = match kind {
             SubjectKind::Subscription => {
                 let end = billing_period_end(transaction);
-                let paid_through = if is_a_trial(transaction) { end.clone()? } else { None };
+                let paid_through = if is_a_trial { end.clone()? } else { None };
                 let period_end = end.ok().flatten();
                 (subscription(transaction)?, Grant { paid_through, period_end, ..grant })
             }
@@ -154,6 +155,8 @@ pub(super) fn interval(cycle: &Object<'_>) -> Result<Interval, Unreadable> {
 
 struct ReadLine {
     recurring: bool,
+    /// Whether it cost nothing, if it says so.
+    is_free: Option<bool>,
     read: Read,
 }
 
@@ -217,7 +220,9 @@ fn read_line(
             }))
         }
     };
-    Ok(ReadLine { recurring, read })
+    let totals = line.object("totals", "line totals");
+    let is_free = totals.and_then(|totals| totals.text("total")).map(|total| total == "0");
+    Ok(ReadLine { recurring, is_free, read })
 }
 
 fn subscription(transaction: &Object<'_>) -> Result<Subject, Unreadable> {
@@ -243,8 +248,13 @@ fn billing_period_end(transaction: &Object<'_>) -> Result<Option<Timestamp>, Unr
     }
 }
 
-/// A first transaction that cost nothing is a trial: it pays for its billing period, not for an interval.
-fn is_a_trial(transaction: &Object<'_>) -> bool {
+/// A first transaction whose recurring lines cost nothing is a trial: it pays for its billing period, not for an interval.
+fn is_a_trial(transaction: &Object<'_>, lines: &[ReadLine]) -> bool {
+    let recurring = lines.iter().filter(|line| line.recurring);
+    let are_free: Option<Vec<bool>> = recurring.map(|line| line.is_free).collect();
+    if let Some(are_free) = are_free {
+        return are_free.into_iter().all(|is_free| is_free);
+    }
     let details = transaction.object("details", "details");
     let totals = details.and_then(|details| details.object("totals", "totals"));
     totals.and_then(|totals| totals.text("total")) == Some("0")
