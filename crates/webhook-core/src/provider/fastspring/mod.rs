@@ -88,7 +88,7 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
     let data = |name| root.object("data", name).ok_or_else(|| root.lacks("data"));
     let commands = match envelope.event.kind {
         "order.completed" => order::completed(&data("order")?)?,
-        "subscription.charge.completed" => vec![subscription::charged(&data("charge")?)?],
+        "subscription.charge.completed" => subscription::charged(&data("charge")?)?,
         "subscription.payment.overdue" => vec![subscription::overdue(&data("subscription")?)?],
         "subscription.charge.failed" => vec![subscription::charge_failed(&data("charge")?)?],
         "subscription.activated" => {

@@ -12,12 +12,44 @@ use crate::command::{
 use crate::ids::{CustomerId, SubjectId};
 use crate::json::Object;
 
-/// `subscription.charge.completed`: a rebill, never the first purchase.
-pub(super) fn charged(charge: &Object<'_>) -> Result<Command, Unreadable> {
+/// `subscription.charge.completed`: a rebill, never the first purchase. One order may bill several subscriptions that are
+/// due at the same time; each has its own next charge.
+pub(super) fn charged(charge: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
+    let mut commands = vec![charged_itself(charge)?];
+    if !is_successful(charge) {
+        return Ok(commands);
+    }
+    let order = charge.object("order", "order");
+    let items = order.map(|order| order.objects("items", "order item")).unwrap_or_default();
+    for item in items {
+        let Some(billed) = item.object("subscription", "subscription") else { continue };
+        let Some(next) = billed.millis("next")? else { continue };
+        let subject = itself(&billed)?;
+        if commands.iter().any(|command| command.subject == subject) {
+            continue;
+        }
+        let payments = payment_ids([charge.reference("order")]);
+        let record = Some(record(&billed)?);
+        let renew = renewal(Through::Until(next));
+        commands.push(Command { payments, record, ..about(subject, renew) });
+    }
+    Ok(commands)
+}
+
+fn is_successful(charge: &Object<'_>) -> bool {
+    charge.text("status").is_none_or(|status| status == "successful")
+}
+
+fn renewal(through: Through) -> Action {
+    Action::Renew(Renew { through, pays: Pays::ForThePeriod })
+}
+
+/// The subscription that the charge names.
+fn charged_itself(charge: &Object<'_>) -> Result<Command, Unreadable> {
     let id = charge.reference("subscription");
     let subject =
         subject_of(FastSpring::NAME, SubjectKind::Subscription, charge, "subscription", id)?;
-    if charge.text("status").is_some_and(|status| status != "successful") {
+    if !is_successful(charge) {
         return Ok(about(subject, Action::Note(Note::of("the charge was not successful"))));
     }
     let subscription = charge.object("subscription", "subscription");
@@ -31,8 +63,7 @@ pub(super) fn charged(charge: &Object<'_>) -> Result<Command, Unreadable> {
     };
     let record = subscription.map(|subscription| record(&subscription)).transpose()?;
     let payments = payment_ids([charge.reference("order")]);
-    let renew = Action::Renew(Renew { through, pays: Pays::ForThePeriod });
-    Ok(Command { payments, record, ..about(subject, renew) })
+    Ok(Command { payments, record, ..about(subject, renewal(through)) })
 }
 
 /// Without webhook expansion the payload has no date of the next charge.
