@@ -324,6 +324,30 @@ async fn a_gift_belongs_to_its_recipient() {
 }
 
 #[tokio::test]
+async fn a_recipient_under_the_account_of_the_buyer_is_not_the_buyer() {
+    let gift = edited(FASTSPRING, "order-gift", |batch| {
+        let order = &mut batch["events"][0]["data"];
+        order["recipients"][0]["recipient"]["account"] = order["account"]["id"].clone();
+    });
+    let own = edited(FASTSPRING, "order-gift", |batch| {
+        let event = &mut batch["events"][0];
+        event["id"] = json!("own-event-0000000000000");
+        event["data"]["id"] = json!("own-order-0000000000000");
+        event["data"]["order"] = json!("own-order-0000000000000");
+        event["data"]["recipients"] = json!([]);
+    });
+    for order in [[&gift, &own], [&own, &gift]] {
+        let app = App::start().await;
+        for body in order {
+            assert_eq!(app.deliver(FASTSPRING, "/v1", body).await.status, 200);
+        }
+        let owners: Vec<String> =
+            app.licenses().iter().map(|l| l[l.find("for ").unwrap()..].to_owned()).collect();
+        assert_eq!(owners, ["for mia@example.com", "for leo@example.com"]);
+    }
+}
+
+#[tokio::test]
 async fn a_trial_is_one_whatever_is_bought_beside_it() {
     let lifetime = case_json(PADDLE, "transaction-web");
     let trial = edited(PADDLE, "transaction-trial", |event| {

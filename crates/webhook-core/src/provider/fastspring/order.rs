@@ -374,8 +374,8 @@ impl<'a> Attributes<'a> {
 /// The buyer, unless exactly one recipient has another e-mail: then it is a gift to him.
 fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
     let buyer = order.object("customer", "customer");
-    let account = order.object("account", "account");
-    let contact = account.and_then(|account| account.object("contact", "contact"));
+    let expanded = order.object("account", "account");
+    let contact = expanded.and_then(|account| account.object("contact", "contact"));
     let buyer_email =
         [buyer, contact].into_iter().flatten().find_map(|c| c.text("email").and_then(Email::real));
     let recipients = order.objects("recipients", "recipients");
@@ -388,13 +388,16 @@ fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
             others.push((recipient, email));
         }
     }
+    let account = order.reference("account");
     if let [(recipient, email)] = others.as_slice() {
-        return Ok(person(recipient, email.clone(), recipient.reference("account")));
+        // Under the buyer's own account the buyer is known, not whom he makes gifts to.
+        let of_recipient = recipient.reference("account").filter(|id| Some(*id) != account);
+        return Ok(person(recipient, email.clone(), of_recipient));
     }
     let email = buyer_email
         .ok_or_else(|| Unreadable(format!("Customer email not found in {}", order.title())))?;
     let person_fields = buyer.or(contact).ok_or_else(|| order.lacks("customer"))?;
-    Ok(person(&person_fields, email, order.reference("account")))
+    Ok(person(&person_fields, email, account))
 }
 
 fn person(fields: &Object<'_>, email: Email, account: Option<&str>) -> Customer {
