@@ -367,6 +367,22 @@ async fn a_status_that_nobody_documents_is_noted() {
     assert_eq!(app.ends(), ["2027-09-01"]);
 }
 
+/// As Stripe sends them for payments, invoices and payment methods that belong to nothing else.
+#[tokio::test]
+async fn what_names_no_invoice_customer_or_reason_is_acknowledged() {
+    let app = App::start().await;
+    for (case, field) in [
+        ("invoice-manual", "billing_reason"),
+        ("invoice-payment-paid", "invoice"),
+        ("payment-method-attached", "customer"),
+    ] {
+        let event = edited(STRIPE, case, |event| event["data"]["object"][field] = Value::Null);
+        let (status, body) = tell(&app, STRIPE, &event).await;
+        assert_eq!(status, 200, "{case}: {body}");
+    }
+    assert_eq!(app.writes(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn collection_goes_on_whatever_the_status_is_by_then() {
     for status in ["past_due", "unpaid", "incomplete"] {

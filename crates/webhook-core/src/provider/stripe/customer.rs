@@ -46,8 +46,11 @@ pub(super) fn payment_method_attached(
 ) -> Result<Decided, Unreadable> {
     let method = of_data(data, "payment method")?;
     let id = method.text("id").ok_or_else(|| method.lacks("id"))?;
+    let Some(owner) = method.reference("customer") else {
+        return Ok(Decided::Nothing("the payment method is nobody's"));
+    };
     let change = CustomerChange::Pays(id.to_owned());
-    note(&method, "customer", method.reference("customer"), "a payment method was added", change)
+    note(&method, "customer", Some(owner), "a payment method was added", change)
 }
 
 /// `payment_method.detached`: whose it was stands in what it was before.

@@ -34,13 +34,12 @@ pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided,
             | "subscription_threshold"
             | "subscription",
         ) => renewal(&invoice, &billing),
-        Some(_) => {
+        Some(_) | None => {
             let subject =
                 subject_of(Stripe::NAME, SubjectKind::Order, &invoice, "id", invoice.text("id"))?;
             let note = Action::Note(Note::of("an invoice that no subscription made"));
             Ok(Command::new(subject, Vec::new(), note).into())
         }
-        None => Err(invoice.lacks("billing_reason")),
     }
 }
 
@@ -97,8 +96,10 @@ pub(super) fn payment_linked(
     _source: &ProductSource,
 ) -> Result<Decided, Unreadable> {
     let paid = of_data(data, "invoice payment")?;
-    let invoice = paid.reference("invoice");
-    let subject = subject_of(Stripe::NAME, SubjectKind::Order, &paid, "invoice", invoice)?;
+    let Some(invoice) = paid.reference("invoice") else {
+        return Ok(Decided::Nothing("the payment is for no invoice"));
+    };
+    let subject = subject_of(Stripe::NAME, SubjectKind::Order, &paid, "invoice", Some(invoice))?;
     let by = paid.object("payment", "payment");
     let payment = by.and_then(|by| by.reference("payment_intent").or(by.reference("charge")));
     let ids = (payment.map(PaymentId::new), PaymentId::new(subject.id.as_str()));
