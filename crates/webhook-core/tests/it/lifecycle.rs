@@ -419,3 +419,17 @@ async fn a_charge_renews_every_subscription_that_its_order_bills() {
     assert_eq!(tell(&app, FASTSPRING, &together).await.0, 200);
     assert_eq!(app.ends(), ["2028-09-01", "2028-09-02", "2028-09-02", "2028-09-02"]);
 }
+
+#[tokio::test]
+async fn a_refund_finds_the_invoice_that_tells_its_payments() {
+    let app = App::start().await;
+    told(&app, STRIPE, &["checkout-subscription"]).await;
+    let intent = json(STRIPE, "charge-refunded")["data"]["object"]["payment_intent"].clone();
+    let invoice = edited(STRIPE, "invoice-create", |event| {
+        event["data"]["object"]["payments"] = json!({"object": "list", "data": [
+            {"object": "invoice_payment", "payment": {"type": "payment_intent", "payment_intent": intent}}]});
+    });
+    assert_eq!(tell(&app, STRIPE, &invoice).await.0, 200);
+    told(&app, STRIPE, &["charge-refunded"]).await;
+    assert_eq!(app.ends(), ["2027-09-01 suspended"]);
+}

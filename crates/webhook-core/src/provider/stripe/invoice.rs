@@ -84,10 +84,18 @@ fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unrea
     Ok(Command { payments, ..Command::new(subject, marks, action) }.into())
 }
 
-/// New payloads do not say which payment paid: `invoice_payment.paid` does.
+/// New payloads do not say which payment paid, unless they are expanded: `invoice_payment.paid` does.
 fn known_as(invoice: &Object<'_>) -> Vec<PaymentId> {
-    let [intent, charge] = ["payment_intent", "charge"].map(|field| invoice.reference(field));
-    payment_ids([invoice.text("id"), intent, charge])
+    let by = |object: &Object<'_>| {
+        payment_ids(["payment_intent", "charge"].map(|field| object.reference(field)))
+    };
+    let payments = invoice.object("payments", "payments");
+    let payments = payments.map(|list| list.objects("data", "invoice payment")).unwrap_or_default();
+    let expanded = payments.iter().filter_map(|paid| paid.object("payment", "payment"));
+    let mut ids = payment_ids([invoice.text("id")]);
+    ids.extend(by(invoice));
+    ids.extend(expanded.flat_map(|payment| by(&payment)));
+    ids
 }
 
 /// `invoice_payment.paid`: the payment intent by which refunds and disputes of an invoice are known.
