@@ -13,12 +13,12 @@ use crate::apply::{Cause, Settled, settle};
 use crate::clock::Clock;
 use crate::command::{
     Action, Command, Concern, Customer, CustomerChange, Keeps, Meaning, Note, Notice, Outcome,
-    Pays, Period, Renew, Reversal, Reversed, Subject, SubjectKind, Through, Unmapped,
+    Pays, Period, Renew, Reversal, Reversed, Subject, Through, Unmapped,
 };
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted, Session};
 use crate::deadline::{Deadline, Timing};
-use crate::ids::{CustomerId, EventId, SubjectId};
+use crate::ids::{CustomerId, EventId};
 use crate::ledger::{
     About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
     Waits,
@@ -503,21 +503,8 @@ enum Claimed {
 fn concerned(commands: &[Command]) -> About {
     let mut subjects: BTreeSet<Subject> =
         commands.iter().map(|command| command.subject.clone()).collect();
-    let mut customers = BTreeSet::new();
-    for command in commands {
-        let Some(id) = customer_of(command) else {
-            continue;
-        };
-        customers.insert(id.clone());
-        let Action::Grant(grant) = &command.action else {
-            continue;
-        };
-        let by_id_only = grant.customer.as_ref().is_some_and(|customer| customer.mark.is_some());
-        if let (true, Ok(id)) = (by_id_only, SubjectId::new(id.as_str())) {
-            let provider = command.subject.provider;
-            subjects.insert(Subject { provider, kind: SubjectKind::Customer, id });
-        }
-    }
+    subjects.extend(commands.iter().filter_map(|command| command.person.clone()));
+    let customers = commands.iter().filter_map(customer_of).cloned().collect();
     let payments = commands.iter().flat_map(|command| command.payments.iter().cloned()).collect();
     About { subjects, customers, payments }
 }

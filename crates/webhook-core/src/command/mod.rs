@@ -138,12 +138,16 @@ pub struct Command {
     pub record: Option<SubscriptionRecord>,
     /// What a person should look at, once this is done.
     pub concern: Option<Concern>,
+    /// Whom nobody else may work on meanwhile, where licenses are made for a customer who is known by id only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Subject>,
 }
 
 impl Command {
-    /// Without payment, record or concern.
+    /// Without payment, record, concern or person.
     pub fn new(subject: Subject, marks: Vec<Mark>, action: Action) -> Self {
-        Self { subject, marks, action, payments: Vec::new(), record: None, concern: None }
+        let payments = Vec::new();
+        Self { subject, marks, action, payments, record: None, concern: None, person: None }
     }
 }
 

@@ -15,11 +15,13 @@ struct Meeting {
     provider: Signer,
     before: &'static [&'static str],
     events: Vec<(&'static str, Vec<u8>)>,
+    /// Whom Cryptlex has as a user from the beginning.
+    user: Option<&'static str>,
 }
 
 fn meeting(provider: Signer, before: &'static [&'static str], cases: &[&'static str]) -> Meeting {
     let events = cases.iter().map(|case| (*case, body(provider, case))).collect();
-    Meeting { provider, before, events }
+    Meeting { provider, before, events, user: None }
 }
 
 /// Their own times say which is the newest: overdue 2027-09-01 12:00, charge 2027-09-02, end 2027-10-01.
@@ -38,6 +40,9 @@ impl Meeting {
     async fn app(&self) -> App {
         // Who waits for his turn is not late.
         let app = App::with(Settings::default(), &[("DEADLINE_MS", "60000")]).await;
+        if let Some(email) = self.user {
+            app.sandbox.insert_user(json!({"email": email, "firstName": "Ada"}));
+        }
         app.cases(self.provider, self.before).await;
         app
     }
@@ -226,6 +231,7 @@ async fn two_deliveries_in_every_order() {
         provider: FASTSPRING,
         before: &["order-subscription"],
         events: vec![late[one].clone(), late[other].clone()],
+        user: None,
     };
     let meetings = vec![
         meeting(STRIPE, &[], &["checkout-subscription", "checkout-subscription"]),
@@ -242,6 +248,15 @@ async fn two_deliveries_in_every_order() {
         meeting(PADDLE, &[], &["transaction-recurring", "transaction-web"]),
         meeting(PADDLE, &["transaction-web"], &["transaction-recurring", "transaction-recurring"]),
         meeting(PADDLE, &["transaction-web"], &["transaction-recurring", "subscription-paused"]),
+        // The licenses of the stand-in move to the user who has the e-mail while there come more of them.
+        Meeting {
+            user: Some("ada@example.com"),
+            ..meeting(
+                PADDLE,
+                &["transaction-web"],
+                &["customer-created", "subscription-updated-seats"],
+            )
+        },
     ];
     play("two deliveries in every order", meetings, Which::All).await;
 }
@@ -259,6 +274,7 @@ async fn three_deliveries_with_at_most_three_switches() {
             provider: FASTSPRING,
             before: &["order-subscription"],
             events: charge_overdue_deactivated(),
+            user: None,
         },
         meeting(PADDLE, &[], &["transaction-web", "customer-created", "transaction-recurring"]),
     ];

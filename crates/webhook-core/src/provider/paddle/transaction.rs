@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::{
     Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
 };
-use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, unnamed_customer};
+use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, person, unnamed_customer};
 use crate::command::{
     Action, Command, Customer, Grant, Line, Note, OtherProduct, Pays, Renew, Subject, SubjectKind,
     Term, Through, Unmapped, Unreadable,
@@ -74,7 +74,7 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
             }
             SubjectKind::Order | SubjectKind::Customer => (itself(transaction)?, grant),
         };
-        commands.push(about(subject, Action::Grant(grant)));
+        commands.push(granting(subject, grant));
     }
     Ok(commands)
 }
@@ -91,7 +91,13 @@ fn one_time_charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
         ));
     }
     let grant = grant(lines, true, Some(customer(transaction)?));
-    Ok(about(subject, Action::Grant(grant)))
+    Ok(granting(subject, grant))
+}
+
+/// Whoever buys is not worked on by two: his licenses may be moving from a stand-in to himself.
+fn granting(subject: Subject, grant: Grant) -> Command {
+    let person = grant.customer.as_ref().and_then(|customer| customer.id.as_ref()).and_then(person);
+    Command { person, ..about(subject, Action::Grant(grant)) }
 }
 
 fn grant(read: Vec<ReadLine>, order_is_mapped: bool, customer: Option<Customer>) -> Grant {
