@@ -353,19 +353,23 @@ pub struct Grant {
     pub period_end: Option<Timestamp>,
     /// Whether it pays for its subject, or for something that was added to it.
     pub pays: Pays,
-    /// What to think of a license of another product in a wanted slot.
-    pub other_product: OtherProduct,
+    /// Who names its Cryptlex product.
+    pub named_by: NamedBy,
 }
 
-/// What a license of another Cryptlex product in a wanted slot means to a purchase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum OtherProduct {
-    /// It does not fill the slot.
-    DoesNotFill,
-    /// It fills the slot: the purchase only presumes its product.
-    Fills,
-    /// It is replaced: the purchase names its product, what was granted before was presumed.
-    IsReplaced,
+/// Who names the Cryptlex product of a purchase. Stripe tells one purchase in several events, and of those a later one in
+/// this list knows better, whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// Each line for itself: there is nobody else to ask.
+    Lines,
+    /// The configuration, or nobody yet: it is presumed.
+    Configuration,
+    /// Metadata of the subscription.
+    Subscription,
+    /// Metadata of the checkout session.
+    Session,
 }
 
 /// One line of a purchase; equal lines of an order are one.

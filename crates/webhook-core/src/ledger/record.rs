@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::store::{StoreError, Versioned};
 use crate::command::{
-    Cause, Mapping, Outcome, Period, QuantityMeans, Slot, Stands, Subject, SubjectKind,
+    Cause, Mapping, NamedBy, Outcome, Period, QuantityMeans, Slot, Stands, Subject, SubjectKind,
     Subscribed, SubscriptionRecord,
 };
 use crate::ids::{CustomerId, EventId, LicenseId, PaymentId, ProductId, SubjectId, UserId};
@@ -158,6 +158,8 @@ pub struct SubjectState {
     pub ended_at: Option<Timestamp>,
     /// The product that was granted, for an event that knows how many but not of what.
     pub granted: Option<Mapping>,
+    /// Who named that product, and when: who knows better replaces it.
+    pub named_by: Option<(NamedBy, Timestamp)>,
     /// Whether its licenses were deleted at the end.
     pub deleted: bool,
     /// Whether it was bought without any Cryptlex product, so that having no license is right.

@@ -10,7 +10,7 @@ use super::standing::{self, at_the_end};
 use super::step::{Blank, Step, metadata};
 use super::{Plan, Refused, expiry, history, holders, paid_until, seats, stale};
 use crate::command::{
-    Command, Concern, Grant, Line, Mapping, OtherProduct, Pays, QuantityMeans, Slot, Subject,
+    Command, Concern, Grant, Line, Mapping, NamedBy, Pays, QuantityMeans, Slot, Subject,
     SubjectKind, Term,
 };
 use crate::config::Policy;
@@ -50,10 +50,10 @@ pub(super) fn plan(
         return Err(Refused::Deleted(command.subject.clone()));
     }
     let mut state = payment.state.clone();
-    remember_what_was_bought(grant, &mut state);
+    remember_what_was_bought(grant, at, &mut state);
     let wanted = wanted(command, grant, &state, policy)?;
     let changed = seats::changed_since(at, &snapshot.state).map(|(_, subscribed)| subscribed);
-    let mut held = Held::of(snapshot, &wanted, grant.other_product);
+    let mut held = Held::of(snapshot, &wanted, OtherProduct::to(grant, &snapshot.state));
     if changed.is_some_and(|subscribed| seats::named(subscribed).next().is_some()) {
         // What took the place of this purchase is no mistake of it.
         held.superseded.clear();
@@ -163,20 +163,41 @@ fn make_the_user_once(steps: &mut Vec<Step>) {
         .retain(|step| !matches!(step, Step::CreateUser(_)) || !std::mem::replace(&mut made, true));
 }
 
-/// The parts of a purchase that another event of it may need: Stripe tells them in two.
-fn remember_what_was_bought(grant: &Grant, state: &mut SubjectState) {
-    if grant.other_product == OtherProduct::DoesNotFill {
+/// The parts of a purchase that another event of it may need: Stripe tells them in several.
+fn remember_what_was_bought(grant: &Grant, at: Timestamp, state: &mut SubjectState) {
+    if grant.named_by == NamedBy::Lines {
         return;
     }
     let quantity = grant.lines.iter().map(|line| line.quantity).max();
     state.quantity = state.quantity.max(quantity);
     state.paid_through = state.paid_through.or(grant.paid_through);
-    let named = grant.lines.iter().find_map(|line| line.mapping.clone());
-    let replaces = grant.other_product == OtherProduct::IsReplaced;
-    state.granted = match (named, state.granted.take()) {
-        (Some(named), known) if replaces || known.is_none() => Some(named),
-        (_, known) => known,
-    };
+    if let Some(mapping) = named(&grant.lines)
+        && knows_better(grant.named_by, state)
+    {
+        state.granted = Some(mapping);
+        state.named_by = Some((grant.named_by, at));
+    }
+    let subscribed = state.subscribed.as_ref();
+    if let Some((since, mapping)) =
+        subscribed.and_then(|(since, subscribed)| Some((*since, named(&subscribed.lines)?)))
+        // After whoever named a product, it is a change of it.
+        && (knows_better(NamedBy::Subscription, state)
+            || state.named_by.is_some_and(|(_, named_at)| since > named_at))
+    {
+        state.granted = Some(mapping);
+        state.named_by = Some((NamedBy::Subscription, since));
+    }
+}
+
+fn named(lines: &[Line]) -> Option<Mapping> {
+    lines.iter().find_map(|line| line.mapping.clone())
+}
+
+/// Whether it is to be believed more than whoever named the product that is known. Who that was, records of before it was
+/// written down do not say: hardly the session, which comes once.
+fn knows_better(by: NamedBy, state: &SubjectState) -> bool {
+    let known = state.named_by.map_or(NamedBy::Subscription, |(by, _)| by);
+    state.granted.is_none() || by > known
 }
 
 fn wanted<'g>(
@@ -187,10 +208,10 @@ fn wanted<'g>(
 ) -> Result<Vec<Wanted<'g>>, Refused> {
     let (mut all, mut total) = (Vec::new(), 0_u64);
     for line in &grant.lines {
-        let (mapping, quantity) = match grant.other_product {
-            OtherProduct::DoesNotFill => (line.mapping.clone(), line.quantity),
-            // What was granted stands until a purchase that names its product replaces it.
-            OtherProduct::Fills | OtherProduct::IsReplaced => {
+        let (mapping, quantity) = match grant.named_by {
+            NamedBy::Lines => (line.mapping.clone(), line.quantity),
+            // What was granted stands until somebody who knows better replaces it.
+            NamedBy::Configuration | NamedBy::Subscription | NamedBy::Session => {
                 (state.granted.clone(), state.quantity.unwrap_or(line.quantity))
             }
         };
@@ -216,6 +237,36 @@ fn wanted<'g>(
 /// A quantity that no purchase of licenses has.
 pub(super) fn too_many(subject: &Subject, licenses: u64) -> Option<Refused> {
     (licenses > MOST_LICENSES).then(|| Refused::TooMany(subject.clone(), licenses))
+}
+
+/// What a license of another Cryptlex product in a wanted slot means to a purchase.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OtherProduct {
+    DoesNotFill,
+    /// The purchase only presumes its product, or knows no better.
+    Fills,
+    /// What was granted before was presumed.
+    IsReplaced,
+}
+
+impl OtherProduct {
+    /// As far as the ledger knows; a session knows better than whoever made the license.
+    fn to(grant: &Grant, known: &SubjectState) -> Self {
+        let replaces = || match grant.named_by {
+            NamedBy::Lines | NamedBy::Configuration => false,
+            NamedBy::Subscription => known.granted.is_some() && knows_better(grant.named_by, known),
+            NamedBy::Session => true,
+        };
+        match grant.named_by {
+            NamedBy::Lines => Self::DoesNotFill,
+            NamedBy::Configuration | NamedBy::Subscription | NamedBy::Session => {
+                match named(&grant.lines) {
+                    Some(_) if replaces() => Self::IsReplaced,
+                    Some(_) | None => Self::Fills,
+                }
+            }
+        }
+    }
 }
 
 /// Which licenses fill which slots.
@@ -285,9 +336,9 @@ fn is_of(license: &License, mapping: Option<&Mapping>) -> bool {
     mapping.is_some_and(|mapping| license.product_id.as_ref() == Some(&mapping.product))
 }
 
-/// A purchase that only presumes its product is content with what is there.
+/// A purchase that names no product at all is content with what is there; one that names half of it is not.
 fn still_unmapped(grant: &Grant, held: &Held<'_>) -> Vec<crate::command::Unmapped> {
-    let content = grant.other_product == OtherProduct::Fills && !held.filled.is_empty();
+    let content = grant.named_by == NamedBy::Configuration && !held.filled.is_empty();
     if content { Vec::new() } else { grant.unmapped.clone() }
 }
 

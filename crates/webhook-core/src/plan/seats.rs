@@ -13,7 +13,7 @@ use super::standing::at_the_end;
 use super::step::{Blank, Step, metadata};
 use super::{Plan, Refused, expiry, history, holders, lines, stale};
 use crate::command::{
-    AtTheEnd, Command, Concern, Line, Mapping, Slot, Subject, Subscribed, Term, Unmapped,
+    AtTheEnd, Command, Concern, Line, Mapping, NamedBy, Slot, Subject, Subscribed, Term, Unmapped,
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
@@ -39,6 +39,7 @@ pub(super) fn plan(
         let noted = Some("it is over until it is paid for again");
         return Ok(Plan { state, noted, ..Plan::default() });
     }
+    let subscribed = &as_it_counts(at, subscribed, &state);
     if lines::are_known(subscribed, &snapshot.state, policy) {
         return Ok(Plan { state, noted: Some("nothing of it changed"), ..Plan::default() });
     }
@@ -56,6 +57,7 @@ pub(super) fn after_a_purchase(
 ) -> Result<Plan, Refused> {
     match changed_since(at, &snapshot.state) {
         Some((changed_at, subscribed)) if plan.steps.is_empty() => {
+            let subscribed = &as_it_counts(*changed_at, subscribed, &plan.state);
             Change::of(subject, subscribed, *changed_at, snapshot, policy).carried_into(plan)
         }
         Some(_) | None => Ok(plan),
@@ -69,6 +71,15 @@ pub(super) fn changed_since(
     state: &SubjectState,
 ) -> Option<&(Timestamp, Subscribed)> {
     state.subscribed.as_ref().filter(|(changed_at, _)| *changed_at >= at)
+}
+
+/// A product that a checkout session named is another one only by what is said of the subscription after that.
+fn as_it_counts(at: Timestamp, subscribed: &Subscribed, state: &SubjectState) -> Subscribed {
+    let mut subscribed = subscribed.clone();
+    if state.named_by.is_some_and(|(by, since)| by == NamedBy::Session && since >= at) {
+        subscribed.lines.iter_mut().for_each(|line| line.mapping = None);
+    }
+    subscribed
 }
 
 /// Whether a product that a purchase names is gone by now, because a later change put another one in its place.
@@ -151,9 +162,10 @@ impl<'c> Change<'c> {
             }
         }
         if let Some(mapping) = self.subscribed.lines.iter().find_map(|line| line.mapping.clone())
-            && self.snapshot.state.granted.is_some()
+            && plan.state.granted.is_some()
         {
             plan.state.granted = Some(mapping);
+            plan.state.named_by = Some((NamedBy::Subscription, self.at));
         }
         if !plan.unmapped.is_empty() {
             plan.concern = Some(Concern::Unmapped);

@@ -27,6 +27,7 @@ mod limits;
 mod matrix;
 mod mishaps;
 mod moto;
+mod naming;
 mod notifications;
 mod overflow;
 mod purchases;

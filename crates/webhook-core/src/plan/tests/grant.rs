@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::world::{POLICY, about, grant, line, mapping, metadata_of, purchase};
 use super::{World, at};
-use crate::command::{Action, Command, Grant, OtherProduct, Pays, QuantityMeans, Term, Unmapped};
+use crate::command::{Action, Command, Grant, NamedBy, Pays, QuantityMeans, Term, Unmapped};
 use crate::config::Policy;
 use crate::interval::Interval;
 use crate::plan::{Refused, Step};
@@ -131,20 +131,20 @@ fn session(product: Option<&str>) -> Command {
     let missing = Unmapped { line: "session".to_owned(), problem: "is not mapped".to_owned() };
     about(Action::Grant(Grant {
         unmapped: if product.is_none() { vec![missing] } else { Vec::new() },
-        other_product: if product.is_some() {
-            OtherProduct::IsReplaced
-        } else {
-            OtherProduct::Fills
-        },
+        named_by: if product.is_some() { NamedBy::Session } else { NamedBy::Configuration },
         ..purchase(vec![bought])
     }))
 }
 
 fn invoice(product: Option<&str>, quantity: u32) -> Command {
+    invoice_named_by(NamedBy::Configuration, product, quantity)
+}
+
+fn invoice_named_by(named_by: NamedBy, product: Option<&str>, quantity: u32) -> Command {
     let bought = crate::command::Line { mapping: product.map(mapping), ..line("-", quantity) };
     about(Action::Grant(Grant {
         paid_through: Some(at("2026-09-15")),
-        other_product: OtherProduct::Fills,
+        named_by,
         ..purchase(vec![bought])
     }))
 }
@@ -192,6 +192,45 @@ fn a_session_that_names_another_product_replaces_what_was_presumed() {
     world.settle(&super::world::renew_until("2027-09-15"), "2026-09-15").unwrap();
     assert_eq!(world.shown(), ["2026-09-15 revoked", "2027-09-15"]);
     either_order(&session(Some("named")), &session(Some("named")), &["named 2027-09-01"]);
+}
+
+#[test]
+fn who_knows_the_product_better_names_it_in_either_order() {
+    let of_subscription = invoice_named_by(NamedBy::Subscription, Some("better"), 1);
+    let presumed = Grant { named_by: NamedBy::Configuration, ..purchase(vec![line("-", 1)]) };
+    let named = session(Some("best"));
+    for (one, other, best) in [
+        (&about(Action::Grant(presumed)), &of_subscription, "better 2026-09-15"),
+        (&named, &of_subscription, "best 2026-09-15"),
+        (&named, &invoice(Some("pro"), 1), "best 2026-09-15"),
+    ] {
+        for order in [[one, other], [other, one]] {
+            let mut world = World::new();
+            for command in order.into_iter().chain(order) {
+                world.settle(command, DAY).unwrap();
+            }
+            let products = world.snapshot.licenses.iter().map(|l| l.product_id.clone().unwrap());
+            let shown =
+                products.zip(world.shown()).map(|(product, end)| format!("{product} {end}"));
+            let running: Vec<String> = shown.filter(|shown| !shown.contains("revoked")).collect();
+            assert_eq!(running, [best]);
+        }
+    }
+}
+
+#[test]
+fn a_purchase_that_names_half_of_its_product_is_reported_and_takes_nothing_away() {
+    let mut world = World::new();
+    let Action::Grant(nothing) = session(None).action else { panic!() };
+    let half = about(Action::Grant(Grant { named_by: NamedBy::Session, ..nothing }));
+    assert_eq!(world.plan(&half, DAY).unwrap().unmapped.len(), 1);
+    world.settle(&invoice(Some("pro"), 1), DAY).unwrap();
+    // Also where nobody remembers who named the product.
+    for _ in 0..2 {
+        assert_eq!(world.plan(&half, DAY).unwrap().unmapped.len(), 1);
+        assert_eq!(world.settle(&half, DAY).unwrap(), [""; 0]);
+        world.snapshot.state = crate::ledger::SubjectState::default();
+    }
 }
 
 #[test]

@@ -318,8 +318,8 @@ fn what_nobody_would_own_is_refused_aloud() {
 /// A purchase that Stripe tells in two events.
 fn told(quantity: u32) -> Command {
     let purchase = super::world::purchase(vec![line("-", quantity)]);
-    let other_product = crate::command::OtherProduct::Fills;
-    about(Action::Grant(crate::command::Grant { other_product, ..purchase }))
+    let named_by = NamedBy::Configuration;
+    about(Action::Grant(Grant { named_by, ..purchase }))
 }
 
 #[test]
@@ -360,12 +360,12 @@ fn of_a_purchase_and_a_change_in_one_second_the_change_is_the_newer() {
 
 #[test]
 fn a_session_names_its_product_before_or_after_an_update_that_names_none() {
-    let named = |product, other_product| {
+    let named = |product, named_by| {
         let purchase = super::world::purchase(vec![of(product, "-", 1)]);
-        about(Action::Grant(crate::command::Grant { other_product, ..purchase }))
+        about(Action::Grant(Grant { named_by, ..purchase }))
     };
-    let invoice = named("presumed", crate::command::OtherProduct::Fills);
-    let session = named("pro", crate::command::OtherProduct::IsReplaced);
+    let invoice = named("presumed", NamedBy::Configuration);
+    let session = named("pro", NamedBy::Session);
     let update = change(vec![Line { mapping: None, ..line("-", 1) }]);
     for updated in ["2026-09-01", "2026-10-01"] {
         let [invoice, session] = [&invoice, &session].map(|command| (command, "2026-09-01"));

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Line, Mapping, Name, OtherProduct, Pays, Renew,
-    Subject, SubjectKind, Term, Through,
+    Action, Command, Customer, Email, Grant, Line, Mapping, Name, NamedBy, Pays, Renew, Subject,
+    SubjectKind, Term, Through,
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, User};
@@ -71,7 +71,7 @@ pub(super) fn purchase(lines: Vec<Line>) -> Grant {
         paid_through: None,
         period_end: None,
         pays: Pays::ForThePeriod,
-        other_product: OtherProduct::DoesNotFill,
+        named_by: NamedBy::Lines,
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::{
 };
 use super::{DRIVER_KEY, FastSpring, ORDER_KEY, SUBSCRIPTION_KEY};
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Line, Name, Note, OtherProduct, Pays, QuantityMeans,
+    Action, Command, Customer, Email, Grant, Line, Name, NamedBy, Note, Pays, QuantityMeans,
     Subject, SubjectKind, Term, Unmapped, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
@@ -110,7 +110,7 @@ impl Purchase {
             paid_through: self.trial_end,
             period_end: self.period_end,
             pays: self.pays,
-            other_product: OtherProduct::DoesNotFill,
+            named_by: NamedBy::Lines,
         };
         command(self.subject, Action::Grant(grant))
     }

@@ -7,8 +7,8 @@ use super::super::{
 };
 use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, person, unnamed_customer};
 use crate::command::{
-    Action, Command, Customer, Grant, Line, Note, OtherProduct, Pays, Renew, Subject, SubjectKind,
-    Term, Through, Unmapped, Unreadable,
+    Action, Command, Customer, Grant, Line, NamedBy, Note, Pays, Renew, Subject, SubjectKind, Term,
+    Through, Unmapped, Unreadable,
 };
 use crate::ids::CustomerId;
 use crate::interval::Interval;
@@ -119,7 +119,7 @@ fn grant(read: Vec<ReadLine>, order_is_mapped: bool, customer: Option<Customer>)
         paid_through: None,
         period_end: None,
         pays: Pays::ForThePeriod,
-        other_product: OtherProduct::DoesNotFill,
+        named_by: NamedBy::Lines,
     }
 }
 

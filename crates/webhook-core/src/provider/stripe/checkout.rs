@@ -7,8 +7,7 @@ use super::{
     Decided, Stripe, configured, named_in, of_data, subject_marks, the_line, written_marks,
 };
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Name, OtherProduct, Pays, SubjectKind, Unmapped,
-    Unreadable,
+    Action, Command, Customer, Email, Grant, Name, NamedBy, Pays, SubjectKind, Unmapped, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
 use crate::json::Object;
@@ -55,23 +54,28 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
         None => return Err(session.lacks("mode")),
     };
     let named = named_in(session.object("metadata", "metadata").as_ref());
-    let (mapping, other_product, problem) = match (source, named) {
+    let (mapping, named_by, problem) = match (source, named) {
         (ProductSource::Configured(product), _)
         | (ProductSource::MetadataOr(product), Ok(None)) => {
-            (Some(configured(product)), OtherProduct::Fills, None)
+            (Some(configured(product)), NamedBy::Configuration, None)
         }
-        (_, Ok(Some(mapping))) => (Some(mapping), OtherProduct::IsReplaced, None),
+        (_, Ok(Some(mapping))) => (Some(mapping), NamedBy::Session, None),
         (_, Ok(None)) => {
             let problem = "CRYPTLEX_PRODUCT_ID and CRYPTLEX_LICENSE_TEMPLATE are not set";
-            (None, OtherProduct::Fills, Some(problem.to_owned()))
+            (None, NamedBy::Configuration, Some(problem.to_owned()))
         }
-        (_, Err(problem)) => (None, OtherProduct::Fills, Some(problem)),
+        // It means a product, and nobody else knows which.
+        (_, Err(problem)) => (None, NamedBy::Session, Some(problem)),
     };
     let unmapped = problem.map(|problem| Unmapped {
         line: session.title(),
         problem: format!("{problem} in its metadata"),
     });
-    let customer = if mapping.is_some() { Some(buyer(session)?) } else { None };
+    // Without a product the subscription may still have named one; else it is no fault that the buyer is not known.
+    let customer = match mapping {
+        Some(_) => Some(buyer(session)?),
+        None => buyer(session).ok(),
+    };
     let metadata = written_marks(&subject).into_iter().chain(write).collect();
     let grant = Grant {
         customer,
@@ -81,7 +85,7 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
         paid_through: None,
         period_end: None,
         pays: Pays::ForThePeriod,
-        other_product,
+        named_by,
     };
     let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
     let payments = payment_ids([intent, invoice]);

@@ -8,7 +8,7 @@ use super::{
     written_marks,
 };
 use crate::command::{
-    Action, Command, Concern, Customer, Email, Grant, Keeps, Name, Note, OtherProduct, Pays, Renew,
+    Action, Command, Concern, Customer, Email, Grant, Keeps, Name, NamedBy, Note, Pays, Renew,
     SubjectKind, Through, Unreadable,
 };
 use crate::ids::{CustomerId, PaymentId};
@@ -181,10 +181,14 @@ fn first(
     let quantity = quantity(invoice, billing)?;
     // Half a mapping here is none: the checkout session says all of it, and is where its lack is reported.
     let named = named_in(billing.metadata.as_ref()).ok().flatten();
-    let mapping = match source {
-        ProductSource::Configured(product) => Some(configured(product)),
-        ProductSource::Metadata => named,
-        ProductSource::MetadataOr(product) => named.or_else(|| Some(configured(product))),
+    let (mapping, named_by) = match (source, named) {
+        (ProductSource::Configured(product), _) | (ProductSource::MetadataOr(product), None) => {
+            (Some(configured(product)), NamedBy::Configuration)
+        }
+        (ProductSource::Metadata | ProductSource::MetadataOr(_), Some(named)) => {
+            (Some(named), NamedBy::Subscription)
+        }
+        (ProductSource::Metadata, None) => (None, NamedBy::Configuration),
     };
     // Without a product only the session can grant; then it is no fault that the payer is not known.
     let customer = match mapping {
@@ -199,7 +203,7 @@ fn first(
         paid_through: paid_through(invoice, billing)?,
         period_end: None,
         pays: Pays::ForThePeriod,
-        other_product: OtherProduct::Fills,
+        named_by,
     };
     let payments = known_as(invoice);
     Ok(Command { payments, ..Command::new(subject, find, Action::Grant(grant)) }.into())

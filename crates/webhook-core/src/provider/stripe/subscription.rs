@@ -37,7 +37,7 @@ pub(super) fn trial_will_end(
 }
 
 /// The whole subscription as it is now: its status first, then what it is for.
-pub(super) fn updated(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn updated(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
     let subscription = of_data(data, "subscription")?;
     let collects = subscription.value("pause_collection").is_none();
     // Whatever the status is: payments that are collected again may fail meanwhile.
@@ -58,7 +58,7 @@ pub(super) fn updated(data: &Object<'_>, _source: &ProductSource) -> Result<Deci
         (Some(_) | None, _) => vec![collection],
     };
     let note = || Action::Note(Note::of("the subscription was updated"));
-    actions.push(subscribed(&subscription)?.map_or_else(note, Action::ChangePlan));
+    actions.push(subscribed(&subscription, source)?.map_or_else(note, Action::ChangePlan));
     let commands = actions.into_iter().map(|action| command(&subscription, action));
     Ok(Decided::Commands(commands.collect::<Result<_, _>>()?))
 }
@@ -79,10 +79,20 @@ fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {
     subject_of(Stripe::NAME, SubjectKind::Subscription, subscription, "id", id)
 }
 
-/// The first item that is not metered counts; the product is another one only if the subscription's own metadata says so.
-fn subscribed(subscription: &Object<'_>) -> Result<Option<Subscribed>, Unreadable> {
+/// The first item that is not metered counts; the product is another one only if the subscription's own metadata says so,
+/// where metadata counts at all.
+fn subscribed(
+    subscription: &Object<'_>,
+    source: &ProductSource,
+) -> Result<Option<Subscribed>, Unreadable> {
     let Some(quantity) = quantity(subscription)? else { return Ok(None) };
-    let (mapping, unmapped) = match named_in(subscription.object("metadata", "metadata").as_ref()) {
+    let named = match source {
+        ProductSource::Configured(_) => Ok(None),
+        ProductSource::Metadata | ProductSource::MetadataOr(_) => {
+            named_in(subscription.object("metadata", "metadata").as_ref())
+        }
+    };
+    let (mapping, unmapped) = match named {
         Ok(mapping) => (mapping, None),
         Err(problem) => {
             let problem = format!("{problem} in its metadata");
