@@ -339,8 +339,11 @@ pub enum Cause {
 /// A purchase of one subject.
 #[derive(Debug, Clone, Serialize)]
 pub struct Grant {
-    /// Who gets the licenses; may be missing only where no line names a product.
+    /// Who gets the licenses; may be missing where no line names a product, or where they may be there already.
     pub customer: Option<Customer>,
+    /// Why nobody does, to be told if one has to be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nobody: Option<Unreadable>,
     /// What was bought, parents before what was added to them.
     pub lines: Vec<Line>,
     /// Lines that should have named a Cryptlex product and did not.

@@ -377,8 +377,7 @@ fn creation(
     held: &Held<'_>,
 ) -> Result<Option<Step>, Refused> {
     let Some(user) = user_of(&snapshot.people) else {
-        let customer =
-            grant.customer.as_ref().ok_or_else(|| Refused::NoCustomer(command.subject.clone()))?;
+        let customer = grant.customer.as_ref().ok_or_else(|| nobody(command, grant))?;
         return Ok(Some(Step::CreateUser(new_user(customer))));
     };
     let parent = match &wanted.line.term {
@@ -410,6 +409,14 @@ fn creation(
         metadata: metadata(&wanted.slot, &wanted.line.metadata),
     };
     Ok(Some(Step::CreateLicense(Box::new(Blank { slot: wanted.slot.clone(), license }))))
+}
+
+fn nobody(command: &Command, grant: &Grant) -> Refused {
+    let text = match &grant.nobody {
+        Some(why) => why.to_string(),
+        None => format!("customer email not found for {}", command.subject),
+    };
+    Refused::NoCustomer(text)
 }
 
 /// Whether this very purchase still has to make the license that its add-ons take after.

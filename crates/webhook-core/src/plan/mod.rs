@@ -66,9 +66,9 @@ pub enum Refused {
     /// A quantity that no purchase of licenses has.
     #[error("a quantity of {1} licenses of {0} is more than 10000: let it buy activations")]
     TooMany(Subject, u64),
-    /// A purchase whose buyer is not known, though its product is.
-    #[error("customer email not found for {0}")]
-    NoCustomer(Subject),
+    /// A purchase whose buyer is not known, though its product is; the text says where he should stand.
+    #[error("{0}")]
+    NoCustomer(String),
     /// More licenses beside some that belong to nobody.
     #[error(
         "more licenses of {0} are to be made, and none that is there has a user: give one of them its user in Cryptlex"

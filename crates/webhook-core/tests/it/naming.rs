@@ -151,3 +151,21 @@ async fn a_session_that_names_half_of_its_product_is_an_error_whatever_was_grant
         assert_eq!(app.licenses().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_first_invoice_without_an_email_is_an_error_only_where_a_license_must_be_made() {
+    let nobody = edited(STRIPE, "invoice-create", |event| {
+        event["data"]["object"]["customer_email"] = json!(null);
+    });
+    for path in ["/v1", "/v2"] {
+        let app = App::start().await;
+        app.deliver(STRIPE, path, &session(&product(1))).await;
+        let answer = app.deliver(STRIPE, path, &nobody).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(running(&app), ["product 1 until 2027-09-01"], "{path}");
+    }
+    let app = App::start().await;
+    let answer = app.deliver(STRIPE, "/v1", &nobody).await;
+    let text = "Customer email not found in invoice with ID: in_1hzOO6KdPqWvRn2LZGH9kzhg";
+    assert_eq!((answer.status, answer.message().as_str()), (400, text));
+}

@@ -3,7 +3,8 @@ use serde_json::json;
 use super::world::{POLICY, about, grant, line, mapping};
 use super::{World, at};
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Concern, Line, QuantityMeans, Subscribed, Unmapped,
+    Action, AtTheEnd, Cause, Command, Concern, Grant, Line, NamedBy, QuantityMeans, Subscribed,
+    Unmapped,
 };
 use crate::config::Policy;
 use crate::plan::Refused;

@@ -65,6 +65,7 @@ pub(super) fn line(key: &str, quantity: u32) -> Line {
 pub(super) fn purchase(lines: Vec<Line>) -> Grant {
     Grant {
         customer: Some(customer()),
+        nobody: None,
         lines,
         unmapped: Vec::new(),
         foreign: false,

@@ -104,6 +104,7 @@ impl Purchase {
         lines.sort_by_key(|line| matches!(line.term, Term::AsParent(_)));
         let grant = Grant {
             customer: customer.filter(|_| !lines.is_empty()),
+            nobody: None,
             lines,
             unmapped: self.unmapped,
             foreign: !self.foreign.is_empty(),

@@ -113,6 +113,7 @@ fn grant(read: Vec<ReadLine>, order_is_mapped: bool, customer: Option<Customer>)
     let lines = add_up(lines);
     Grant {
         customer: customer.filter(|_| !lines.is_empty()),
+        nobody: None,
         lines,
         unmapped,
         foreign,

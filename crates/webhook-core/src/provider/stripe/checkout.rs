@@ -79,6 +79,7 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
     let metadata = written_marks(&subject).into_iter().chain(write).collect();
     let grant = Grant {
         customer,
+        nobody: None,
         lines: vec![the_line(1, mapping, metadata)],
         unmapped: unmapped.into_iter().collect(),
         foreign: false,

@@ -190,13 +190,14 @@ fn first(
         }
         (ProductSource::Metadata, None) => (None, NamedBy::Configuration),
     };
-    // Without a product only the session can grant; then it is no fault that the payer is not known.
-    let customer = match mapping {
-        Some(_) => Some(payer(invoice)?),
-        None => payer(invoice).ok(),
+    // It is no fault that the payer is not known where the session granted, or will.
+    let (customer, nobody) = match payer(invoice) {
+        Ok(payer) => (Some(payer), None),
+        Err(unknown) => (None, Some(unknown)),
     };
     let grant = Grant {
         customer,
+        nobody,
         lines: vec![the_line(quantity.unwrap_or(1), mapping, written_marks(&subject))],
         unmapped: Vec::new(),
         foreign: false,
