@@ -145,6 +145,16 @@ fn renewal(
         return match (&snapshot.state, payment.after_the_end) {
             (state, _) if state.unlicensed || is_over(&renew.through, at) => Ok(plan),
             (state, true) if state.deleted => Err(Refused::Deleted(subject.clone())),
+            // A purchase that comes later runs until then.
+            (state, _)
+                if policy.accept_unmapped
+                    && plan.state.renewed_until.is_some()
+                    && !is_ours(state) =>
+            {
+                plan.noted =
+                    Some("nothing of it is known: it is taken for something without licenses");
+                Ok(plan)
+            }
             (_, _) => Err(Refused::NoLicense(subject.clone())),
         };
     }
@@ -172,6 +182,14 @@ fn renewal(
         }
     }
     Ok(plan)
+}
+
+/// Whether licenses of it were made, or will be, because their product is known.
+fn is_ours(state: &SubjectState) -> bool {
+    let subscribed = state.subscribed.iter().flat_map(|(_, subscribed)| &subscribed.lines);
+    state.granted.is_some()
+        || !state.lines.is_empty()
+        || subscribed.into_iter().any(|line| line.mapping.is_some())
 }
 
 /// Paid for a time that ended before the payment: nothing but a record.

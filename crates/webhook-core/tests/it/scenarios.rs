@@ -96,6 +96,40 @@ async fn an_account_that_sells_other_things_too_gets_its_renewals_acknowledged()
 }
 
 #[tokio::test]
+async fn a_renewal_of_what_nothing_is_known_of_is_acknowledged_and_kept_for_its_purchase() {
+    for (provider, renewal, purchase, ends) in [
+        (STRIPE, "invoice-cycle", "checkout-subscription", &["2028-09-01"][..]),
+        (FASTSPRING, "charge-completed", "order-subscription", &["2028-09-01"]),
+        (
+            PADDLE,
+            "transaction-recurring",
+            "transaction-web",
+            &["2026-11-01", "2026-11-01", "never"],
+        ),
+    ] {
+        for (unmapped, acknowledged) in [("error", false), ("accept", true)] {
+            let app = App::with(<_>::default(), &[("UNMAPPED", unmapped)]).await;
+            let answer = app.case(provider, renewal).await;
+            assert_eq!(
+                answer.status == 200,
+                acknowledged,
+                "{provider} {unmapped}: {}",
+                answer.body
+            );
+            app.cases(provider, &[purchase, renewal]).await;
+            assert_eq!(app.ends(), ends, "{provider} {unmapped}");
+        }
+    }
+    // One that does not say until when it paid cannot be kept.
+    let app = App::with(<_>::default(), &[("UNMAPPED", "accept")]).await;
+    assert_ne!(app.case(FASTSPRING, "charge-completed-not-expanded").await.status, 200);
+    // A subscription whose product is known is ours, whatever else is sold.
+    let app = App::with(<_>::default(), &[("UNMAPPED", "accept")]).await;
+    app.cases(PADDLE, &["subscription-updated-seats"]).await;
+    assert_ne!(app.case(PADDLE, "transaction-recurring").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_large_quantity_is_refused_only_where_it_would_be_as_many_licenses() {
     let units = |case: &str, pointer: &str, provider| {
         edited(provider, case, |body| *body.pointer_mut(pointer).unwrap() = json!(20_000))
