@@ -146,13 +146,17 @@ impl Limits {
         taken.map(|()| Some(source)).map_err(|wait| Refused::TooMany(source, wait))
     }
 
-    /// Whether nobody was told of that source within a minute: a flood is not to flood the log, too.
+    /// Whether nobody was told of the one who was turned away within a minute: a flood is not to flood the log, too.
     pub fn is_news(&self, refused: Refused) -> bool {
-        let source = match refused {
-            Refused::NotAllowed(source) | Refused::TooMany(source, _) => source,
-            Refused::Unknown => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        self.news.take(source).is_ok()
+        self.is_news_from(match refused {
+            Refused::NotAllowed(source) | Refused::TooMany(source, _) => Some(source),
+            Refused::Unknown => None,
+        })
+    }
+
+    /// The same of a source that was let in and proved nothing.
+    pub fn is_news_from(&self, source: Option<IpAddr>) -> bool {
+        self.news.take(source.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).is_ok()
     }
 }
 

@@ -68,8 +68,12 @@ async fn deliver<P: Provider>(
         Ok(source) => source,
         Err(refused) => return response(refused),
     };
+    let damaged = |what: &str| {
+        service.unread(source, what);
+        response(refusal(shape, &Refusal::Damaged(what)))
+    };
     if let Some(DamagedBody(what)) = request.extensions().get() {
-        return response(refusal(shape, &Refusal::Damaged(what)));
+        return damaged(what);
     }
     let budget = request.extensions().get().map_or(service.deadline(), |Budget(left)| *left);
     let (parts, body) = request.into_parts();
@@ -78,12 +82,10 @@ async fn deliver<P: Provider>(
         Ok(Ok(body)) => body.to_bytes().to_vec(),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
             let text = "the body is larger than 1 MiB";
+            service.unread(source, text);
             return response(worded(shape, StatusCode::PAYLOAD_TOO_LARGE, text));
         }
-        Ok(Err(_)) | Err(_) => {
-            let text = "the body did not arrive whole and in time";
-            return response(refusal(shape, &Refusal::Damaged(text)));
-        }
+        Ok(Err(_)) | Err(_) => return damaged("the body did not arrive whole and in time"),
     };
     let inbound = Inbound { headers: parts.headers, body, source };
     let left = budget.saturating_sub(began.elapsed());

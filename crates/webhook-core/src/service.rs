@@ -126,6 +126,15 @@ impl<P: Provider> Service<P> {
         })
     }
 
+    /// Tells of a delivery whose body cannot be looked at. It may be genuine, so that somebody should know; it may be
+    /// anybody's, so that the log has a line a minute of one source.
+    pub fn unread(&self, source: Option<IpAddr>, why: &str) {
+        count(Count::Rejected);
+        if self.limits.is_news_from(source) {
+            tracing::error!(provider = P::NAME, "Webhook could not be read: {why}");
+        }
+    }
+
     /// Carries a delivery to its end whoever still waits for the answer.
     pub async fn see_through(
         self: Arc<Self>,
@@ -139,7 +148,7 @@ impl<P: Provider> Service<P> {
             drop(permit);
             reply
         });
-        work.await
+        work.await.inspect_err(|_panicked| count(Count::Failed))
     }
 
     /// Waits until no delivery is under way, as long as one may take.
@@ -164,24 +173,30 @@ impl<P: Provider> Service<P> {
     }
 
     async fn answer(&self, contract: Contract, inbound: Inbound, budget: Duration) -> reply::Reply {
-        let shape = contract.shape();
+        let (shape, source) = (contract.shape(), inbound.source);
         let began = Instant::now();
         let mut state = self.newest(budget).await;
         let left = || budget.saturating_sub(began.elapsed());
         let mut again = self.keeper.can_change().then(|| inbound.clone());
-        let mut verified = self.verified(&state, contract, inbound);
+        let mut verified = self.verified(&state, inbound);
         // Whoever rotated the secret signs with one that we do not know yet.
         if let (Err(Unverified::Rejected(Rejected::Mismatch)), Some(inbound)) =
             (&verified, again.take())
             && let Some(newer) = self.newer_than(&state, left()).await
         {
             state = newer;
-            verified = self.verified(&state, contract, inbound);
+            verified = self.verified(&state, inbound);
         }
         let verified = match verified {
             Ok(verified) => verified,
             Err(Unverified::NotConfigured(problem)) => {
-                return not_configured(shape, problem.as_ref());
+                let text = text_of(problem.as_ref());
+                count(Count::Failed);
+                // Nobody knows whose it is.
+                if self.limits.is_news_from(source) {
+                    tracing::error!(provider = P::NAME, "Webhook cannot be handled: {text}");
+                }
+                return reply::refusal(shape, &Refusal::NotConfigured(&text));
             }
             Err(Unverified::Rejected(rejected)) => return rejection::<P>(shape, &rejected),
         };
@@ -209,17 +224,11 @@ impl<P: Provider> Service<P> {
         }
     }
 
-    fn verified(
-        &self,
-        state: &State,
-        contract: Contract,
-        inbound: Inbound,
-    ) -> Result<Verified<P>, Unverified> {
+    fn verified(&self, state: &State, inbound: Inbound) -> Result<Verified<P>, Unverified> {
         let config = match &state.ready {
             Ok(ready) => &ready.config,
             Err(problems) => return Err(Unverified::NotConfigured(problems.first().cloned())),
         };
-        contract.source::<P>(config).map_err(|lacks| Unverified::NotConfigured(Some(lacks)))?;
         let Config { secrets, tolerance, .. } = config;
         verify::<P>(inbound, secrets, *tolerance, self.clock.now()).map_err(Unverified::Rejected)
     }
@@ -235,7 +244,7 @@ impl<P: Provider> Service<P> {
         let shape = contract.shape();
         let ready = match &state.ready {
             Ok(ready) => ready,
-            Err(problems) => return Err(not_configured(shape, problems.first())),
+            Err(problems) => return Err(not_configured::<P>(shape, problems.first())),
         };
         let mut notices = read::<P>(ready, contract, verified)?;
         // A batch may hold what belongs together in another order than it happened.
@@ -262,7 +271,10 @@ impl<P: Provider> Service<P> {
         let state = self.newest(budget).await;
         let ready = match &state.ready {
             Ok(ready) => ready,
-            Err(problems) => return Err(problems.iter().map(ToString::to_string).collect()),
+            Err(problems) => {
+                count(Count::Failed);
+                return Err(text_of(problems.first()));
+            }
         };
         let dangling = |what: String| {
             count(Count::Dangling);
@@ -276,7 +288,10 @@ impl<P: Provider> Service<P> {
         }
         let remembered = match remembered::<P>(&ready.ledger, &ready.config, &event).await {
             Ok(remembered) => remembered,
-            Err(Forgotten::Store(error)) => return Err(error.to_string()),
+            Err(Forgotten::Store(error)) => {
+                count(Count::Failed);
+                return Err(error.to_string());
+            }
             Err(forgotten) => return dangling(forgotten.to_string()),
         };
         let Remembered { notice, contract, body } = &remembered;
@@ -314,8 +329,9 @@ fn read<P: Provider>(
     let shape = contract.shape();
     let source = contract
         .source::<P>(&ready.config)
-        .map_err(|problem| not_configured(shape, Some(&problem)))?;
+        .map_err(|problem| not_configured::<P>(shape, Some(&problem)))?;
     P::read(verified, &source).map_err(|not_events| {
+        count(Count::Failed);
         tracing::error!(provider = P::NAME, "Failed to read a {} webhook: {not_events}", P::TITLE);
         reply::refusal(shape, &Refusal::NotEvents(&not_events.to_string()))
     })
@@ -329,9 +345,15 @@ fn turned_away(shape: Shape, refused: &Refused) -> reply::Reply {
     reply::Reply { retry_after, ..reply::worded(shape, status, &refused.to_string()) }
 }
 
-fn not_configured(shape: Shape, problem: Option<&Problem>) -> reply::Reply {
-    let text =
-        problem.map_or_else(|| "the function is not configured".to_owned(), ToString::to_string);
+fn text_of(problem: Option<&Problem>) -> String {
+    problem.map_or_else(|| "the function is not configured".to_owned(), ToString::to_string)
+}
+
+/// Of a genuine delivery.
+fn not_configured<P: Provider>(shape: Shape, problem: Option<&Problem>) -> reply::Reply {
+    let text = text_of(problem);
+    count(Count::Failed);
+    tracing::error!(provider = P::NAME, "Webhook cannot be handled: {text}");
     reply::refusal(shape, &Refusal::NotConfigured(&text))
 }
 

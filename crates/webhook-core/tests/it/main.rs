@@ -15,6 +15,7 @@ mod bad_input;
 mod changes;
 mod corpus;
 mod costs;
+mod counts;
 mod deliveries;
 mod faults;
 mod function;

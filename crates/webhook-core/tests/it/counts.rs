@@ -1,0 +1,156 @@
+//! What is counted and logged of deliveries that never come to their events: alarms hang on it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use webhook_core::provider::Stripe;
+use webhook_core::router::DamagedBody;
+
+use crate::support::{Answer, App, STRIPE, TIMING, body};
+
+/// What this thread counts.
+#[derive(Default)]
+struct Counted(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+impl Recorder for Counted {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let mut counters = self.0.lock().unwrap();
+        Counter::from_arc(Arc::clone(counters.entry(key.name().to_owned()).or_default()))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+impl Counted {
+    fn of(&self, name: &str) -> u64 {
+        self.0.lock().unwrap().get(name).map_or(0, |count| count.load(Ordering::SeqCst))
+    }
+}
+
+/// What this thread logs.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    fn listen(&self) -> DefaultGuard {
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(self.clone());
+        tracing_subscriber::registry().with(lines).set_default()
+    }
+
+    fn errors(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains(" ERROR ")).map(str::to_owned).collect()
+    }
+}
+
+/// Two deliveries: how many failed, how many were rejected, and the lines about them.
+async fn twice(app: &App, request: impl Fn() -> Request<Body>) -> (u64, u64, Vec<String>) {
+    let (counted, lines) = (Counted::default(), Lines::default());
+    let _recorder = metrics::set_default_local_recorder(&counted);
+    let _listening = lines.listen();
+    for _ in 0..2 {
+        let answer: Answer = app.request(STRIPE, request()).await;
+        assert_eq!(answer.status, 400 + 13 * u16::from(answer.body.contains("1 MiB")));
+    }
+    (counted.of("EventsFailed"), counted.of("WebhooksRejected"), lines.errors())
+}
+
+#[tokio::test]
+async fn a_genuine_delivery_that_is_refused_is_counted_and_logged() {
+    let purchase = body(STRIPE, "checkout-payment");
+    for (variable, text) in [
+        ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRET was not found"),
+        ("CRYPTLEX_PRODUCT_ID", "CRYPTLEX_PRODUCT_ID was not found"),
+        ("GRACE_DAYS", "GRACE_DAYS must be"),
+    ] {
+        let value = if variable == "GRACE_DAYS" { "x" } else { "unset" };
+        let app = App::with(<_>::default(), &[(variable, value)]).await;
+        let (failed, rejected, errors) = twice(&app, || app.signed(STRIPE, "/v1", &purchase)).await;
+        assert_eq!((failed, rejected), (2, 0), "{variable}");
+        assert!(errors.iter().any(|line| line.contains(text)), "{variable}: {errors:?}");
+    }
+    let app = App::start().await;
+    for unreadable in [&b"{"[..], b"{}", b"[]"] {
+        let (failed, rejected, errors) =
+            twice(&app, || app.signed(STRIPE, "/v1", unreadable)).await;
+        assert_eq!((failed, rejected, errors.len()), (2, 0, 2), "{errors:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_anybodys_is_counted_each_time_and_logged_once_a_minute() {
+    let app = App::with(<_>::default(), &[("CRYPTLEX_ACCESS_TOKEN", "unset")]).await;
+    let (failed, _, errors) =
+        twice(&app, || Request::post("/v1").body(Body::empty()).unwrap()).await;
+    let lines = errors.iter().filter(|line| line.contains("cannot be handled")).count();
+    assert_eq!((failed, lines), (2, 1), "{errors:?}");
+
+    let app = App::start().await;
+    let (failed, rejected, errors) =
+        twice(&app, || app.signed(STRIPE, "/v1", &vec![b' '; 1024 * 1024 + 1])).await;
+    assert_eq!((failed, rejected, errors.len()), (0, 2, 1), "{errors:?}");
+    assert!(errors[0].contains("larger than 1 MiB"), "{errors:?}");
+    app.pass(60);
+    let damaged = || {
+        let damaged = DamagedBody("the gateway's base64 of the body cannot be decoded");
+        Request::post("/v1").extension(damaged).body(Body::empty()).unwrap()
+    };
+    let (failed, rejected, errors) = twice(&app, damaged).await;
+    assert_eq!((failed, rejected, errors.len()), (0, 2, 1), "{errors:?}");
+
+    // A stranger at a path that nobody configured is no failure.
+    let app = App::with(<_>::default(), &[("CRYPTLEX_PRODUCT_ID", "unset")]).await;
+    let (failed, rejected, _) =
+        twice(&app, || Request::post("/v1").body(Body::empty()).unwrap()).await;
+    assert_eq!((failed, rejected), (0, 2));
+}
+
+#[tokio::test]
+async fn a_queued_message_that_nothing_is_configured_for_is_a_failure() {
+    let app = App::with(<_>::default(), &[("CRYPTLEX_ACCESS_TOKEN", "unset")]).await;
+    let service = app.service::<Stripe>(app.store(), TIMING);
+    let counted = Counted::default();
+    let _recorder = metrics::set_default_local_recorder(&counted);
+    let why = service.resume("{}", Duration::from_secs(1)).await.unwrap_err();
+    assert!(why.contains("CRYPTLEX_ACCESS_TOKEN was not found"), "{why}");
+    assert_eq!(counted.of("EventsFailed"), 1);
+}
