@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde_json::json;
 
 use crate::config::Problem;
@@ -18,10 +18,13 @@ use crate::contract::Contract;
 use crate::inbound::Inbound;
 use crate::provider::Provider;
 use crate::reply::{Refusal, Reply, json_reply, message, refusal, worded};
-use crate::service::{Health, Service};
+use crate::service::{Health, Place, Service};
 
 /// The largest body that is read.
 pub const MOST_BYTES: usize = 1024 * 1024;
+
+/// Larger ones than this are few, and take a place each: what connections hold beside them is little.
+const SMALL_BYTES: usize = 32 * 1024;
 
 /// Put into a request by a host that knows better than the configuration how much time is left.
 #[derive(Debug, Clone, Copy)]
@@ -78,20 +81,54 @@ async fn deliver<P: Provider>(
     let budget = request.extensions().get().map_or(service.deadline(), |Budget(left)| *left);
     let (parts, body) = request.into_parts();
     let began = tokio::time::Instant::now();
-    let body = match tokio::time::timeout(budget, Limited::new(body, MOST_BYTES).collect()).await {
-        Ok(Ok(body)) => body.to_bytes().to_vec(),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+    let (body, _place) = match tokio::time::timeout(budget, taken_in(body, &service)).await {
+        Ok(Ok(taken_in)) => taken_in,
+        Ok(Err(Unread::TooLarge)) => {
             let text = "the body is larger than 1 MiB";
             service.unread(source, text);
             return response(worded(shape, StatusCode::PAYLOAD_TOO_LARGE, text));
         }
-        Ok(Err(_)) | Err(_) => return damaged("the body did not arrive whole and in time"),
+        Ok(Err(Unread::Broken)) | Err(_) => {
+            return damaged("the body did not arrive whole and in time");
+        }
     };
     let inbound = Inbound { headers: parts.headers, body, source };
     let left = budget.saturating_sub(began.elapsed());
     // A provider that hangs up must not leave the work half-done.
     let reply = service.see_through(contract, inbound, left).await;
     response(reply.unwrap_or_else(|_panicked| refusal(shape, &Refusal::Stopped)))
+}
+
+enum Unread {
+    TooLarge,
+    Broken,
+}
+
+/// The bytes in one piece, however small the parts are in which they come, and the place of a large body.
+async fn taken_in<P: Provider>(
+    mut body: Body,
+    service: &Service<P>,
+) -> Result<(Vec<u8>, Option<Place>), Unread> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > MOST_BYTES {
+        return Err(Unread::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(announced.min(SMALL_BYTES));
+    let mut place = None;
+    while let Some(frame) = body.frame().await {
+        // Trailers say nothing.
+        let Ok(data) = frame.map_err(|_broken| Unread::Broken)?.into_data() else { continue };
+        let length = bytes.len().saturating_add(data.len());
+        if length > MOST_BYTES {
+            return Err(Unread::TooLarge);
+        }
+        if length > SMALL_BYTES && place.is_none() {
+            place = service.place_for_a_large_body().await;
+            bytes.reserve_exact(announced.saturating_sub(bytes.len()));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok((bytes, place))
 }
 
 /// Whoever called us, or the gateway before us.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::act::{Delivery, Ready};
@@ -45,10 +45,17 @@ pub struct Service<P> {
     clock: Clock,
     /// A permit is out for each delivery under way.
     under_way: Arc<Semaphore>,
+    /// And one for each large body that is held.
+    large: Arc<Semaphore>,
     provider: std::marker::PhantomData<P>,
 }
 
 const MOST_UNDER_WAY: u32 = 100_000;
+/// Of a mebibyte at most, and as much again while one grows.
+const MOST_LARGE: usize = 32;
+
+/// Held as long as a large body is.
+pub type Place = OwnedSemaphorePermit;
 
 impl<P: Provider> Service<P> {
     /// Never fails: what is missing is answered to every webhook until it is there.
@@ -68,7 +75,8 @@ impl<P: Provider> Service<P> {
         let limits = Limits::new(limits, &clock);
         let under_way =
             Arc::new(Semaphore::new(usize::try_from(MOST_UNDER_WAY).unwrap_or(usize::MAX)));
-        Self { keeper, limits, clock, under_way, provider: std::marker::PhantomData }
+        let large = Arc::new(Semaphore::new(MOST_LARGE));
+        Self { keeper, limits, clock, under_way, large, provider: std::marker::PhantomData }
     }
 
     /// What keeps the function from working, and what works and should be looked at all the same.
@@ -133,6 +141,11 @@ impl<P: Provider> Service<P> {
         if self.limits.is_news_from(source) {
             tracing::error!(provider = P::NAME, "Webhook could not be read: {why}");
         }
+    }
+
+    /// Anybody may send a large body; those that come together wait for each other. `None` if nobody counts them.
+    pub async fn place_for_a_large_body(&self) -> Option<Place> {
+        Arc::clone(&self.large).acquire_owned().await.ok()
     }
 
     /// Carries a delivery to its end whoever still waits for the answer.

@@ -21,6 +21,7 @@ mod faults;
 mod function;
 mod gates;
 mod histories;
+mod intake;
 mod interleavings;
 mod leaks;
 mod lifecycle;
