@@ -29,7 +29,11 @@ pub fn run<P: Provider>(
     crate::telemetry::install(in_lambda, read("RUST_LOG").as_deref());
     let read: Variables = Arc::new(mounted::or_in_a_file(read));
     let numbers = Numbers::collect(P::NAME);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Each has memory of its own: for names that are looked up, and a ledger in a file, these are enough.
+        .max_blocking_threads(4)
+        .build()?;
     runtime.block_on(async {
         let opened = Service::<P>::open(Arc::clone(&read), Clock::system(), Timing::default());
         let service = Arc::new(Box::pin(opened).await);
