@@ -18,6 +18,8 @@ use devkit::sandbox::{ACCESS_TOKEN, Fault, Sandbox, Settings, catalogue};
 use devkit::send::now_unix;
 use devkit::sign::{Provider, sign};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_stripe-webhook");
 /// A busy machine is no failure.
@@ -199,4 +201,58 @@ async fn an_outage_is_answered_2xx_and_what_was_queued_is_done_when_it_is_over()
     assert_eq!(sum("QueuedEventsUnknown"), 2);
     assert!(sum("CryptlexCalls") >= 12);
     assert!(metrics.iter().all(|line| line["Provider"] == "stripe"));
+}
+
+/// A Secrets Manager that answers for both versions of a secret once, and then nobody any more.
+async fn failing_manager(secret: Value) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut silent = Vec::new();
+        for call in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if call >= 2 {
+                silent.push(stream);
+                continue;
+            }
+            let mut request = [0; 16 * 1024];
+            while !String::from_utf8_lossy(&request).contains("VersionStage") {
+                assert!(stream.read(&mut request).await.unwrap() > 0);
+            }
+            let text = secret.to_string();
+            let head =
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.1";
+            let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_told_in_time_keeps_no_provider_waiting_longer_than_agreed() {
+    let sandbox = Sandbox::start(Settings::default()).await.unwrap();
+    let held = json!({
+        "STRIPE_WEBHOOK_SECRET": OLD, "CRYPTLEX_ACCESS_TOKEN": "an-old-token",
+        "CRYPTLEX_WEB_API_BASE_URL": sandbox.url(),
+    });
+    let secret = json!({"Name": "payments", "SecretString": held.to_string()});
+    let url = failing_manager(secret).await;
+    let environment = [
+        ("SECRETS_ID", "payments"),
+        ("CRYPTLEX_PRODUCT_ID", catalogue::YEARLY_PRODUCT),
+        ("DEADLINE_MS", "1000"),
+        ("AWS_ENDPOINT_URL", &url),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+    let function = Function::start(Path::new(BINARY), &environment).await.unwrap();
+    function.ready().await.unwrap();
+    for secret in [OLD, NEW] {
+        let began = std::time::Instant::now();
+        let answer = buy(&function, secret, 1).await;
+        assert_eq!(answer.0, 400, "{}", answer.1);
+        // Three tries of the secret take nine seconds.
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?}: {}", function.logs());
+    }
 }

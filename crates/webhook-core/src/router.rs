@@ -78,7 +78,8 @@ async fn deliver<P: Provider>(
     if let Some(DamagedBody(what)) = request.extensions().get() {
         return damaged(what);
     }
-    let budget = request.extensions().get().map_or(service.deadline(), |Budget(left)| *left);
+    let usual = service.deadline();
+    let budget = request.extensions().get().map_or(usual, |Budget(left)| usual.min(*left));
     let (parts, body) = request.into_parts();
     let began = tokio::time::Instant::now();
     let (body, _place) = match tokio::time::timeout(budget, taken_in(body, &service)).await {

@@ -17,7 +17,7 @@ use crate::config::{Config, Loaded, Problem};
 use crate::contract::Contract;
 use crate::deadline::{Deadline, Timing};
 use crate::inbound::Inbound;
-use crate::ledger::Body;
+use crate::ledger::{Body, StoreError};
 use crate::limits::{Limits, Refused, Rules};
 use crate::measure::{self, Count, count};
 use crate::overflow::Queued;
@@ -187,15 +187,16 @@ impl<P: Provider> Service<P> {
 
     async fn answer(&self, contract: Contract, inbound: Inbound, budget: Duration) -> reply::Reply {
         let (shape, source) = (contract.shape(), inbound.source);
-        let began = Instant::now();
-        let mut state = self.newest(budget).await;
-        let left = || budget.saturating_sub(began.elapsed());
+        // One for everything: secrets that are read again, and a second try with them. Lambda may give more time than the
+        // provider does.
+        let deadline = Deadline::after(budget.min(self.deadline()), &self.clock);
+        let mut state = self.newest(deadline.left()).await;
         let mut again = self.keeper.can_change().then(|| inbound.clone());
         let mut verified = self.verified(&state, inbound);
         // Whoever rotated the secret signs with one that we do not know yet.
         if let (Err(Unverified::Rejected(Rejected::Mismatch)), Some(inbound)) =
             (&verified, again.take())
-            && let Some(newer) = self.newer_than(&state, left()).await
+            && let Some(newer) = self.newer_than(&state, deadline.left()).await
         {
             state = newer;
             verified = self.verified(&state, inbound);
@@ -219,7 +220,7 @@ impl<P: Provider> Service<P> {
                 "Webhook timestamp is close to threshold: {age} seconds old"
             );
         }
-        let mut handled = Box::pin(self.handled(&state, contract, &verified, left())).await;
+        let mut handled = Box::pin(self.handled(&state, contract, &verified, deadline)).await;
         let refused = |handled: &Handled| {
             let failed =
                 |report: &Report| report.result.as_ref().err().map(|failure| failure.class);
@@ -227,9 +228,9 @@ impl<P: Provider> Service<P> {
         };
         // Whoever rotated the token revoked one that we still use. What is done is a duplicate the second time.
         if refused(&handled)
-            && let Some(newer) = self.newer_than(&state, left()).await
+            && let Some(newer) = self.newer_than(&state, deadline.left()).await
         {
-            handled = Box::pin(self.handled(&newer, contract, &verified, left())).await;
+            handled = Box::pin(self.handled(&newer, contract, &verified, deadline)).await;
         }
         match handled {
             Ok(reports) => reply::told(shape, &reports, P::BATCHES),
@@ -252,7 +253,7 @@ impl<P: Provider> Service<P> {
         state: &State,
         contract: Contract,
         verified: &Verified<P>,
-        budget: Duration,
+        answer_by: Deadline,
     ) -> Handled {
         let shape = contract.shape();
         let ready = match &state.ready {
@@ -265,7 +266,8 @@ impl<P: Provider> Service<P> {
             Ok(Meaning::Act { at, .. }) => Some(at),
             Ok(Meaning::Ignore(_)) | Err(_) => None,
         });
-        let budget = budget.min(ready.config.deadline).saturating_sub(ready.kept_for_the_queue());
+        let budget = answer_by.left().min(ready.config.deadline);
+        let budget = budget.saturating_sub(ready.kept_for_the_queue());
         let deadline = Deadline::after(budget, &self.clock);
         let (contract, body) = (contract.path::<P>(), Body::new(verified.body()));
         let delivery =
@@ -281,7 +283,8 @@ impl<P: Provider> Service<P> {
 
     /// Goes on with an event from the overflow queue. `Err` says why it must be tried again.
     pub async fn resume(&self, message: &str, budget: Duration) -> Result<(), String> {
-        let state = self.newest(budget).await;
+        let deadline = Deadline::after(budget, &self.clock);
+        let state = self.newest(deadline.left()).await;
         let ready = match &state.ready {
             Ok(ready) => ready,
             Err(problems) => {
@@ -299,7 +302,10 @@ impl<P: Provider> Service<P> {
         if provider != P::NAME {
             return dangling(format!("{event} is an event of {provider}, not of {}", P::NAME));
         }
-        let remembered = match remembered::<P>(&ready.ledger, &ready.config, &event).await {
+        let remembered = remembered::<P>(&ready.ledger, &ready.config, &event);
+        let late = StoreError("no answer in time".to_owned());
+        let remembered = tokio::time::timeout(deadline.left(), remembered).await;
+        let remembered = match remembered.unwrap_or_else(|_late| Err(late.into())) {
             Ok(remembered) => remembered,
             Err(Forgotten::Store(error)) => {
                 count(Count::Failed);
@@ -311,14 +317,14 @@ impl<P: Provider> Service<P> {
         let delivery = Delivery {
             contract,
             body: Body::new(body),
-            deadline: Deadline::after(budget, &self.clock),
+            deadline,
             may_be_queued: false,
             finishes: false,
         };
         let result = Box::pin(ready.process::<P>(notice.clone(), &delivery, &self.clock)).await;
         if let Err(failure) = result {
             if failure.class == Class::Token {
-                self.newer_than(&state, delivery.deadline.left()).await;
+                self.newer_than(&state, deadline.left()).await;
             }
             return Err(failure.message);
         }

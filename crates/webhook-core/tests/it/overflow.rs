@@ -1,14 +1,17 @@
 //! What takes longer than the provider waits goes on in the overflow queue: nothing is lost, nothing happens twice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use devkit::moto::Moto;
 use devkit::sandbox::{Fault, Settings};
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use webhook_core::aws::Aws;
 use webhook_core::contract::Contract;
 use webhook_core::deadline::Timing;
+use webhook_core::ledger::{Committed, Store, StoreError, Versioned, Write};
 use webhook_core::overflow::Overflow;
 use webhook_core::provider::{Paddle, Stripe};
 
@@ -234,4 +237,37 @@ async fn a_message_that_refers_to_nothing_comes_again_until_it_is_a_dead_letter(
     assert!(app.sandbox.calls().is_empty());
     let nothing: Value = json!(app.licenses());
     assert_eq!(nothing, json!([]));
+}
+
+/// Nothing that it is asked ever has an answer.
+struct Silent;
+
+impl Store for Silent {
+    fn read<'a>(
+        &'a self,
+        _: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn commit<'a>(&'a self, _: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn list<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_given_up_when_its_time_is_over_whatever_it_waits_for() {
+    let app = App::start().await;
+    let service = app.service::<Stripe>(Arc::new(Silent), TIMING);
+    let message = json!({"provider": "stripe", "event": "evt_1"}).to_string();
+    let resumed = service.resume(&message, Duration::from_millis(50));
+    let resumed = tokio::time::timeout(LONG, resumed).await.expect("it does not wait for ever");
+    assert_eq!(resumed, Err("ledger: no answer in time".to_owned()));
 }
