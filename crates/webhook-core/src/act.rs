@@ -49,6 +49,8 @@ pub(crate) struct Delivery<'d> {
     pub(crate) contract: &'d str,
     pub(crate) body: Body<'d>,
     pub(crate) deadline: Deadline,
+    /// When the provider is answered, with the overflow queue having taken over what it can.
+    pub(crate) answer_by: Deadline,
     /// Whether what cannot be finished in time may go on in the overflow queue: not if it comes from there.
     pub(crate) may_be_queued: bool,
     /// Whether it finishes what an earlier delivery left half-done, for one about the same that waits for it.
@@ -260,8 +262,14 @@ impl Ready {
             "Webhook event {id} was left half-done: it is finished first",
         );
         let body = Body::new(&body);
-        let delivery =
-            Delivery { contract: &contract, body, deadline, may_be_queued: false, finishes: true };
+        let delivery = Delivery {
+            contract: &contract,
+            body,
+            deadline,
+            answer_by: deadline,
+            may_be_queued: false,
+            finishes: true,
+        };
         let event = EventKey { provider: P::NAME, id, kind, live, contract: contract.clone() };
         match self.act::<P>(&event, at, commands, &delivery, clock).await {
             Ok(_done) => Ok(()),

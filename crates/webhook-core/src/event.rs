@@ -88,7 +88,8 @@ impl Ready {
         clock: &Clock,
     ) -> Option<Outcome> {
         let overflow = self.overflow.as_ref()?;
-        let patience = self.timing.hand_over.max(delivery.deadline.left());
+        // What was kept of the deadline is for all events of the delivery together.
+        let patience = delivery.answer_by.left();
         let queued = Queued { provider: event.provider.to_owned(), event: event.id.clone() };
         let kept_and_queued = async {
             match self.ledger.keep(event, &delivery.body, clock.now()).await {

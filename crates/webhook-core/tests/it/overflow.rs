@@ -13,7 +13,7 @@ use webhook_core::contract::Contract;
 use webhook_core::deadline::Timing;
 use webhook_core::ledger::{Committed, Store, StoreError, Versioned, Write};
 use webhook_core::overflow::Overflow;
-use webhook_core::provider::{Paddle, Stripe};
+use webhook_core::provider::{FastSpring, Paddle, Stripe};
 
 use crate::moto::{found, region, sdk};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, TIMING, edited, handle};
@@ -189,7 +189,7 @@ async fn every_event_of_a_batch_is_queued_by_itself() {
     app.sandbox.clear_faults();
     let messages = queue.messages().await;
     assert_eq!(messages.len(), 3);
-    let service = app.service::<webhook_core::provider::FastSpring>(app.store(), TIMING);
+    let service = app.service::<FastSpring>(app.store(), TIMING);
     for message in &messages {
         service.resume(message, LONG).await.unwrap();
     }
@@ -270,4 +270,52 @@ async fn a_message_is_given_up_when_its_time_is_over_whatever_it_waits_for() {
     let resumed = service.resume(&message, Duration::from_millis(50));
     let resumed = tokio::time::timeout(LONG, resumed).await.expect("it does not wait for ever");
     assert_eq!(resumed, Err("ledger: no answer in time".to_owned()));
+}
+
+/// A batch of orders of their own.
+fn orders(count: usize) -> Vec<u8> {
+    edited(FASTSPRING, "order-plain", |batch| {
+        let order = batch["events"][0].clone();
+        let orders = (0..count).map(|number| {
+            let mut order = order.clone();
+            order["id"] = json!(format!("event-{number}"));
+            for field in ["id", "order"] {
+                order["data"][field] = json!(format!("order-{number}"));
+            }
+            order
+        });
+        batch["events"] = orders.collect();
+    })
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_a_queue_that_does_not_answer_once_and_not_for_each_event() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let aws = Aws::of(sdk(&address, "eu-central-1"));
+    let mut app = App::with(Settings::default(), &[("DEADLINE_MS", "1500")]).await;
+    app.overflow = Some(Overflow::of(&format!("{address}/queue"), &aws).await);
+    app.sandbox.fault(Fault::anywhere().hang_before().always());
+    let timing = Timing {
+        record: Duration::from_millis(100),
+        hand_over: Duration::from_millis(500),
+        ..TIMING
+    };
+    let service = app.service::<FastSpring>(app.store(), timing);
+    let began = std::time::Instant::now();
+    let answer = handle(&app, &service, FASTSPRING, Contract::V1, &orders(40), LONG).await;
+    assert_eq!(answer, 400);
+    // Half a second for each of them would be twenty.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn what_a_batch_has_no_time_for_is_queued_side_by_side() {
+    let queue = Queue::start().await;
+    let app = queue.app(&[("DEADLINE_MS", "11000")]).await;
+    app.sandbox.fault(Fault::anywhere().hang_before().always());
+    let service = app.service::<FastSpring>(app.store(), TIMING);
+    let answer = handle(&app, &service, FASTSPRING, Contract::V1, &orders(40), LONG).await;
+    assert_eq!(answer, 200);
+    assert_eq!(queue.messages().await.len(), 40);
 }
