@@ -60,7 +60,7 @@ pub enum ProductSource {
 /// A verified body that holds no events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotEvents {
-    /// Not JSON, or JSON too deep, or a number beyond all floats.
+    /// Not JSON, or JSON too deep.
     #[error("the body is not valid JSON: {0}")]
     NotJson(String),
     /// More objects and values than an event of this size has.

@@ -277,6 +277,29 @@ async fn one_event_of_a_batch_without_envelope_does_not_stop_the_others() {
     assert_eq!(answer.body, "M0OXhPbfQD4yS1pgAqkQvQ\neRG_oSmPxHBg_4mWudO50Q\n");
 }
 
+/// Names are cut in the middle of a pair of surrogates, and no number is too large for JSON.
+#[tokio::test]
+async fn what_is_paid_is_not_refused_for_what_no_text_and_no_number_can_hold() {
+    let app = App::start().await;
+    let instead = |body: Vec<u8>, text: &str| {
+        String::from_utf8(body).unwrap().replace("\"instead\"", text).into_bytes()
+    };
+    let purchase = edited(STRIPE, "checkout-payment", |event| {
+        event["data"]["object"]["customer_details"]["name"] = json!("instead");
+    });
+    let answer = app.deliver(STRIPE, "/v1", &instead(purchase, r#""Ada \ud83d""#)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let batch = edited(FASTSPRING, "batch-three-orders", |batch| {
+        let other = json!({"id": "other", "type": "payoutEntry.created", "data": "instead"});
+        batch["events"].as_array_mut().unwrap().push(other);
+    });
+    for text in [r#""\ude00""#, "1e999"] {
+        let answer = app.deliver(FASTSPRING, "/v1", &instead(batch.clone(), text)).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    assert!(app.sandbox.licenses().len() > 3);
+}
+
 #[tokio::test]
 async fn unknown_types_are_acknowledged_with_their_name() {
     let app = App::start().await;
