@@ -29,6 +29,24 @@ fn checked(text: &str) -> Result<String, NotAnId> {
     Ok(text.to_owned())
 }
 
+/// Characters of one text in an error: Stripe documents 255 for an id.
+const LONGEST_PLAIN: usize = 255;
+
+/// What a body says, as it may stand in a log or an answer: no line of its own, and no page.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if text.chars().take(LONGEST_PLAIN.saturating_add(1)).count() <= LONGEST_PLAIN
+        && !text.contains(char::is_control)
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut characters = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let mut plain: String = characters.by_ref().take(LONGEST_PLAIN).collect();
+    if characters.next().is_some() {
+        plain.push('\u{2026}');
+    }
+    Cow::Owned(plain)
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -129,6 +147,16 @@ impl Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_body_says_makes_no_line_and_no_page() {
+        assert_eq!(
+            plain("pri\n2026 ERROR forged\u{1b}[31m"),
+            "pri\u{fffd}2026 ERROR forged\u{fffd}[31m"
+        );
+        assert_eq!(plain(&"\u{e4}".repeat(255)), "\u{e4}".repeat(255));
+        assert_eq!(plain(&"x".repeat(1_000_000)), format!("{}\u{2026}", "x".repeat(255)));
+    }
 
     #[test]
     fn an_id_is_never_empty_nor_a_placeholder() {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::command::Unreadable;
+use crate::ids::plain;
 
 /// The event that is being read, for error texts.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +36,8 @@ impl<'a> Object<'a> {
             | Value::String(_)
             | Value::Array(_) => Err(Unreadable(format!(
                 "{name} of event {} ({}) is not an object",
-                event.id, event.kind
+                plain(event.id),
+                plain(event.kind)
             ))),
         }
     }
@@ -43,20 +45,20 @@ impl<'a> Object<'a> {
     /// `checkout session with ID: cs_1`: how error texts name it.
     pub fn title(&self) -> String {
         match self.reference("id") {
-            Some(id) => format!("{} with ID: {id}", self.name),
-            None => format!("{} of event {}", self.name, self.event.id),
+            Some(id) => format!("{} with ID: {}", self.name, plain(id)),
+            None => format!("{} of event {}", self.name, plain(self.event.id)),
         }
     }
 
     /// The error for a field that is needed and not there.
     pub fn lacks(&self, field: &str) -> Unreadable {
-        let Event { id, kind } = self.event;
+        let [id, kind] = [self.event.id, self.event.kind].map(plain);
         Unreadable(format!("{field} not found in {} (event {id}, {kind})", self.title()))
     }
 
     /// The error for a field that is there and makes no sense.
     pub fn misshapen(&self, field: &str, wanted: &str) -> Unreadable {
-        let Event { id, kind } = self.event;
+        let [id, kind] = [self.event.id, self.event.kind].map(plain);
         Unreadable(format!("{field} in {} is not {wanted} (event {id}, {kind})", self.title()))
     }
 
@@ -218,6 +220,20 @@ mod tests {
             object(&value).lacks("customer.email").to_string(),
             "customer.email not found in order with ID: ord_1 (event evt_1, order.completed)"
         );
+    }
+
+    #[test]
+    fn errors_are_one_line_whatever_an_id_is() {
+        let value = json!({"id": "ord\n2026-09-01 ERROR forged"});
+        let event = Event { id: "evt\r\n1", kind: "x\ny" };
+        let order = Object::new(event, "order", &value).unwrap();
+        for error in [
+            order.lacks("total"),
+            order.misshapen("total", "a number"),
+            Object::new(event, "order", &Value::Null).unwrap_err(),
+        ] {
+            assert!(!error.to_string().contains(char::is_control), "{error}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::command::{
 };
 use crate::config::Policy;
 use crate::cryptlex::License;
-use crate::ids::UserId;
+use crate::ids::{UserId, plain};
 use crate::plan::Step;
 use crate::snapshot::Snapshot;
 
@@ -111,8 +111,15 @@ pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {
     Outcome { message, ..Outcome::default() }
 }
 
+/// Lines that a text names.
+const MOST_UNMAPPED: usize = 20;
+
 pub(crate) fn unmapped_text(unmapped: &[Unmapped]) -> String {
-    let lines: Vec<String> =
-        unmapped.iter().map(|Unmapped { line, problem }| format!("{line}: {problem}")).collect();
+    let line =
+        |Unmapped { line, problem }: &Unmapped| format!("{}: {}", plain(line), plain(problem));
+    let mut lines: Vec<String> = unmapped.iter().take(MOST_UNMAPPED).map(line).collect();
+    if unmapped.len() > lines.len() {
+        lines.push(format!("and {} more", unmapped.len().saturating_sub(lines.len())));
+    }
     format!("paid but not mapped to a Cryptlex product: {}", lines.join("; "))
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::command::Slot;
 use crate::cryptlex::{License, MetadataItem, NewUser, UserChange};
-use crate::ids::{LicenseId, UserId};
+use crate::ids::{LicenseId, UserId, plain};
 use crate::interval::whole_second_from;
 
 /// A write that is still missing. All but `Renew` set something to a value.
@@ -98,7 +98,9 @@ impl std::fmt::Display for Step {
         match self {
             Self::CreateUser(_) => write!(f, "create user"),
             Self::ChangeUser(user, _) => write!(f, "change user {user}"),
-            Self::CreateLicense(blank) => write!(f, "create license {}", blank.slot),
+            Self::CreateLicense(blank) => {
+                write!(f, "create license {}", plain(blank.slot.as_str()))
+            }
             Self::Renew { license, .. } => write!(f, "renew license {license}"),
             Self::SetExpiry { license, to } => write!(f, "set expiry of license {license} to {to}"),
             Self::SetSuspended { license, suspended: true } => {

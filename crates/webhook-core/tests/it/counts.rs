@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::Request;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use serde_json::json;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -16,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use webhook_core::provider::Stripe;
 use webhook_core::router::DamagedBody;
 
-use crate::support::{Answer, App, STRIPE, TIMING, body};
+use crate::support::{Answer, App, PADDLE, STRIPE, TIMING, body, edited};
 
 /// What this thread counts.
 #[derive(Default)]
@@ -153,4 +154,27 @@ async fn a_queued_message_that_nothing_is_configured_for_is_a_failure() {
     let why = service.resume("{}", Duration::from_secs(1)).await.unwrap_err();
     assert!(why.contains("CRYPTLEX_ACCESS_TOKEN was not found"), "{why}");
     assert_eq!(counted.of("EventsFailed"), 1);
+}
+
+#[tokio::test]
+async fn no_text_of_a_body_makes_a_line_of_the_log() {
+    let app = App::start().await;
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let forged = "pri\n2026-01-01T00:00:00Z ERROR forged \u{1b}[31m";
+    let body = edited(PADDLE, "transaction-unmapped", |event| {
+        for item in event["data"]["items"].as_array_mut().unwrap() {
+            item["price"]["id"] = json!(forged);
+        }
+        for line in event["data"]["details"]["line_items"].as_array_mut().unwrap() {
+            line["price_id"] = json!(forged);
+        }
+    });
+    let answer = app.deliver(PADDLE, "/v1", &body).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.message().contains("forged"), "{}", answer.body);
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("forged"), "{log}");
+    let is_forged = |line: &str| line.starts_with("2026-01-01") || line.contains('\u{1b}');
+    assert!(!log.lines().any(is_forged), "{log}");
 }
