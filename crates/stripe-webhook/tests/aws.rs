@@ -143,6 +143,25 @@ async fn a_token_that_was_rotated_is_read_again_and_the_event_tried_again() {
     let answer = buy(&function, OLD, 1).await;
     assert_eq!(answer.0, 200, "{}", answer.1);
     assert_eq!(aws.slots(), [slot(1)]);
+    // A rotation that was planned is no failure.
+    let logs = function.stop().await.unwrap().logs;
+    for failure in ["ERROR", "EventsFailed", "CryptlexTokenRefused"] {
+        assert!(!logs.contains(failure), "{logs}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_stays_refused_is_counted_and_logged_once() {
+    let aws = Aws::start().await;
+    aws.manager("CreateSecret", &aws.secret(OLD, "an-old-token")).await;
+    let function = aws.function().await;
+    assert_eq!(buy(&function, OLD, 1).await.0, 400);
+    let logs = function.stop().await.unwrap().logs;
+    for failure in
+        ["Failed to process webhook event", "\"EventsFailed\":1", "\"CryptlexTokenRefused\":1"]
+    {
+        assert_eq!(logs.matches(failure).count(), 1, "{failure}: {logs}");
+    }
 }
 
 #[tokio::test]

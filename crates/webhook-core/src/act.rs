@@ -53,6 +53,8 @@ pub(crate) struct Delivery<'d> {
     pub(crate) answer_by: Deadline,
     /// Whether what cannot be finished in time may go on in the overflow queue: not if it comes from there.
     pub(crate) may_be_queued: bool,
+    /// Whether it is tried again where Cryptlex refuses the token and there is a newer one: until then it did not fail.
+    pub(crate) token_may_be_old: bool,
     /// Whether it finishes what an earlier delivery left half-done, for one about the same that waits for it.
     pub(crate) finishes: bool,
 }
@@ -268,6 +270,7 @@ impl Ready {
             deadline,
             answer_by: deadline,
             may_be_queued: false,
+            token_may_be_old: false,
             finishes: true,
         };
         let event = EventKey { provider: P::NAME, id, kind, live, contract: contract.clone() };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::act::{Delivery, Ready};
 use crate::clock::Clock;
 use crate::command::{Meaning, Notice, Outcome};
+use crate::ids::EventId;
 use crate::ledger::EventKey;
 use crate::measure::{Count, count};
 use crate::outcome::ignored;
@@ -58,17 +59,9 @@ impl Ready {
                 duration_ms,
                 "Successfully processed webhook event {id}",
             ),
-            Err(failure) => {
-                count(Count::Failed);
-                tracing::error!(
-                    provider = P::NAME,
-                    event.id = %id,
-                    outcome = "failed",
-                    duration_ms,
-                    "Failed to process webhook event {id}: {}",
-                    failure.message,
-                );
-            }
+            // Whoever delivers it tries it again with a newer token, or tells it.
+            Err(failure) if delivery.token_may_be_old && failure.class == Class::Token => {}
+            Err(failure) => tell_failure::<P>(&id, failure, duration_ms),
         }
         result
     }
@@ -120,4 +113,20 @@ impl Ready {
         let message = format!("Event {} accepted for processing.", event.id);
         Some(Outcome { message, ..Outcome::default() })
     }
+}
+
+/// What an event came to in the end.
+pub(crate) fn tell_failure<P: Provider>(id: &EventId, failure: &Failure, duration_ms: u64) {
+    count(Count::Failed);
+    if failure.class == Class::Token {
+        count(Count::TokenRefused);
+    }
+    tracing::error!(
+        provider = P::NAME,
+        event.id = %id,
+        outcome = "failed",
+        duration_ms,
+        "Failed to process webhook event {id}: {}",
+        failure.message,
+    );
 }

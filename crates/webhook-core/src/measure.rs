@@ -33,7 +33,7 @@ pub enum Count {
     Rejected,
     /// A delivery that came from elsewhere or too often.
     TurnedAway,
-    /// Cryptlex refused the access token.
+    /// An event failed because Cryptlex refused the access token.
     TokenRefused,
     /// Cryptlex answered that it was asked too much.
     Throttled,

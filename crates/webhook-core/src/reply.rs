@@ -31,6 +31,13 @@ pub struct Report {
     pub result: Result<Outcome, Failure>,
 }
 
+impl Report {
+    /// Whether Cryptlex refused the token that was tried.
+    pub fn lacks_token(&self) -> bool {
+        self.result.as_ref().is_err_and(|failure| failure.class == Class::Token)
+    }
+}
+
 /// An event that was not done; the provider is to deliver it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

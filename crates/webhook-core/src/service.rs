@@ -17,6 +17,7 @@ use crate::command::{Meaning, Notice};
 use crate::config::{Config, Loaded, Problem};
 use crate::contract::Contract;
 use crate::deadline::{Deadline, Timing};
+use crate::event::tell_failure;
 use crate::inbound::Inbound;
 use crate::ledger::{Body, StoreError};
 use crate::limits::{Limits, Refused, Rules};
@@ -192,8 +193,10 @@ impl<P: Provider> Service<P> {
         // One for everything: secrets that are read again, and a second try with them. Lambda may give more time than the
         // provider does.
         let deadline = Deadline::after(budget.min(self.deadline()), &self.clock);
+        let (began, can_change) = (Instant::now(), self.keeper.can_change());
+        let has_signature = inbound.headers.contains_key(P::SIGNATURE_HEADER);
         let mut state = self.newest(deadline.left()).await;
-        let mut again = self.keeper.can_change().then(|| inbound.clone());
+        let mut again = can_change.then(|| inbound.clone());
         let mut verified = self.verified(&state, inbound);
         // Whoever rotated the secret signs with one that we do not know yet.
         if let (Err(Unverified::Rejected(Rejected::Mismatch)), Some(inbound)) =
@@ -214,7 +217,9 @@ impl<P: Provider> Service<P> {
                 }
                 return reply::refusal(shape, &Refusal::NotConfigured(&text));
             }
-            Err(Unverified::Rejected(rejected)) => return rejection::<P>(shape, &rejected),
+            Err(Unverified::Rejected(rejected)) => {
+                return rejection::<P>(shape, &rejected, has_signature);
+            }
         };
         if let Some(age) = verified.close_to_threshold {
             tracing::warn!(
@@ -222,17 +227,23 @@ impl<P: Provider> Service<P> {
                 "Webhook timestamp is close to threshold: {age} seconds old"
             );
         }
-        let mut handled = Box::pin(self.handled(&state, contract, &verified, deadline)).await;
-        let refused = |handled: &Handled| {
-            let failed =
-                |report: &Report| report.result.as_ref().err().map(|failure| failure.class);
-            matches!(handled, Ok(reports) if reports.iter().any(|report| failed(report) == Some(Class::Token)))
-        };
+        let mut handled =
+            Box::pin(self.handled(&state, contract, &verified, deadline, can_change)).await;
+        let refused: Vec<&Report> =
+            handled.iter().flatten().filter(|it| it.lacks_token()).collect();
         // Whoever rotated the token revoked one that we still use. What is done is a duplicate the second time.
-        if refused(&handled)
-            && let Some(newer) = self.newer_than(&state, deadline.left()).await
-        {
-            handled = Box::pin(self.handled(&newer, contract, &verified, deadline)).await;
+        if can_change && !refused.is_empty() {
+            if let Some(newer) = self.newer_than(&state, deadline.left()).await {
+                handled =
+                    Box::pin(self.handled(&newer, contract, &verified, deadline, false)).await;
+            } else {
+                let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                for Report { event, result } in refused {
+                    if let Err(failure) = result {
+                        tell_failure::<P>(event, failure, took);
+                    }
+                }
+            }
         }
         match handled {
             Ok(reports) => reply::told(shape, &reports, P::BATCHES),
@@ -256,6 +267,7 @@ impl<P: Provider> Service<P> {
         contract: Contract,
         verified: &Verified<P>,
         answer_by: Deadline,
+        token_may_be_old: bool,
     ) -> Handled {
         let shape = contract.shape();
         let ready = match &state.ready {
@@ -278,6 +290,7 @@ impl<P: Provider> Service<P> {
             deadline,
             answer_by,
             may_be_queued: true,
+            token_may_be_old,
             finishes: false,
         };
         let process = |notice: Notice| {
@@ -338,6 +351,7 @@ impl<P: Provider> Service<P> {
             deadline,
             answer_by: deadline,
             may_be_queued: false,
+            token_may_be_old: false,
             finishes: false,
         };
         let result = Box::pin(ready.process::<P>(notice.clone(), &delivery, &self.clock)).await;
@@ -395,10 +409,14 @@ fn not_configured<P: Provider>(shape: Shape, problem: Option<&Problem>) -> reply
     reply::refusal(shape, &Refusal::NotConfigured(&text))
 }
 
-fn rejection<P: Provider>(shape: Shape, rejected: &Rejected) -> reply::Reply {
+fn rejection<P: Provider>(shape: Shape, rejected: &Rejected, has_signature: bool) -> reply::Reply {
     count(Count::Rejected);
     tracing::error!(provider = P::NAME, reason = %rejected, "Webhook signature verification failed");
     match rejected {
+        // An empty one is there, and wrong.
+        Rejected::Missing if has_signature && shape == Shape::Lifecycle => {
+            reply::refusal(shape, &Refusal::Forged(&rejected.to_string()))
+        }
         Rejected::Missing => reply::refusal(shape, &Refusal::Unsigned(P::SIGNATURE_HEADER)),
         Rejected::Malformed | Rejected::Mismatch | Rejected::TooOld(_) | Rejected::TooNew(_) => {
             reply::refusal(shape, &Refusal::Forged(&rejected.to_string()))

@@ -208,9 +208,10 @@ impl Transport {
             _ => Kind::Refused(status.as_u16()),
         };
         match kind {
-            Kind::Unauthorized(_) => measure::count(Count::TokenRefused),
             Kind::Throttled(_) => measure::count(Count::Throttled),
-            Kind::NotFound
+            // The event that fails of it counts: the token may be rotated just now.
+            Kind::Unauthorized(_)
+            | Kind::NotFound
             | Kind::Conflict
             | Kind::Refused(_)
             | Kind::Failed(_)

@@ -46,10 +46,12 @@ async fn answers_tell_monitoring_what_it_needs_to_know() {
         let answer = app.request(provider, unsigned).await;
         let missing = format!(r#"{{"error":"Missing {} header"}}"#, provider.signature_header());
         assert_eq!((answer.status, answer.body), (400, missing));
-        let forged = Request::post(on(provider)).header(provider.signature_header(), "t=1,v1=00");
-        let answer = app.request(provider, forged.body(good.clone().into()).unwrap()).await;
-        let text = r#"{"error":"Webhook signature verification failed"}"#;
-        assert_eq!((answer.status, answer.body.as_str()), (401, text));
+        for wrong in ["t=1,v1=00", "", " "] {
+            let forged = Request::post(on(provider)).header(provider.signature_header(), wrong);
+            let answer = app.request(provider, forged.body(good.clone().into()).unwrap()).await;
+            let text = r#"{"error":"Webhook signature verification failed"}"#;
+            assert_eq!((answer.status, answer.body.as_str()), (401, text), "{wrong:?}");
+        }
         for nothing in [&b"\xff\xfe"[..], b"not json", b"{}", b"[]", b"null"] {
             let text = r#"{"error":"Invalid payload encoding"}"#.to_owned();
             assert_eq!(tell(&app, provider, nothing).await, (400, text), "{nothing:?}");
