@@ -68,12 +68,22 @@ fn unknown(what: &str) -> NotHttp {
     NotHttp::Unknown(format!("the event is not a valid gateway request: {what}"))
 }
 
-/// HTTP APIs put a named stage before the path, though it is no part of the route.
+/// HTTP APIs put a named stage before the path, though it is no part of the route; behind a domain of one's own they do
+/// not, and a stage may be called `webhooks`.
 fn without_stage(path: String, stage: Option<&str>) -> String {
     let stage = stage.filter(|stage| *stage != "$default").map(|stage| format!("/{stage}"));
     match stage.and_then(|stage| path.strip_prefix(&stage).map(str::to_owned)) {
-        Some(rest) if rest.starts_with('/') => rest,
+        Some(rest) if is_of_a_route(&rest) => rest,
         Some(_) | None => path,
+    }
+}
+
+/// Of one part there are few routes; those of more begin with a name that says which.
+fn is_of_a_route(path: &str) -> bool {
+    match path.strip_prefix('/') {
+        Some(one) if !one.contains('/') => ["v1", "v2", "health"].contains(&one),
+        Some(_) => true,
+        None => false,
     }
 }
 
@@ -116,4 +126,30 @@ fn v2(event: Value) -> Result<Parts, NotHttp> {
         base64: event.is_base64_encoded,
         source: context.http.source_ip,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_stage;
+
+    #[test]
+    fn a_stage_is_taken_off_where_a_route_is_left() {
+        for (path, stage, expected) in [
+            ("/prod/v1", Some("prod"), "/v1"),
+            ("/prod/health", Some("prod"), "/health"),
+            ("/prod/webhooks/stripe", Some("prod"), "/webhooks/stripe"),
+            ("/v1", Some("prod"), "/v1"),
+            ("/v1/v1", Some("v1"), "/v1"),
+            ("/v1", Some("v1"), "/v1"),
+            ("/webhooks/stripe", Some("webhooks"), "/webhooks/stripe"),
+            ("/webhooks/webhooks/stripe", Some("webhooks"), "/webhooks/stripe"),
+            ("/webhooks/v1", Some("webhooks"), "/v1"),
+            ("/stripe/v1", Some("stripe"), "/v1"),
+            ("/prodigy/v1", Some("prod"), "/prodigy/v1"),
+            ("/v1", Some("$default"), "/v1"),
+            ("/v1", None, "/v1"),
+        ] {
+            assert_eq!(without_stage(path.to_owned(), stage), expected, "{path} {stage:?}");
+        }
+    }
 }
