@@ -73,7 +73,9 @@ fn network(text: &str) -> Option<IpNet> {
     // The same addresses in their two forms are to be one.
     match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
         (Some(v4), Some(length)) => Ipv4Net::new(v4, length).ok().map(IpNet::V4),
-        (Some(_) | None, _) => Some(network),
+        // It is wider than the addresses that have two forms, and would hold none of them.
+        (Some(_), None) => None,
+        (None, _) => Some(network),
     }
 }
 
@@ -251,6 +253,19 @@ mod tests {
             .map(|name| Networks::parse("provider", Some(name)).unwrap().0);
         assert_eq!(read.each_ref().map(Vec::len), [15, 1, 12]);
         assert_eq!(read.concat().len(), lines.len());
+    }
+
+    #[test]
+    fn a_network_holds_what_it_says_in_both_forms() {
+        for (text, parsed) in [
+            ("::ffff:198.51.100.0/120", Some("198.51.100.0/24")),
+            ("::ffff:1.2.3.4/90", None),
+            ("::/0", Some("::/0")),
+            ("1.2.3.4/33", None),
+        ] {
+            let expected = parsed.map(|network| network.parse::<IpNet>().unwrap());
+            assert_eq!(network(text), expected, "{text}");
+        }
     }
 
     #[test]
