@@ -174,12 +174,14 @@ pub const NO_AUTHORITIES: Problem = Problem::Invalid {
 pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
     let mut reader =
         Reader { read, problems: Vec::new(), warnings: Vec::new(), alarms: Vec::new() };
+    // Where they lie is read before them; here only whether it can be.
+    reader.optional("SECRETS_ID");
     let secrets = reader.secrets::<P>();
     let access_token =
         reader.required("CRYPTLEX_ACCESS_TOKEN").and_then(|token| reader.token(token));
     let base_url =
         reader.required("CRYPTLEX_WEB_API_BASE_URL").and_then(|url| reader.base_url(&url));
-    let product = reader.optional("CRYPTLEX_PRODUCT_ID").and_then(|id| ProductId::new(&id).ok());
+    let product = reader.product::<P>();
     if P::NAME == "stripe" && product.is_none() {
         reader
             .warnings
@@ -267,6 +269,16 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         let older = ["_PREVIOUS", BEFORE_ROTATION]
             .map(|suffix| self.optional(&format!("{}{suffix}", P::SECRET_VARIABLE)));
         Secrets::new(&current, older.iter().flatten().map(String::as_str))
+    }
+
+    fn product<P: Provider>(&mut self) -> Option<ProductId> {
+        let id = self.optional("CRYPTLEX_PRODUCT_ID")?;
+        let product = ProductId::new(&id).ok();
+        if product.is_none() && P::NAME == "stripe" {
+            let (variable, wanted) = ("CRYPTLEX_PRODUCT_ID", "the id of a Cryptlex product");
+            self.problems.push(Problem::Invalid { variable, wanted });
+        }
+        product
     }
 
     fn token(&mut self, token: String) -> Option<String> {

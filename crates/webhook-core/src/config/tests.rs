@@ -100,6 +100,23 @@ fn values_that_mean_nothing_name_what_is_allowed() {
 }
 
 #[test]
+fn a_product_that_is_none_is_not_called_missing() {
+    let long = "x".repeat(600);
+    for id in ["a\tb", long.as_str(), "subscription_empty"] {
+        let problems = stripe(&[("CRYPTLEX_PRODUCT_ID", id)]).config.unwrap_err();
+        let text = "CRYPTLEX_PRODUCT_ID must be the id of a Cryptlex product.";
+        assert_eq!(problems[0].to_string(), text, "{id}");
+    }
+}
+
+#[test]
+fn a_file_with_the_name_of_the_secrets_is_readable_or_a_problem() {
+    let problems = stripe(&[("SECRETS_ID_FILE", "/nowhere")]).config.unwrap_err();
+    assert_eq!(problems, [Problem::NoFile("SECRETS_ID_FILE".to_owned())]);
+    assert!(stripe(&[("SECRETS_ID", "payments")]).config.is_ok());
+}
+
+#[test]
 fn lists_of_networks_are_read_in_all_their_forms() {
     let limits = |changes: &[(&str, &str)]| {
         let loaded = stripe(changes);

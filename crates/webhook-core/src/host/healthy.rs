@@ -11,9 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// An error unless `/health` of the server on this machine is 200.
 pub(super) fn ask(read: impl Fn(&str) -> Option<String>) -> Result<(), Fatal> {
     let port = read("PORT").and_then(|port| port.trim().parse().ok()).unwrap_or(3000);
-    let host = read("HOST").and_then(|host| host.trim().parse().ok());
-    let host = host.filter(|host: &IpAddr| !host.is_unspecified());
-    let address = SocketAddr::from((host.unwrap_or(Ipv4Addr::LOCALHOST.into()), port));
+    let address = SocketAddr::new(asked(&read("HOST").unwrap_or_default()), port);
     let mut server = TcpStream::connect_timeout(&address, PATIENCE)?;
     server.set_read_timeout(Some(PATIENCE))?;
     server.write_all(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
@@ -23,5 +21,31 @@ pub(super) fn ask(read: impl Fn(&str) -> Option<String>) -> Result<(), Fatal> {
     match status.split(' ').nth(1) {
         Some("200") => Ok(()),
         _ => Err(format!("not healthy: {status}").into()),
+    }
+}
+
+/// The address of a server that listens there.
+fn asked(host: &str) -> IpAddr {
+    let host = host.trim().trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse().ok().filter(|host: &IpAddr| !host.is_unspecified());
+    address.unwrap_or(Ipv4Addr::LOCALHOST.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asked;
+
+    #[test]
+    fn the_server_is_asked_where_it_listens() {
+        for (host, address) in [
+            ("", "127.0.0.1"),
+            ("0.0.0.0", "127.0.0.1"),
+            ("localhost", "127.0.0.1"),
+            (" 192.0.2.1 ", "192.0.2.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+        ] {
+            assert_eq!(asked(host).to_string(), address, "{host}");
+        }
     }
 }

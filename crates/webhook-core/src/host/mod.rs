@@ -22,12 +22,14 @@ pub type Fatal = Box<dyn std::error::Error + Send + Sync>;
 pub fn run<P: Provider>(
     read: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) -> Result<(), Fatal> {
+    let read: Variables = Arc::new(mounted::or_in_a_file(read));
     if std::env::args().nth(1).as_deref() == Some("--healthy") {
-        return healthy::ask(mounted::or_in_a_file(read));
+        return healthy::ask(&*read);
     }
     let in_lambda = read("AWS_LAMBDA_RUNTIME_API").is_some();
     crate::telemetry::install(in_lambda, read("RUST_LOG").as_deref());
-    let read: Variables = Arc::new(mounted::or_in_a_file(read));
+    // Once more, now that somebody hears of a file that cannot be read.
+    read("RUST_LOG");
     let numbers = Numbers::collect(P::NAME);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tower_service::Service as _;
 
 use super::Fatal;
+use crate::config::Problem;
 use crate::measure::Numbers;
 use crate::provider::Provider;
 use crate::service::Service;
@@ -37,10 +38,8 @@ pub(super) async fn run<P: Provider>(
     numbers: Option<Numbers>,
     read: &(dyn Fn(&str) -> Option<String> + Send + Sync),
 ) -> Result<(), Fatal> {
-    let given =
-        |name| read(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-    let host = given("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
-    let port = given("PORT").unwrap_or_else(|| "3000".to_owned());
+    let host = given("HOST", read)?.unwrap_or_else(|| "127.0.0.1".to_owned());
+    let port = given("PORT", read)?.unwrap_or_else(|| "3000".to_owned());
     let port: u16 =
         port.parse().map_err(|_not_a_port| "PORT must be 0 to 65535; 0 takes any free port")?;
     let address = format!("{host}:{port}");
@@ -66,6 +65,21 @@ pub(super) async fn run<P: Provider>(
     service.finish().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A file that is named and cannot be read must not be the same as none: it would listen where nobody asks.
+fn given(
+    name: &str,
+    read: &(dyn Fn(&str) -> Option<String> + Send + Sync),
+) -> Result<Option<String>, Problem> {
+    let text = |name: &str| {
+        read(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    };
+    let (value, file) = (text(name), format!("{name}_FILE"));
+    match value.is_none() && text(&file).is_some() {
+        true => Err(Problem::NoFile(file)),
+        false => Ok(value),
+    }
 }
 
 /// HTTP/1.1 connections: so many at once, the others wait in the kernel's queue.
@@ -220,6 +234,19 @@ mod tests {
     }
 
     const ASK: &[u8] = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_default() {
+        let read = |name: &str| match name {
+            "HOST" => Some(" ::1\n".to_owned()),
+            "PORT_FILE" => Some("/nowhere".to_owned()),
+            _ => None,
+        };
+        assert_eq!(given("HOST", &read), Ok(Some("::1".to_owned())));
+        assert_eq!(given("OTHER", &read), Ok(None));
+        let text = "the file that PORT_FILE names cannot be read, or is empty.";
+        assert_eq!(given("PORT", &read).unwrap_err().to_string(), text);
+    }
 
     #[tokio::test]
     async fn who_says_nothing_loses_his_place_to_others() {
