@@ -8,6 +8,8 @@
 )]
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use devkit::corpus::case;
@@ -222,16 +224,20 @@ async fn an_outage_is_answered_2xx_and_what_was_queued_is_done_when_it_is_over()
     assert!(metrics.iter().all(|line| line["Provider"] == "stripe"));
 }
 
-/// A Secrets Manager that answers for both versions of a secret once, and then nobody any more.
-async fn failing_manager(secret: Value) -> String {
+/// A Secrets Manager that answers for both versions of a secret once, and then nobody any more; with the number of those
+/// who wait in vain.
+async fn failing_manager(secret: Value) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let in_vain = Arc::new(AtomicUsize::new(0));
+    let waiting = Arc::clone(&in_vain);
     tokio::spawn(async move {
         let mut silent = Vec::new();
         for call in 0.. {
             let (mut stream, _) = listener.accept().await.unwrap();
             if call >= 2 {
                 silent.push(stream);
+                waiting.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
             let mut request = [0; 16 * 1024];
@@ -245,7 +251,7 @@ async fn failing_manager(secret: Value) -> String {
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     });
-    url
+    (url, in_vain)
 }
 
 #[tokio::test]
@@ -256,7 +262,7 @@ async fn a_secret_that_is_not_told_in_time_keeps_no_provider_waiting_longer_than
         "CRYPTLEX_WEB_API_BASE_URL": sandbox.url(),
     });
     let secret = json!({"Name": "payments", "SecretString": held.to_string()});
-    let url = failing_manager(secret).await;
+    let (url, in_vain) = failing_manager(secret).await;
     let environment = [
         ("SECRETS_ID", "payments"),
         ("CRYPTLEX_PRODUCT_ID", catalogue::YEARLY_PRODUCT),
@@ -267,11 +273,10 @@ async fn a_secret_that_is_not_told_in_time_keeps_no_provider_waiting_longer_than
     let function = Function::start(Path::new(BINARY), &environment).await.unwrap();
     function.ready().await.unwrap();
     for secret in [OLD, NEW] {
-        let began = std::time::Instant::now();
         let answer = buy(&function, secret, 1).await;
         assert_eq!(answer.0, 400, "{}", answer.1);
-        // Three tries of the secret take nine seconds.
-        let took = began.elapsed();
-        assert!(took < Duration::from_secs(5), "{took:?}: {}", function.logs());
     }
+    // For both versions once: the second and the third try come after more than the deadline, and within a minute nobody
+    // asks again.
+    assert_eq!(in_vain.load(Ordering::SeqCst), 2, "{}", function.logs());
 }

@@ -84,9 +84,11 @@ impl Vault {
         if last.as_ref().and_then(|last| last.at).is_some_and(is_recent) {
             return None;
         }
-        let read = self.read().await;
         let is_first = last.is_none();
         let known = last.take().and_then(|last| last.held);
+        // Also for whoever stops waiting: strangers must not make every delivery wait for an answer that does not come.
+        *last = Some(Last { at: Some(now), held: known.clone() });
+        let read = self.read().await;
         // Whoever rotates right after a start need not wait.
         let at = Some(now).filter(|_| !is_first || read.is_err());
         let (held, news) = match (read, known) {

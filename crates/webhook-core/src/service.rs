@@ -300,7 +300,7 @@ impl<P: Provider> Service<P> {
         };
         let mut reports = Vec::with_capacity(notices.len());
         let mut notices = notices.into_iter();
-        while let Some(notice) = notices.next() {
+        for notice in notices.by_ref() {
             reports.push(process(notice).await);
             if deadline.left().is_zero() {
                 break;
