@@ -90,7 +90,7 @@ pub(super) fn plan(
                 let step = step.or_else(|| activations().filter(|_| changed.is_none()));
                 plan.steps.extend(step.or_else(|| payment.step(license)));
             }
-            (None, Some(mapping)) if seats::has_replaced(mapping, at, snapshot) => {}
+            (None, Some(mapping)) if seats::has_replaced(wanted.line, mapping, at, snapshot) => {}
             (None, Some(mapping)) => {
                 missing = missing.saturating_add(1);
                 if missing <= MOST_AT_ONCE {

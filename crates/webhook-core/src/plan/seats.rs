@@ -83,9 +83,19 @@ fn as_it_counts(at: Timestamp, subscribed: &Subscribed, state: &SubjectState) ->
 }
 
 /// Whether a product that a purchase names is gone by now, because a later change put another one in its place.
-pub(super) fn has_replaced(bought: &Mapping, at: Timestamp, snapshot: &Snapshot) -> bool {
+pub(super) fn has_replaced(
+    line: &Line,
+    bought: &Mapping,
+    at: Timestamp,
+    snapshot: &Snapshot,
+) -> bool {
     let Some((_, subscribed)) = changed_since(at, &snapshot.state) else { return false };
-    let products: BTreeSet<&ProductId> = named(subscribed).collect();
+    let subscribed = lines::as_bought(subscribed, &BTreeSet::from([line.key.as_str()]));
+    let listed = subscribed.lines.iter().find(|listed| listed.key == line.key);
+    if lines::is_kept(&line.key, &subscribed) || listed.is_some_and(|line| line.mapping.is_none()) {
+        return false;
+    }
+    let products: BTreeSet<&ProductId> = named(&subscribed).collect();
     let mut held = snapshot.licenses.iter().filter_map(|license| license.product_id.as_ref());
     !products.contains(&bought.product) && held.any(|held| products.contains(held))
 }

@@ -81,6 +81,27 @@ fn an_add_on_that_no_purchase_told_of_is_made_if_the_change_says_what_it_is() {
 }
 
 #[test]
+fn an_add_on_whose_purchase_comes_after_an_update_is_made_unless_it_was_given_up_since() {
+    let later = about(Action::Grant(crate::command::Grant {
+        pays: crate::command::Pays::Beside,
+        ..super::world::purchase(vec![added(Some("support"), "addon:pro/support", 1)])
+    }));
+    let pro = || of("pro", "pro", 1);
+    for (update, running) in [
+        (change(vec![pro(), added(None, "addon:pro/support", 1)]), 2),
+        (silent_on_add_ons(vec![pro()]), 2),
+        (change(vec![pro()]), 1),
+    ] {
+        let mut world = bought(vec![pro()]);
+        world.settle(&update, "2026-10-02").unwrap();
+        for _ in 0..2 {
+            world.settle(&later, "2026-10-01").unwrap();
+        }
+        assert_eq!(world.shown(), vec!["2027-09-01"; running], "{:?}", world.log);
+    }
+}
+
+#[test]
 fn members_of_a_bundle_are_kept_by_a_change_that_never_lists_them() {
     let member = added(Some("tool"), "bundle:mega/tool", 1);
     let mut world = bought(vec![of("pro", "mega", 1), member]);
