@@ -138,8 +138,6 @@ pub struct SubjectState {
     pub cleared: BTreeMap<Cause, Timestamp>,
     /// The newest periods that were paid for.
     pub periods: BTreeSet<Period>,
-    /// The period that the purchase paid for, once an event says until when: not every event of it does.
-    pub first: Option<Period>,
     /// Periods whose payment was refunded or disputed, and how that stands.
     pub taken_back: Vec<TakenBack>,
     /// Licenses of products that another one took the place of: no payment is for them any more.

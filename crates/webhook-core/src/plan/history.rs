@@ -75,9 +75,9 @@ pub(super) fn payment(
                 state.periods.pop_first();
             }
             if matches!(covers, Covers::First(_)) {
-                state.first.get_or_insert(period);
+                reversal::now_known(&mut state, period);
             }
-            reversal::judge(&mut state);
+            reversal::judge(&mut state, policy);
         }
     }
     state.causes.retain(|cause, since| match (cause, pays) {

@@ -36,36 +36,42 @@ pub(super) fn plan(
         }
     };
     let period = match (period, reversal.stands) {
-        (Ok(period), _) => named(period, state),
+        (Ok(period), _) => period,
         (Err(why), Stands::TakenBack) => return standing::noted(why, snapshot),
         (Err(why), Stands::Open | Stands::Lost) => return in_vain(why, snapshot),
     };
-    let stands = match reversal.stands {
-        // Lost money is gone as before; whether it is the end depends on what else is paid.
-        Stands::Open | Stands::Lost => Stands::Open,
-        Stands::TakenBack => Stands::TakenBack,
-    };
     let since = reversal.since.or(Some(at));
-    let news = TakenBack { cause, period, at, since, stands: Some(stands), open: false };
-    let Some((known, taken)) = told(state, news) else { return stale(snapshot) };
-    match reversal.stands {
-        Stands::TakenBack if known.causes.contains_key(&cause) => {
+    let stands = Some(reversal.stands);
+    let news = TakenBack { cause, period, at, since, stands, open: false };
+    let Some((known, taken)) = told(state, news, policy) else { return stale(snapshot) };
+    match (reversal.stands, lost(&known)) {
+        (Stands::TakenBack, _) if known.causes.contains_key(&cause) => {
             let why = "another payment is taken back all the same";
             Plan { state: known, ..standing::noted(why, snapshot) }
         }
-        Stands::TakenBack => standing::resumed(known, snapshot, policy),
-        Stands::Open | Stands::Lost => match made_up_for(&taken, &known) {
+        (Stands::TakenBack, _) => standing::resumed(known, snapshot, policy),
+        // What is let run at the end of a subscription is not let run without money.
+        (Stands::Open | Stands::Lost, Some(lost))
+            if policy.at_the_end != AtTheEnd::Nothing && !snapshot.licenses.is_empty() =>
+        {
+            over(lost, known, snapshot, policy)
+        }
+        // Its own payment, or another one that this one had made up for.
+        (Stands::Open | Stands::Lost, _)
+            if known.causes.len() > state.causes.len() && !snapshot.licenses.is_empty() =>
+        {
+            standing::suspended(known, snapshot)
+        }
+        (Stands::Open | Stands::Lost, _) => match made_up_for(&taken, &known) {
             Some(why) => Plan { state: known, ..in_vain(why, snapshot) },
             // The purchase may be on its way, or wait for a mapping.
             None if snapshot.licenses.is_empty() => {
                 let why = "no license is known to be paid by it";
                 Plan { state: known, ..in_vain(why, snapshot) }
             }
-            // What is let run at the end of a subscription is not let run without money.
-            None if reversal.stands == Stands::Lost && policy.at_the_end != AtTheEnd::Nothing => {
-                over(&taken, known, snapshot, policy)
-            }
-            None => standing::suspended(known, snapshot),
+            None if taken.open => standing::suspended(known, snapshot),
+            // It is lost, and was over or paid for anew since.
+            None => standing::resumed(known, snapshot, policy),
         },
     }
 }
@@ -75,23 +81,31 @@ fn in_vain(why: &'static str, snapshot: &Snapshot) -> Plan {
     Plan { concern: Some(Concern::NothingReversed), ..standing::noted(why, snapshot) }
 }
 
-/// The end is what lost money comes to; it counts no more when the subscription is paid for anew.
-fn over(lost: &TakenBack, mut state: SubjectState, snapshot: &Snapshot, policy: &Policy) -> Plan {
-    for taken in state.taken_back.iter_mut().filter(|taken| *taken == lost) {
-        taken.stands = Some(Stands::Lost);
-    }
-    judge(&mut state);
-    match history::ended(&state, lost.at) {
-        Some(ended) => standing::ended(ended, snapshot, policy),
-        // It is paid for anew already.
+/// When the newest was lost of what counts: the end is what it comes to.
+fn lost(state: &SubjectState) -> Option<Timestamp> {
+    let lost = state.taken_back.iter().filter(|taken| taken.open && stands(taken) == Stands::Lost);
+    lost.map(|taken| taken.at).max()
+}
+
+fn over(at: Timestamp, state: SubjectState, snapshot: &Snapshot, policy: &Policy) -> Plan {
+    match history::ended(&state, at) {
+        Some(mut ended) => {
+            judge(&mut ended, policy);
+            standing::ended(ended, snapshot, policy)
+        }
         None => standing::resumed(state, snapshot, policy),
     }
 }
 
-/// The purchase's payment may be told by an event that does not say until when, and by one that does: it is one payment.
-fn named(period: Period, state: &SubjectState) -> Period {
-    let says_nothing = period.through.is_none() && !state.periods.contains(&period);
-    state.first.filter(|_| says_nothing).unwrap_or(period)
+/// The purchase may be told by an event that does not say until when it pays, and by one that does: it is one payment.
+pub(super) fn now_known(state: &mut SubjectState, purchase: Period) {
+    for taken in &mut state.taken_back {
+        let Period { through, .. } = taken.period;
+        let says_nothing = taken.period != Period::ONCE && through.is_none();
+        if says_nothing && !state.periods.contains(&taken.period) {
+            taken.period = purchase;
+        }
+    }
 }
 
 fn stands(taken: &TakenBack) -> Stands {
@@ -110,10 +124,14 @@ fn is_gone(taken: &TakenBack) -> bool {
 }
 
 /// What is known after the event, unless it is older than what is known of this payment. At equal times the money is gone.
-fn told(state: &SubjectState, mut news: TakenBack) -> Option<(SubjectState, TakenBack)> {
+fn told(
+    state: &SubjectState,
+    mut news: TakenBack,
+    policy: &Policy,
+) -> Option<(SubjectState, TakenBack)> {
     let mut state = state.clone();
     let of_this_payment =
-        |taken: &TakenBack| taken.cause == news.cause && named(taken.period, &state) == news.period;
+        |taken: &TakenBack| taken.cause == news.cause && taken.period == news.period;
     match state.taken_back.iter().position(of_this_payment) {
         Some(place) => {
             let known = state.taken_back.remove(place);
@@ -131,15 +149,23 @@ fn told(state: &SubjectState, mut news: TakenBack) -> Option<(SubjectState, Take
         None => {}
     }
     state.taken_back.push(news);
-    judge(&mut state);
+    judge(&mut state, policy);
     let taken = *state.taken_back.last()?;
     Some((state, taken))
 }
 
-/// Licenses are suspended for money that is gone, unless other money makes up for it.
-pub(super) fn judge(state: &mut SubjectState) {
-    let is_open =
-        |taken: &TakenBack| stands(taken) == Stands::Open && made_up_for(taken, state).is_none();
+/// Licenses are suspended for money that is gone, unless other money makes up for it, or it came to the end.
+pub(super) fn judge(state: &mut SubjectState, policy: &Policy) {
+    let is_over = |taken: &TakenBack| {
+        let ended = state.ended_at.is_some_and(|ended| ended >= taken.at);
+        let paid_anew = state.paid_at.is_some_and(|paid| paid > taken.at);
+        policy.at_the_end != AtTheEnd::Nothing && (ended || paid_anew)
+    };
+    let is_open = |taken: &TakenBack| match stands(taken) {
+        Stands::TakenBack => false,
+        Stands::Open => made_up_for(taken, state).is_none(),
+        Stands::Lost => made_up_for(taken, state).is_none() && !is_over(taken),
+    };
     let open: Vec<bool> = state.taken_back.iter().map(is_open).collect();
     for (taken, open) in state.taken_back.iter_mut().zip(open) {
         taken.stands = Some(stands(taken));
@@ -157,7 +183,7 @@ pub(super) fn judge(state: &mut SubjectState) {
 /// Why the licenses run on other money. A refunded period stays refunded until another one is paid for; what is disputed
 /// must have been made up for by then.
 fn made_up_for(taken: &TakenBack, state: &SubjectState) -> Option<&'static str> {
-    let period = named(taken.period, state);
+    let period = taken.period;
     let paid = || state.periods.iter().filter(|other| !was_gone(**other, taken, state));
     let in_time = |other: &Period| match taken.cause {
         Cause::Dispute => other.at <= since(taken),
@@ -188,6 +214,6 @@ fn was_gone(other: Period, taken: &TakenBack, state: &SubjectState) -> bool {
         Cause::Dispute => since(gone) <= since(taken),
         Cause::Refund | Cause::Payment | Cause::Pause | Cause::Collection => true,
     };
-    let mut back = state.taken_back.iter().filter(|gone| named(gone.period, state) == other);
+    let mut back = state.taken_back.iter().filter(|gone| gone.period == other);
     back.any(|gone| is_gone(gone) && in_time(gone))
 }
