@@ -302,7 +302,7 @@ async fn a_batch_waits_for_a_queue_that_does_not_answer_once_and_not_for_each_ev
         ..TIMING
     };
     let service = app.service::<FastSpring>(app.store(), timing);
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let answer = handle(&app, &service, FASTSPRING, Contract::V1, &orders(40), LONG).await;
     assert_eq!(answer, 400);
     // Half a second for each of them would be twenty.
