@@ -13,12 +13,12 @@ use crate::apply::{Cause, Settled, settle};
 use crate::clock::Clock;
 use crate::command::{
     Action, Command, Concern, Customer, CustomerChange, Keeps, Meaning, Note, Notice, Outcome,
-    Pays, Period, Renew, Reversal, Reversed, Subject, Through, Unmapped,
+    Pays, Period, Renew, Reversal, Reversed, Subject, SubjectKind, Through, Unmapped,
 };
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted, Session};
 use crate::deadline::{Deadline, Timing};
-use crate::ids::{CustomerId, EventId};
+use crate::ids::{CustomerId, EventId, SubjectId};
 use crate::ledger::{
     About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
     Waits,
@@ -351,7 +351,7 @@ impl Ready {
             false => user_of(&snapshot.people),
         };
         if let Some(customer) = customer {
-            let mut held_by_stand_in = known.held_by_stand_in;
+            let mut held_by_stand_in = known.held_by_stand_in.clone();
             match &command.action {
                 Action::Grant(grant)
                     if grant.customer.as_ref().is_some_and(Customer::is_stand_in) =>
@@ -371,9 +371,13 @@ impl Ready {
                 | Action::End
                 | Action::Note(_) => {}
             }
-            let email = real_email(command).map(digest_of).or(known.email);
-            let (user, pays_by) = (user.cloned(), known.pays_by);
-            leases.set_customer(customer, KnownCustomer { user, held_by_stand_in, email, pays_by });
+            let email = real_email(command).map(digest_of).or(known.email.clone());
+            let user = user.cloned();
+            let mut now_known = KnownCustomer { user, held_by_stand_in, email, ..known };
+            if matches!(command.action, Action::Grant(_)) {
+                now_known.buys(&command.subject.id);
+            }
+            leases.set_customer(customer, now_known);
         }
         let done = settled.as_ref().map_or_else(|stopped| &stopped.done, |settled| &settled.done);
         if !done.is_empty() {
@@ -514,10 +518,17 @@ enum Claimed {
 fn concerned(commands: &[Command]) -> About {
     let mut subjects: BTreeSet<Subject> =
         commands.iter().map(|command| command.subject.clone()).collect();
-    subjects.extend(commands.iter().filter_map(|command| command.person.clone()));
+    subjects.extend(commands.iter().filter(|command| command.for_an_id).filter_map(buyer));
     let customers = commands.iter().filter_map(customer_of).cloned().collect();
     let payments = commands.iter().flat_map(|command| command.payments.iter().cloned()).collect();
     About { subjects, customers, payments }
+}
+
+/// The subject of the customer himself.
+fn buyer(command: &Command) -> Option<Subject> {
+    let recorded = command.record.as_ref().and_then(|record| record.customer.as_ref());
+    let id = SubjectId::new(customer_of(command).or(recorded)?.as_str()).ok()?;
+    Some(Subject { provider: command.subject.provider, kind: SubjectKind::Customer, id })
 }
 
 fn customer_of(command: &Command) -> Option<&CustomerId> {

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::command::{Action, Command, Customer, Email};
 use crate::cryptlex::{ApiError, License, Session, User};
-use crate::ids::{LicenseId, Mark, UserId};
+use crate::ids::{LicenseId, Mark, SubjectId, UserId};
 use crate::ledger::{KnownCustomer, SubjectState};
 
 /// Everything that `plan` decides from.
@@ -32,6 +32,10 @@ pub struct People {
     pub by_mark: Vec<User>,
     /// Licenses of a stand-in for the customer, to be moved once the customer has a user of his own.
     pub to_move: Vec<License>,
+    /// Licenses of the user that would get the customer's new e-mail.
+    pub held: Vec<License>,
+    /// What the customer himself bought.
+    pub bought: Vec<SubjectId>,
 }
 
 impl Snapshot {
@@ -129,7 +133,7 @@ async fn buyer(
         return Ok(People { remembered: known.user, ..People::default() });
     }
     let (by_email, by_mark) = candidates(session, customer).await?;
-    Ok(People { remembered: None, by_email, by_mark, to_move: Vec::new() })
+    Ok(People { by_email, by_mark, ..People::default() })
 }
 
 /// For a change of the customer all of its users count, whatever the ledger remembers.
@@ -139,7 +143,7 @@ async fn person(
     known: KnownCustomer,
 ) -> Result<People, ApiError> {
     let (by_email, mut by_mark) = candidates(session, customer).await?;
-    let KnownCustomer { user: remembered, held_by_stand_in, .. } = known;
+    let KnownCustomer { user: remembered, held_by_stand_in, bought, .. } = known;
     // A list may be too old to show the stand-in, or what it holds.
     let shown = |id: &UserId| by_email.iter().chain(&by_mark).any(|user| &user.id == id);
     if let Some(hidden) = remembered.as_ref().filter(|id| !by_email.is_empty() && !shown(id)) {
@@ -161,7 +165,18 @@ async fn person(
             }
         }
     }
-    Ok(People { remembered, by_email, by_mark, to_move })
+    let mut held = Vec::new();
+    if by_email.is_empty() {
+        let is_stand_in =
+            |id: &UserId| by_mark.iter().any(|user| &user.id == id && user.is_placeholder());
+        let marked = by_mark.iter().map(|user| &user.id);
+        let known: BTreeSet<&UserId> = marked.chain(&remembered).collect();
+        for user in known.into_iter().filter(|id| !is_stand_in(id)) {
+            held.extend(session.licenses_of(user).await?);
+        }
+    }
+    let bought = bought.into_iter().collect();
+    Ok(People { remembered, by_email, by_mark, to_move, held, bought })
 }
 
 /// Users with the customer's e-mail, however it is spelt, and users that carry the customer's id.

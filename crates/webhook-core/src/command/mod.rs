@@ -138,16 +138,16 @@ pub struct Command {
     pub record: Option<SubscriptionRecord>,
     /// What a person should look at, once this is done.
     pub concern: Option<Concern>,
-    /// Whom nobody else may work on meanwhile, where licenses are made for a customer who is known by id only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub person: Option<Subject>,
+    /// Whether it makes licenses for a customer who is known by id only: nobody else may work on him meanwhile.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub for_an_id: bool,
 }
 
 impl Command {
-    /// Without payment, record, concern or person.
+    /// Without payment, record or concern.
     pub fn new(subject: Subject, marks: Vec<Mark>, action: Action) -> Self {
         let payments = Vec::new();
-        Self { subject, marks, action, payments, record: None, concern: None, person: None }
+        Self { subject, marks, action, payments, record: None, concern: None, for_an_id: false }
     }
 }
 

@@ -21,6 +21,9 @@ const MOST_EVENTS: usize = 50;
 /// More of them at once than a provider has under way are not kept.
 const MOST_UNFINISHED: usize = 16;
 
+/// Purchases that a customer is known by; of one with more, the oldest count as somebody else's.
+const MOST_BOUGHT: usize = 500;
+
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRecord {
@@ -155,15 +158,24 @@ pub struct SubjectState {
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// The product that was granted, for an event that knows how many but not of what.
-    pub granted: Option<Mapping>,
-    /// Who named that product, and when: who knows better replaces it.
-    pub named_by: Option<(NamedBy, Timestamp)>,
+    pub granted: Option<Box<Granted>>,
     /// Whether its licenses were deleted at the end.
     pub deleted: bool,
     /// Whether it was bought without any Cryptlex product, so that having no license is right.
     pub unlicensed: bool,
     /// Orders of charges that were counted by their id, for want of a date.
     pub charges: BTreeSet<SubjectId>,
+}
+
+/// A product that was granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// Which.
+    #[serde(flatten)]
+    pub mapping: Mapping,
+    /// Who named it, and when: who knows better replaces it.
+    #[serde(default)]
+    pub named_by: Option<(NamedBy, Timestamp)>,
 }
 
 /// A refund or a dispute of a period's payment.
@@ -254,6 +266,19 @@ pub struct KnownCustomer {
     pub email: Option<String>,
     /// The provider's id of his default payment method.
     pub pays_by: Option<String>,
+    /// What he bought last, the newest last: licenses of something else belong to somebody else.
+    pub bought: VecDeque<SubjectId>,
+}
+
+impl KnownCustomer {
+    /// Remembers a purchase of his.
+    pub fn buys(&mut self, subject: &SubjectId) {
+        self.bought.retain(|known| known != subject);
+        self.bought.push_back(subject.clone());
+        if self.bought.len() > MOST_BOUGHT {
+            self.bought.pop_front();
+        }
+    }
 }
 
 pub(super) fn event_key(provider: &str, id: &EventId) -> String {

@@ -251,3 +251,13 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
         "a living holder: {busy:?}"
     );
 }
+
+#[test]
+fn a_product_that_was_granted_before_anybody_noted_who_named_it_is_read() {
+    let known = r#"{"granted":{"product":"pro","template":null,"entitlement_set":null}}"#;
+    let state: SubjectState = serde_json::from_str(known).unwrap();
+    let granted = state.granted.clone().unwrap();
+    assert_eq!((granted.mapping.product.as_str(), granted.named_by), ("pro", None));
+    let again = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<SubjectState>(&again).unwrap(), state);
+}

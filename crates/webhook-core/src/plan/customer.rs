@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Plan, Step, stale};
+use super::{Plan, SLOT_KEY, Step, stale};
 use crate::command::{Customer, Email, Name};
 use crate::cryptlex::{MetadataItem, NewUser, User, UserChange};
 use crate::ids::{Mark, UserId};
@@ -52,7 +52,12 @@ fn named(customer: &Customer) -> Name {
 }
 
 /// A customer exists or changed: the user with that e-mail is the customer's, else the one known so far becomes it.
-pub(super) fn plan(customer: &Customer, at: Timestamp, snapshot: &Snapshot) -> Plan {
+pub(super) fn plan(
+    provider: &str,
+    customer: &Customer,
+    at: Timestamp,
+    snapshot: &Snapshot,
+) -> Plan {
     if snapshot.state.synced_at.is_some_and(|newest| newest > at) {
         return stale(snapshot);
     }
@@ -64,7 +69,10 @@ pub(super) fn plan(customer: &Customer, at: Timestamp, snapshot: &Snapshot) -> P
         Some(user) => {
             let foreign = people.remembered.as_ref().or(known.map(|user| &user.id));
             let stand_in = known.is_some_and(User::is_placeholder);
-            if foreign.is_some_and(|foreign| foreign != &user.id) && !stand_in {
+            if is_shared(provider, people) {
+                plan.warnings
+                    .push("the customer's user is another customer's too: he is one of his own now, and his licenses stay there");
+            } else if foreign.is_some_and(|foreign| foreign != &user.id) && !stand_in {
                 plan.warnings
                     .push("the customer's e-mail is another user's: that user is the customer now");
             }
@@ -73,6 +81,9 @@ pub(super) fn plan(customer: &Customer, at: Timestamp, snapshot: &Snapshot) -> P
             plan.steps
                 .extend(strays.map(|l| Step::Move { license: l.id.clone(), to: user.id.clone() }));
         }
+        None if is_shared(provider, people) => {
+            plan.steps.push(Step::CreateUser(new_user(customer)));
+        }
         None => match (known, &people.remembered) {
             (Some(user), _) => plan.steps.extend(correction(customer, user)),
             (None, Some(user)) => plan.steps.push(Step::ChangeUser(user.clone(), all_of(customer))),
@@ -80,6 +91,16 @@ pub(super) fn plan(customer: &Customer, at: Timestamp, snapshot: &Snapshot) -> P
         },
     }
     plan
+}
+
+/// Whether the user that would get another e-mail has licenses that others bought: two customers may have had one e-mail.
+/// Without any memory of the customer a user with his mark is his.
+fn is_shared(provider: &str, people: &People) -> bool {
+    let own: Vec<String> =
+        people.bought.iter().map(|subject| format!("{provider}/{subject}/")).collect();
+    let slots = people.held.iter().filter_map(|license| license.metadata(SLOT_KEY));
+    let of_others = slots.into_iter().any(|slot| !own.iter().any(|own| slot.starts_with(own)));
+    of_others && (people.by_mark.is_empty() || !own.is_empty())
 }
 
 /// What differs between the user and the customer. A customer without a name leaves the user's.

@@ -16,7 +16,7 @@ use crate::command::{
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
 use crate::ids::LicenseId;
-use crate::ledger::{Bought, SubjectState};
+use crate::ledger::{Bought, Granted, SubjectState};
 use crate::snapshot::Snapshot;
 
 /// The metadata key of the slot.
@@ -174,19 +174,26 @@ fn remember_what_was_bought(grant: &Grant, at: Timestamp, state: &mut SubjectSta
     if let Some(mapping) = named(&grant.lines)
         && knows_better(grant.named_by, state)
     {
-        state.granted = Some(mapping);
-        state.named_by = Some((grant.named_by, at));
+        grants(state, mapping, grant.named_by, at);
     }
     let subscribed = state.subscribed.as_ref();
     if let Some((since, mapping)) =
         subscribed.and_then(|(since, subscribed)| Some((*since, named(&subscribed.lines)?)))
         // After whoever named a product, it is a change of it.
         && (knows_better(NamedBy::Subscription, state)
-            || state.named_by.is_some_and(|(_, named_at)| since > named_at))
+            || named_by(state).is_some_and(|(_, named_at)| since > named_at))
     {
-        state.granted = Some(mapping);
-        state.named_by = Some((NamedBy::Subscription, since));
+        grants(state, mapping, NamedBy::Subscription, since);
     }
+}
+
+pub(super) fn grants(state: &mut SubjectState, mapping: Mapping, by: NamedBy, at: Timestamp) {
+    state.granted = Some(Box::new(Granted { mapping, named_by: Some((by, at)) }));
+}
+
+/// Who named the product that was granted, and when.
+pub(super) fn named_by(state: &SubjectState) -> Option<(NamedBy, Timestamp)> {
+    state.granted.as_ref()?.named_by
 }
 
 fn named(lines: &[Line]) -> Option<Mapping> {
@@ -196,7 +203,7 @@ fn named(lines: &[Line]) -> Option<Mapping> {
 /// Whether it is to be believed more than whoever named the product that is known. Who that was, records of before it was
 /// written down do not say: hardly the session, which comes once.
 fn knows_better(by: NamedBy, state: &SubjectState) -> bool {
-    let known = state.named_by.map_or(NamedBy::Subscription, |(by, _)| by);
+    let known = named_by(state).map_or(NamedBy::Subscription, |(by, _)| by);
     state.granted.is_none() || by > known
 }
 
@@ -208,11 +215,12 @@ fn wanted<'g>(
 ) -> Result<Vec<Wanted<'g>>, Refused> {
     let (mut all, mut total) = (Vec::new(), 0_u64);
     for line in &grant.lines {
+        let granted = state.granted.as_ref().map(|granted| granted.mapping.clone());
         let (mapping, quantity) = match grant.named_by {
             NamedBy::Lines => (line.mapping.clone(), line.quantity),
             // What was granted stands until somebody who knows better replaces it.
             NamedBy::Configuration | NamedBy::Subscription | NamedBy::Session => {
-                (state.granted.clone(), state.quantity.unwrap_or(line.quantity))
+                (granted, state.quantity.unwrap_or(line.quantity))
             }
         };
         let (count, activations) = match line.quantity_means.unwrap_or(policy.quantity_means) {

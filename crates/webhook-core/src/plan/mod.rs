@@ -94,7 +94,9 @@ pub fn plan(
         }
         Action::ChangePlan(subscribed) => seats::plan(command, subscribed, at, snapshot, policy),
         Action::End => Ok(standing::end(at, snapshot, policy)),
-        Action::SyncCustomer(customer) => Ok(customer::plan(customer, at, snapshot)),
+        Action::SyncCustomer(customer) => {
+            Ok(customer::plan(command.subject.provider, customer, at, snapshot))
+        }
         Action::Note(_) => Ok(Plan { state: snapshot.state.clone(), ..Plan::default() }),
     }
 }

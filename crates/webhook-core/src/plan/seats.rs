@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::grant::{DRIVER_KEY, SLOT_KEY, too_many};
+use super::grant::{DRIVER_KEY, SLOT_KEY, grants, named_by, too_many};
 use super::holders::Slots;
 use super::standing::at_the_end;
 use super::step::{Blank, Step, metadata};
@@ -76,7 +76,7 @@ pub(super) fn changed_since(
 /// A product that a checkout session named is another one only by what is said of the subscription after that.
 fn as_it_counts(at: Timestamp, subscribed: &Subscribed, state: &SubjectState) -> Subscribed {
     let mut subscribed = subscribed.clone();
-    if state.named_by.is_some_and(|(by, since)| by == NamedBy::Session && since >= at) {
+    if named_by(state).is_some_and(|(by, since)| by == NamedBy::Session && since >= at) {
         subscribed.lines.iter_mut().for_each(|line| line.mapping = None);
     }
     subscribed
@@ -174,8 +174,7 @@ impl<'c> Change<'c> {
         if let Some(mapping) = self.subscribed.lines.iter().find_map(|line| line.mapping.clone())
             && plan.state.granted.is_some()
         {
-            plan.state.granted = Some(mapping);
-            plan.state.named_by = Some((NamedBy::Subscription, self.at));
+            grants(&mut plan.state, mapping, NamedBy::Subscription, self.at);
         }
         if !plan.unmapped.is_empty() {
             plan.concern = Some(Concern::Unmapped);
@@ -191,11 +190,12 @@ impl<'c> Change<'c> {
         let (mut targets, mut unknown) = (Vec::new(), self.subscribed.unmapped.clone());
         for line in &self.subscribed.lines {
             let known = state.lines.get(&line.key);
+            let granted = || state.granted.as_ref().map(|granted| granted.mapping.clone());
             let product = |product| Mapping { product, template: None, entitlement_set: None };
             let mapping = line
                 .mapping
                 .clone()
-                .or_else(|| state.granted.clone().filter(|_| line.key == "-"))
+                .or_else(|| granted().filter(|_| line.key == "-"))
                 .or_else(|| known.map(|known| product(known.product.clone())))
                 .or_else(|| self.product_of(line, current).map(product));
             match mapping {

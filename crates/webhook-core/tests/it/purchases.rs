@@ -1,9 +1,11 @@
 //! What a payment buys, story by story.
 
 use devkit::sandbox::Fault;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, edited, json as case_json};
+use crate::support::{
+    App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, edited, json as case_json, path_of,
+};
 
 #[tokio::test]
 async fn stripe_checkout_and_first_invoice_give_one_license_on_both_paths() {
@@ -344,6 +346,69 @@ async fn a_recipient_under_the_account_of_the_buyer_is_not_the_buyer() {
         let owners: Vec<String> =
             app.licenses().iter().map(|l| l[l.find("for ").unwrap()..].to_owned()).collect();
         assert_eq!(owners, ["for mia@example.com", "for leo@example.com"]);
+    }
+}
+
+/// Somebody else bought with the same e-mail address, and one of the two has another now.
+#[tokio::test]
+async fn a_changed_email_of_one_customer_takes_no_licenses_of_another() {
+    for (provider, purchase, place, change, of_customer) in [
+        (
+            STRIPE,
+            "checkout-payment",
+            "/data/object/id",
+            "customer-updated",
+            "/data/object/customer",
+        ),
+        (
+            FASTSPRING,
+            "order-plain",
+            "/events/0/data/id",
+            "account-updated",
+            "/events/0/data/account",
+        ),
+    ] {
+        for second_changes in [false, true] {
+            let app = App::start().await;
+            let change_of = case_json(provider, change);
+            let changed = ["/data/object/id", "/events/0/data/id"];
+            let first = changed.iter().find_map(|at| change_of.pointer(at)).unwrap().clone();
+            let bought = |customer: &Value, id: &str| {
+                edited(provider, purchase, |delivery| {
+                    *delivery.pointer_mut(of_customer).unwrap() = customer.clone();
+                    *delivery.pointer_mut(place).unwrap() = json!(id);
+                    if let Some(intent) = delivery.pointer_mut("/data/object/payment_intent") {
+                        *intent = json!(format!("pi_{id}"));
+                    }
+                    let event =
+                        if provider == STRIPE { delivery } else { &mut delivery["events"][0] };
+                    event["id"] = json!(format!("event_{id}"));
+                })
+            };
+            let [one, other] = match second_changes {
+                false => [first.clone(), json!("another_customer")],
+                true => [json!("another_customer"), first.clone()],
+            };
+            let path = path_of(provider);
+            for body in [bought(&one, "purchase_1"), bought(&other, "purchase_2")] {
+                let answer = app.deliver(provider, path, &body).await;
+                assert_eq!(answer.status, 200, "{}", answer.body);
+            }
+            let before = app.licenses();
+            app.cases(provider, &[change]).await;
+            assert_eq!(app.licenses(), before, "{provider}: they stay where they were");
+            for (customer, id) in [(&other, "purchase_3"), (&one, "purchase_4")] {
+                assert_eq!(app.deliver(provider, path, &bought(customer, id)).await.status, 200);
+            }
+            let owner = |id: &str| {
+                let licenses = app.licenses();
+                let license = licenses.iter().find(|license| license.contains(id)).unwrap();
+                license[license.find("for ").unwrap()..].to_owned()
+            };
+            assert_ne!(owner("purchase_3"), owner("purchase_4"), "{provider}");
+            let whose = if second_changes { "purchase_4" } else { "purchase_3" };
+            assert_eq!(owner(whose), owner("purchase_1"), "{provider}: {whose}");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happens to a subscription after it was bought.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::super::{Provider as _, add_up, marks, payment_ids, subject_of};
 use super::order::{self, Read, product_path};
@@ -19,10 +20,13 @@ pub(super) fn charged(charge: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
     if !is_successful(charge) {
         return Ok(commands);
     }
-    let order = charge.object("order", "order");
+    let order = charge.object("order", "order").filter(tells_subscriptions);
     let items = order.map(|order| order.objects("items", "order item")).unwrap_or_default();
     for item in items {
         let Some(billed) = item.object("subscription", "subscription") else { continue };
+        if item.reference("subscription") == charge.reference("subscription") {
+            continue;
+        }
         let Some(next) = billed.millis("next")? else { continue };
         let subject = itself(&billed)?;
         if commands.iter().any(|command| command.subject == subject) {
@@ -34,6 +38,13 @@ pub(super) fn charged(charge: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
         commands.push(Command { payments, record, ..about(subject, renew) });
     }
     Ok(commands)
+}
+
+/// Whether any item of the order is a subscription in full, not only its id.
+fn tells_subscriptions(order: &Object<'_>) -> bool {
+    let items = order.value("items").and_then(Value::as_array);
+    let mut subscriptions = items.into_iter().flatten().filter_map(|item| item.get("subscription"));
+    subscriptions.any(Value::is_object)
 }
 
 fn is_successful(charge: &Object<'_>) -> bool {

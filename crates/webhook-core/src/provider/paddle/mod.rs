@@ -9,7 +9,7 @@ use crate::command::{
     Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, QuantityMeans,
     Subject, SubjectKind, Unreadable,
 };
-use crate::ids::{CustomerId, Mark, SubjectId};
+use crate::ids::{CustomerId, Mark};
 use crate::json::Object;
 use crate::signature::{Claimed, Scheme, Verified, from_hex, unix_seconds};
 
@@ -126,12 +126,6 @@ fn customer_changed(customer: &Object<'_>) -> Result<Command, Unreadable> {
 fn unnamed_customer(id: CustomerId) -> Customer {
     let email = Email::placeholder(&id);
     Customer { email, name: None, company: None, mark: customer_mark(&id), id: Some(id) }
-}
-
-/// The subject of the customer himself.
-fn person(id: &CustomerId) -> Option<Subject> {
-    let id = SubjectId::new(id.as_str()).ok()?;
-    Some(Subject { provider: Paddle::NAME, kind: SubjectKind::Customer, id })
 }
 
 fn customer_mark(id: &CustomerId) -> Option<Mark> {

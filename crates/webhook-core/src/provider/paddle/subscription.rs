@@ -4,7 +4,7 @@ use super::super::{
     Named, Provider as _, add_up, marks, product_and_template, quantity, subject_of,
 };
 use super::transaction::interval;
-use super::{Paddle, SUBSCRIPTION_KEY, about, person};
+use super::{Paddle, SUBSCRIPTION_KEY, about};
 use crate::command::{
     Action, Command, Concern, Line, Subject, SubjectKind, Subscribed, SubscriptionRecord, Term,
     Unmapped, Unreadable,
@@ -72,9 +72,8 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
     }
     let subscribed = Subscribed { lines: add_up(lines), unmapped, with_add_ons: true };
     let command = with(subscription, Action::ChangePlan(subscribed))?;
-    let customer = command.record.as_ref().and_then(|record| record.customer.as_ref());
     // New seats are made for whoever has the first one.
-    Ok(Command { person: customer.and_then(person), ..command })
+    Ok(Command { for_an_id: true, ..command })
 }
 
 fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::{
     Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
 };
-use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, person, unnamed_customer};
+use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, unnamed_customer};
 use crate::command::{
     Action, Command, Customer, Grant, Line, NamedBy, Note, Pays, Renew, Subject, SubjectKind, Term,
     Through, Unmapped, Unreadable,
@@ -96,8 +96,7 @@ fn one_time_charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
 
 /// Whoever buys is not worked on by two: his licenses may be moving from a stand-in to himself.
 fn granting(subject: Subject, grant: Grant) -> Command {
-    let person = grant.customer.as_ref().and_then(|customer| customer.id.as_ref()).and_then(person);
-    Command { person, ..about(subject, Action::Grant(grant)) }
+    Command { for_an_id: true, ..about(subject, Action::Grant(grant)) }
 }
 
 fn grant(read: Vec<ReadLine>, order_is_mapped: bool, customer: Option<Customer>) -> Grant {
