@@ -353,24 +353,4 @@ mod tests {
         check(&reports, true, 202, "e2\ne3\n");
         assert_eq!(lifecycle(&reports, true).body, "e2\ne3\n");
     }
-
-    #[test]
-    fn a_batch_ten_times_as_long_takes_about_ten_times_as_long() {
-        let batch = |count: usize| -> Vec<Report> {
-            (0..count).map(|n| report(&format!("{n:026}"), Ok("Ignored."))).collect()
-        };
-        let (short, long) = (batch(2_000), batch(20_000));
-        for tell in [cryptlex, lifecycle] {
-            let fastest = |reports: &[Report]| {
-                let once = || {
-                    let began = tokio::time::Instant::now();
-                    assert_eq!(tell(reports, true).status, StatusCode::OK);
-                    began.elapsed()
-                };
-                (0..3).map(|_| once()).min().unwrap()
-            };
-            let (short, long) = (fastest(&short), fastest(&long));
-            assert!(long < short * 40, "{short:?} and {long:?}");
-        }
-    }
 }
