@@ -2,8 +2,6 @@
 
 FROM rust:1.95-slim-bookworm AS build
 ARG PAYMENT_PLATFORM
-# aws-lc is C and assembly.
-RUN apt-get update && apt-get install --yes --no-install-recommends cmake g++ && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN case "$PAYMENT_PLATFORM" in stripe|fastspring|paddle) ;; \

@@ -12,6 +12,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, oneshot};
 
+use crate::send::client;
+
 const PATIENCE: Duration = Duration::from_secs(120);
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
@@ -111,7 +113,7 @@ impl Moto {
         body: &Value,
     ) -> Result<Value, MotoError> {
         let refused = |error: reqwest::Error| MotoError::Refused(format!("{target}: {error}"));
-        let answer = reqwest::Client::new()
+        let answer = client(0)
             .post(self.url)
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", target)

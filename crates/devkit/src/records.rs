@@ -8,10 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use webhook_core::aws::Aws;
 use webhook_core::clock::Clock;
-use webhook_core::ids::{EventId, SubjectId};
+use webhook_core::config;
+use webhook_core::cryptlex::Client;
+use webhook_core::deadline::{Deadline, Timing};
+use webhook_core::ids::{EventId, LicenseId, SubjectId};
 use webhook_core::ledger::{
     Dynamo, Embedded, EventRecord, EventStatus, Ledger, Store, StoreError, SubjectRecord,
 };
@@ -206,7 +210,7 @@ pub async fn show(ledger: &Ledger, args: &ShowArgs) -> Result<Value, RecordsErro
         let SubjectRecord { lease, events, unfinished, state } = record;
         let mut licenses = Vec::new();
         for (slot, license) in &state.slots {
-            let stands = stand(args, license.as_str()).await;
+            let stands = stand(args, license).await;
             licenses.push(json!({ "slot": slot, "license": license, "atCryptlex": stands }));
         }
         let mut told = Vec::new();
@@ -239,23 +243,31 @@ pub async fn unmapped(ledger: &Ledger) -> Result<Vec<String>, RecordsError> {
 }
 
 /// How a license stands at Cryptlex, never with its key.
-async fn stand(args: &ShowArgs, license: &str) -> Value {
+async fn stand(args: &ShowArgs, license: &LicenseId) -> Value {
     let (Some(url), Some(token)) = (&args.cryptlex_url, &args.cryptlex_token) else {
         return Value::Null;
     };
-    let url = url.trim_end_matches('/').trim_end_matches("/v3");
-    let call =
-        reqwest::Client::new().get(format!("{url}/v3/licenses/{license}")).bearer_auth(token);
-    let answer = match call.send().await {
-        Ok(answer) if answer.status().is_success() => answer.json::<Value>().await,
-        Ok(answer) => return json!(format!("status {}", answer.status().as_u16())),
-        Err(error) => Err(error),
+    let config = config::Cryptlex {
+        base_url: url.trim_end_matches('/').trim_end_matches("/v3").to_owned(),
+        access_token: SecretString::from(token.clone()),
+        authorities: None,
+        requests_per_5s: None,
+        patience: PATIENCE,
     };
-    match answer {
-        Ok(found) => json!({
-            "expiresAt": found["expiresAt"], "suspended": found["suspended"], "revoked": found["revoked"],
+    let client = match Client::new(&config, None, Clock::system(), Timing::default()) {
+        Ok(client) => client,
+        Err(no_tls) => return json!(no_tls.to_string()),
+    };
+    let session = match client.begin(Deadline::after(PATIENCE, &Clock::system())).await {
+        Ok(session) => session,
+        Err(too_late) => return json!(too_late.to_string()),
+    };
+    match session.license(license).await {
+        Ok(Some(found)) => json!({
+            "expiresAt": found.expires_at, "suspended": found.is_suspended(), "revoked": found.is_revoked(),
         }),
-        Err(error) => json!(error.without_url().to_string()),
+        Ok(None) => json!("there is no such license"),
+        Err(error) => json!(error.to_string()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
@@ -152,12 +152,20 @@ fn absolute_path(text: &str) -> Result<String, String> {
 
 /// A client that keeps so many connections between deliveries. No proxy, because deliveries go to loopback; no redirects,
 /// because providers do not follow them.
-pub(crate) fn client(connections: usize) -> reqwest::Client {
+pub fn client(connections: usize) -> reqwest::Client {
+    let cryptography = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let tls = rustls::ClientConfig::builder_with_provider(cryptography)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the protocols of today")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     reqwest::Client::builder()
         .timeout(TIMEOUT)
         .pool_max_idle_per_host(connections)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
+        .tls_backend_preconfigured(tls)
         .build()
         .expect("these settings are valid")
 }

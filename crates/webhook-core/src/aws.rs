@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::OnceCell;
 
 /// Doubled with each try. The SDK's own first wait, a second, is a quarter of what Paddle allows for everything.
@@ -17,6 +21,7 @@ pub struct Aws(Arc<OnceCell<SdkConfig>>);
 impl Aws {
     /// What was found before.
     pub fn of(config: SdkConfig) -> Self {
+        let config = config.into_builder().http_client(https()).build();
         Self(Arc::new(OnceCell::new_with(Some(config))))
     }
 
@@ -24,10 +29,14 @@ impl Aws {
     pub(crate) async fn config(&self) -> &SdkConfig {
         let look = || {
             let retries = RetryConfig::standard().with_initial_backoff(FIRST_WAIT);
-            Box::pin(
-                aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(retries).load(),
-            )
+            let defaults = aws_config::defaults(BehaviorVersion::v2026_01_12());
+            Box::pin(defaults.http_client(https()).retry_config(retries).load())
         };
         self.0.get_or_init(look).await
     }
+}
+
+/// The SDK's own client brings another TLS stack than the one that there is.
+fn https() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }

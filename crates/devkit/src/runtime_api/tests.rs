@@ -12,7 +12,7 @@ impl FakeFunction {
     fn of(api: &RuntimeApi) -> FakeFunction {
         FakeFunction {
             base: format!("http://{}/2018-06-01/runtime", api.address()),
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            client: crate::send::client(1),
         }
     }
 

@@ -75,7 +75,7 @@ fn trusted(config: &config::Cryptlex) -> Result<ClientConfig, NoTls> {
         }
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
     }
-    let cryptography = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let cryptography = Arc::new(rustls::crypto::ring::default_provider());
     Ok(ClientConfig::builder_with_provider(cryptography)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)

@@ -166,7 +166,7 @@ async fn an_add_on_before_its_parent_ends_with_it_whatever_its_own_template_says
     let app = App::start().await;
     done(&app, FASTSPRING, &early).await;
     let url = format!("{}/v3/licenses/{}", app.sandbox.url(), app.sandbox.licenses()[0].id);
-    let moved = reqwest::Client::new()
+    let moved = devkit::send::client(0)
         .patch(format!("{url}/expires-at"))
         .bearer_auth(devkit::sandbox::ACCESS_TOKEN)
         .json(&json!({"expiresAt": "2027-01-01T00:00:00Z"}));

@@ -161,7 +161,7 @@ async fn a_large_quantity_is_refused_only_where_it_would_be_as_many_licenses() {
 async fn by_hand(app: &App, method: reqwest::Method, id: &str, change: Value) {
     let url = format!("{}/v3/licenses/{id}", app.sandbox.url());
     let call =
-        reqwest::Client::new().request(method, url).bearer_auth(devkit::sandbox::ACCESS_TOKEN);
+        devkit::send::client(0).request(method, url).bearer_auth(devkit::sandbox::ACCESS_TOKEN);
     let call = if change.is_null() { call } else { call.json(&change) };
     assert!(call.send().await.unwrap().status().is_success());
 }
@@ -254,7 +254,7 @@ async fn licenses_of_a_stand_in_move_however_old_the_lists_are() {
             .insert_user(json!({"email": "ada@example.com", "firstName": "Ada", "lastName": "E"}));
         for _ in 0..3 {
             let users = format!("{}/v3/users?limit=1", app.sandbox.url());
-            reqwest::Client::new()
+            devkit::send::client(0)
                 .get(users)
                 .bearer_auth(devkit::sandbox::ACCESS_TOKEN)
                 .send()

@@ -27,7 +27,7 @@ impl Api {
     async fn with(change: impl FnOnce(&mut Settings)) -> Api {
         let mut settings = Settings::default();
         change(&mut settings);
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = crate::send::client(1);
         Api { sandbox: Sandbox::start(settings).await.unwrap(), http }
     }
 
