@@ -7,21 +7,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
+use crate::about::{concerned, customer_of, email_digest, write_down};
 use crate::apply::{Cause, Settled, settle};
 use crate::clock::Clock;
 use crate::command::{
-    Action, Command, Concern, Customer, CustomerChange, Keeps, Meaning, Note, Notice, Outcome,
-    Pays, Period, Renew, Reversal, Reversed, Subject, SubjectKind, Through, Unmapped,
+    Action, Command, Concern, Customer, Meaning, Notice, Outcome, Reversal, Reversed, Subject,
+    Unmapped,
 };
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted, Session};
 use crate::deadline::{Deadline, Timing};
-use crate::ids::{CustomerId, EventId, SubjectId};
+use crate::ids::EventId;
 use crate::ledger::{
-    About, Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
-    Waits,
+    Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
 };
 use crate::measure::{Count, count};
 use crate::notify::{Notification, Notifier};
@@ -195,14 +194,12 @@ impl Ready {
         let (about, deadline) = (concerned(commands), delivery.deadline);
         let mut pause = self.timing.poll;
         let mut busy = None;
-        let mut waits = match delivery.finishes {
-            true => Waits::Never,
-            false => Waits::ForAllBut(BTreeSet::new()),
-        };
+        let mut tried = BTreeSet::new();
         loop {
             let now = clock.now();
             let until = self.ledger.lease_end(now, deadline.left());
-            let claim = self.ledger.claim(event, &about, &waits, &delivery.body, now, until);
+            let all_but = (!delivery.finishes).then_some(&tried);
+            let claim = self.ledger.claim(event, &about, all_but, &delivery.body, now, until);
             let claimed = match in_time(deadline.left(), claim).await {
                 Ok(claimed) => claimed,
                 // The last look came too late; what the one before saw is worth more than that.
@@ -212,7 +209,6 @@ impl Ready {
                 Claim::Acquired(leases) => return Ok(Claimed::Leases(leases)),
                 Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
                 Claim::Unfinished(others) => {
-                    let Waits::ForAllBut(tried) = &mut waits else { continue };
                     for other in others {
                         Box::pin(self.finish::<P>(&other, deadline, clock)).await?;
                         tried.insert(other);
@@ -247,14 +243,18 @@ impl Ready {
         let remembered = remembered::<P>(&self.ledger, &self.config, event);
         let remembered = match tokio::time::timeout(deadline.left(), remembered).await {
             Ok(Ok(remembered)) => remembered,
-            Ok(Err(Forgotten::Store(error))) => {
-                return Err(Failure::passing(error.to_string(), None));
+            Ok(Err(error @ Forgotten::Store(_))) => {
+                return Err(Failure::delayed(error.to_string(), None));
             }
-            // Nobody can finish it any more.
-            Ok(Err(Forgotten::Event(_) | Forgotten::Body(_) | Forgotten::Meaning(_))) => {
-                return Ok(());
-            }
-            Err(_late) => return Err(Failure::passing("ledger: no answer in time", None)),
+            // Nobody can finish it any more, or as things are.
+            Ok(Err(
+                Forgotten::NotConfigured(_)
+                | Forgotten::Event(_)
+                | Forgotten::Body(_)
+                | Forgotten::Path(_)
+                | Forgotten::Meaning(..),
+            )) => return Ok(()),
+            Err(_late) => return Err(Failure::delayed("ledger: no answer in time", None)),
         };
         let Remembered { notice: Notice { id, kind, live, meaning }, contract, body } = remembered;
         let Ok(Meaning::Act { at, commands }) = meaning else { return Ok(()) };
@@ -371,7 +371,7 @@ impl Ready {
                 | Action::End
                 | Action::Note(_) => {}
             }
-            let email = real_email(command).map(digest_of).or(known.email.clone());
+            let email = email_digest(command).or(known.email.clone());
             let user = user.cloned();
             let mut now_known = KnownCustomer { user, held_by_stand_in, email, ..known };
             if matches!(command.action, Action::Grant(_)) {
@@ -427,71 +427,6 @@ struct Carried {
     concerns: BTreeSet<Concern>,
 }
 
-/// What is remembered of an event whatever its commands come to.
-fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) {
-    if let Some(record) = &command.record {
-        let mut state = leases.state(&command.subject);
-        if state.record.as_ref().is_none_or(|(newest, _)| *newest <= at) {
-            state.record = Some((at, record.clone()));
-            leases.set_state(&command.subject, state);
-        }
-    }
-    for payment in &command.payments {
-        let (through, pays) = match &command.action {
-            Action::Grant(grant) => (grant.paid_through.or(grant.period_end), grant.pays),
-            Action::Renew(Renew { through: Through::Until(end), pays }) => (Some(*end), *pays),
-            Action::Renew(Renew { through: Through::NextPeriod { .. }, pays }) => (None, *pays),
-            Action::PaymentFailed
-            | Action::Suspend(_)
-            | Action::Resume(_)
-            | Action::Reverse(_)
-            | Action::ChangePlan(_)
-            | Action::End
-            | Action::SyncCustomer(_)
-            | Action::Note(_) => (None, Pays::Beside),
-        };
-        let Subject { kind, id, .. } = command.subject.clone();
-        let (period, beside) = (Period { at, through }, pays != Pays::ForThePeriod);
-        leases.paid(payment, Paid { kind, id, period, beside });
-    }
-    let Action::Note(note) = &command.action else { return };
-    match &note.keeps {
-        Keeps::Nothing => {}
-        Keeps::Link { payment, same_as } => leases.link(payment.clone(), same_as.clone()),
-        Keeps::Customer(customer, change) => {
-            let mut known = leases.customer(customer);
-            match change {
-                CustomerChange::Forgotten => known = KnownCustomer::default(),
-                CustomerChange::Pays(method) => known.pays_by = Some(method.clone()),
-                CustomerChange::PaysNoMore(method) => {
-                    known.pays_by = known.pays_by.filter(|known| known != method);
-                }
-            }
-            leases.set_customer(customer, known);
-        }
-    }
-}
-
-fn real_email(command: &Command) -> Option<&str> {
-    let customer = match &command.action {
-        Action::Grant(grant) => grant.customer.as_ref()?,
-        Action::SyncCustomer(customer) => customer,
-        Action::Renew(_)
-        | Action::PaymentFailed
-        | Action::Suspend(_)
-        | Action::Resume(_)
-        | Action::Reverse(_)
-        | Action::ChangePlan(_)
-        | Action::End
-        | Action::Note(_) => return None,
-    };
-    Some(customer.email.as_str()).filter(|_| !customer.is_stand_in())
-}
-
-fn digest_of(email: &str) -> String {
-    hex::encode(Sha256::digest(email))
-}
-
 enum Traced {
     Commands(Vec<Command>),
     Done(Outcome),
@@ -513,40 +448,6 @@ enum Claimed {
     Done(Outcome),
 }
 
-/// Whatever must not be worked on by two: the subjects, and for a provider whose purchases know their buyer only by
-/// id, that buyer. Also the customers whose users are worth remembering.
-fn concerned(commands: &[Command]) -> About {
-    let mut subjects: BTreeSet<Subject> =
-        commands.iter().map(|command| command.subject.clone()).collect();
-    subjects.extend(commands.iter().filter(|command| command.for_an_id).filter_map(buyer));
-    let customers = commands.iter().filter_map(customer_of).cloned().collect();
-    let payments = commands.iter().flat_map(|command| command.payments.iter().cloned()).collect();
-    About { subjects, customers, payments }
-}
-
-/// The subject of the customer himself.
-fn buyer(command: &Command) -> Option<Subject> {
-    let recorded = command.record.as_ref().and_then(|record| record.customer.as_ref());
-    let id = SubjectId::new(customer_of(command).or(recorded)?.as_str()).ok()?;
-    Some(Subject { provider: command.subject.provider, kind: SubjectKind::Customer, id })
-}
-
-fn customer_of(command: &Command) -> Option<&CustomerId> {
-    match &command.action {
-        Action::Grant(grant) => grant.customer.as_ref()?.id.as_ref(),
-        Action::SyncCustomer(customer) => customer.id.as_ref(),
-        Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) => Some(id),
-        Action::Renew(_)
-        | Action::PaymentFailed
-        | Action::Suspend(_)
-        | Action::Resume(_)
-        | Action::Reverse(_)
-        | Action::ChangePlan(_)
-        | Action::End
-        | Action::Note(_) => None,
-    }
-}
-
 fn call_failure(error: &ApiError) -> Failure {
     let message = error.to_string();
     match (error.kind, error.passes_by_itself()) {
@@ -566,7 +467,7 @@ async fn in_time<T>(
 ) -> Result<T, Failure> {
     match tokio::time::timeout(left, call).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(Failure::passing(error.to_string(), None)),
-        Err(_late) => Err(Failure::passing("ledger: no answer in time", None)),
+        Ok(Err(error)) => Err(Failure::delayed(error.to_string(), None)),
+        Err(_late) => Err(Failure::delayed("ledger: no answer in time", None)),
     }
 }

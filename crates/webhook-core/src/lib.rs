@@ -40,6 +40,7 @@ pub mod reply;
 pub mod contract;
 mod remembered;
 
+mod about;
 mod act;
 mod event;
 pub mod state;

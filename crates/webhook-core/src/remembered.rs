@@ -1,7 +1,7 @@
 //! An event as the ledger kept it, read once more: for the overflow queue, and for what was left half-done.
 
 use crate::command::Notice;
-use crate::config::Config;
+use crate::config::{Config, Problem};
 use crate::contract::Contract;
 use crate::ids::EventId;
 use crate::ledger::{Ledger, StoreError};
@@ -23,8 +23,12 @@ pub(crate) enum Forgotten {
     Event(EventId),
     #[error("the body of event {0} is not kept any more")]
     Body(EventId),
-    #[error("event {0} cannot be read")]
-    Meaning(EventId),
+    #[error("event {0} came to a path that is no more")]
+    Path(EventId),
+    #[error("event {0} cannot be read: {1}")]
+    Meaning(EventId, String),
+    #[error(transparent)]
+    NotConfigured(#[from] Problem),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -38,14 +42,13 @@ pub(crate) async fn remembered<P: Provider>(
     let record = ledger.event(P::NAME, event).await?;
     let record = record.ok_or_else(|| Forgotten::Event(event.clone()))?;
     let body = ledger.body(P::NAME, &record).await?;
-    let (Some(body), Some(contract)) = (body, Contract::of::<P>(&record.contract)) else {
-        return Err(Forgotten::Body(event.clone()));
-    };
-    let unreadable = || Forgotten::Meaning(event.clone());
-    let source = contract.source::<P>(config).map_err(|_not_configured| unreadable())?;
+    let body = body.ok_or_else(|| Forgotten::Body(event.clone()))?;
+    let contract = Contract::of::<P>(&record.contract);
+    let source = contract.ok_or_else(|| Forgotten::Path(event.clone()))?.source::<P>(config)?;
     let verified = Verified::<P>::remembered(body);
-    let notices = P::read(&verified, &source).map_err(|_not_events| unreadable())?;
+    let unreadable = |why: String| Forgotten::Meaning(event.clone(), why);
+    let notices = P::read(&verified, &source).map_err(|why| unreadable(why.to_string()))?;
     let notice = notices.into_iter().find(|notice| &notice.id == event);
-    let notice = notice.ok_or_else(unreadable)?;
+    let notice = notice.ok_or_else(|| unreadable("its body is about other events".to_owned()))?;
     Ok(Remembered { notice, contract: record.contract, body: verified.into_body() })
 }

@@ -82,7 +82,7 @@ async fn deliver<P: Provider>(
     let budget = request.extensions().get().map_or(usual, |Budget(left)| usual.min(*left));
     let (parts, body) = request.into_parts();
     let began = tokio::time::Instant::now();
-    let (body, _place) = match tokio::time::timeout(budget, taken_in(body, &service)).await {
+    let (body, place) = match tokio::time::timeout(budget, taken_in(body, &service)).await {
         Ok(Ok(taken_in)) => taken_in,
         Ok(Err(Unread::TooLarge)) => {
             let text = "the body is larger than 1 MiB";
@@ -96,7 +96,7 @@ async fn deliver<P: Provider>(
     let inbound = Inbound { headers: parts.headers, body, source };
     let left = budget.saturating_sub(began.elapsed());
     // A provider that hangs up must not leave the work half-done.
-    let reply = service.see_through(contract, inbound, left).await;
+    let reply = service.see_through(contract, inbound, place, left).await;
     response(reply.unwrap_or_else(|_panicked| refusal(shape, &Refusal::Stopped)))
 }
 

@@ -156,12 +156,13 @@ impl<P: Provider> Service<P> {
         self: Arc<Self>,
         contract: Contract,
         inbound: Inbound,
+        place: Option<Place>,
         budget: Duration,
     ) -> Result<reply::Reply, tokio::task::JoinError> {
         let permit = Arc::clone(&self.under_way).acquire_owned().await;
         let work = tokio::spawn(async move {
             let reply = self.handle(contract, inbound, budget).await;
-            drop(permit);
+            drop((permit, place));
             reply
         });
         work.await.inspect_err(|_panicked| count(Count::Failed))
@@ -338,23 +339,23 @@ impl<P: Provider> Service<P> {
         let remembered = tokio::time::timeout(deadline.left(), remembered).await;
         let remembered = match remembered.unwrap_or_else(|_late| Err(late.into())) {
             Ok(remembered) => remembered,
-            Err(Forgotten::Store(error)) => {
+            Err(error @ (Forgotten::Store(_) | Forgotten::NotConfigured(_))) => {
                 count(Count::Failed);
                 return Err(error.to_string());
             }
             Err(forgotten) => return dangling(forgotten.to_string()),
         };
-        let Remembered { notice, contract, body } = &remembered;
+        let Remembered { notice, contract, body } = remembered;
         let delivery = Delivery {
-            contract,
-            body: Body::new(body),
+            contract: &contract,
+            body: Body::new(&body),
             deadline,
             answer_by: deadline,
             may_be_queued: false,
             token_may_be_old: false,
             finishes: false,
         };
-        let result = Box::pin(ready.process::<P>(notice.clone(), &delivery, &self.clock)).await;
+        let result = Box::pin(ready.process::<P>(notice, &delivery, &self.clock)).await;
         if let Err(failure) = result {
             if failure.class == Class::Token {
                 self.newer_than(&state, deadline.left()).await;

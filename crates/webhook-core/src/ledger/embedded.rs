@@ -28,7 +28,7 @@ const EXPIRING: TableDefinition<'_, (i64, &str), ()> = TableDefinition::new("exp
 
 const NEVER: i64 = i64::MAX;
 /// Of redb's page cache; the operating system caches the file as well.
-const CACHE_BYTES: usize = 8 * 1024 * 1024;
+const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A redb database that is opened when it is first needed, and again after it failed to open.
 #[derive(Clone)]

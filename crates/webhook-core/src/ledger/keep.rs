@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::claim::CLAIM_ATTEMPTS;
 use super::record::{EventRecord, EventStatus, body_key, decoded, event_key};
-use super::{Body, CLAIM_ATTEMPTS, Committed, EventKey, Expect, Ledger, StoreError, Write};
+use super::{Body, Committed, EventKey, Expect, Ledger, StoreError, Write};
 
 impl Ledger {
     /// Whether a body of the event is kept; if nobody knows the event yet, this one is. A body may be too large.

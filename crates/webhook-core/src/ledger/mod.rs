@@ -9,6 +9,7 @@
 //! taken over changes nothing any more.
 
 mod body;
+mod claim;
 mod dynamo;
 mod embedded;
 mod keep;
@@ -28,11 +29,10 @@ use crate::clock::Clock;
 use crate::command::{Outcome, Subject};
 use crate::config;
 use crate::ids::{CustomerId, EventId, PaymentId};
-use record::{
-    body_key, customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key,
-};
+use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};
 
 pub use body::Body;
+pub use claim::{About, Claim};
 pub use dynamo::Dynamo;
 pub use embedded::Embedded;
 pub use memory::Memory;
@@ -55,53 +55,6 @@ pub struct EventKey {
     pub live: Option<bool>,
     /// The path that it came to, which says how a purchase finds its product.
     pub contract: String,
-}
-
-/// Whatever an event is about.
-#[derive(Debug, Clone, Default)]
-pub struct About {
-    /// Not to be worked on by two.
-    pub subjects: BTreeSet<Subject>,
-    /// Whose users are worth remembering.
-    pub customers: BTreeSet<CustomerId>,
-    /// By what the payment may be known later.
-    pub payments: BTreeSet<PaymentId>,
-}
-
-/// What a delivery may do about an event.
-#[derive(Debug)]
-pub enum Claim {
-    /// Handle it; its subjects are ours until the lease is over.
-    Acquired(Box<Leases>),
-    /// Nothing: it was done, with this outcome.
-    Done(Outcome),
-    /// Finish these first, in this order: what they left half-done must not be taken for what somebody wants.
-    Unfinished(Vec<EventId>),
-    /// Wait: another delivery works on a subject of it.
-    Busy {
-        /// When the last of the leases in the way is over at the latest.
-        until: Timestamp,
-        /// Whether it will not be released before.
-        abandoned: bool,
-    },
-}
-
-/// For which events that were left half-done a claim waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Waits {
-    /// For none: it is about one of them itself.
-    Never,
-    /// For all but those that nobody can finish now.
-    ForAllBut(BTreeSet<EventId>),
-}
-
-impl Waits {
-    fn must_wait(&self, event: &EventId, other: &EventId) -> bool {
-        match self {
-            Self::Never => false,
-            Self::ForAllBut(tried) => event != other && !tried.contains(other),
-        }
-    }
 }
 
 /// What is known of a payment that an event takes back.
@@ -214,8 +167,6 @@ impl Leases {
     }
 }
 
-/// Attempts at a claim that others keep winning; more would be a fault of the store.
-const CLAIM_ATTEMPTS: u32 = 8;
 /// Attempts at a commit whose answer got lost.
 const COMMIT_ATTEMPTS: u32 = 2;
 
@@ -252,124 +203,6 @@ impl Ledger {
         end.unwrap_or(now)
     }
 
-    /// One read; for an event that is not done, one commit that takes all leases or none, and keeps the body.
-    pub async fn claim(
-        &self,
-        event: &EventKey,
-        about: &About,
-        waits: &Waits,
-        body: &Body<'_>,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Claim, LedgerError> {
-        let event_key = event_key(event.provider, &event.id);
-        let mut keys = vec![event_key.clone()];
-        keys.extend(about.subjects.iter().map(subject_key));
-        keys.extend(about.customers.iter().map(|id| customer_key(event.provider, id)));
-        keys.extend(about.payments.iter().map(|id| payment_key(event.provider, id)));
-        for _ in 0..CLAIM_ATTEMPTS {
-            let found = self.store.read(&keys).await?;
-            // In the order of the keys.
-            let mut found = keys.iter().zip(found);
-            let mut next = || found.next().and_then(|(_, stored)| stored);
-            let stored_event = next();
-            let known: Option<EventRecord> = decoded(&event_key, stored_event.as_ref())?;
-            let body_is_known = known.as_ref().is_some_and(|known| known.body == body.digest());
-            let (attempts, told) = match known {
-                Some(EventRecord { status: EventStatus::Done(outcome), .. }) => {
-                    return Ok(Claim::Done(outcome));
-                }
-                Some(record) => (record.attempts, record.told),
-                None => (0, false),
-            };
-            let record = EventRecord {
-                kind: event.kind.clone(),
-                live: event.live,
-                contract: event.contract.clone(),
-                subjects: about.subjects.iter().map(subject_key).collect(),
-                body: body.digest().to_owned(),
-                claimed_at: now,
-                claim: rand::random(),
-                attempts: attempts.saturating_add(1),
-                status: EventStatus::Claimed,
-                told,
-            };
-            let expect = expectation(stored_event.as_ref());
-            let mut writes = vec![self.event_write(&event_key, expect, &record)?];
-            let mut held = BTreeMap::new();
-            let mut busy: Option<(Timestamp, bool)> = None;
-            let mut unfinished = Vec::new();
-            for subject in &about.subjects {
-                let (key, stored) = (subject_key(subject), next());
-                let expect = expectation(stored.as_ref());
-                let version = stored.as_ref().map_or(0, |record| record.version).saturating_add(1);
-                let mut record: SubjectRecord = decoded(&key, stored.as_ref())?.unwrap_or_default();
-                if let Some(lease) = &record.lease
-                    && self.end_of(lease) > now
-                {
-                    busy = busy.max(Some((self.end_of(lease), lease.abandoned)));
-                    continue;
-                }
-                unfinished.extend(
-                    record
-                        .unfinished
-                        .iter()
-                        .filter(|other| waits.must_wait(&event.id, other))
-                        .cloned(),
-                );
-                let event = event.id.clone();
-                record.mention(&event);
-                let again = record.begin(&event);
-                record.lease = Some(Lease { event, since: now, until, abandoned: false });
-                writes.push(write(&key, expect, &record)?);
-                held.insert(subject.clone(), Held { version, again, record });
-            }
-            if let Some((until, abandoned)) = busy {
-                return Ok(Claim::Busy { until, abandoned });
-            }
-            if !unfinished.is_empty() {
-                return Ok(Claim::Unfinished(unfinished));
-            }
-            let mut customers = BTreeMap::new();
-            for customer in &about.customers {
-                let key = customer_key(event.provider, customer);
-                let known: Option<KnownCustomer> = decoded(&key, next().as_ref())?;
-                customers.insert(customer.clone(), known.unwrap_or_default());
-            }
-            let mut payments = BTreeMap::new();
-            for payment in &about.payments {
-                let key = payment_key(event.provider, payment);
-                let known: Option<PaymentRecord> = decoded(&key, next().as_ref())?;
-                payments.insert(payment.clone(), known.unwrap_or_default());
-            }
-            let keeps = if body_is_known { None } else { body.to_keep() };
-            if let Some(value) = keeps {
-                writes.push(Write {
-                    key: body_key(event.provider, body.digest()),
-                    expect: Expect::Anything,
-                    value,
-                    expires: now.checked_add(self.retention).ok(),
-                });
-            }
-            if self.commit(&writes).await? == Committed::All {
-                body.is_kept();
-                return Ok(Claim::Acquired(Box::new(Leases {
-                    event: event.clone(),
-                    record,
-                    version: version_after(expect),
-                    subjects: held,
-                    customers,
-                    changed_customers: BTreeSet::new(),
-                    payments,
-                    links: BTreeMap::new(),
-                    until,
-                    touched: false,
-                })));
-            }
-        }
-        Ok(Claim::Busy { until: now, abandoned: false })
-    }
-
     /// The event is done: one commit that writes its outcome and what is known now, and ends the leases.
     pub async fn complete(&self, leases: Leases, outcome: Outcome) -> Result<(), LedgerError> {
         self.settle(leases, EventStatus::Done(outcome), None).await
@@ -404,12 +237,15 @@ impl Ledger {
         let EventKey { provider, id, .. } = &leases.event;
         let (key, expect) = (event_key(provider, id), Expect::Version(leases.version));
         let failed = matches!(status, EventStatus::Failed(_));
-        let touched = leases.touched || lease.is_some();
+        // A lease that runs out stands for a write that may still arrive.
+        let wrote = leases.touched || lease.is_some();
         let mut writes =
             vec![self.event_write(&key, expect, &EventRecord { status, ..leases.record })?];
         for (subject, held) in leases.subjects {
             let mut record = SubjectRecord { lease: lease.clone(), ..held.record };
-            if !(failed && (touched || held.again)) {
+            // An earlier delivery may have written, too.
+            let in_part = failed && (wrote || held.again);
+            if !in_part {
                 record.unfinished.retain(|event| event != id);
             }
             writes.push(write(&subject_key(&subject), Expect::Version(held.version), &record)?);
@@ -497,13 +333,6 @@ impl Ledger {
         Ok(found.first().is_some_and(|stored| {
             stored.as_ref().is_some_and(|stored| stored.value == write.value)
         }))
-    }
-
-    /// Whoever took a lease before the store became ours alone is dead; only what he sent may still be under way.
-    fn end_of(&self, lease: &Lease) -> Timestamp {
-        let opened = self.store.sole_since().filter(|opened| lease.since < *opened);
-        let settled = opened.and_then(|opened| opened.checked_add(self.settle).ok());
-        settled.map_or(lease.until, |settled| settled.min(lease.until))
     }
 
     fn event_write(

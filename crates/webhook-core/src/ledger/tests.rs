@@ -39,10 +39,7 @@ async fn claim(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Claim 
         customers: [CustomerId::new("cus_1").unwrap()].into(),
         payments: BTreeSet::new(),
     };
-    ledger
-        .claim(&event(id), &about, &Waits::Never, &Body::new(BODY), at(now), at(now + 40))
-        .await
-        .unwrap()
+    ledger.claim(&event(id), &about, None, &Body::new(BODY), at(now), at(now + 40)).await.unwrap()
 }
 
 async fn acquire(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Leases {
@@ -96,36 +93,38 @@ async fn what_may_be_half_done_is_to_be_finished_before_anything_else_of_its_sub
     let ledger = ledger();
     let (one, two) = (EventId::new("evt_1").unwrap(), EventId::new("evt_2").unwrap());
     let about = About { subjects: [subject("sub_1")].into(), ..About::default() };
-    let waits =
-        |tried: &[&EventId]| Waits::ForAllBut(tried.iter().map(|event| (*event).clone()).collect());
-    let claim = async |id: &str, waits: &Waits| {
-        let body = Body::new(BODY);
-        ledger.claim(&event(id), &about, waits, &body, at(0), at(0)).await.unwrap()
+    let but = |tried: &[&EventId]| -> BTreeSet<EventId> {
+        tried.iter().map(|event| (*event).clone()).collect()
     };
-    let begin = async |id: &str, waits: &Waits| match claim(id, waits).await {
+    let claim = async |id: &str, all_but: Option<&BTreeSet<EventId>>| {
+        let body = Body::new(BODY);
+        ledger.claim(&event(id), &about, all_but, &body, at(0), at(0)).await.unwrap()
+    };
+    let begin = async |id: &str, all_but: Option<&BTreeSet<EventId>>| match claim(id, all_but).await
+    {
         Claim::Acquired(leases) => *leases,
         other @ (Claim::Done(_) | Claim::Unfinished(_) | Claim::Busy { .. }) => panic!("{other:?}"),
     };
     // Nothing was written: nothing can be half-done.
-    let leases = begin("evt_1", &waits(&[])).await;
+    let leases = begin("evt_1", Some(&but(&[]))).await;
     ledger.fail(leases, "no connection", Keep::Release).await.unwrap();
-    let mut leases = begin("evt_2", &waits(&[])).await;
+    let mut leases = begin("evt_2", Some(&but(&[]))).await;
     leases.touch();
     ledger.fail(leases, "Cryptlex said no", Keep::Release).await.unwrap();
     // Its holder died: nobody knows.
-    begin("evt_1", &waits(&[&two])).await;
-    let unfinished = claim("evt_3", &waits(&[])).await;
+    begin("evt_1", Some(&but(&[&two]))).await;
+    let unfinished = claim("evt_3", Some(&but(&[]))).await;
     assert!(
         matches!(unfinished, Claim::Unfinished(events) if events == [two.clone(), one.clone()])
     );
-    let leases = begin("evt_2", &Waits::Never).await;
+    let leases = begin("evt_2", None).await;
     ledger.complete(leases, Outcome::default()).await.unwrap();
     // A failure that wrote nothing does not undo what an earlier delivery may have begun.
-    let leases = begin("evt_1", &waits(&[])).await;
+    let leases = begin("evt_1", Some(&but(&[]))).await;
     ledger.fail(leases, "no connection", Keep::Release).await.unwrap();
-    let unfinished = claim("evt_3", &waits(&[])).await;
+    let unfinished = claim("evt_3", Some(&but(&[]))).await;
     assert!(matches!(unfinished, Claim::Unfinished(events) if events == [one.clone()]));
-    begin("evt_3", &waits(&[&one])).await;
+    begin("evt_3", Some(&but(&[&one]))).await;
 }
 
 #[tokio::test]
@@ -205,8 +204,7 @@ async fn a_record_of_a_newer_version_is_refused_by_name() {
             payments: BTreeSet::new(),
         };
         let event = event(if key.ends_with("evt_2") { "evt_2" } else { "evt_1" });
-        let refused =
-            ledger.claim(&event, &about, &Waits::Never, &Body::new(BODY), at(0), at(40)).await;
+        let refused = ledger.claim(&event, &about, None, &Body::new(BODY), at(0), at(40)).await;
         let text = refused.unwrap_err().to_string();
         assert!(text.contains(key) && text.contains(says), "{text}");
     }
@@ -224,16 +222,7 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
     };
     // With a deadline of an hour.
     let claim = async |ledger: &Ledger, now: i64| {
-        ledger
-            .claim(
-                &event("evt_1"),
-                &about,
-                &Waits::Never,
-                &Body::new(BODY),
-                at(now),
-                at(now + 3630),
-            )
-            .await
+        ledger.claim(&event("evt_1"), &about, None, &Body::new(BODY), at(now), at(now + 3630)).await
     };
     let first = open(0);
     assert!(matches!(claim(&first, 1).await, Ok(Claim::Acquired(_))));

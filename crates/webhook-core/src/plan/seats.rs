@@ -306,17 +306,11 @@ impl<'c> Change<'c> {
             let expiry = like
                 .filter(|model| is_new && model.id != license.id)
                 .and_then(|model| expiry::as_parent(license, model, self.policy.leeway));
-            let short = || {
-                let end = model?.expires_at?;
-                back.iter()
-                    .any(|other| other.id == license.id)
-                    .then(|| expiry::at_least(license, end))?
-            };
+            let comes_back = back.iter().any(|other| other.id == license.id);
+            let short = || expiry::at_least(license, model.filter(|_| comes_back)?.expires_at?);
             let activations = || activations(license, &slots, &fills);
             let step = expiry.or_else(short).or_else(activations);
-            plan.steps.extend(step.or_else(|| {
-                standing(license, &plan.state, back.iter().any(|other| other.id == license.id))
-            }));
+            plan.steps.extend(step.or_else(|| standing(license, &plan.state, comes_back)));
         }
         Ok(lacking > 0)
     }

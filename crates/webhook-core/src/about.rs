@@ -1,0 +1,109 @@
+//! What an event is about, and what is remembered of it whatever its commands come to.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::command::{
+    Action, Command, CustomerChange, Keeps, Note, Pays, Period, Renew, Subject, SubjectKind,
+    Through,
+};
+use crate::ids::{CustomerId, SubjectId};
+use crate::ledger::{About, KnownCustomer, Leases, Paid};
+
+/// Whatever must not be worked on by two: the subjects, and for a provider whose purchases know their buyer only by
+/// id, that buyer. Also the customers whose users are worth remembering.
+pub(crate) fn concerned(commands: &[Command]) -> About {
+    let mut subjects: BTreeSet<Subject> =
+        commands.iter().map(|command| command.subject.clone()).collect();
+    subjects.extend(commands.iter().filter(|command| command.for_an_id).filter_map(buyer));
+    let customers = commands.iter().filter_map(customer_of).cloned().collect();
+    let payments = commands.iter().flat_map(|command| command.payments.iter().cloned()).collect();
+    About { subjects, customers, payments }
+}
+
+/// The subject of the customer himself.
+fn buyer(command: &Command) -> Option<Subject> {
+    let recorded = command.record.as_ref().and_then(|record| record.customer.as_ref());
+    let id = SubjectId::new(customer_of(command).or(recorded)?.as_str()).ok()?;
+    Some(Subject { provider: command.subject.provider, kind: SubjectKind::Customer, id })
+}
+
+pub(crate) fn customer_of(command: &Command) -> Option<&CustomerId> {
+    match &command.action {
+        Action::Grant(grant) => grant.customer.as_ref()?.id.as_ref(),
+        Action::SyncCustomer(customer) => customer.id.as_ref(),
+        Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) => Some(id),
+        Action::Renew(_)
+        | Action::PaymentFailed
+        | Action::Suspend(_)
+        | Action::Resume(_)
+        | Action::Reverse(_)
+        | Action::ChangePlan(_)
+        | Action::End
+        | Action::Note(_) => None,
+    }
+}
+
+/// What is remembered of an event whatever its commands come to.
+pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) {
+    if let Some(record) = &command.record {
+        let mut state = leases.state(&command.subject);
+        if state.record.as_ref().is_none_or(|(newest, _)| *newest <= at) {
+            state.record = Some((at, record.clone()));
+            leases.set_state(&command.subject, state);
+        }
+    }
+    for payment in &command.payments {
+        let (through, pays) = match &command.action {
+            Action::Grant(grant) => (grant.paid_through.or(grant.period_end), grant.pays),
+            Action::Renew(Renew { through: Through::Until(end), pays }) => (Some(*end), *pays),
+            Action::Renew(Renew { through: Through::NextPeriod { .. }, pays }) => (None, *pays),
+            Action::PaymentFailed
+            | Action::Suspend(_)
+            | Action::Resume(_)
+            | Action::Reverse(_)
+            | Action::ChangePlan(_)
+            | Action::End
+            | Action::SyncCustomer(_)
+            | Action::Note(_) => (None, Pays::Beside),
+        };
+        let Subject { kind, id, .. } = command.subject.clone();
+        let (period, beside) = (Period { at, through }, pays != Pays::ForThePeriod);
+        leases.paid(payment, Paid { kind, id, period, beside });
+    }
+    let Action::Note(note) = &command.action else { return };
+    match &note.keeps {
+        Keeps::Nothing => {}
+        Keeps::Link { payment, same_as } => leases.link(payment.clone(), same_as.clone()),
+        Keeps::Customer(customer, change) => {
+            let mut known = leases.customer(customer);
+            match change {
+                CustomerChange::Forgotten => known = KnownCustomer::default(),
+                CustomerChange::Pays(method) => known.pays_by = Some(method.clone()),
+                CustomerChange::PaysNoMore(method) => {
+                    known.pays_by = known.pays_by.filter(|known| known != method);
+                }
+            }
+            leases.set_customer(customer, known);
+        }
+    }
+}
+
+/// As a digest: the ledger keeps no address.
+pub(crate) fn email_digest(command: &Command) -> Option<String> {
+    let customer = match &command.action {
+        Action::Grant(grant) => grant.customer.as_ref()?,
+        Action::SyncCustomer(customer) => customer,
+        Action::Renew(_)
+        | Action::PaymentFailed
+        | Action::Suspend(_)
+        | Action::Resume(_)
+        | Action::Reverse(_)
+        | Action::ChangePlan(_)
+        | Action::End
+        | Action::Note(_) => return None,
+    };
+    (!customer.is_stand_in()).then(|| hex::encode(Sha256::digest(customer.email.as_str())))
+}

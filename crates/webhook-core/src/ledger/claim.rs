@@ -1,0 +1,174 @@
+//! The right to handle an event: taken for all of its subjects, or for none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::record::{
+    EventRecord, EventStatus, KnownCustomer, Lease, PaymentRecord, SubjectRecord, body_key,
+    customer_key, decoded, event_key, payment_key, subject_key,
+};
+use super::store::{Committed, Expect, Write};
+use super::{Body, EventKey, Held, Leases, Ledger, LedgerError, expectation, version_after, write};
+use crate::command::{Outcome, Subject};
+use crate::ids::{CustomerId, EventId, PaymentId};
+
+/// Attempts at a claim that others keep winning; more would be a fault of the store.
+pub(super) const CLAIM_ATTEMPTS: u32 = 8;
+
+/// Whatever an event is about.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// Not to be worked on by two.
+    pub subjects: BTreeSet<Subject>,
+    /// Whose users are worth remembering.
+    pub customers: BTreeSet<CustomerId>,
+    /// By what the payment may be known later.
+    pub payments: BTreeSet<PaymentId>,
+}
+
+/// What a delivery may do about an event.
+#[derive(Debug)]
+pub enum Claim {
+    /// Handle it; its subjects are ours until the lease is over.
+    Acquired(Box<Leases>),
+    /// Nothing: it was done, with this outcome.
+    Done(Outcome),
+    /// Finish these first, in this order: what they left half-done must not be taken for what somebody wants.
+    Unfinished(Vec<EventId>),
+    /// Wait: another delivery works on a subject of it.
+    Busy {
+        /// When the last of the leases in the way is over at the latest.
+        until: Timestamp,
+        /// Whether it will not be released before.
+        abandoned: bool,
+    },
+}
+
+impl Ledger {
+    /// One read; for an event that is not done, one commit that takes all leases or none, and keeps the body.
+    ///
+    /// It waits for all unfinished events but those in `all_but`; for none without it, because it finishes one of them.
+    pub async fn claim(
+        &self,
+        event: &EventKey,
+        about: &About,
+        all_but: Option<&BTreeSet<EventId>>,
+        body: &Body<'_>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Claim, LedgerError> {
+        let event_key = event_key(event.provider, &event.id);
+        let mut keys = vec![event_key.clone()];
+        keys.extend(about.subjects.iter().map(subject_key));
+        keys.extend(about.customers.iter().map(|id| customer_key(event.provider, id)));
+        keys.extend(about.payments.iter().map(|id| payment_key(event.provider, id)));
+        for _ in 0..CLAIM_ATTEMPTS {
+            let found = self.store.read(&keys).await?;
+            // In the order of the keys.
+            let mut found = keys.iter().zip(found);
+            let mut next = || found.next().and_then(|(_, stored)| stored);
+            let stored_event = next();
+            let known: Option<EventRecord> = decoded(&event_key, stored_event.as_ref())?;
+            let body_is_known = known.as_ref().is_some_and(|known| known.body == body.digest());
+            let (attempts, told) = match known {
+                Some(EventRecord { status: EventStatus::Done(outcome), .. }) => {
+                    return Ok(Claim::Done(outcome));
+                }
+                Some(record) => (record.attempts, record.told),
+                None => (0, false),
+            };
+            let record = EventRecord {
+                kind: event.kind.clone(),
+                live: event.live,
+                contract: event.contract.clone(),
+                subjects: about.subjects.iter().map(subject_key).collect(),
+                body: body.digest().to_owned(),
+                claimed_at: now,
+                claim: rand::random(),
+                attempts: attempts.saturating_add(1),
+                status: EventStatus::Claimed,
+                told,
+            };
+            let expect = expectation(stored_event.as_ref());
+            let mut writes = vec![self.event_write(&event_key, expect, &record)?];
+            let mut held = BTreeMap::new();
+            let mut busy: Option<(Timestamp, bool)> = None;
+            let mut unfinished = Vec::new();
+            for subject in &about.subjects {
+                let (key, stored) = (subject_key(subject), next());
+                let expect = expectation(stored.as_ref());
+                let version = stored.as_ref().map_or(0, |record| record.version).saturating_add(1);
+                let mut record: SubjectRecord = decoded(&key, stored.as_ref())?.unwrap_or_default();
+                if let Some(lease) = &record.lease
+                    && self.end_of(lease) > now
+                {
+                    busy = busy.max(Some((self.end_of(lease), lease.abandoned)));
+                    continue;
+                }
+                let others = record.unfinished.iter().filter(|other| **other != event.id);
+                unfinished.extend(
+                    others
+                        .filter(|other| all_but.is_some_and(|tried| !tried.contains(other)))
+                        .cloned(),
+                );
+                let event = event.id.clone();
+                record.mention(&event);
+                let again = record.begin(&event);
+                record.lease = Some(Lease { event, since: now, until, abandoned: false });
+                writes.push(write(&key, expect, &record)?);
+                held.insert(subject.clone(), Held { version, again, record });
+            }
+            if let Some((until, abandoned)) = busy {
+                return Ok(Claim::Busy { until, abandoned });
+            }
+            if !unfinished.is_empty() {
+                return Ok(Claim::Unfinished(unfinished));
+            }
+            let mut customers = BTreeMap::new();
+            for customer in &about.customers {
+                let key = customer_key(event.provider, customer);
+                let known: Option<KnownCustomer> = decoded(&key, next().as_ref())?;
+                customers.insert(customer.clone(), known.unwrap_or_default());
+            }
+            let mut payments = BTreeMap::new();
+            for payment in &about.payments {
+                let key = payment_key(event.provider, payment);
+                let known: Option<PaymentRecord> = decoded(&key, next().as_ref())?;
+                payments.insert(payment.clone(), known.unwrap_or_default());
+            }
+            let keeps = if body_is_known { None } else { body.to_keep() };
+            if let Some(value) = keeps {
+                writes.push(Write {
+                    key: body_key(event.provider, body.digest()),
+                    expect: Expect::Anything,
+                    value,
+                    expires: now.checked_add(self.retention).ok(),
+                });
+            }
+            if self.commit(&writes).await? == Committed::All {
+                body.is_kept();
+                return Ok(Claim::Acquired(Box::new(Leases {
+                    event: event.clone(),
+                    record,
+                    version: version_after(expect),
+                    subjects: held,
+                    customers,
+                    changed_customers: BTreeSet::new(),
+                    payments,
+                    links: BTreeMap::new(),
+                    until,
+                    touched: false,
+                })));
+            }
+        }
+        Ok(Claim::Busy { until: now, abandoned: false })
+    }
+
+    /// Whoever took a lease before the store became ours alone is dead; only what he sent may still be under way.
+    fn end_of(&self, lease: &Lease) -> Timestamp {
+        let opened = self.store.sole_since().filter(|opened| lease.since < *opened);
+        let settled = opened.and_then(|opened| opened.checked_add(self.settle).ok());
+        settled.map_or(lease.until, |settled| settled.min(lease.until))
+    }
+}
