@@ -19,7 +19,9 @@ override() { overrides+=("$1=\"$2\""); }
 
 override PaymentPlatform "$PLATFORM"
 # The field e_machine of an ELF file: what was built says for what.
-machine=$(od -An -tu2 -j18 -N2 .aws-sam/build/StripeFunction/bootstrap)
+built=.aws-sam/build/StripeFunction/bootstrap
+[[ -f "$built" ]] || { echo "$built is not there: make sam-build" >&2 && exit 1; }
+machine=$(od -An -tu2 -j18 -N2 "$built")
 case "${machine// /}" in
   183) override Architecture arm64 ;;
   62) override Architecture x86_64 ;;

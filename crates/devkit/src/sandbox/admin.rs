@@ -15,9 +15,9 @@ use super::{
 const CONTROLS: [&str; 9] = [
     "GET /sandbox/state: licenses and users",
     "GET, DELETE /sandbox/calls: what was asked so far",
-    "GET, PUT /sandbox/clock: {'now': '2026-10-01T00:00:00Z'}",
+    r#"GET, PUT /sandbox/clock: {"now": "2026-10-01T00:00:00Z"}"#,
     "GET, PATCH /sandbox/settings: what the documentation leaves open, the rate limit, the latency",
-    "POST /sandbox/faults: {'matches': {'method': 'POST', 'pathContains': '/renew'}, 'kind': 'droppedAnswer'}",
+    r#"POST /sandbox/faults: {"matches": {"method": "POST", "pathContains": "/renew"}, "kind": "droppedAnswer"}"#,
     "GET, DELETE /sandbox/faults: how many calls they will still hit, and have hit",
     "POST /sandbox/late: let effects arrive that were held back",
     "POST /sandbox/reset: as new",
