@@ -48,10 +48,8 @@ pub(crate) struct Delivery<'d> {
     pub(crate) contract: &'d str,
     pub(crate) body: Body<'d>,
     pub(crate) deadline: Deadline,
-    /// When the provider is answered, with the overflow queue having taken over what it can.
-    pub(crate) answer_by: Deadline,
-    /// Whether what cannot be finished in time may go on in the overflow queue: not if it comes from there.
-    pub(crate) may_be_queued: bool,
+    /// Until when the overflow queue must have taken over what cannot be finished; `None` for what does not go there.
+    pub(crate) queued_by: Option<Deadline>,
     /// Whether it is tried again where Cryptlex refuses the token and there is a newer one: until then it did not fail.
     pub(crate) token_may_be_old: bool,
     /// Whether it finishes what an earlier delivery left half-done, for one about the same that waits for it.
@@ -268,8 +266,7 @@ impl Ready {
             contract: &contract,
             body,
             deadline,
-            answer_by: deadline,
-            may_be_queued: false,
+            queued_by: None,
             token_may_be_old: false,
             finishes: true,
         };
@@ -278,7 +275,13 @@ impl Ready {
             Ok(_done) => Ok(()),
             Err(failure) => match failure.class {
                 Class::Person | Class::Passing(_) => Ok(()),
-                Class::Token | Class::Delayed(_) => Err(failure),
+                Class::Token | Class::Delayed(_) => {
+                    let message = format!(
+                        "event {} must be finished before it: {}",
+                        event.id, failure.message
+                    );
+                    Err(Failure { message, ..failure })
+                }
             },
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::act::{Delivery, Ready};
 use crate::clock::Clock;
 use crate::command::{Meaning, Notice, Outcome};
+use crate::deadline::Deadline;
 use crate::ids::EventId;
 use crate::ledger::EventKey;
 use crate::measure::{Count, count};
@@ -44,9 +45,9 @@ impl Ready {
             }
             Err(unreadable) => Err(Failure::person(unreadable.to_string())),
         };
-        if let (Err(failure), true) = (&result, delivery.may_be_queued)
+        if let (Err(failure), Some(by)) = (&result, delivery.queued_by)
             && matches!(failure.class, Class::Delayed(_))
-            && let Some(accepted) = self.hand_over(&event, delivery, failure, clock).await
+            && let Some(accepted) = self.hand_over(&event, delivery, failure, by, clock).await
         {
             return Ok(accepted);
         }
@@ -72,17 +73,17 @@ impl Ready {
         self.overflow.as_ref().map_or(Duration::ZERO, |_| takes)
     }
 
-    /// What cannot be finished while the provider waits goes on without him. `None` if it cannot be queued either.
+    /// What cannot be finished while the provider waits goes on without him. `None` if it cannot be queued either. What was
+    /// kept of the deadline is for all events of the delivery together.
     async fn hand_over(
         &self,
         event: &EventKey,
         delivery: &Delivery<'_>,
         failure: &Failure,
+        by: Deadline,
         clock: &Clock,
     ) -> Option<Outcome> {
         let overflow = self.overflow.as_ref()?;
-        // What was kept of the deadline is for all events of the delivery together.
-        let patience = delivery.answer_by.left();
         let queued = Queued { provider: event.provider.to_owned(), event: event.id.clone() };
         let kept_and_queued = async {
             match self.ledger.keep(event, &delivery.body, clock.now()).await {
@@ -91,7 +92,7 @@ impl Ready {
                 Err(error) => Err(error.to_string()),
             }
         };
-        let result = tokio::time::timeout(patience, kept_and_queued).await;
+        let result = tokio::time::timeout(by.left(), kept_and_queued).await;
         if let Err(why) = result.unwrap_or_else(|_late| Err("no answer in time".to_owned())) {
             tracing::error!(
                 provider = event.provider,

@@ -289,8 +289,7 @@ impl<P: Provider> Service<P> {
             contract: &contract,
             body,
             deadline,
-            answer_by,
-            may_be_queued: true,
+            queued_by: Some(answer_by),
             token_may_be_old,
             finishes: false,
         };
@@ -350,8 +349,7 @@ impl<P: Provider> Service<P> {
             contract: &contract,
             body: Body::new(&body),
             deadline,
-            answer_by: deadline,
-            may_be_queued: false,
+            queued_by: None,
             token_may_be_old: false,
             finishes: false,
         };

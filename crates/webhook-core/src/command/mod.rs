@@ -141,13 +141,25 @@ pub struct Command {
     /// Whether it makes licenses for a customer who is known by id only: nobody else may work on him meanwhile.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub for_an_id: bool,
+    /// Whether the event only mentions the subject, which may be something that we never sold.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub incidental: bool,
 }
 
 impl Command {
     /// Without payment, record or concern.
     pub fn new(subject: Subject, marks: Vec<Mark>, action: Action) -> Self {
         let payments = Vec::new();
-        Self { subject, marks, action, payments, record: None, concern: None, for_an_id: false }
+        Self {
+            subject,
+            marks,
+            action,
+            payments,
+            record: None,
+            concern: None,
+            for_an_id: false,
+            incidental: false,
+        }
     }
 }
 

@@ -28,6 +28,8 @@ use crate::service::Service;
 const MOST_CONNECTIONS: u32 = 512;
 /// For a request's headers, and between one request and the next.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// Then it is closed once its request is answered: a client that never reads must not hold its place for ever.
+const LIVES: Duration = Duration::from_secs(60);
 /// Some times what a provider sends.
 const MOST_HEADER_BYTES: usize = 32 * 1024;
 
@@ -52,7 +54,7 @@ pub(super) async fn run<P: Provider>(
     if let Some(numbers) = numbers {
         tokio::spawn(every_minute(numbers));
     }
-    let connections = Connections::of(router, MOST_CONNECTIONS, HEADERS_WITHIN);
+    let connections = Connections::of(router, MOST_CONNECTIONS, HEADERS_WITHIN, service.deadline());
     let overdue = async {
         heard(told_to_stop.clone()).await;
         // A connection that never sends a whole request must not keep the process alive.
@@ -88,17 +90,19 @@ struct Connections {
     protocol: http1::Builder,
     most: u32,
     places: Arc<Semaphore>,
+    answered_within: Duration,
 }
 
 impl Connections {
-    fn of(router: Router, most: u32, headers_within: Duration) -> Self {
+    fn of(router: Router, most: u32, headers_within: Duration, answered_within: Duration) -> Self {
         let mut protocol = http1::Builder::new();
         protocol
             .timer(TokioTimer::new())
             .header_read_timeout(headers_within)
             .max_buf_size(MOST_HEADER_BYTES);
         let places = Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX));
-        Self { router, protocol, most, places: Arc::new(places) }
+        let places = Arc::new(places);
+        Self { router, protocol, most, places, answered_within }
     }
 
     /// Until it is told to stop, and every request that was begun is answered.
@@ -144,13 +148,18 @@ impl Connections {
             router.clone().call(request)
         });
         let served = self.protocol.serve_connection(TokioIo::new(stream), answer);
+        let answered_within = self.answered_within;
         async move {
             let mut served = pin!(served);
+            let closes = async {
+                tokio::time::timeout(LIVES, heard(told_to_stop)).await.ok();
+            };
             let ended = tokio::select! {
                 ended = served.as_mut() => ended,
-                () = heard(told_to_stop) => {
+                () = closes => {
                     served.as_mut().graceful_shutdown();
-                    served.await
+                    // Whoever has not read his answer by then never will; the delivery itself goes on.
+                    tokio::time::timeout(answered_within, served).await.unwrap_or(Ok(()))
                 }
             };
             if let Err(error) = ended {
@@ -216,7 +225,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, told) = watch::channel(false);
-        let connections = Connections::of(router, 2, headers_within);
+        let connections = Connections::of(router, 2, headers_within, Duration::from_secs(60));
         let serving = tokio::spawn(async move { connections.serve(listener, &told).await });
         (address, tell, serving)
     }

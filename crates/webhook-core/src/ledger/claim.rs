@@ -106,7 +106,8 @@ impl Ledger {
                     busy = busy.max(Some((self.end_of(lease), lease.abandoned)));
                     continue;
                 }
-                let others = record.unfinished.iter().filter(|other| **other != event.id);
+                let waits = record.unfinished.iter().filter(|other| other.is_waited_for());
+                let others = waits.map(|other| &other.event).filter(|other| **other != event.id);
                 unfinished.extend(
                     others
                         .filter(|other| all_but.is_some_and(|tried| !tried.contains(other)))

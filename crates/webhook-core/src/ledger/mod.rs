@@ -38,7 +38,7 @@ pub use embedded::Embedded;
 pub use memory::Memory;
 pub use record::{
     Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, Paid, PaymentRecord,
-    SubjectRecord, SubjectState, TakenBack,
+    SubjectRecord, SubjectState, TakenBack, Unfinished,
 };
 pub use store::{Committed, Expect, Store, StoreError, Versioned, Write};
 
@@ -246,7 +246,7 @@ impl Ledger {
             // An earlier delivery may have written, too.
             let in_part = failed && (wrote || held.again);
             if !in_part {
-                record.unfinished.retain(|event| event != id);
+                record.unfinished.retain(|unfinished| unfinished.event != *id);
             }
             writes.push(write(&subject_key(&subject), Expect::Version(held.version), &record)?);
         }

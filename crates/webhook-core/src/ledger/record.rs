@@ -18,6 +18,9 @@ const FORMAT: u32 = 1;
 /// Events that a subject remembers by id, for people who look at it.
 const MOST_EVENTS: usize = 50;
 
+/// As many as a large order needs that Cryptlex lets through in parts.
+const MOST_TRIES: u32 = 8;
+
 /// More of them at once than a provider has under way are not kept.
 const MOST_UNFINISHED: usize = 16;
 
@@ -73,7 +76,7 @@ pub struct SubjectRecord {
     pub events: VecDeque<EventId>,
     /// Events that were begun and whose effect may be there in part, the oldest first.
     #[serde(default)]
-    pub unfinished: VecDeque<EventId>,
+    pub unfinished: VecDeque<Unfinished>,
     /// What is known of it.
     pub state: SubjectState,
 }
@@ -81,10 +84,11 @@ pub struct SubjectRecord {
 impl SubjectRecord {
     /// Whether it had been begun before.
     pub(super) fn begin(&mut self, event: &EventId) -> bool {
-        if self.unfinished.contains(event) {
+        if let Some(known) = self.unfinished.iter_mut().find(|known| known.event == *event) {
+            known.tries = known.tries.saturating_add(1);
             return true;
         }
-        self.unfinished.push_back(event.clone());
+        self.unfinished.push_back(Unfinished { event: event.clone(), tries: 1 });
         if self.unfinished.len() > MOST_UNFINISHED {
             self.unfinished.pop_front();
         }
@@ -97,6 +101,22 @@ impl SubjectRecord {
         if self.events.len() > MOST_EVENTS {
             self.events.pop_front();
         }
+    }
+}
+
+/// An event that was begun, and whose effect may be there in part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// Which.
+    pub event: EventId,
+    /// How often it was tried since it was begun.
+    pub tries: u32,
+}
+
+impl Unfinished {
+    /// Whether newer events wait for it: one that fails again and again must not keep them away for ever.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.tries < MOST_TRIES
     }
 }
 

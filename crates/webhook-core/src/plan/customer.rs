@@ -94,13 +94,13 @@ pub(super) fn plan(
 }
 
 /// Whether the user that would get another e-mail has licenses that others bought: two customers may have had one e-mail.
-/// Without any memory of the customer a user with his mark is his.
+/// Without any memory of what the customer bought, the user is taken for his.
 fn is_shared(provider: &str, people: &People) -> bool {
     let own: Vec<String> =
         people.bought.iter().map(|subject| format!("{provider}/{subject}/")).collect();
     let slots = people.held.iter().filter_map(|license| license.metadata(SLOT_KEY));
     let of_others = slots.into_iter().any(|slot| !own.iter().any(|own| slot.starts_with(own)));
-    of_others && (people.by_mark.is_empty() || !own.is_empty())
+    of_others && !own.is_empty()
 }
 
 /// What differs between the user and the customer. A customer without a name leaves the user's.

@@ -85,7 +85,7 @@ pub fn plan(
 ) -> Result<Plan, Refused> {
     match &command.action {
         Action::Grant(grant) => grant::plan(command, grant, at, snapshot, policy),
-        Action::Renew(renew) => renewal(&command.subject, renew, at, snapshot, policy),
+        Action::Renew(renew) => renewal(command, renew, at, snapshot, policy),
         Action::PaymentFailed => Ok(standing::payment_failed(at, snapshot, policy)),
         Action::Suspend(cause) => Ok(standing::suspension(*cause, at, snapshot, policy)),
         Action::Resume(causes) => Ok(standing::resumption(causes, at, snapshot, policy)),
@@ -123,7 +123,7 @@ fn stale(snapshot: &Snapshot) -> Plan {
 }
 
 fn renewal(
-    subject: &Subject,
+    command: &Command,
     renew: &Renew,
     at: Timestamp,
     snapshot: &Snapshot,
@@ -146,10 +146,10 @@ fn renewal(
     if snapshot.licenses.is_empty() {
         return match (&snapshot.state, payment.after_the_end) {
             (state, _) if state.unlicensed || is_over(&renew.through, at) => Ok(plan),
-            (state, true) if state.deleted => Err(Refused::Deleted(subject.clone())),
+            (state, true) if state.deleted => Err(Refused::Deleted(command.subject.clone())),
             // A purchase that comes later runs until then.
             (state, _)
-                if policy.accept_unmapped
+                if (policy.accept_unmapped || command.incidental)
                     && plan.state.renewed_until.is_some()
                     && !is_ours(state) =>
             {
@@ -157,7 +157,7 @@ fn renewal(
                     Some("nothing of it is known: it is taken for something without licenses");
                 Ok(plan)
             }
-            (_, _) => Err(Refused::NoLicense(subject.clone())),
+            (_, _) => Err(Refused::NoLicense(command.subject.clone())),
         };
     }
     if let Through::NextPeriod { order, .. } = &renew.through {

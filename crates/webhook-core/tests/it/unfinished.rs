@@ -236,3 +236,29 @@ async fn stopped(app: &App, story: &Story, call: usize, stop: Stop) {
     // Leases of the dead run out.
     app.pass(120);
 }
+
+#[tokio::test]
+async fn what_cannot_be_finished_keeps_newer_events_away_for_some_tries_only() {
+    let app = App::start().await;
+    app.cases(PADDLE, &["transaction-web"]).await;
+    app.sandbox.clear_calls();
+    // Its second write is refused for good, so that it is left half-done.
+    let writes = || Fault::on("PATCH", "/v3/licenses");
+    app.sandbox.fault(writes().skip(1).error_before(503).always());
+    let paused = body(PADDLE, "subscription-paused");
+    assert_eq!(app.deliver(PADDLE, "/v1", &paused).await.status, 400);
+    app.sandbox.clear_faults();
+    app.sandbox.fault(writes().error_before(503).always());
+    let renewal = body(PADDLE, "transaction-recurring");
+    let mut waited = 0;
+    loop {
+        let answer = app.deliver(PADDLE, "/v1", &renewal).await;
+        if !answer.message().contains("must be finished before it") {
+            break;
+        }
+        waited += 1;
+        assert!(waited < 20, "{}", answer.body);
+        app.pass(60);
+    }
+    assert!(waited > 3, "{waited}");
+}

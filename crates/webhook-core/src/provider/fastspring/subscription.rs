@@ -35,7 +35,7 @@ pub(super) fn charged(charge: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
         let payments = payment_ids([charge.reference("order")]);
         let record = Some(record(&billed)?);
         let renew = renewal(Through::Until(next));
-        commands.push(Command { payments, record, ..about(subject, renew) });
+        commands.push(Command { payments, record, incidental: true, ..about(subject, renew) });
     }
     Ok(commands)
 }
