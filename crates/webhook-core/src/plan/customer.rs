@@ -98,8 +98,8 @@ pub(super) fn plan(
 fn is_shared(provider: &str, people: &People) -> bool {
     let own: Vec<String> =
         people.bought.iter().map(|subject| format!("{provider}/{subject}/")).collect();
-    let slots = people.held.iter().filter_map(|license| license.metadata(SLOT_KEY));
-    let of_others = slots.into_iter().any(|slot| !own.iter().any(|own| slot.starts_with(own)));
+    let mut slots = people.held.iter().filter_map(|license| license.metadata(SLOT_KEY));
+    let of_others = slots.any(|slot| !own.iter().any(|own| slot.starts_with(own)));
     of_others && !own.is_empty()
 }
 

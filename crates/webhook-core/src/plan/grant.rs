@@ -171,14 +171,14 @@ fn remember_what_was_bought(grant: &Grant, at: Timestamp, state: &mut SubjectSta
     let quantity = grant.lines.iter().map(|line| line.quantity).max();
     state.quantity = state.quantity.max(quantity);
     state.paid_through = state.paid_through.or(grant.paid_through);
-    if let Some(mapping) = named(&grant.lines)
+    if let Some(mapping) = first_mapping(&grant.lines)
         && knows_better(grant.named_by, state)
     {
         grants(state, mapping, grant.named_by, at);
     }
     let subscribed = state.subscribed.as_ref();
     if let Some((since, mapping)) =
-        subscribed.and_then(|(since, subscribed)| Some((*since, named(&subscribed.lines)?)))
+        subscribed.and_then(|(since, subscribed)| Some((*since, first_mapping(&subscribed.lines)?)))
         // After whoever named a product, it is a change of it.
         && (knows_better(NamedBy::Subscription, state)
             || named_by(state).is_some_and(|(_, named_at)| since > named_at))
@@ -196,7 +196,8 @@ pub(super) fn named_by(state: &SubjectState) -> Option<(NamedBy, Timestamp)> {
     state.granted.as_ref()?.named_by
 }
 
-fn named(lines: &[Line]) -> Option<Mapping> {
+/// The first product that any of the lines names.
+pub(super) fn first_mapping(lines: &[Line]) -> Option<Mapping> {
     lines.iter().find_map(|line| line.mapping.clone())
 }
 
@@ -268,7 +269,7 @@ impl OtherProduct {
         match grant.named_by {
             NamedBy::Lines => Self::DoesNotFill,
             NamedBy::Configuration | NamedBy::Subscription | NamedBy::Session => {
-                match named(&grant.lines) {
+                match first_mapping(&grant.lines) {
                     Some(_) if replaces() => Self::IsReplaced,
                     Some(_) | None => Self::Fills,
                 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::grant::{DRIVER_KEY, SLOT_KEY, grants, named_by, too_many};
+use super::grant::{DRIVER_KEY, SLOT_KEY, first_mapping, grants, named_by, too_many};
 use super::holders::Slots;
 use super::standing::at_the_end;
 use super::step::{Blank, Step, metadata};
@@ -171,7 +171,7 @@ impl<'c> Change<'c> {
                 plan.state.lines.insert(target.line.key.clone(), target.bought.clone());
             }
         }
-        if let Some(mapping) = self.subscribed.lines.iter().find_map(|line| line.mapping.clone())
+        if let Some(mapping) = first_mapping(&self.subscribed.lines)
             && plan.state.granted.is_some()
         {
             grants(&mut plan.state, mapping, NamedBy::Subscription, self.at);
