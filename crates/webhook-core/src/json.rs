@@ -3,7 +3,7 @@
 //! A missing or misshapen field that is needed gives an error that names event, object and field, and no value.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json_borrow::{ObjectAsVec, Value};
 
 use crate::command::Unreadable;
 use crate::ids::plain;
@@ -22,23 +22,25 @@ pub struct Event<'a> {
 pub struct Object<'a> {
     event: Event<'a>,
     name: &'static str,
-    map: &'a Map<String, Value>,
+    map: &'a ObjectAsVec<'a>,
 }
 
 impl<'a> Object<'a> {
     /// Fails when `value` is no JSON object.
-    pub fn new(event: Event<'a>, name: &'static str, value: &'a Value) -> Result<Self, Unreadable> {
+    pub fn new(
+        event: Event<'a>,
+        name: &'static str,
+        value: &'a Value<'a>,
+    ) -> Result<Self, Unreadable> {
         match value {
             Value::Object(map) => Ok(Self { event, name, map }),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_) => Err(Unreadable(format!(
-                "{name} of event {} ({}) is not an object",
-                plain(event.id),
-                plain(event.kind)
-            ))),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Str(_) | Value::Array(_) => {
+                Err(Unreadable(format!(
+                    "{name} of event {} ({}) is not an object",
+                    plain(event.id),
+                    plain(event.kind)
+                )))
+            }
         }
     }
 
@@ -63,7 +65,7 @@ impl<'a> Object<'a> {
     }
 
     /// The raw value; `null` counts as absent.
-    pub fn value(&self, field: &str) -> Option<&'a Value> {
+    pub fn value(&self, field: &str) -> Option<&'a Value<'a>> {
         self.map.get(field).filter(|value| !value.is_null())
     }
 
@@ -79,7 +81,7 @@ impl<'a> Object<'a> {
 
     /// The objects of a list; anything else in it is passed over.
     pub fn objects(&self, field: &str, name: &'static str) -> Vec<Object<'a>> {
-        let items = self.value(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let items = self.value(field).and_then(Value::as_array).unwrap_or_default();
         items.iter().filter_map(|item| Object::new(self.event, name, item).ok()).collect()
     }
 
@@ -92,13 +94,11 @@ impl<'a> Object<'a> {
     pub fn flag(&self, field: &str) -> Option<bool> {
         match self.value(field)? {
             Value::Bool(flag) => Some(*flag),
-            Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
-            Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
-            Value::Null
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_)
-            | Value::Object(_) => None,
+            Value::Str(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
+            Value::Str(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+            Value::Null | Value::Number(_) | Value::Str(_) | Value::Array(_) | Value::Object(_) => {
+                None
+            }
         }
     }
 
@@ -157,9 +157,9 @@ impl<'a> Object<'a> {
 }
 
 /// An id that stands there itself or under `id` of the expanded object.
-pub fn reference_of(value: &Value) -> Option<&str> {
+pub fn reference_of<'a>(value: &'a Value<'_>) -> Option<&'a str> {
     let text = match value {
-        Value::String(text) => text,
+        Value::Str(text) => text,
         Value::Object(map) => map.get("id")?.as_str()?,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
     };
@@ -171,41 +171,43 @@ fn is_sane(at: &Timestamp) -> bool {
     (0..221_845_392_000).contains(&at.as_second())
 }
 
-fn whole_number(value: &Value) -> Option<i64> {
-    let number = match value {
-        Value::Number(number) => number.clone(),
-        Value::String(text) => text.trim().parse().ok()?,
+fn whole_number(value: &Value<'_>) -> Option<i64> {
+    let (whole, float) = match value {
+        Value::Number(number) => (number.as_i64(), number.as_f64()),
+        Value::Str(text) => (text.trim().parse().ok(), text.trim().parse().ok()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    if let Some(whole) = number.as_i64() {
-        return Some(whole);
+    if whole.is_some() {
+        return whole;
     }
     // A float is exact up to 2^53, which is far more than any time or count.
-    let float =
-        number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9_007_199_254_740_992.0)?;
+    let float = float.filter(|f| f.fract() == 0.0 && f.abs() < 9_007_199_254_740_992.0)?;
     format!("{float:.0}").parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
-    fn object(value: &Value) -> Object<'_> {
+    fn value(text: &str) -> Value<'_> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn object<'a>(value: &'a Value<'a>) -> Object<'a> {
         Object::new(Event { id: "evt_1", kind: "order.completed" }, "order", value).unwrap()
     }
 
     #[test]
     fn numbers_come_in_many_spellings() {
-        let value: Value = serde_json::from_str(
-            r#"{"a":28.0,"b":4E+1,"c":"15","d":-1,"e":1.5,"f":1e300,"g":99999999999999999999,"h":"x","i":null}"#,
-        )
-        .unwrap();
+        let value = value(
+            r#"{"a":28.0,"b":4E+1,"c":"15","d":-1,"e":1.5,"f":1e300,"g":99999999999999999999,"h":"x","i":null,
+            "j":"4e1","k":"inf","l":"-7","m":""}"#,
+        );
         let order = object(&value);
-        for (field, count) in [("a", 28), ("b", 40), ("c", 15)] {
+        for (field, count) in [("a", 28), ("b", 40), ("c", 15), ("j", 40)] {
             assert_eq!(order.count(field), Ok(Some(count)), "{field}");
         }
-        for field in ["d", "e", "f", "g", "h"] {
+        for field in ["d", "e", "f", "g", "h", "k", "l", "m"] {
             let error = order.count(field).unwrap_err().to_string();
             assert!(error.contains(field) && error.contains("evt_1"), "{error}");
         }
@@ -215,7 +217,7 @@ mod tests {
 
     #[test]
     fn errors_name_event_object_and_field_but_no_value() {
-        let value = json!({"id": "ord_1", "email": "ada@example.com"});
+        let value = value(r#"{"id": "ord_1", "email": "ada@example.com"}"#);
         assert_eq!(
             object(&value).lacks("customer.email").to_string(),
             "customer.email not found in order with ID: ord_1 (event evt_1, order.completed)"
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn errors_are_one_line_whatever_an_id_is() {
-        let value = json!({"id": "ord\n2026-09-01 ERROR forged"});
+        let value = value(r#"{"id": "ord\n2026-09-01 ERROR forged"}"#);
         let event = Event { id: "evt\r\n1", kind: "x\ny" };
         let order = Object::new(event, "order", &value).unwrap();
         for error in [
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_reference_is_an_id_or_an_object_with_one() {
-        let value = json!({"a": "sub_1", "b": {"id": "sub_2"}, "c": {}, "d": "", "e": 7});
+        let value = value(r#"{"a": "sub_1", "b": {"id": "sub_2"}, "c": {}, "d": "", "e": 7}"#);
         let order = object(&value);
         let found: Vec<_> = ["a", "b", "c", "d", "e"].iter().map(|f| order.reference(f)).collect();
         assert_eq!(found, [Some("sub_1"), Some("sub_2"), None, None, None]);

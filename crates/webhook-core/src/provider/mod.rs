@@ -11,7 +11,7 @@ pub use fastspring::FastSpring;
 pub use paddle::Paddle;
 pub use stripe::Stripe;
 
-use serde_json::Value;
+use serde_json_borrow::Value;
 
 use crate::command::{
     AtTheEnd, Line, Mapping, Meaning, Notice, QuantityMeans, Reason, Subject, SubjectKind,
@@ -20,7 +20,7 @@ use crate::command::{
 use crate::ids::{EventId, Mark, PaymentId, ProductId, SubjectId, TemplateId};
 use crate::json::{Event, Object};
 use crate::signature::{Scheme, Verified};
-use body::parse;
+use body::parsed;
 
 /// A payment provider. There is no default for anything: each says it all.
 pub trait Provider: Scheme + Sized + Send + Sync + 'static {
@@ -79,7 +79,7 @@ struct Envelope<'a> {
 }
 
 fn envelope<'a>(
-    value: &'a Value,
+    value: &'a Value<'a>,
     provider: &str,
     [id, kind, live]: [&str; 3],
 ) -> Result<Envelope<'a>, NotEvents> {

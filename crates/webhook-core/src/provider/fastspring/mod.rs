@@ -4,10 +4,10 @@ mod order;
 mod reversal;
 mod subscription;
 
-use serde_json::Value;
+use serde_json_borrow::Value;
 
 use super::{
-    Envelope, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parse, subject_of,
+    Envelope, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parsed, subject_of,
 };
 use crate::command::{
     Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, QuantityMeans,
@@ -47,24 +47,27 @@ impl Provider for FastSpring {
     }
 
     fn read(delivery: &Verified<Self>, _source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
-        let body = parse(delivery.body())?;
-        let events = body.get("events").and_then(Value::as_array).ok_or_else(|| {
-            NotEvents::NotAnEvent(
-                "the body is not a FastSpring batch: events not found in it".to_owned(),
-            )
-        })?;
-        let (mut notices, mut nameless) = (Vec::new(), Vec::new());
-        for (index, event) in events.iter().enumerate() {
-            let notice = envelope(event, Self::TITLE, ["id", "type", "live"])
-                .and_then(|envelope| envelope.notice(read_event(&envelope)));
-            match notice {
-                Ok(notice) => notices.push(notice),
-                Err(problem) => nameless.push((index, problem)),
-            }
-        }
-        notices.extend(without_envelope(&nameless)?);
-        Ok(notices)
+        parsed(delivery.body(), read_batch)
     }
+}
+
+fn read_batch(body: &Value<'_>) -> Result<Vec<Notice>, NotEvents> {
+    let events = body.get("events").as_array().ok_or_else(|| {
+        NotEvents::NotAnEvent(
+            "the body is not a FastSpring batch: events not found in it".to_owned(),
+        )
+    })?;
+    let (mut notices, mut nameless) = (Vec::new(), Vec::new());
+    for (index, event) in events.iter().enumerate() {
+        let notice = envelope(event, FastSpring::TITLE, ["id", "type", "live"])
+            .and_then(|envelope| envelope.notice(read_event(&envelope)));
+        match notice {
+            Ok(notice) => notices.push(notice),
+            Err(problem) => nameless.push((index, problem)),
+        }
+    }
+    notices.extend(without_envelope(&nameless)?);
+    Ok(notices)
 }
 
 /// Events that cannot even be acknowledged: they keep no other from being handled, and are told together.

@@ -1,7 +1,7 @@
 //! `order.completed`: plain items, subscriptions, bundles and add-ons, in one order side by side.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json_borrow::Value;
 
 use super::super::{
     Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
@@ -332,7 +332,7 @@ impl<'a> Attributes<'a> {
         Self(places.filter_map(|place| place.object("attributes", "attributes")).collect())
     }
 
-    fn value(&self, name: &str) -> Option<&'a Value> {
+    fn value(&self, name: &str) -> Option<&'a Value<'a>> {
         self.0.iter().find_map(|attributes| attributes.value(name))
     }
 

@@ -1,7 +1,7 @@
 //! What happens to a subscription after it was bought.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json_borrow::Value;
 
 use super::super::{Provider as _, add_up, marks, payment_ids, subject_of};
 use super::order::{self, Read, product_path};
@@ -43,7 +43,7 @@ pub(super) fn charged(charge: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
 /// Whether any item of the order is a subscription in full, not only its id.
 fn tells_subscriptions(order: &Object<'_>) -> bool {
     let items = order.value("items").and_then(Value::as_array);
-    let mut subscriptions = items.into_iter().flatten().filter_map(|item| item.get("subscription"));
+    let mut subscriptions = items.into_iter().flatten().map(|item| item.get("subscription"));
     subscriptions.any(Value::is_object)
 }
 

@@ -4,7 +4,7 @@ mod adjustment;
 mod subscription;
 mod transaction;
 
-use super::{NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parse, subject_of};
+use super::{NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parsed, subject_of};
 use crate::command::{
     Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, QuantityMeans,
     Subject, SubjectKind, Unreadable,
@@ -60,11 +60,12 @@ impl Provider for Paddle {
     }
 
     fn read(delivery: &Verified<Self>, _source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
-        let value = parse(delivery.body())?;
-        // Test and live are different accounts; no field tells them apart.
-        let envelope = envelope(&value, Self::TITLE, ["event_id", "event_type", "live"])?;
-        let meaning = read_event(envelope.event.kind, &envelope.root);
-        Ok(vec![envelope.notice(meaning)?])
+        parsed(delivery.body(), |value| {
+            // Test and live are different accounts; no field tells them apart.
+            let envelope = envelope(value, Self::TITLE, ["event_id", "event_type", "live"])?;
+            let meaning = read_event(envelope.event.kind, &envelope.root);
+            Ok(vec![envelope.notice(meaning)?])
+        })
     }
 }
 

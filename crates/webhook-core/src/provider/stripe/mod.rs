@@ -6,10 +6,10 @@ mod customer;
 mod invoice;
 mod subscription;
 
-use serde_json::Value;
+use serde_json_borrow::Value;
 
 use super::{
-    Named, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, nothing_to_do, parse,
+    Named, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, nothing_to_do, parsed,
     product_and_template,
 };
 use crate::command::{
@@ -60,10 +60,11 @@ impl Provider for Stripe {
     }
 
     fn read(delivery: &Verified<Self>, source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
-        let value = parse(delivery.body())?;
-        let envelope = envelope(&value, Self::TITLE, ["id", "type", "livemode"])?;
-        let meaning = read_event(envelope.event.kind, &envelope.root, source);
-        Ok(vec![envelope.notice(meaning)?])
+        parsed(delivery.body(), |value| {
+            let envelope = envelope(value, Self::TITLE, ["id", "type", "livemode"])?;
+            let meaning = read_event(envelope.event.kind, &envelope.root, source);
+            Ok(vec![envelope.notice(meaning)?])
+        })
     }
 }
 
@@ -198,6 +199,6 @@ fn the_line(quantity: u32, mapping: Option<Mapping>, metadata: Vec<Mark>) -> Lin
 }
 
 /// Ids that stand there or inside an expanded object, with the new place before the old one.
-fn first_reference(candidates: [Option<&Value>; 2]) -> Option<&str> {
+fn first_reference<'a>(candidates: [Option<&'a Value<'a>>; 2]) -> Option<&'a str> {
     candidates.into_iter().flatten().find_map(crate::json::reference_of)
 }
