@@ -20,13 +20,13 @@ const LONGEST: usize = 512;
 #[error("the id is empty, a placeholder, too long or has control characters")]
 pub struct NotAnId;
 
-fn checked(text: &str) -> Result<String, NotAnId> {
+fn checked(text: &str) -> Result<&str, NotAnId> {
     let text = text.trim();
     let odd = text.len() > LONGEST || text.chars().any(char::is_control);
     if text.is_empty() || odd || SENTINELS.contains(&text) {
         return Err(NotAnId);
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
 /// Characters of one text in an error: Stripe documents 255 for an id.
@@ -51,13 +51,13 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
             /// Trims the text and refuses what is no id.
             pub fn new(text: &str) -> Result<Self, NotAnId> {
-                checked(text).map(Self)
+                checked(text).map(|text| Self(text.to_owned()))
             }
 
             /// The id as the provider or Cryptlex wrote it.
@@ -75,13 +75,10 @@ macro_rules! id {
         impl TryFrom<String> for $name {
             type Error = NotAnId;
             fn try_from(text: String) -> Result<Self, NotAnId> {
-                Self::new(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.0
+                match checked(&text)?.len() == text.len() {
+                    true => Ok(Self(text)),
+                    false => Self::new(&text),
+                }
             }
         }
     };
@@ -135,7 +132,7 @@ pub struct Mark {
 impl Mark {
     /// Refuses an empty value and the predecessor's placeholders.
     pub fn new(key: &'static str, value: &str) -> Result<Self, NotAnId> {
-        checked(value).map(|value| Self { key: Cow::Borrowed(key), value })
+        checked(value).map(|value| Self { key: Cow::Borrowed(key), value: value.to_owned() })
     }
 
     /// The value that the metadata item must have, letter by letter.

@@ -14,6 +14,7 @@ use crate::ids::{CustomerId, EventId, LicenseId, PaymentId, ProductId, SubjectId
 
 /// Raised when an older version could misread what this one writes.
 const FORMAT: u32 = 1;
+const NEWER: u32 = FORMAT + 1;
 
 /// Events that a subject remembers by id, for people who look at it.
 const MOST_EVENTS: usize = 50;
@@ -133,57 +134,84 @@ pub struct Lease {
     pub abandoned: bool,
 }
 
-/// What we know of a subject beyond what its licenses say.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What we know of a subject beyond what its licenses say. Most of it is of some subjects only, and written for those.
 ///
 /// Times are the providers' event times, so that an older event never undoes a newer one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SubjectState {
     /// Which license fills which slot.
+    #[serde(skip_serializing_if = "is_default")]
     pub slots: BTreeMap<Slot, LicenseId>,
     /// The end of what the first payment paid for, where the purchase itself does not say it.
+    #[serde(skip_serializing_if = "is_default")]
     pub paid_through: Option<Timestamp>,
     /// How many were bought, where the purchase itself does not say it.
+    #[serde(skip_serializing_if = "is_default")]
     pub quantity: Option<u32>,
     /// The newest payment that no failed payment before it outlives.
+    #[serde(skip_serializing_if = "is_default")]
     pub paid_at: Option<Timestamp>,
     /// The newest payment for the subscription itself, which no pause before it outlives.
+    #[serde(skip_serializing_if = "is_default")]
     pub renewed_at: Option<Timestamp>,
     /// The latest end that a later payment paid for.
+    #[serde(skip_serializing_if = "is_default")]
     pub renewed_until: Option<Timestamp>,
     /// Where licenses ended before grace moved them.
+    #[serde(skip_serializing_if = "is_default")]
     pub before_grace: BTreeMap<LicenseId, Timestamp>,
     /// Payments that failed since the last one that succeeded.
+    #[serde(skip_serializing_if = "is_default")]
     pub failures: BTreeSet<Timestamp>,
     /// Why it is suspended, and since when.
+    #[serde(skip_serializing_if = "is_default")]
     pub causes: BTreeMap<Cause, Timestamp>,
     /// The newest end of each cause that did not end by a payment.
+    #[serde(skip_serializing_if = "is_default")]
     pub cleared: BTreeMap<Cause, Timestamp>,
     /// The newest periods that were paid for.
+    #[serde(skip_serializing_if = "is_default")]
     pub periods: BTreeSet<Period>,
     /// Periods whose payment was refunded or disputed, and how that stands.
+    #[serde(skip_serializing_if = "is_default")]
     pub taken_back: Vec<TakenBack>,
     /// Licenses of products that another one took the place of: no payment is for them any more.
+    #[serde(skip_serializing_if = "is_default")]
     pub replaced: BTreeSet<LicenseId>,
     /// Licenses that are suspended because fewer are paid for.
+    #[serde(skip_serializing_if = "is_default")]
     pub seats: BTreeSet<LicenseId>,
     /// How many of what its licenses are, by the line part of their slots.
+    #[serde(skip_serializing_if = "is_default")]
     pub lines: BTreeMap<String, Bought>,
     /// What is subscribed to since the newest change, and since when.
+    #[serde(skip_serializing_if = "is_default")]
     pub subscribed: Option<(Timestamp, Subscribed)>,
     /// As the provider described it last, and when.
+    #[serde(skip_serializing_if = "is_default")]
     pub record: Option<(Timestamp, SubscriptionRecord)>,
     /// When the customer was last told to be as he is known.
+    #[serde(skip_serializing_if = "is_default")]
     pub synced_at: Option<Timestamp>,
     /// When it ended.
+    #[serde(skip_serializing_if = "is_default")]
     pub ended_at: Option<Timestamp>,
     /// The product that was granted, for an event that knows how many but not of what.
+    #[serde(skip_serializing_if = "is_default")]
     pub granted: Option<Box<Granted>>,
     /// Whether its licenses were deleted at the end.
+    #[serde(skip_serializing_if = "is_default")]
     pub deleted: bool,
     /// Whether it was bought without any Cryptlex product, so that having no license is right.
+    #[serde(skip_serializing_if = "is_default")]
     pub unlicensed: bool,
     /// Orders of charges that were counted by their id, for want of a date.
+    #[serde(skip_serializing_if = "is_default")]
     pub charges: BTreeSet<SubjectId>,
 }
 
@@ -337,7 +365,7 @@ struct Written<'r, T> {
     record: &'r T,
 }
 
-/// Read first: a newer format may differ in everything else.
+/// A newer format may differ in everything else.
 #[derive(Deserialize)]
 struct Head {
     format: u32,
@@ -345,6 +373,7 @@ struct Head {
 
 #[derive(Deserialize)]
 struct Read<T> {
+    format: u32,
     record: T,
 }
 
@@ -360,13 +389,20 @@ pub(super) fn decoded<T: DeserializeOwned>(
     let Some(stored) = stored else {
         return Ok(None);
     };
-    let unreadable = |_| StoreError(format!("record {key} is no record of this ledger"));
-    let Head { format } = serde_json::from_slice(&stored.value).map_err(unreadable)?;
-    if format > FORMAT {
-        return Err(StoreError(format!(
-            "record {key} was written by a newer version (format {format}, this one knows {FORMAT}): deploy that version again"
-        )));
+    let read: Result<Read<T>, _> = serde_json::from_slice(&stored.value);
+    let format = match &read {
+        Ok(read) => Some(read.format),
+        Err(_unreadable) => {
+            serde_json::from_slice(&stored.value).map(|Head { format }| format).ok()
+        }
+    };
+    match (read, format) {
+        (_, Some(newer @ NEWER..)) => Err(StoreError(format!(
+            "record {key} was written by a newer version (format {newer}, this one knows {FORMAT}): deploy that version again"
+        ))),
+        (Ok(Read { record, .. }), _) => Ok(Some(record)),
+        (Err(_unreadable), _) => {
+            Err(StoreError(format!("record {key} is no record of this ledger")))
+        }
     }
-    let Read { record } = serde_json::from_slice(&stored.value).map_err(unreadable)?;
-    Ok(Some(record))
 }
