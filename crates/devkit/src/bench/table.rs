@@ -63,7 +63,7 @@ impl Row {
         let ratio = self.floor.map(|floor| format!("{:.2}", self.median() / floor));
         let budget = match self.budget {
             Some(Budget::AtMost(most)) => shown(most),
-            Some(Budget::TimesFloor(times)) => format!("{times} x floor"),
+            Some(Budget::TimesFloor(times)) => format!("{} x floor", shown(times)),
             None => String::new(),
         };
         let met = self.is_met().map(|met| if met { "yes" } else { "NO" });
