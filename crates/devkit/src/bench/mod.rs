@@ -34,6 +34,9 @@ pub struct BenchArgs {
     /// The least that a function can be
     #[arg(long, default_value = "target/floor/release/floor")]
     pub floor: PathBuf,
+    /// The least that a server in Node.js can be; measured where there is Node.js
+    #[arg(long, default_value = "bench/least.mjs")]
+    pub node: PathBuf,
     /// Starts of each kind
     #[arg(long, default_value_t = 30)]
     pub starts: usize,

@@ -36,6 +36,11 @@ impl Row {
         Row { floor: Some(floor.median()), budget: Some(Budget::TimesFloor(times)), ..self }
     }
 
+    /// Shown in units of another one's median; the budget is another matter.
+    pub(super) fn beside(self, floor: &Row) -> Row {
+        Row { floor: Some(floor.median()), ..self }
+    }
+
     /// The value that so many of a hundred do not exceed.
     pub(super) fn percentile(&self, of_100: usize) -> f64 {
         let last = self.values.len() - 1;

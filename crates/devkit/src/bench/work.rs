@@ -10,11 +10,18 @@ use super::table::Row;
 use super::{
     BenchArgs, BenchError, at, environment, function_at, milliseconds, running, server_at,
 };
-use crate::runtime_api::Function;
+use crate::runtime_api::{Function, Server};
 use crate::sandbox::{Sandbox, Settings};
+
+/// An event with this number.
+type Make = fn(usize) -> Event;
 
 /// Between two looks at the process.
 const BATCH: usize = 25;
+/// Of each kind, before anything is compared with Node.js.
+const WARM: usize = 2_000;
+/// Beyond the numbers of what is measured.
+const OTHERS: usize = 1_000_000;
 /// Of a Cryptlex that is far away.
 const FAR_MS: u64 = 50;
 /// So far away, a few tell as much as many.
@@ -26,65 +33,109 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     Ok(rows)
 }
 
-/// The ledger is in memory. As a function the events come by way of the Runtime API, as a server by one connection.
+/// What takes events, in a process whose time is looked at.
+enum Host<'h> {
+    /// By way of the Runtime API.
+    Function(&'h Function),
+    /// By one connection.
+    Server(&'h Server),
+}
+
+impl Host<'_> {
+    fn id(&self) -> Result<u32, BenchError> {
+        match self {
+            Host::Function(function) => running(function.id()),
+            Host::Server(server) => running(server.id()),
+        }
+    }
+
+    async fn deliver(&self, numbers: Range<usize>, event: Make) -> Result<(), BenchError> {
+        match self {
+            Host::Function(function) => {
+                for number in numbers {
+                    timed(function, event(number)).await?;
+                }
+                Ok(())
+            }
+            Host::Server(server) => deliver(server.url(), 1, numbers, event).await.map(drop),
+        }
+    }
+}
+
+/// The ledger is in memory.
 async fn near(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
-    let sandboxes = [sandbox(0).await?, sandbox(0).await?];
-    let [of_function, of_server] = sandboxes.each_ref().map(|it| environment(PROVIDER, it));
+    let sandboxes = [sandbox(0).await?, sandbox(0).await?, sandbox(0).await?];
+    let [of_function, of_server, of_node] =
+        sandboxes.each_ref().map(|it| environment(PROVIDER, it));
     let floor = function_at(&args.floor, &[]).await?;
     let function = function_at(&args.binary(PROVIDER), &of_function).await?;
     let server = server_at(&args.binary(PROVIDER), &of_server).await?;
-    let hello = spent(args, floor.id(), async |n| one_by_one(&floor, n, ignored).await);
-    let mut rows = vec![Row::of("processor time of an event: hello world", "ms", hello.await?)];
-    let mut peaks = Vec::new();
+    let node = node(args, of_node).await?;
+    let mut hosts = vec![Host::Function(&function), Host::Server(&server)];
+    hosts.extend(node.as_ref().map(Host::Server));
+    let hello = by_turns(args, &[Host::Function(&floor)], ignored).await?.remove(0);
+    let hello = Row::of("processor time of an event: hello world", "ms", hello);
+    let (mut rows, mut peaks) = (Vec::new(), Vec::new());
     for (what, budget, event) in [
-        ("a new customer's purchase", 0.35, purchase as fn(usize) -> Event),
+        ("a new customer's purchase", 0.35, purchase as Make),
         ("a renewal", 0.2, |number| Event::Renewal { number }),
         ("an ignored event", 0.04, ignored),
     ] {
-        let as_function =
-            spent(args, function.id(), async |n| one_by_one(&function, n, event).await);
-        let as_function = as_function.await?;
-        let as_server = spent(args, server.id(), async |numbers| {
-            deliver(server.url(), 1, numbers, event).await.map(drop)
-        });
-        for (host, spent) in [("function", as_function), ("server", as_server.await?)] {
-            let what = format!("processor time of {what} as a {host}");
-            rows.push(Row::of(what, "ms", spent).at_most(budget));
-        }
+        let row = |host, spent| Row::of(format!("processor time of {what} {host}"), "ms", spent);
+        let mut spent = by_turns(args, &hosts, event).await?.into_iter();
+        let mut next = |host| spent.next().map(|spent| row(host, spent));
+        let (of_function, of_server) = (next("as a function"), next("as a server"));
+        let of_node = next("in Node.js at least");
+        rows.extend(of_function.map(|row| row.at_most(budget).beside(&hello)));
+        rows.extend(of_server.map(|row| row.at_most(budget)).map(|row| match &of_node {
+            Some(of_node) => row.beside(of_node),
+            None => row,
+        }));
+        rows.extend(of_node);
         peaks.push(peak_memory(running(function.id())?).map_err(at("the function"))?);
     }
+    rows.insert(0, hello);
     let what = format!("memory at most, after {} purchases as a function", args.events);
     rows.push(Row::of(what, "MiB", peaks.into_iter().take(1).collect()).at_most(20.0));
     function.stop().await.map_err(at("the function"))?;
     Ok(rows)
 }
 
-/// What a process spends on an event, the mean of each batch; the first one is not counted.
-async fn spent(
+/// The least that a server in Node.js can do, with its compiler done; where there is no Node.js, nothing is compared with it.
+async fn node(
     args: &BenchArgs,
-    id: Option<u32>,
-    work: impl AsyncFn(Range<usize>) -> Result<(), BenchError>,
-) -> Result<Vec<f64>, BenchError> {
-    let id = running(id)?;
-    let mut spent = Vec::new();
-    for batch in 0..=args.events.div_ceil(BATCH) {
-        let before = cpu(id).map_err(at("the process"))?;
-        work(batch * BATCH..(batch + 1) * BATCH).await?;
-        let after = cpu(id).map_err(at("the process"))?;
-        spent.push(milliseconds(after - before) / BATCH as f64);
+    mut variables: Vec<(&'static str, String)>,
+) -> Result<Option<Server>, BenchError> {
+    let asked = std::process::Command::new("node").args(["-p", "process.execPath"]).output();
+    let program = asked.ok().and_then(|answer| String::from_utf8(answer.stdout).ok());
+    let folder = program.as_deref().and_then(|program| program.rsplit_once('/'));
+    let Some((folder, _)) = folder else { return Ok(None) };
+    variables.push(("PATH", folder.to_owned()));
+    let server = server_at(&args.node, &variables).await?;
+    let renewal: Make = |number| Event::Renewal { number };
+    for event in [ignored, purchase, renewal] {
+        Host::Server(&server).deliver(OTHERS..OTHERS + WARM, event).await?;
     }
-    Ok(spent.split_off(1))
+    Ok(Some(server))
 }
 
-async fn one_by_one(
-    function: &Function,
-    numbers: Range<usize>,
-    event: fn(usize) -> Event,
-) -> Result<(), BenchError> {
-    for number in numbers {
-        timed(function, event(number)).await?;
+/// What each process spends on an event, the mean of each batch; the first one is not counted.
+async fn by_turns(
+    args: &BenchArgs,
+    hosts: &[Host<'_>],
+    event: Make,
+) -> Result<Vec<Vec<f64>>, BenchError> {
+    let mut spent: Vec<Vec<f64>> = hosts.iter().map(|_| Vec::new()).collect();
+    for batch in 0..=args.events.div_ceil(BATCH) {
+        for (host, spent) in hosts.iter().zip(&mut spent) {
+            let id = host.id()?;
+            let before = cpu(id).map_err(at("the process"))?;
+            host.deliver(batch * BATCH..(batch + 1) * BATCH, event).await?;
+            let after = cpu(id).map_err(at("the process"))?;
+            spent.push(milliseconds(after - before) / BATCH as f64);
+        }
     }
-    Ok(())
+    Ok(spent.into_iter().map(|mut spent| spent.split_off(1)).collect())
 }
 
 fn ignored(number: usize) -> Event {
@@ -102,7 +153,7 @@ async fn far(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     timed(&function, ignored(0)).await?;
     let mut rows = Vec::new();
     for (what, budget, event) in [
-        ("a new customer's purchase", 3.0, purchase as fn(usize) -> Event),
+        ("a new customer's purchase", 3.0, purchase as Make),
         ("a known customer's purchase", 2.0, |number| Event::Purchase {
             number: 1_000_000 + number,
             customer: number,
