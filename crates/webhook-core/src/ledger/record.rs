@@ -258,6 +258,9 @@ pub struct Bought {
     /// What its product said a quantity means; else the vendor's policy holds.
     #[serde(default)]
     pub means: Option<QuantityMeans>,
+    /// When it was bought last: an older change does not speak of it.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
 }
 
 /// What a payment paid for.

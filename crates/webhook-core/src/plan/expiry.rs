@@ -63,12 +63,19 @@ pub(super) fn at_least(license: &License, end: Timestamp) -> Option<Step> {
 
 /// The first payment, or the trial, lasts until `end`.
 ///
-/// A license that ends much later is cut only while it still has the expiry that it was made with: after that
-/// somebody meant it.
-pub(super) fn first(license: &License, end: Timestamp, leeway: SignedDuration) -> Option<Step> {
+/// A license that ends much later is cut only while it still has the expiry that it was made with, or the one that a
+/// sibling was: after that somebody meant it.
+pub(super) fn first(
+    license: &License,
+    siblings: &[License],
+    end: Timestamp,
+    leeway: SignedDuration,
+) -> Option<Step> {
     let expires_at = license.expires_at?;
     let too_early = expires_at < end;
-    let too_late = expires_at > shifted(end, DAY) && has_first_expiry(license, expires_at, leeway);
+    let is_first = |made: &License| has_first_expiry(made, expires_at, leeway);
+    let too_late =
+        expires_at > shifted(end, DAY) && std::iter::once(license).chain(siblings).any(is_first);
     (too_early || too_late).then(|| Step::expire(license, end))
 }
 

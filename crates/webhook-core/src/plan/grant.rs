@@ -43,7 +43,7 @@ pub(super) fn plan(
     policy: &Policy,
 ) -> Result<Plan, Refused> {
     let (pays, covers) = (grant.pays, Covers::First(grant.paid_through.or(grant.period_end)));
-    let Some(payment) = history::payment(&snapshot.state, at, pays, covers, policy) else {
+    let Some(mut payment) = history::payment(&snapshot.state, at, pays, covers, policy) else {
         return Ok(stale(snapshot));
     };
     if payment.after_the_end && snapshot.state.deleted && snapshot.licenses.is_empty() {
@@ -53,12 +53,24 @@ pub(super) fn plan(
     remember_what_was_bought(grant, at, &mut state);
     let wanted = wanted(command, grant, &state, policy)?;
     let changed = seats::changed_since(at, &snapshot.state).map(|(_, subscribed)| subscribed);
-    let mut held = Held::of(snapshot, &wanted, OtherProduct::to(grant, &snapshot.state));
-    if changed.is_some_and(|subscribed| seats::named(subscribed).next().is_some()) {
-        // What took the place of this purchase is no mistake of it.
-        held.superseded.clear();
+    let other_product = OtherProduct::to(grant, &snapshot.state);
+    let mut held = Held::of(snapshot, &wanted, other_product);
+    let since = match changed {
+        None => Since::Nothing,
+        Some(subscribed) if seats::named(subscribed).next().is_some() => {
+            // What took the place of this purchase is no mistake of it.
+            held.superseded.clear();
+            Since::Change
+        }
+        Some(_) if other_product == OtherProduct::IsReplaced => Since::ChangeOfAPresumed,
+        Some(_) => Since::Change,
+    };
+    remember_lines(&wanted, since, at, &mut state);
+    if since == Since::Nothing {
+        // What was given up is paid for again.
+        payment.is_for(held.filled.values().map(|license| &license.id));
+        state.seats.clone_from(&payment.state.seats);
     }
-    remember_lines(&wanted, changed.is_some(), &mut state);
     state
         .slots
         .extend(held.filled.iter().map(|(slot, license)| (slot.clone(), license.id.clone())));
@@ -72,16 +84,18 @@ pub(super) fn plan(
     let written = |end: Option<Timestamp>| end.map(|end| paid_until(end, policy));
     let paid_through = written(grant.paid_through.or(state.paid_through));
     let renewed_until = written(state.renewed_until);
+    let siblings = siblings(grant, snapshot);
+    let first_end = |license: &License, end: Timestamp, later: Option<Timestamp>| {
+        let end = later.map_or(end, |later| later.max(end));
+        expiry::first(license, siblings, end, policy.leeway)
+    };
     let mut missing = 0_usize;
     for wanted in &wanted {
         match (held.filled.get(&wanted.slot), &wanted.mapping) {
             (Some(license), _) => {
                 let decided = || interval_decides(command, wanted.line, license, snapshot, policy);
                 let expiry = match (paid_through, renewed_until) {
-                    (Some(end), Some(later)) => {
-                        expiry::first(license, later.max(end), policy.leeway)
-                    }
-                    (Some(end), None) => expiry::first(license, end, policy.leeway),
+                    (Some(end), later) => first_end(license, end, later),
                     (None, Some(later)) => decided().or_else(|| expiry::at_least(license, later)),
                     (None, None) => decided(),
                 };
@@ -100,6 +114,15 @@ pub(super) fn plan(
             // Which product it is, another event will say.
             (None, None) => {}
         }
+    }
+    // More of it was made before anybody knew until when it is paid.
+    if let Some(end) = paid_through {
+        let others = holders::current(snapshot).filter(|license| {
+            siblings.iter().any(|sibling| sibling.id == license.id)
+                && !held.filled.values().any(|held| held.id == license.id)
+                && !state.replaced.contains(&license.id)
+        });
+        plan.steps.extend(others.filter_map(|license| first_end(license, end, renewed_until)));
     }
     // What an add-on takes its end from must be as it should first.
     if pays == Pays::ForThePeriod
@@ -129,8 +152,25 @@ pub(super) fn plan(
     seats::after_a_purchase(&command.subject, at, snapshot, policy, plan)
 }
 
+/// Whether a change is newer than a purchase.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Nothing,
+    Change,
+    /// Only of how many: of which product, nobody knew better than to presume.
+    ChangeOfAPresumed,
+}
+
+/// The licenses of the same line, where a subject has only one.
+fn siblings<'s>(grant: &Grant, snapshot: &'s Snapshot) -> &'s [License] {
+    match grant.named_by {
+        NamedBy::Lines => &[],
+        NamedBy::Configuration | NamedBy::Subscription | NamedBy::Session => &snapshot.licenses,
+    }
+}
+
 /// What its lines bought, for a change to be compared with. What a change `since` left of a line was bought all the same.
-fn remember_lines(wanted: &[Wanted<'_>], since: bool, state: &mut SubjectState) {
+fn remember_lines(wanted: &[Wanted<'_>], since: Since, at: Timestamp, state: &mut SubjectState) {
     let mut lines: BTreeMap<String, Bought> = BTreeMap::new();
     for wanted in wanted {
         let Some(mapping) = &wanted.mapping else { continue };
@@ -139,15 +179,18 @@ fn remember_lines(wanted: &[Wanted<'_>], since: bool, state: &mut SubjectState) 
             licenses: 0,
             activations: wanted.activations,
             means: wanted.line.quantity_means,
+            since: Some(at),
         });
         bought.licenses = bought.licenses.saturating_add(1);
     }
     for (key, bought) in lines {
-        match state.lines.get_mut(&key).filter(|_| since) {
+        match state.lines.get_mut(&key).filter(|_| since != Since::Nothing) {
             Some(known) if known.product == bought.product => {
                 known.licenses = known.licenses.max(bought.licenses);
                 known.means = known.means.or(bought.means);
+                known.since = known.since.max(bought.since);
             }
+            Some(known) if since == Since::ChangeOfAPresumed => *known = bought,
             Some(_) => {}
             None => {
                 state.lines.insert(key, bought);

@@ -3,6 +3,8 @@
 //! An older event never undoes a newer one. At equal times: end > payment > suspension > resumption. Each function gives
 //! what is known after the event, or `None` when the event is too old to have an effect.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::reversal;
@@ -10,6 +12,7 @@ use super::step::Step;
 use crate::command::{AtTheEnd, Cause, Pays, Period};
 use crate::config::Policy;
 use crate::cryptlex::License;
+use crate::ids::LicenseId;
 use crate::ledger::SubjectState;
 
 /// Of a payment that keeps failing the first days count.
@@ -25,6 +28,8 @@ pub(super) struct Payment {
     pub(super) after_the_end: bool,
     /// It is a reason to take away a suspension that no cause is left for.
     resumes: bool,
+    /// Licenses that were given up before it, and that it is for.
+    back: BTreeSet<LicenseId>,
 }
 
 /// Which period a payment is for.
@@ -92,17 +97,28 @@ pub(super) fn payment(
     let resumes = after_the_end
         || (pays == Pays::ForThePeriod && is_new)
         || state.causes.len() < known_causes;
-    Some(Payment { state, after_the_end, resumes })
+    Some(Payment { state, after_the_end, resumes, back: BTreeSet::new() })
 }
 
 impl Payment {
+    /// Whatever was suspended of these for want of seats comes back.
+    pub(super) fn is_for<'l>(&mut self, licenses: impl Iterator<Item = &'l LicenseId>) {
+        for license in licenses {
+            if self.state.seats.remove(license) {
+                self.back.insert(license.clone());
+            }
+        }
+    }
+
     /// What a paid license needs once its expiry is right.
     pub(super) fn step(&self, license: &License) -> Option<Step> {
         if self.after_the_end && license.is_revoked() {
             return Some(Step::Reinstate(license.id.clone()));
         }
         match (license.is_suspended(), has_cause(&self.state, license)) {
-            (true, false) if self.resumes => Some(Step::suspend(license, false)),
+            (true, false) if self.resumes || self.back.contains(&license.id) => {
+                Some(Step::suspend(license, false))
+            }
             (false, true) => Some(Step::suspend(license, true)),
             (true | false, _) => None,
         }

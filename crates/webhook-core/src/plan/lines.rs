@@ -23,7 +23,8 @@ pub(super) fn bought(
         QuantityMeans::Licenses => (line.quantity, None),
         QuantityMeans::Activations => (1, Some(line.quantity)),
     };
-    Bought { product, licenses, activations, means }
+    let since = known.and_then(|known| known.since);
+    Bought { product, licenses, activations, means, since }
 }
 
 /// Whether the licenses are for these lines already, as far as the ledger knows.

@@ -20,7 +20,9 @@ mod step;
 
 use jiff::Timestamp;
 
-use crate::command::{Action, Cause, Command, Concern, Renew, Subject, Through, Unmapped};
+use crate::command::{
+    Action, AtTheEnd, Cause, Command, Concern, Renew, Subject, Through, Unmapped,
+};
 use crate::config::Policy;
 use crate::cryptlex::License;
 use crate::interval::{shifted, whole_second_from};
@@ -144,11 +146,12 @@ fn renewal(
         plan.state.renewed_until = plan.state.renewed_until.max(Some(*end));
     }
     if snapshot.licenses.is_empty() {
-        return match (&snapshot.state, payment.after_the_end) {
-            (state, _) if state.unlicensed || is_over(&renew.through, at) => Ok(plan),
-            (state, true) if state.deleted => Err(Refused::Deleted(command.subject.clone())),
+        return match &snapshot.state {
+            _ if is_over(&renew.through, at) => Ok(plan),
+            state if state.unlicensed && !is_subscribed_to_a_product(state) => Ok(plan),
+            state if state.deleted => Err(Refused::Deleted(command.subject.clone())),
             // A purchase that comes later runs until then.
-            (state, _)
+            state
                 if (policy.accept_unmapped || command.incidental)
                     && plan.state.renewed_until.is_some()
                     && !is_ours(state) =>
@@ -157,7 +160,7 @@ fn renewal(
                     Some("nothing of it is known: it is taken for something without licenses");
                 Ok(plan)
             }
-            (_, _) => Err(Refused::NoLicense(command.subject.clone())),
+            _ => Err(Refused::NoLicense(command.subject.clone())),
         };
     }
     if let Through::NextPeriod { order, .. } = &renew.through {
@@ -183,15 +186,23 @@ fn renewal(
             );
         }
     }
+    if policy.at_the_end == AtTheEnd::Nothing {
+        // What was replaced runs on to its own end, and is suspended no longer than the rest.
+        let replaced = snapshot.licenses.iter().filter(|license| is_replaced(license));
+        plan.steps.extend(replaced.filter_map(|license| payment.step(license)));
+    }
     Ok(plan)
 }
 
 /// Whether licenses of it were made, or will be, because their product is known.
 fn is_ours(state: &SubjectState) -> bool {
-    let subscribed = state.subscribed.iter().flat_map(|(_, subscribed)| &subscribed.lines);
-    state.granted.is_some()
-        || !state.lines.is_empty()
-        || subscribed.into_iter().any(|line| line.mapping.is_some())
+    state.granted.is_some() || !state.lines.is_empty() || is_subscribed_to_a_product(state)
+}
+
+/// Whether its newest change names a Cryptlex product.
+fn is_subscribed_to_a_product(state: &SubjectState) -> bool {
+    let mut lines = state.subscribed.iter().flat_map(|(_, subscribed)| &subscribed.lines);
+    lines.any(|line| line.mapping.is_some())
 }
 
 /// Paid for a time that ended before the payment: nothing but a record.

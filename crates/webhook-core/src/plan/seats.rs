@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::grant::{DRIVER_KEY, SLOT_KEY, first_mapping, grants, named_by, too_many};
+use super::grant::{DRIVER_KEY, SLOT_KEY, first_mapping, grants, is_add_on, named_by, too_many};
 use super::holders::Slots;
 use super::standing::at_the_end;
 use super::step::{Blank, Step, metadata};
@@ -115,6 +115,8 @@ struct Change<'c> {
     policy: &'c Policy,
     /// As they were before it.
     slots: Slots<'c>,
+    /// Lines that were added after it: it does not speak of them.
+    newer: BTreeSet<&'c str>,
 }
 
 /// A line whose product is known.
@@ -134,14 +136,25 @@ impl<'c> Change<'c> {
     ) -> Self {
         let slots = Slots::known_to(&snapshot.state);
         let subscribed = lines::as_bought(subscribed, &lines::keys(subject, &slots, snapshot));
-        Self { subject, subscribed, at, snapshot, policy, slots }
+        let added = snapshot.state.lines.iter().filter(|(key, bought)| {
+            lines::is_add_on(key) && bought.since.is_some_and(|since| since > at)
+        });
+        let newer = added
+            .map(|(key, _)| key.as_str())
+            .filter(|key| !subscribed.lines.iter().any(|line| line.key == *key))
+            .collect();
+        Self { subject, subscribed, at, snapshot, policy, slots, newer }
     }
 
     fn carried_into(&self, mut plan: Plan) -> Result<Plan, Refused> {
         let before = plan.state.lines.clone();
         let current: Vec<&'c License> = holders::current(self.snapshot).collect();
         let long_gone = before.is_empty() && current.iter().all(|license| license.is_revoked());
-        if current.is_empty() || long_gone {
+        // What was added to it came first.
+        let is_due = !lines::speaks_of_add_ons_only(&self.subscribed)
+            && before.keys().all(|key| lines::is_add_on(key))
+            && current.iter().all(|license| is_add_on(license));
+        if current.is_empty() || is_due || long_gone {
             // Not bought yet, not ours, deleted by hand, or over: a purchase takes it up from here.
             plan.noted = Some("there is no license of it");
             return Ok(plan);
@@ -166,7 +179,7 @@ impl<'c> Change<'c> {
             self.vanished(&products, &before, &mut plan);
         }
         if whole {
-            plan.state.lines.retain(|key, _| lines::is_kept(key, &self.subscribed));
+            plan.state.lines.retain(|key, _| self.keeps(key));
             for target in &targets {
                 plan.state.lines.insert(target.line.key.clone(), target.bought.clone());
             }
@@ -254,17 +267,26 @@ impl<'c> Change<'c> {
                 && !self.is_kept(license)
         };
         let mut held: Vec<&'c License> = holders::among(self.snapshot, counts).collect();
-        held.sort_by_key(|license| self.order_of(license));
+        let slots: Vec<(Slot, &Target<'_>)> = of_product()
+            .flat_map(|target| {
+                (1..=target.bought.licenses)
+                    .map(move |n| (Slot::new(self.subject, &target.line.key, n), target))
+            })
+            .collect();
+        let still_wanted: BTreeSet<&str> = slots.iter().map(|(slot, _)| slot.as_str()).collect();
+        // Those of a line that is given up are the first to go.
+        let goes_first = |license: &'c License| {
+            self.slots.of(license).is_some_and(|slot| !still_wanted.contains(slot))
+        };
+        held.sort_by_key(|license| (goes_first(license), self.order_of(license)));
         for license in &held {
             plan.state.replaced.remove(&license.id);
         }
         let (seated, spare): (Vec<&License>, Vec<&License>) =
             held.iter().partition(|license| !state.seats.contains(&license.id));
-        let wanted = of_product().map(|target| target.bought.licenses).sum::<u32>();
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let mentioned = before.iter().filter(|(key, known)| {
-            known.product == *product && !lines::is_kept(key, &self.subscribed)
-        });
+        let wanted = slots.len();
+        let mentioned =
+            before.iter().filter(|(key, known)| known.product == *product && !self.keeps(key));
         let counted = mentioned.map(|(_, known)| known.licenses).sum::<u32>();
         let known_before = match before.is_empty() {
             // Of those without a slot nobody knows whether they were bought.
@@ -280,12 +302,6 @@ impl<'c> Change<'c> {
         for license in seated.iter().rev().take(excess) {
             plan.state.seats.insert(license.id.clone());
         }
-        let slots: Vec<(Slot, &Target<'_>)> = of_product()
-            .flat_map(|target| {
-                (1..=target.bought.licenses)
-                    .map(move |n| (Slot::new(self.subject, &target.line.key, n), target))
-            })
-            .collect();
         let empty = self.seat(&slots, &held, &mut plan.state);
         let lacking = wanted.saturating_sub(seated.len().saturating_add(back.len()));
         let model = self.model(before);
@@ -367,10 +383,15 @@ impl<'c> Change<'c> {
         self.slots.of(license).and_then(|slot| lines::line_of(slot, self.subject))
     }
 
+    /// Whether the change leaves a line as it is.
+    fn keeps(&self, line: &str) -> bool {
+        self.newer.contains(line) || lines::is_kept(line, &self.subscribed)
+    }
+
     /// Licenses that came with something else are not counted, unless the change speaks of them.
     fn is_kept(&self, license: &'c License) -> bool {
         match self.line_of(license) {
-            Some(line) => lines::is_kept(line, &self.subscribed),
+            Some(line) => self.keeps(line),
             None if license.metadata(DRIVER_KEY).is_some() => true,
             None => lines::speaks_of_add_ons_only(&self.subscribed),
         }

@@ -7,6 +7,7 @@ mod payment;
 mod properties;
 mod reversal;
 mod seats;
+mod told_late;
 mod world;
 
 use world::{World, at};
