@@ -370,6 +370,9 @@ pub struct Grant {
     pub pays: Pays,
     /// Who names its Cryptlex product.
     pub named_by: NamedBy,
+    /// As of when its lines are, where it was paid later: a change in between is newer than they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lines_at: Option<Timestamp>,
 }
 
 /// Who names the Cryptlex product of a purchase. Stripe tells one purchase in several events, and of those a later one in

@@ -50,9 +50,11 @@ pub(super) fn plan(
         return Err(Refused::Deleted(command.subject.clone()));
     }
     let mut state = payment.state.clone();
-    remember_what_was_bought(grant, at, &mut state);
+    // An invoice may be paid days after it was made, and tell of what was subscribed to then.
+    let lines_at = grant.lines_at.map_or(at, |made| made.min(at));
+    remember_what_was_bought(grant, lines_at, &mut state);
     let wanted = wanted(command, grant, &state, policy)?;
-    let changed = seats::changed_since(at, &snapshot.state).map(|(_, subscribed)| subscribed);
+    let changed = seats::changed_since(lines_at, &snapshot.state).map(|(_, subscribed)| subscribed);
     let other_product = OtherProduct::to(grant, &snapshot.state);
     let mut held = Held::of(snapshot, &wanted, other_product);
     let since = match changed {
@@ -65,7 +67,7 @@ pub(super) fn plan(
         Some(_) if other_product == OtherProduct::IsReplaced => Since::ChangeOfAPresumed,
         Some(_) => Since::Change,
     };
-    remember_lines(&wanted, since, at, &mut state);
+    remember_lines(&wanted, since, lines_at, &mut state);
     if since == Since::Nothing {
         // What was given up is paid for again.
         payment.is_for(held.filled.values().map(|license| &license.id));
@@ -104,7 +106,8 @@ pub(super) fn plan(
                 let step = step.or_else(|| activations().filter(|_| changed.is_none()));
                 plan.steps.extend(step.or_else(|| payment.step(license)));
             }
-            (None, Some(mapping)) if seats::has_replaced(wanted.line, mapping, at, snapshot) => {}
+            (None, Some(mapping))
+                if seats::has_replaced(wanted.line, mapping, lines_at, snapshot) => {}
             (None, Some(mapping)) => {
                 missing = missing.saturating_add(1);
                 if missing <= MOST_AT_ONCE {
@@ -149,7 +152,7 @@ pub(super) fn plan(
     }
     plan.concern = (!plan.unmapped.is_empty()).then_some(Concern::Unmapped);
     plan.state = state;
-    seats::after_a_purchase(&command.subject, at, snapshot, policy, plan)
+    seats::after_a_purchase(&command.subject, lines_at, snapshot, policy, plan)
 }
 
 /// Whether a change is newer than a purchase.

@@ -49,6 +49,47 @@ fn seats_that_were_added_before_anybody_knew_the_end_end_with_the_first() {
 }
 
 #[test]
+fn a_change_between_the_making_and_the_payment_of_an_invoice_counts() {
+    let first = |quantity| {
+        let invoice = purchase(vec![seats(Some("pro"), quantity)]);
+        let (named_by, paid_through) = (NamedBy::Subscription, Some(at("2027-09-01")));
+        let lines_at = Some(at("2026-09-01"));
+        about(Action::Grant(Grant { named_by, paid_through, lines_at, ..invoice }))
+    };
+    let running = |world: &World| {
+        let shown = world.shown();
+        shown.iter().filter(|shown| shown.as_str() == "2027-09-01").count()
+    };
+    for (bought, changed) in [(2, 5), (5, 2), (3, 3)] {
+        let mut events =
+            [(change(vec![seats(None, changed)]), "2026-09-02"), (first(bought), "2026-09-04")];
+        for _ in 0..2 {
+            let mut world = World::new();
+            for (command, told_at) in &events {
+                world.settle(command, told_at).unwrap();
+            }
+            assert_eq!(running(&world), usize::try_from(changed).unwrap(), "{bought} {changed}");
+            events.reverse();
+        }
+    }
+    let mut events =
+        [(change(vec![seats(Some("other"), 1)]), "2026-09-02"), (first(1), "2026-09-04")];
+    for _ in 0..2 {
+        let mut world = World::new();
+        for (command, told_at) in &events {
+            world.settle(command, told_at).unwrap();
+        }
+        let licenses = world.snapshot.licenses.iter().filter(|license| !license.is_revoked());
+        let products: Vec<_> = licenses
+            .filter_map(|license| license.product_id.as_ref())
+            .map(|id| id.as_str())
+            .collect();
+        assert_eq!(products, ["other"]);
+        events.reverse();
+    }
+}
+
+#[test]
 fn what_takes_the_place_of_a_presumed_product_runs_as_long_as_was_paid() {
     let mut world = World::new();
     let session = bought(NamedBy::Configuration, seats(Some("yearly"), 1), None);

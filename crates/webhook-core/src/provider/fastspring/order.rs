@@ -112,6 +112,7 @@ impl Purchase {
             period_end: self.period_end,
             pays: self.pays,
             named_by: NamedBy::Lines,
+            lines_at: None,
         };
         command(self.subject, Action::Grant(grant))
     }

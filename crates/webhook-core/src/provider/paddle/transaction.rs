@@ -120,6 +120,7 @@ fn grant(read: Vec<ReadLine>, order_is_mapped: bool, customer: Option<Customer>)
         period_end: None,
         pays: Pays::ForThePeriod,
         named_by: NamedBy::Lines,
+        lines_at: None,
     }
 }
 

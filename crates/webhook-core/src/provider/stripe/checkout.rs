@@ -87,6 +87,7 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
         period_end: None,
         pays: Pays::ForThePeriod,
         named_by,
+        lines_at: None,
     };
     let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
     let payments = payment_ids([intent, invoice]);

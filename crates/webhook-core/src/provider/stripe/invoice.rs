@@ -205,6 +205,7 @@ fn first(
         period_end: None,
         pays: Pays::ForThePeriod,
         named_by,
+        lines_at: invoice.seconds("created")?,
     };
     let payments = known_as(invoice);
     Ok(Command { payments, ..Command::new(subject, find, Action::Grant(grant)) }.into())
