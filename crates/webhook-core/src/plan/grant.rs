@@ -50,14 +50,17 @@ pub(super) fn plan(
         return Err(Refused::Deleted(command.subject.clone()));
     }
     let mut state = payment.state.clone();
-    // An invoice may be paid days after it was made, and tell of what was subscribed to then.
-    let lines_at = grant.lines_at.map_or(at, |made| made.min(at));
-    remember_what_was_bought(grant, lines_at, &mut state);
+    // What is paid days after it was ordered tells of what was ordered.
+    let lines_at = grant.lines_at.map_or(at, |ordered| ordered.min(at));
+    let named_at = if grant.named_by == NamedBy::Session { at } else { lines_at };
+    remember_what_was_bought(grant, named_at, &mut state);
     let wanted = wanted(command, grant, &state, policy)?;
-    let changed = seats::changed_since(lines_at, &snapshot.state).map(|(_, subscribed)| subscribed);
+    let changed = seats::changed_since(lines_at, &snapshot.state);
+    let changed =
+        changed.map(|(since, subscribed)| seats::as_it_counts(*since, subscribed, &state));
     let other_product = OtherProduct::to(grant, &snapshot.state);
     let mut held = Held::of(snapshot, &wanted, other_product);
-    let since = match changed {
+    let since = match &changed {
         None => Since::Nothing,
         Some(subscribed) if seats::named(subscribed).next().is_some() => {
             // What took the place of this purchase is no mistake of it.
@@ -68,8 +71,8 @@ pub(super) fn plan(
         Some(_) => Since::Change,
     };
     remember_lines(&wanted, since, lines_at, &mut state);
-    if since == Since::Nothing {
-        // What was given up is paid for again.
+    if since == Since::Nothing && grant.named_by == NamedBy::Lines {
+        // What was given up is bought again.
         payment.is_for(held.filled.values().map(|license| &license.id));
         state.seats.clone_from(&payment.state.seats);
     }

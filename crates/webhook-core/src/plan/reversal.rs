@@ -44,6 +44,9 @@ pub(super) fn plan(
     let stands = Some(reversal.stands);
     let news = TakenBack { cause, period, at, since, stands, open: false };
     let Some((known, taken)) = told(state, news, policy) else { return stale(snapshot) };
+    // The end of a lost one may have deleted them just now.
+    let had_licenses = !snapshot.licenses.is_empty()
+        || (policy.at_the_end == AtTheEnd::Delete && !state.slots.is_empty());
     match (reversal.stands, lost(&known)) {
         (Stands::TakenBack, _) if known.causes.contains_key(&cause) => {
             let why = "another payment is taken back all the same";
@@ -52,7 +55,7 @@ pub(super) fn plan(
         (Stands::TakenBack, _) => standing::resumed(known, snapshot, policy),
         // What is let run at the end of a subscription is not let run without money.
         (Stands::Open | Stands::Lost, Some(lost))
-            if policy.at_the_end != AtTheEnd::Nothing && !snapshot.licenses.is_empty() =>
+            if policy.at_the_end != AtTheEnd::Nothing && had_licenses =>
         {
             over(lost, known, snapshot, policy)
         }

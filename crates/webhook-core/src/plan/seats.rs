@@ -74,7 +74,11 @@ pub(super) fn changed_since(
 }
 
 /// A product that a checkout session named is another one only by what is said of the subscription after that.
-fn as_it_counts(at: Timestamp, subscribed: &Subscribed, state: &SubjectState) -> Subscribed {
+pub(super) fn as_it_counts(
+    at: Timestamp,
+    subscribed: &Subscribed,
+    state: &SubjectState,
+) -> Subscribed {
     let mut subscribed = subscribed.clone();
     if named_by(state).is_some_and(|(by, since)| by == NamedBy::Session && since >= at) {
         subscribed.lines.iter_mut().for_each(|line| line.mapping = None);

@@ -3,8 +3,8 @@
 use super::world::{POLICY, about, grant, line, mapping, purchase, renew_until};
 use super::{World, at};
 use crate::command::{
-    Action, AtTheEnd, Command, Grant, Line, NamedBy, Pays, QuantityMeans, Subscribed, Term,
-    Unmapped,
+    Action, AtTheEnd, Cause, Command, Grant, Line, NamedBy, Pays, Period, QuantityMeans, Reversal,
+    Reversed, Stands, Subscribed, Term, Unmapped,
 };
 use crate::config::Policy;
 use crate::ids::Mark;
@@ -216,8 +216,16 @@ fn a_payment_for_what_became_ours_or_was_deleted_is_no_success() {
     assert!(matches!(refused, Err(Refused::NoLicense(_))), "{refused:?}");
 
     let mut world = World::new();
-    // As after a lost dispute, which is no end of the subscription.
-    world.snapshot.state.deleted = true;
+    world.policy = Policy { at_the_end: AtTheEnd::Delete, ..POLICY };
+    let paid_through = Some(at("2026-10-01"));
+    let first = Grant { paid_through, ..purchase(vec![line("pro", 1)]) };
+    world.settle(&about(Action::Grant(first)), "2026-09-01").unwrap();
+    for (stands, told_at) in [(Stands::Open, "2026-09-02"), (Stands::Lost, "2026-09-10")] {
+        let of = Reversed::Period(Period { at: at("2026-09-01"), through: paid_through });
+        let dispute = Reversal { of, cause: Cause::Dispute, stands, since: None };
+        world.settle(&about(Action::Reverse(dispute)), told_at).unwrap();
+    }
+    assert_eq!(world.shown(), [""; 0]);
     let refused = world.settle(&renew_until("2027-09-01"), "2026-10-01");
     assert!(matches!(refused, Err(Refused::Deleted(_))), "{refused:?}");
 }

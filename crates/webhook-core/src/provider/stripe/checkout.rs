@@ -2,6 +2,8 @@
 //!
 //! A session in subscription mode grants the slot that the subscription's first invoice grants too: one license in all.
 
+use jiff::Timestamp;
+
 use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
 use super::{
     Decided, Stripe, configured, named_in, of_data, subject_marks, the_line, written_marks,
@@ -16,7 +18,7 @@ use crate::json::Object;
 pub(super) fn completed(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
     let session = of_data(data, "checkout session")?;
     match session.text("payment_status") {
-        Some("paid" | "no_payment_required") => grant(&session, source),
+        Some("paid" | "no_payment_required") => grant(&session, source, None),
         Some("unpaid") => Ok(Decided::Nothing("the checkout session is not paid yet")),
         Some(_) => {
             Ok(Decided::Nothing("the checkout session has a payment status that grants nothing"))
@@ -27,10 +29,15 @@ pub(super) fn completed(data: &Object<'_>, source: &ProductSource) -> Result<Dec
 
 /// `checkout.session.async_payment_succeeded`: paid, whatever the session said when it was completed.
 pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
-    grant(&of_data(data, "checkout session")?, source)
+    let session = of_data(data, "checkout session")?;
+    grant(&session, source, session.seconds("created")?)
 }
 
-fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+fn grant(
+    session: &Object<'_>,
+    source: &ProductSource,
+    lines_at: Option<Timestamp>,
+) -> Result<Decided, Unreadable> {
     let (subject, find, write) = match session.text("mode") {
         Some("subscription") => {
             let id = session.reference("subscription");
@@ -87,7 +94,7 @@ fn grant(session: &Object<'_>, source: &ProductSource) -> Result<Decided, Unread
         period_end: None,
         pays: Pays::ForThePeriod,
         named_by,
-        lines_at: None,
+        lines_at,
     };
     let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
     let payments = payment_ids([intent, invoice]);
