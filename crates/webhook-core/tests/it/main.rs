@@ -13,6 +13,7 @@ mod allocations;
 mod architecture;
 mod bad_input;
 mod changes;
+mod charges;
 mod corpus;
 mod costs;
 mod counts;

@@ -54,8 +54,7 @@ fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Command, Unreadable> 
 /// Recurring lines belong to the subscription, one-time lines to the transaction.
 fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
     let lines = lines(transaction)?;
-    let mapped = lines.iter().any(|line| matches!(line.read, Read::Line(_)));
-    let customer = if mapped { Some(customer(transaction)?) } else { None };
+    let buyer = buyer(transaction, &lines)?;
     let is_a_trial = is_a_trial(transaction, &lines);
     let (recurring, one_time): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| line.recurring);
@@ -64,7 +63,7 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
         if lines.is_empty() {
             continue;
         }
-        let grant = grant(lines, mapped, customer.clone());
+        let grant = grant(lines, buyer.clone());
         let (subject, grant) = match kind {
             SubjectKind::Subscription => {
                 let end = billing_period_end(transaction);
@@ -83,15 +82,15 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
 fn one_time_charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
     let subject = itself(transaction)?;
     let mut lines = lines(transaction)?;
-    lines.retain(|line| !line.recurring && matches!(line.read, Read::Line(_)));
+    lines.retain(|line| !line.recurring && line.is_ours());
     if lines.is_empty() {
         return Ok(about(
             subject,
             Action::Note(Note::of("no one-time line of the charge is mapped to Cryptlex")),
         ));
     }
-    let grant = grant(lines, true, Some(customer(transaction)?));
-    Ok(granting(subject, grant))
+    let buyer = buyer(transaction, &lines)?;
+    Ok(granting(subject, grant(lines, buyer)))
 }
 
 /// Whoever buys is not worked on by two: his licenses may be moving from a stand-in to himself.
@@ -99,7 +98,8 @@ fn granting(subject: Subject, grant: Grant) -> Command {
     Command { for_an_id: true, ..about(subject, Action::Grant(grant)) }
 }
 
-fn grant(read: Vec<ReadLine>, order_is_mapped: bool, customer: Option<Customer>) -> Grant {
+fn grant(read: Vec<ReadLine>, buyer: Option<Customer>) -> Grant {
+    let order_is_mapped = buyer.is_some();
     let (mut lines, mut unmapped, mut foreign) = (Vec::new(), Vec::new(), false);
     for line in read {
         match line.read {
@@ -111,7 +111,7 @@ fn grant(read: Vec<ReadLine>, order_is_mapped: bool, customer: Option<Customer>)
     }
     let lines = add_up(lines);
     Grant {
-        customer: customer.filter(|_| !lines.is_empty()),
+        customer: buyer.filter(|_| !lines.is_empty()),
         nobody: None,
         lines,
         unmapped,
@@ -165,6 +165,16 @@ struct ReadLine {
     /// Whether it cost nothing, if it says so.
     is_free: Option<bool>,
     read: Read,
+}
+
+impl ReadLine {
+    /// Whether its product says anything about Cryptlex.
+    fn is_ours(&self) -> bool {
+        match self.read {
+            Read::Line(_) | Read::Partly(_) => true,
+            Read::Nothing(_) => false,
+        }
+    }
 }
 
 enum Read {
@@ -241,11 +251,15 @@ fn itself(transaction: &Object<'_>) -> Result<Subject, Unreadable> {
     subject_of(Paddle::NAME, SubjectKind::Order, transaction, "id", transaction.text("id"))
 }
 
-fn customer(transaction: &Object<'_>) -> Result<Customer, Unreadable> {
+/// Who gets the licenses, if any of the lines names a product.
+fn buyer(transaction: &Object<'_>, lines: &[ReadLine]) -> Result<Option<Customer>, Unreadable> {
+    if !lines.iter().any(|line| matches!(line.read, Read::Line(_))) {
+        return Ok(None);
+    }
     let id = transaction.text("customer_id").ok_or_else(|| transaction.lacks("customer_id"))?;
     let id =
         CustomerId::new(id).map_err(|_not_an_id| transaction.misshapen("customer_id", "an id"))?;
-    Ok(unnamed_customer(id))
+    Ok(Some(unnamed_customer(id)))
 }
 
 fn billing_period_end(transaction: &Object<'_>) -> Result<Option<Timestamp>, Unreadable> {
