@@ -1,5 +1,6 @@
 //! What Paddle charges once beside a running subscription: at once, or with the transaction of its next period.
 
+use devkit::sandbox::Fault;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, App, PADDLE, edited, json as case_json};
@@ -39,6 +40,12 @@ fn charged_with(case: &str, custom_data: &Value) -> Vec<u8> {
     })
 }
 
+fn with_another_id(body: &[u8]) -> Vec<u8> {
+    let mut event: Value = serde_json::from_slice(body).unwrap();
+    event["event_id"] = json!("evt_told_again");
+    serde_json::to_vec(&event).unwrap()
+}
+
 async fn bought(variables: &[(&str, &str)]) -> App {
     let app = App::with(<_>::default(), variables).await;
     app.cases(PADDLE, &["transaction-web"]).await;
@@ -56,10 +63,130 @@ async fn done(app: &App, body: &[u8]) {
 }
 
 #[tokio::test]
+async fn a_charge_that_waited_for_the_next_period_is_granted_beside_the_renewal() {
+    for (case, end) in
+        [("transaction-recurring", "2026-11-01"), ("transaction-update", "2026-10-15")]
+    {
+        let app = bought(&[]).await;
+        let transaction = case_json(PADDLE, case)["data"]["id"].as_str().unwrap().to_owned();
+        let renewal = charged_with(case, &mapped());
+        done(&app, &renewal).await;
+        assert_eq!(app.ends(), [end, end, "never", "never"], "{case}");
+        let slot = format!("paddle/{transaction}/pri_once/1 product 3");
+        assert!(app.licenses()[3].starts_with(&slot), "{case}: {:?}", app.licenses());
+        let writes = app.writes();
+        assert_eq!(writes.len(), 3, "{case}: {writes:?}");
+        done(&app, &renewal).await;
+        done(&app, &with_another_id(&renewal)).await;
+        assert_eq!(app.writes(), writes, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_mapped_charge_in_an_update_of_nothing_else_is_granted_and_resumes_nothing() {
+    let update = edited(PADDLE, "transaction-update-one-time-only", |event| {
+        event["data"]["details"]["line_items"][0]["product"]["custom_data"] = mapped();
+    });
+    let app = bought(&[]).await;
+    app.cases(PADDLE, &["subscription-paused"]).await;
+    done(&app, &update).await;
+    assert_eq!(app.ends(), ["2026-10-01 suspended", "2026-10-01 suspended", "never", "never"]);
+}
+
+#[tokio::test]
+async fn what_is_left_over_of_another_recurring_price_is_no_charge() {
+    for case in ["transaction-recurring", "transaction-update"] {
+        let app = bought(&[]).await;
+        app.cases(PADDLE, &[case]).await;
+        let (ends, calls) = (app.ends(), app.sandbox.calls().len());
+        // A credit for the price that was subscribed to before: it is a line, and no item any more.
+        let (_, line) = charge(&mapped());
+        let prorated = edited(PADDLE, case, |event| {
+            let lines = event["data"]["details"]["line_items"].as_array_mut().unwrap();
+            let mut old = line;
+            old["price_id"] = json!("pri_yearly");
+            old["proration"] = json!({"rate": "0.5", "billing_period": {
+                "starts_at": "2026-09-01T00:00:00Z", "ends_at": "2027-09-01T00:00:00Z"}});
+            lines.push(old);
+        });
+        // What needs no license is none either, and is not looked for.
+        for renewal in [prorated, charged_with(case, &Value::Null)] {
+            let app = bought(&[]).await;
+            done(&app, &renewal).await;
+            assert_eq!(app.ends(), ends, "{case}");
+            assert_eq!(app.sandbox.calls().len(), calls, "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_is_read_without_its_lines() {
+    let renewal = edited(PADDLE, "transaction-recurring", |event| {
+        event["data"].as_object_mut().unwrap().remove("details");
+        event["data"]["items"][0]["price"]["billing_cycle"]["interval"] = json!("quarter");
+    });
+    let app = bought(&[]).await;
+    done(&app, &renewal).await;
+    assert_eq!(app.ends(), ["2026-11-01", "2026-11-01", "never"]);
+}
+
+#[tokio::test]
+async fn a_refund_of_the_renewal_takes_the_charge_back_with_it() {
+    let renewal = charged_with("transaction-recurring", &mapped());
+    let app = bought(&[]).await;
+    done(&app, &renewal).await;
+    app.cases(PADDLE, &["adjustment-refund"]).await;
+    // What the first transaction sold once stays paid.
+    let ends = ["2026-11-01 suspended", "2026-11-01 suspended", "never", "never suspended"];
+    assert_eq!(app.ends(), ends);
+    // The refund of a charge in the middle of a period leaves the period paid.
+    let change = edited(PADDLE, "adjustment-refund", |event| {
+        event["data"]["transaction_id"] =
+            case_json(PADDLE, "transaction-update")["data"]["id"].clone();
+    });
+    let period = case_json(PADDLE, "transaction-web")["data"]["billing_period"].clone();
+    let mut update: Value =
+        serde_json::from_slice(&charged_with("transaction-update", &mapped())).unwrap();
+    update["data"]["billing_period"] = period;
+    let app = bought(&[]).await;
+    done(&app, &serde_json::to_vec(&update).unwrap()).await;
+    done(&app, &change).await;
+    assert_eq!(app.ends(), ["2026-10-01", "2026-10-01", "never", "never suspended"]);
+}
+
+#[tokio::test]
+async fn a_charge_that_was_not_granted_with_its_renewal_is_granted_by_the_next_delivery() {
+    let renewal = charged_with("transaction-recurring", &mapped());
+    let app = bought(&[]).await;
+    // After both renewals.
+    app.sandbox.fault(Fault::on("POST", "/v3/licenses").skip(2).error_before(400).times(9));
+    assert_eq!(tell(&app, &renewal).await.status, 400);
+    assert_eq!(app.ends(), ["2026-11-01", "2026-11-01", "never"]);
+    app.sandbox.clear_faults();
+    done(&app, &renewal).await;
+    assert_eq!(app.ends(), ["2026-11-01", "2026-11-01", "never", "never"]);
+}
+
+#[tokio::test]
+async fn a_renewal_with_a_charge_before_its_purchase_comes_to_the_same() {
+    let renewal = charged_with("transaction-recurring", &mapped());
+    for (unmapped, status, granted) in [("error", 400, 0), ("accept", 200, 1)] {
+        let app = App::with(<_>::default(), &[("UNMAPPED", unmapped)]).await;
+        assert_eq!(tell(&app, &renewal).await.status, status, "{unmapped}");
+        assert_eq!(app.ends().len(), granted, "{unmapped}");
+        app.cases(PADDLE, &["transaction-web"]).await;
+        done(&app, &renewal).await;
+        assert_eq!(app.ends(), ["2026-11-01", "2026-11-01", "never", "never"], "{unmapped}");
+    }
+}
+
+#[tokio::test]
 async fn a_half_mapped_charge_waits_for_its_mapping() {
     for (case, sold) in [
         ("transaction-charge", &["2026-10-01", "2026-10-01", "never", "never"][..]),
         ("transaction-charge-recurring", &["2026-10-01", "2026-10-01", "never"]),
+        ("transaction-recurring", &["2026-11-01", "2026-11-01", "never"]),
+        ("transaction-update", &["2026-10-15", "2026-10-15", "never"]),
     ] {
         for (unmapped, status) in [("error", 400), ("accept", 200)] {
             let app = bought(&[("UNMAPPED", unmapped)]).await;

@@ -1,6 +1,7 @@
 //! `transaction.completed`: its origin tells a purchase from a renewal.
 
 use jiff::Timestamp;
+use serde_json_borrow::Value;
 
 use super::super::{
     Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
@@ -23,13 +24,13 @@ pub(super) enum Decided {
 pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable> {
     let commands = match transaction.text("origin") {
         Some("web" | "api") => purchase(transaction)?,
-        Some("subscription_recurring") => vec![renewal(transaction, Pays::ForThePeriod)?],
+        Some("subscription_recurring") => renewal(transaction, Pays::ForThePeriod)?,
         Some("subscription_update") => {
             let recurring = items(transaction)?.iter().any(|item| item.cycle.is_some());
             let pays = if recurring { Pays::ForThePeriod } else { Pays::ForAChange };
-            vec![renewal(transaction, pays)?]
+            renewal(transaction, pays)?
         }
-        Some("subscription_charge") => vec![one_time_charge(transaction)?],
+        Some("subscription_charge") => vec![charge(transaction)?],
         Some("subscription_payment_method_change") => {
             return Ok(Decided::Nothing("only the payment method changed"));
         }
@@ -43,12 +44,26 @@ pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable>
     Ok(Decided::Commands(commands.into_iter().map(known).collect()))
 }
 
-fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Command, Unreadable> {
+/// A payment for the subscription, and for whatever was charged once and waited for its next period.
+fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Vec<Command>, Unreadable> {
     let subject = subscription(transaction)?;
-    Ok(match billing_period_end(transaction)? {
+    let renewal = match billing_period_end(transaction)? {
         Some(end) => about(subject, Action::Renew(Renew { through: Through::Until(end), pays })),
         None => about(subject, Action::Note(Note::of("the transaction has no billing period"))),
-    })
+    };
+    let mut commands = vec![renewal];
+    // Most have none, and need nothing of their lines.
+    if sells_something_once(transaction) {
+        commands.extend(one_time_lines(transaction)?);
+    }
+    Ok(commands)
+}
+
+/// Looked at in place: every renewal is asked.
+fn sells_something_once(transaction: &Object<'_>) -> bool {
+    let items = transaction.value("items").and_then(Value::as_array).unwrap_or_default();
+    let mut prices = items.iter().filter_map(|item| item.get("price").as_object());
+    prices.any(|price| price.get("billing_cycle").is_none_or(Value::is_null))
 }
 
 /// Recurring lines belong to the subscription, one-time lines to the transaction.
@@ -78,19 +93,24 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
     Ok(commands)
 }
 
-/// Something sold beside a running subscription. It resumes nothing and moves no expiry.
-fn one_time_charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
-    let subject = itself(transaction)?;
+/// Something sold beside a running subscription.
+fn charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
+    if let Some(sold) = one_time_lines(transaction)? {
+        return Ok(sold);
+    }
+    let note = Note::of("no one-time line of the charge is mapped to Cryptlex");
+    Ok(about(itself(transaction)?, Action::Note(note)))
+}
+
+/// What the one-time lines grant, if any of them is ours. It resumes nothing and moves no expiry.
+fn one_time_lines(transaction: &Object<'_>) -> Result<Option<Command>, Unreadable> {
     let mut lines = lines(transaction)?;
     lines.retain(|line| !line.recurring && line.is_ours());
     if lines.is_empty() {
-        return Ok(about(
-            subject,
-            Action::Note(Note::of("no one-time line of the charge is mapped to Cryptlex")),
-        ));
+        return Ok(None);
     }
     let buyer = buyer(transaction, &lines)?;
-    Ok(granting(subject, grant(lines, buyer)))
+    Ok(Some(granting(itself(transaction)?, grant(lines, buyer))))
 }
 
 /// Whoever buys is not worked on by two: his licenses may be moving from a stand-in to himself.
