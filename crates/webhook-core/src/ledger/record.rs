@@ -150,6 +150,9 @@ pub struct SubjectState {
     /// The end of what the first payment paid for, where the purchase itself does not say it.
     #[serde(skip_serializing_if = "is_default")]
     pub paid_through: Option<Timestamp>,
+    /// The end that licenses were given for a change while nobody had said what was paid.
+    #[serde(skip_serializing_if = "is_default")]
+    pub presumed_end: Option<Timestamp>,
     /// How many were bought, where the purchase itself does not say it.
     #[serde(skip_serializing_if = "is_default")]
     pub quantity: Option<u32>,

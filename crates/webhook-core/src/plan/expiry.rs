@@ -63,19 +63,19 @@ pub(super) fn at_least(license: &License, end: Timestamp) -> Option<Step> {
 
 /// The first payment, or the trial, lasts until `end`.
 ///
-/// A license that ends much later is cut only while it still has the expiry that it was made with, or the one that a
-/// sibling was: after that somebody meant it.
+/// A license that ends much later is cut only while it still has the expiry that it was made with, or that was `presumed`:
+/// after that somebody meant it.
 pub(super) fn first(
     license: &License,
-    siblings: &[License],
+    presumed: Option<Timestamp>,
     end: Timestamp,
     leeway: SignedDuration,
 ) -> Option<Step> {
     let expires_at = license.expires_at?;
     let too_early = expires_at < end;
-    let is_first = |made: &License| has_first_expiry(made, expires_at, leeway);
-    let too_late =
-        expires_at > shifted(end, DAY) && std::iter::once(license).chain(siblings).any(is_first);
+    let is_presumed = presumed.is_some_and(|presumed| within(expires_at, presumed, DAY));
+    let too_late = expires_at > shifted(end, DAY)
+        && (is_presumed || has_first_expiry(license, expires_at, leeway));
     (too_early || too_late).then(|| Step::expire(license, end))
 }
 

@@ -89,10 +89,11 @@ pub(super) fn plan(
     let written = |end: Option<Timestamp>| end.map(|end| paid_until(end, policy));
     let paid_through = written(grant.paid_through.or(state.paid_through));
     let renewed_until = written(state.renewed_until);
-    let siblings = siblings(grant, snapshot);
+    let only_line = grant.named_by != NamedBy::Lines;
+    let presumed = snapshot.state.presumed_end.filter(|_| only_line);
     let first_end = |license: &License, end: Timestamp, later: Option<Timestamp>| {
         let end = later.map_or(end, |later| later.max(end));
-        expiry::first(license, siblings, end, policy.leeway)
+        expiry::first(license, presumed, end, policy.leeway)
     };
     let mut missing = 0_usize;
     for wanted in &wanted {
@@ -122,10 +123,9 @@ pub(super) fn plan(
         }
     }
     // More of it was made before anybody knew until when it is paid.
-    if let Some(end) = paid_through {
+    if let Some(end) = paid_through.filter(|_| only_line) {
         let others = holders::current(snapshot).filter(|license| {
-            siblings.iter().any(|sibling| sibling.id == license.id)
-                && !held.filled.values().any(|held| held.id == license.id)
+            !held.filled.values().any(|held| held.id == license.id)
                 && !state.replaced.contains(&license.id)
         });
         plan.steps.extend(others.filter_map(|license| first_end(license, end, renewed_until)));
@@ -165,14 +165,6 @@ enum Since {
     Change,
     /// Only of how many: of which product, nobody knew better than to presume.
     ChangeOfAPresumed,
-}
-
-/// The licenses of the same line, where a subject has only one.
-fn siblings<'s>(grant: &Grant, snapshot: &'s Snapshot) -> &'s [License] {
-    match grant.named_by {
-        NamedBy::Lines => &[],
-        NamedBy::Configuration | NamedBy::Subscription | NamedBy::Session => &snapshot.licenses,
-    }
 }
 
 /// What its lines bought, for a change to be compared with. What a change `since` left of a line was bought all the same.

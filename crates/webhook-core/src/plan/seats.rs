@@ -320,6 +320,11 @@ impl<'c> Change<'c> {
                 plan.steps.push(creation(slot, target, owner, like));
             }
         }
+        if plan.state.paid_through.is_none() && plan.state.renewed_until.is_none() {
+            let new = held.iter().filter(|license| self.is_new(license, before));
+            let end = new.filter_map(|license| license.expires_at).max();
+            plan.state.presumed_end = end.or(plan.state.presumed_end);
+        }
         let fills = Slots::known_to(&plan.state);
         for license in &held {
             let is_new = self.is_new(license, before);

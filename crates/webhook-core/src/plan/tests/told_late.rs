@@ -91,14 +91,20 @@ fn a_change_between_the_making_and_the_payment_of_an_invoice_counts() {
 
 #[test]
 fn what_takes_the_place_of_a_presumed_product_runs_as_long_as_was_paid() {
-    let mut world = World::new();
-    let session = bought(NamedBy::Configuration, seats(Some("yearly"), 1), None);
-    world.settle(&session, "2026-09-01T00:00:00Z").unwrap();
-    world.interval = "P1M";
-    world.settle(&change(vec![seats(Some("monthly"), 1)]), "2026-09-01T00:00:01Z").unwrap();
-    let invoice = bought(NamedBy::Subscription, seats(Some("monthly"), 1), Some("2026-10-01"));
-    world.settle(&invoice, "2026-09-01T00:00:02Z").unwrap();
-    assert_eq!(world.shown(), ["2027-09-01 revoked", "2026-10-01"]);
+    for (at_the_end, expected) in [
+        (AtTheEnd::Revoke, vec!["2027-09-01 revoked", "2026-10-01"]),
+        (AtTheEnd::Delete, vec!["2026-10-01"]),
+    ] {
+        let mut world = World::new();
+        world.policy = Policy { at_the_end, ..POLICY };
+        let session = bought(NamedBy::Configuration, seats(Some("yearly"), 1), None);
+        world.settle(&session, "2026-09-01T00:00:00Z").unwrap();
+        (world.interval, world.now) = ("P1M", at("2026-09-03"));
+        world.settle(&change(vec![seats(Some("monthly"), 1)]), "2026-09-01T00:00:01Z").unwrap();
+        let invoice = bought(NamedBy::Subscription, seats(Some("monthly"), 1), Some("2026-10-01"));
+        world.settle(&invoice, "2026-09-01T00:00:02Z").unwrap();
+        assert_eq!(world.shown(), expected);
+    }
 }
 
 #[test]
