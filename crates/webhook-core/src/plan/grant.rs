@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::customer::{new_user, user_of};
+use super::granted::{self, first_mapping, knows_better};
 use super::history::Covers;
 use super::standing::{self, at_the_end};
 use super::step::{Blank, Step, metadata};
@@ -16,7 +17,7 @@ use crate::command::{
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
 use crate::ids::LicenseId;
-use crate::ledger::{Bought, Granted, SubjectState};
+use crate::ledger::{Bought, SubjectState};
 use crate::snapshot::Snapshot;
 
 /// The metadata key of the slot.
@@ -53,7 +54,7 @@ pub(super) fn plan(
     // What is paid days after it was ordered tells of what was ordered.
     let lines_at = grant.lines_at.map_or(at, |ordered| ordered.min(at));
     let named_at = if grant.named_by == NamedBy::Session { at } else { lines_at };
-    remember_what_was_bought(grant, named_at, &mut state);
+    granted::remember(grant, named_at, &mut state);
     let wanted = wanted(command, grant, &state, policy)?;
     let changed = seats::changed_since(lines_at, &snapshot.state);
     let changed =
@@ -202,51 +203,6 @@ fn make_the_user_once(steps: &mut Vec<Step>) {
     let mut made = false;
     steps
         .retain(|step| !matches!(step, Step::CreateUser(_)) || !std::mem::replace(&mut made, true));
-}
-
-/// The parts of a purchase that another event of it may need: Stripe tells them in several.
-fn remember_what_was_bought(grant: &Grant, at: Timestamp, state: &mut SubjectState) {
-    if grant.named_by == NamedBy::Lines {
-        return;
-    }
-    let quantity = grant.lines.iter().map(|line| line.quantity).max();
-    state.quantity = state.quantity.max(quantity);
-    state.paid_through = state.paid_through.or(grant.paid_through);
-    if let Some(mapping) = first_mapping(&grant.lines)
-        && knows_better(grant.named_by, state)
-    {
-        grants(state, mapping, grant.named_by, at);
-    }
-    let subscribed = state.subscribed.as_ref();
-    if let Some((since, mapping)) =
-        subscribed.and_then(|(since, subscribed)| Some((*since, first_mapping(&subscribed.lines)?)))
-        // After whoever named a product, it is a change of it.
-        && (knows_better(NamedBy::Subscription, state)
-            || named_by(state).is_some_and(|(_, named_at)| since > named_at))
-    {
-        grants(state, mapping, NamedBy::Subscription, since);
-    }
-}
-
-pub(super) fn grants(state: &mut SubjectState, mapping: Mapping, by: NamedBy, at: Timestamp) {
-    state.granted = Some(Box::new(Granted { mapping, named_by: Some((by, at)) }));
-}
-
-/// Who named the product that was granted, and when.
-pub(super) fn named_by(state: &SubjectState) -> Option<(NamedBy, Timestamp)> {
-    state.granted.as_ref()?.named_by
-}
-
-/// The first product that any of the lines names.
-pub(super) fn first_mapping(lines: &[Line]) -> Option<Mapping> {
-    lines.iter().find_map(|line| line.mapping.clone())
-}
-
-/// Whether it is to be believed more than whoever named the product that is known. Who that was, records of before it was
-/// written down do not say: hardly the session, which comes once.
-fn knows_better(by: NamedBy, state: &SubjectState) -> bool {
-    let known = named_by(state).map_or(NamedBy::Subscription, |(by, _)| by);
-    state.granted.is_none() || by > known
 }
 
 fn wanted<'g>(

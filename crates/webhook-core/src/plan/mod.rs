@@ -10,6 +10,7 @@
 mod customer;
 mod expiry;
 mod grant;
+mod granted;
 mod history;
 mod holders;
 mod lines;

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::grant::{DRIVER_KEY, SLOT_KEY, first_mapping, grants, is_add_on, named_by, too_many};
+use super::grant::{DRIVER_KEY, SLOT_KEY, is_add_on, too_many};
+use super::granted::{first_mapping, grants, named_by};
 use super::holders::Slots;
 use super::standing::at_the_end;
 use super::step::{Blank, Step, metadata};
