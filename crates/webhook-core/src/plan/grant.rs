@@ -112,7 +112,7 @@ pub(super) fn plan(
                 plan.steps.extend(step.or_else(|| payment.step(license)));
             }
             (None, Some(mapping))
-                if seats::has_replaced(wanted.line, mapping, lines_at, snapshot) => {}
+                if seats::has_replaced(wanted.line, mapping, changed.as_ref(), snapshot) => {}
             (None, Some(mapping)) => {
                 missing = missing.saturating_add(1);
                 if missing <= MOST_AT_ONCE {
@@ -126,8 +126,8 @@ pub(super) fn plan(
     // More of it was made before anybody knew until when it is paid.
     if let Some(end) = paid_through.filter(|_| only_line) {
         let others = holders::current(snapshot).filter(|license| {
-            !held.filled.values().any(|held| held.id == license.id)
-                && !state.replaced.contains(&license.id)
+            let mut known = held.filled.values().chain(&held.superseded);
+            !known.any(|known| known.id == license.id) && !state.replaced.contains(&license.id)
         });
         plan.steps.extend(others.filter_map(|license| first_end(license, end, renewed_until)));
     }

@@ -91,10 +91,10 @@ pub(super) fn as_it_counts(
 pub(super) fn has_replaced(
     line: &Line,
     bought: &Mapping,
-    at: Timestamp,
+    changed: Option<&Subscribed>,
     snapshot: &Snapshot,
 ) -> bool {
-    let Some((_, subscribed)) = changed_since(at, &snapshot.state) else { return false };
+    let Some(subscribed) = changed else { return false };
     let subscribed = lines::as_bought(subscribed, &BTreeSet::from([line.key.as_str()]));
     let listed = subscribed.lines.iter().find(|listed| listed.key == line.key);
     if lines::is_kept(&line.key, &subscribed) || listed.is_some_and(|line| line.mapping.is_none()) {

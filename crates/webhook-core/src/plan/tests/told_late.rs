@@ -90,6 +90,34 @@ fn a_change_between_the_making_and_the_payment_of_an_invoice_counts() {
 }
 
 #[test]
+fn a_session_that_is_paid_late_knows_its_product_better_than_what_was_said_before() {
+    let at_first = Some(at("2026-09-01"));
+    let named = |named_by, product, paid_through| {
+        let bought = purchase(vec![seats(Some(product), 1)]);
+        about(Action::Grant(Grant { named_by, paid_through, lines_at: at_first, ..bought }))
+    };
+    let mut events = vec![
+        (change(vec![seats(Some("said"), 1)]), "2026-09-02"),
+        (named(NamedBy::Subscription, "said", Some(at("2027-09-01"))), "2026-09-04"),
+        (named(NamedBy::Session, "sold", None), "2026-09-04"),
+    ];
+    for turn in 0..6 {
+        let mut world = World::new();
+        for (command, told_at) in &events {
+            world.settle(command, told_at).unwrap();
+        }
+        let licenses = world.snapshot.licenses.iter().filter(|license| !license.is_revoked());
+        let products: Vec<_> =
+            licenses.filter_map(|license| license.product_id.as_ref()?.as_str().into()).collect();
+        assert_eq!(products, ["sold"], "{turn}");
+        events.rotate_left(1);
+        if turn == 2 {
+            events.swap(0, 1);
+        }
+    }
+}
+
+#[test]
 fn what_takes_the_place_of_a_presumed_product_runs_as_long_as_was_paid() {
     for (at_the_end, expected) in [
         (AtTheEnd::Revoke, vec!["2027-09-01 revoked", "2026-10-01"]),
