@@ -91,7 +91,11 @@ async fn show(args: &records::ShowArgs) -> Result<bool, records::RecordsError> {
 }
 
 async fn unmapped(args: &records::UnmappedArgs) -> Result<bool, records::RecordsError> {
-    print(records::unmapped(&args.place.open().await?).await?);
+    let waiting = records::unmapped(&args.place.open().await?).await?;
+    match waiting.is_empty() {
+        true => print(["nothing waits for a mapping".to_owned()]),
+        false => print(waiting),
+    }
     Ok(true)
 }
 

@@ -67,9 +67,14 @@ async fn events(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     Ok(vec![
         Row::of(format!("memory at most, {many} events over 64 connections"), "MiB", vec![peak])
             .at_most(40.0),
-        Row::of("growth from the second to the last tenth of them", "MiB", vec![after - before])
-            .at_most((CONNECTIONS * tenth * 8 * ID_BYTES) as f64 / (1024.0 * 1024.0)),
-        Row::of("the same of the last tenth", "ms", last).over(&first, deeper),
+        Row::of(
+            "memory: growth from the second to the last tenth of them",
+            "MiB",
+            vec![after - before],
+        )
+        .at_most((CONNECTIONS * tenth * 8 * ID_BYTES) as f64 / (1024.0 * 1024.0)),
+        Row::of(format!("processor time of the last tenth of {many} events"), "ms", last)
+            .over(&first, deeper),
         first,
     ])
 }

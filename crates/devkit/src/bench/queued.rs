@@ -67,9 +67,14 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     Ok(vec![
         Row::of(what, "s", vec![took]).over(&floor, 1.1),
         floor,
-        Row::of("of it, until the provider has an answer", "s", vec![answered.as_secs_f64()])
-            .at_most(5.0),
-        Row::of("of its calls, refused with 429", "calls", vec![refused as f64]).at_most(0.0),
+        Row::of(
+            format!("of the order of {LICENSES} seats, until the provider has an answer"),
+            "s",
+            vec![answered.as_secs_f64()],
+        )
+        .at_most(5.0),
+        Row::of("of the calls of that order, refused with 429", "calls", vec![refused as f64])
+            .at_most(0.0),
     ])
 }
 

@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 
 /// A delivery that cannot begin in time; it is told so at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many deliveries are under way for Cryptlex's request limit")]
+#[error("Cryptlex's request limit is used up for the moment")]
 pub struct NotAdmitted {
     /// How long until a place is free.
     pub retry_after: Duration,
