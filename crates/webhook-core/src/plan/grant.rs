@@ -11,7 +11,7 @@ use super::standing::{self, at_the_end};
 use super::step::{Blank, Step, metadata};
 use super::{Plan, Refused, expiry, history, holders, paid_until, seats, stale};
 use crate::command::{
-    Command, Concern, Grant, Line, Mapping, NamedBy, Pays, QuantityMeans, Slot, Subject,
+    AtTheEnd, Command, Concern, Grant, Line, Mapping, NamedBy, Pays, QuantityMeans, Slot, Subject,
     SubjectKind, Term,
 };
 use crate::config::Policy;
@@ -130,6 +130,13 @@ pub(super) fn plan(
             !known.any(|known| known.id == license.id) && !state.replaced.contains(&license.id)
         });
         plan.steps.extend(others.filter_map(|license| first_end(license, end, renewed_until)));
+        if policy.at_the_end == AtTheEnd::Nothing {
+            // What was replaced runs on, and no longer than was paid.
+            let replaced = snapshot.licenses.iter().filter(|license| {
+                state.replaced.contains(&license.id) && license.expires_at > Some(end)
+            });
+            plan.steps.extend(replaced.filter_map(|license| first_end(license, end, None)));
+        }
     }
     // What an add-on takes its end from must be as it should first.
     if pays == Pays::ForThePeriod
@@ -183,7 +190,9 @@ fn remember_lines(wanted: &[Wanted<'_>], since: Since, at: Timestamp, state: &mu
         bought.licenses = bought.licenses.saturating_add(1);
     }
     for (key, bought) in lines {
-        match state.lines.get_mut(&key).filter(|_| since != Since::Nothing) {
+        // An older purchase may be told later, too.
+        let is_older = |known: &Bought| since != Since::Nothing || known.since > bought.since;
+        match state.lines.get_mut(&key).filter(|known| is_older(known)) {
             Some(known) if known.product == bought.product => {
                 known.licenses = known.licenses.max(bought.licenses);
                 known.means = known.means.or(bought.means);

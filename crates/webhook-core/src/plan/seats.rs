@@ -321,7 +321,7 @@ impl<'c> Change<'c> {
                 plan.steps.push(creation(slot, target, owner, like));
             }
         }
-        if plan.state.paid_through.is_none() && plan.state.renewed_until.is_none() {
+        if plan.state.paid_through.is_none() {
             let new = held.iter().filter(|license| self.is_new(license, before));
             let end = new.filter_map(|license| license.expires_at).max();
             plan.state.presumed_end = end.or(plan.state.presumed_end);

@@ -201,3 +201,27 @@ async fn a_half_mapped_charge_waits_for_its_mapping() {
         }
     }
 }
+
+/// Whatever is wrong with the charge, the period was paid for.
+#[tokio::test]
+async fn a_renewal_is_carried_out_though_its_charge_cannot_be_read() {
+    for (field, value) in
+        [("price_id", json!(null)), ("quantity", json!("many")), ("line_items", json!([]))]
+    {
+        let app = bought(&[]).await;
+        let renewal = charged_with("transaction-recurring", &mapped());
+        let mut event: Value = serde_json::from_slice(&renewal).unwrap();
+        let details = &mut event["data"]["details"];
+        match field {
+            "line_items" => details[field] = value,
+            of_a_line => {
+                let lines = details["line_items"].as_array_mut().unwrap();
+                lines.last_mut().unwrap()[of_a_line] = value;
+            }
+        }
+        let answer = tell(&app, &serde_json::to_vec(&event).unwrap()).await;
+        assert!(answer.body.contains(field), "{field}: {} {}", answer.status, answer.body);
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert_eq!(app.ends(), ["2026-11-01", "2026-11-01", "never"], "{field}");
+    }
+}

@@ -122,6 +122,7 @@ fn what_takes_the_place_of_a_presumed_product_runs_as_long_as_was_paid() {
     for (at_the_end, expected) in [
         (AtTheEnd::Revoke, vec!["2027-09-01 revoked", "2026-10-01"]),
         (AtTheEnd::Delete, vec!["2026-10-01"]),
+        (AtTheEnd::Nothing, vec!["2026-10-01", "2026-10-01"]),
     ] {
         let mut world = World::new();
         world.policy = Policy { at_the_end, ..POLICY };
@@ -178,6 +179,30 @@ fn an_older_change_does_not_speak_of_what_was_added_since() {
     }
     world.settle(&change(vec![line("pro", 2)]), "2026-10-03").unwrap();
     assert_eq!(world.shown(), ["2027-09-01", "2027-09-01 suspended", "2027-09-01"]);
+}
+
+#[test]
+fn an_older_order_of_an_add_on_does_not_make_a_newer_one_old() {
+    let mut world = World::new();
+    world.settle(&grant(vec![line("pro", 1)]), "2026-09-01").unwrap();
+    world.settle(&added("addon:pro/extra", 1), "2026-10-03").unwrap();
+    world.settle(&added("addon:pro/extra", 1), "2026-10-01").unwrap();
+    world.settle(&change(vec![line("pro", 1)]), "2026-10-02").unwrap();
+    assert_eq!(world.shown(), ["2027-09-01"; 2]);
+}
+
+#[test]
+fn a_renewal_that_is_told_before_the_first_payment_makes_no_year_of_a_month() {
+    let mut world = World::new();
+    world.settle(&bought(NamedBy::Session, seats(Some("yearly"), 1), None), "2026-09-01").unwrap();
+    world.settle(&renew_until("2026-10-15"), "2026-09-15").unwrap();
+    (world.interval, world.now) = ("P1M", at("2026-09-17"));
+    world.settle(&change(vec![seats(Some("monthly"), 2)]), "2026-09-16").unwrap();
+    let invoice = bought(NamedBy::Subscription, seats(Some("yearly"), 1), Some("2026-09-15"));
+    world.settle(&invoice, "2026-09-01").unwrap();
+    let running: Vec<String> =
+        world.shown().into_iter().filter(|shown| !shown.contains("revoked")).collect();
+    assert_eq!(running, ["2026-10-15"; 2]);
 }
 
 #[test]

@@ -54,7 +54,11 @@ fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Vec<Command>, Unreada
     let mut commands = vec![renewal];
     // Most have none, and need nothing of their lines.
     if sells_something_once(transaction) {
-        commands.extend(one_time_lines(transaction)?);
+        match one_time_lines(transaction) {
+            Ok(grant) => commands.extend(grant),
+            // The period is paid for all the same.
+            Err(unreadable) => commands.push(unreadable_lines(itself(transaction)?, &unreadable)),
+        }
     }
     Ok(commands)
 }
@@ -111,6 +115,12 @@ fn one_time_lines(transaction: &Object<'_>) -> Result<Option<Command>, Unreadabl
     }
     let buyer = buyer(transaction, &lines)?;
     Ok(Some(granting(itself(transaction)?, grant(lines, buyer))))
+}
+
+fn unreadable_lines(subject: Subject, why: &Unreadable) -> Command {
+    let (line, problem) = ("what was charged once".to_owned(), why.to_string());
+    let nothing = grant(Vec::new(), None);
+    granting(subject, Grant { unmapped: vec![Unmapped { line, problem }], ..nothing })
 }
 
 /// Whoever buys is not worked on by two: his licenses may be moving from a stand-in to himself.
