@@ -6,13 +6,11 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::load::{Event, PROVIDER};
-use super::process::{cpu, memory_now, peak_memory};
+use super::process::{memory_now, peak_memory, spent};
 use super::served::{deliver, purchase};
 use super::start::timed;
 use super::table::Row;
-use super::{
-    BenchArgs, BenchError, at, environment, function_at, milliseconds, running, server_at,
-};
+use super::{BenchArgs, BenchError, at, environment, function_at, running, server_at};
 use crate::runtime_api::Server;
 use crate::sandbox::{Sandbox, Settings, catalogue};
 
@@ -107,10 +105,9 @@ impl Remembering {
     /// What each event takes that it remembers.
     async fn deliver(&self, each: Range<usize>) -> Result<f64, BenchError> {
         let events = (CONNECTIONS * each.len()) as f64;
-        let before = cpu(self.id).map_err(at("the server"))?;
-        deliver(self.server.url(), CONNECTIONS, each, |number| Event::Noted { number }).await?;
-        let after = cpu(self.id).map_err(at("the server"))?;
-        Ok(milliseconds(after - before) / events)
+        let noted = |number| Event::Noted { number };
+        let work = deliver(self.server.url(), CONNECTIONS, each, noted);
+        Ok(spent(self.id, async { work.await.map(drop) }).await? / events)
     }
 }
 
@@ -132,10 +129,8 @@ async fn licenses(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
                     "metadata": [{"key": "subscription_id", "value": Event::subscription(number), "viewPermissions": []}],
                 }));
             }
-            let before = cpu(id).map_err(at("the function"))?;
-            timed(&function, Event::Renewal { number }).await?;
-            let after = cpu(id).map_err(at("the function"))?;
-            costs[which].push(milliseconds(after - before) / licenses as f64);
+            let work = async { timed(&function, Event::Renewal { number }).await.map(drop) };
+            costs[which].push(spent(id, work).await? / licenses as f64);
         }
     }
     function.stop().await.map_err(at("the function"))?;

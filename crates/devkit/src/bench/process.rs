@@ -4,8 +4,21 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::{BenchError, at, milliseconds};
+
+/// What a process takes of a processor while `work` is done, in milliseconds.
+pub(super) async fn spent(
+    id: u32,
+    work: impl Future<Output = Result<(), BenchError>>,
+) -> Result<f64, BenchError> {
+    let before = cpu(id).map_err(at("the process"))?;
+    work.await?;
+    let after = cpu(id).map_err(at("the process"))?;
+    Ok(milliseconds(after - before))
+}
+
 /// Time on a processor, user and system, of all its threads so far.
-pub(super) fn cpu(id: u32) -> io::Result<Duration> {
+fn cpu(id: u32) -> io::Result<Duration> {
     let mut total = Duration::ZERO;
     for thread in std::fs::read_dir(format!("/proc/{id}/task"))? {
         let spent = std::fs::read_to_string(thread?.path().join("schedstat"))?;

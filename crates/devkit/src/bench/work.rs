@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::load::{Event, PROVIDER};
-use super::process::{cpu, peak_memory};
+use super::process::{peak_memory, spent};
 use super::served::{deliver, purchase};
 use super::start::timed;
 use super::table::Row;
@@ -125,17 +125,14 @@ async fn by_turns(
     hosts: &[Host<'_>],
     event: Make,
 ) -> Result<Vec<Vec<f64>>, BenchError> {
-    let mut spent: Vec<Vec<f64>> = hosts.iter().map(|_| Vec::new()).collect();
+    let mut all: Vec<Vec<f64>> = hosts.iter().map(|_| Vec::new()).collect();
     for batch in 0..=args.events.div_ceil(BATCH) {
-        for (host, spent) in hosts.iter().zip(&mut spent) {
-            let id = host.id()?;
-            let before = cpu(id).map_err(at("the process"))?;
-            host.deliver(batch * BATCH..(batch + 1) * BATCH, event).await?;
-            let after = cpu(id).map_err(at("the process"))?;
-            spent.push(milliseconds(after - before) / BATCH as f64);
+        for (host, values) in hosts.iter().zip(&mut all) {
+            let work = host.deliver(batch * BATCH..(batch + 1) * BATCH, event);
+            values.push(spent(host.id()?, work).await? / BATCH as f64);
         }
     }
-    Ok(spent.into_iter().map(|mut spent| spent.split_off(1)).collect())
+    Ok(all.into_iter().map(|mut values| values.split_off(1)).collect())
 }
 
 fn ignored(number: usize) -> Event {
