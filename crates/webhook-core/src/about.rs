@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::command::{
-    Action, Command, CustomerChange, Keeps, Note, Pays, Period, Renew, Subject, SubjectKind,
-    Through,
+    Action, Command, Customer, CustomerChange, Keeps, Note, Pays, Period, Renew, Subject,
+    SubjectKind, Through,
 };
 use crate::ids::{CustomerId, SubjectId};
 use crate::ledger::{About, KnownCustomer, Leases, Paid};
@@ -31,10 +31,17 @@ fn buyer(command: &Command) -> Option<Subject> {
 }
 
 pub(crate) fn customer_of(command: &Command) -> Option<&CustomerId> {
-    match &command.action {
-        Action::Grant(grant) => grant.customer.as_ref()?.id.as_ref(),
-        Action::SyncCustomer(customer) => customer.id.as_ref(),
-        Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) => Some(id),
+    if let Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) = &command.action {
+        return Some(id);
+    }
+    described(&command.action)?.id.as_ref()
+}
+
+/// The customer as a purchase or he himself tells of him.
+fn described(action: &Action) -> Option<&Customer> {
+    match action {
+        Action::Grant(grant) => grant.customer.as_ref(),
+        Action::SyncCustomer(customer) => Some(customer),
         Action::Renew(_)
         | Action::PaymentFailed
         | Action::Suspend(_)
@@ -93,17 +100,6 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
 
 /// As a digest: the ledger keeps no address.
 pub(crate) fn email_digest(command: &Command) -> Option<String> {
-    let customer = match &command.action {
-        Action::Grant(grant) => grant.customer.as_ref()?,
-        Action::SyncCustomer(customer) => customer,
-        Action::Renew(_)
-        | Action::PaymentFailed
-        | Action::Suspend(_)
-        | Action::Resume(_)
-        | Action::Reverse(_)
-        | Action::ChangePlan(_)
-        | Action::End
-        | Action::Note(_) => return None,
-    };
+    let customer = described(&command.action)?;
     (!customer.is_stand_in()).then(|| hex::encode(Sha256::digest(customer.email.as_str())))
 }
