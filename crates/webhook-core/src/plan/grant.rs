@@ -1,6 +1,6 @@
 //! A purchase: every slot of its lines holds a license that runs as long as was paid for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -56,14 +56,12 @@ pub(super) fn plan(
     let named_at = if grant.named_by == NamedBy::Session { at } else { lines_at };
     granted::remember(grant, named_at, &mut state);
     let wanted = wanted(command, grant, &state, policy)?;
-    let changed = seats::changed_since(lines_at, &snapshot.state);
-    let changed =
-        changed.map(|(since, subscribed)| seats::as_it_counts(*since, subscribed, &state));
+    let changed = seats::changed_since(lines_at, &state);
     let other_product = OtherProduct::to(grant, &snapshot.state);
     let mut held = Held::of(snapshot, &wanted, other_product);
     let since = match &changed {
         None => Since::Nothing,
-        Some(subscribed) if seats::named(subscribed).next().is_some() => {
+        Some((_, subscribed)) if seats::named(subscribed).next().is_some() => {
             // What took the place of this purchase is no mistake of it.
             held.superseded.clear();
             Since::Change
@@ -112,7 +110,12 @@ pub(super) fn plan(
                 plan.steps.extend(step.or_else(|| payment.step(license)));
             }
             (None, Some(mapping))
-                if seats::has_replaced(wanted.line, mapping, changed.as_ref(), snapshot) => {}
+                if seats::has_replaced(
+                    wanted.line,
+                    mapping,
+                    changed.as_ref().map(|(_, subscribed)| subscribed),
+                    snapshot,
+                ) => {}
             (None, Some(mapping)) => {
                 missing = missing.saturating_add(1);
                 if missing <= MOST_AT_ONCE {
@@ -125,9 +128,10 @@ pub(super) fn plan(
     }
     // More of it was made before anybody knew until when it is paid.
     if let Some(end) = paid_through.filter(|_| only_line) {
+        let looked_at: BTreeSet<&LicenseId> =
+            held.filled.values().chain(&held.superseded).map(|license| &license.id).collect();
         let others = holders::current(snapshot).filter(|license| {
-            let mut known = held.filled.values().chain(&held.superseded);
-            !known.any(|known| known.id == license.id) && !state.replaced.contains(&license.id)
+            !looked_at.contains(&license.id) && !state.replaced.contains(&license.id)
         });
         plan.steps.extend(others.filter_map(|license| first_end(license, end, renewed_until)));
         if policy.at_the_end == AtTheEnd::Nothing {
@@ -163,7 +167,7 @@ pub(super) fn plan(
     }
     plan.concern = (!plan.unmapped.is_empty()).then_some(Concern::Unmapped);
     plan.state = state;
-    seats::after_a_purchase(&command.subject, lines_at, snapshot, policy, plan)
+    seats::after_a_purchase(&command.subject, changed, snapshot, policy, plan)
 }
 
 /// Whether a change is newer than a purchase.

@@ -51,35 +51,31 @@ pub(super) fn plan(
 /// A purchase that is told after a change of it ends where the change put it.
 pub(super) fn after_a_purchase(
     subject: &Subject,
-    at: Timestamp,
+    changed: Option<(Timestamp, Subscribed)>,
     snapshot: &Snapshot,
     policy: &Policy,
     plan: Plan,
 ) -> Result<Plan, Refused> {
-    match changed_since(at, &snapshot.state) {
+    match changed {
         Some((changed_at, subscribed)) if plan.steps.is_empty() => {
-            let subscribed = &as_it_counts(*changed_at, subscribed, &plan.state);
-            Change::of(subject, subscribed, *changed_at, snapshot, policy).carried_into(plan)
+            Change::of(subject, &subscribed, changed_at, snapshot, policy).carried_into(plan)
         }
         Some(_) | None => Ok(plan),
     }
 }
 
-/// The change that counts more than a purchase of that time. Of one second the change is the newer: it tells how the
-/// subscription stands, and the purchase how that came about.
+/// The change that counts more than a purchase of that time, as it counts. Of one second the change is the newer: it tells
+/// how the subscription stands, and the purchase how that came about.
 pub(super) fn changed_since(
     at: Timestamp,
     state: &SubjectState,
-) -> Option<&(Timestamp, Subscribed)> {
-    state.subscribed.as_ref().filter(|(changed_at, _)| *changed_at >= at)
+) -> Option<(Timestamp, Subscribed)> {
+    let (changed_at, subscribed) = state.subscribed.as_ref()?;
+    (*changed_at >= at).then(|| (*changed_at, as_it_counts(*changed_at, subscribed, state)))
 }
 
 /// A product that a checkout session named is another one only by what is said of the subscription after that.
-pub(super) fn as_it_counts(
-    at: Timestamp,
-    subscribed: &Subscribed,
-    state: &SubjectState,
-) -> Subscribed {
+fn as_it_counts(at: Timestamp, subscribed: &Subscribed, state: &SubjectState) -> Subscribed {
     let mut subscribed = subscribed.clone();
     if named_by(state).is_some_and(|(by, since)| by == NamedBy::Session && since >= at) {
         subscribed.lines.iter_mut().for_each(|line| line.mapping = None);
