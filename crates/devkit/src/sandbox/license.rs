@@ -240,7 +240,11 @@ impl Listed for License {
             "id" => Seen::Text(&self.id),
             "key" => Seen::Text(&self.key),
             "productId" => Seen::Text(&self.product_id),
-            "userId" => Seen::text(user.map(|it| &it.id)),
+            // The reference: it matches the user, and additional users too.
+            "userId" => match user {
+                Some(user) => Seen::Among(&user.id, &self.additional_user_ids),
+                None => Seen::AnyOf(&self.additional_user_ids),
+            },
             "user.email" => Seen::text(user.map(|it| &it.email)),
             "user.company" => Seen::text(user.and_then(|it| it.company.as_ref())),
             "revoked" => Seen::Flag(self.revoked),

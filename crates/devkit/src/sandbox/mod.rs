@@ -51,7 +51,7 @@ pub use license::{License, LicenseUser, StartTrigger};
 pub use metadata::MetadataItem;
 pub use settings::{
     ACCESS_TOKEN, BareFilters, ExpiryOrInterval, MetadataFilters, MetadataPatch, PatchOfFixedField,
-    Precision, RenewWithoutExpiry, Settings, Verdict,
+    Precision, RenewWithoutExpiry, Settings, UserRole, Verdict,
 };
 pub use state::Call;
 pub use user::User;

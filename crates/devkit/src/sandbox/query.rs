@@ -46,6 +46,8 @@ pub(super) enum Seen<'a> {
     Whole(i64),
     Instant(Timestamp),
     AnyOf(&'a [String]),
+    /// The first, or any of the others.
+    Among(&'a str, &'a [String]),
 }
 
 impl<'a> Seen<'a> {
@@ -239,16 +241,21 @@ fn condition<T: Listed>(
 impl Condition {
     fn is_met_by(&self, seen: Seen<'_>) -> bool {
         match (seen, self.folds_case) {
-            (Seen::AnyOf(texts), _) => {
-                let meets = |text: &String| self.compare(Seen::Text(text));
-                let excludes = matches!(
-                    self.operator,
-                    Operator::NotEqual | Operator::NotContains | Operator::NotIn
-                );
-                if excludes { texts.iter().all(meets) } else { texts.iter().any(meets) }
+            (Seen::AnyOf(texts), _) => self.meets(texts.iter().map(String::as_str)),
+            (Seen::Among(first, others), _) => {
+                self.meets(std::iter::once(first).chain(others.iter().map(String::as_str)))
             }
             (Seen::Text(text), true) => self.compare(Seen::Text(&text.to_lowercase())),
             (seen, _) => self.compare(seen),
+        }
+    }
+
+    /// A list that excludes a value excludes it everywhere.
+    fn meets<'t>(&self, mut texts: impl Iterator<Item = &'t str>) -> bool {
+        let meets = |text| self.compare(Seen::Text(text));
+        match self.operator {
+            Operator::NotEqual | Operator::NotContains | Operator::NotIn => texts.all(meets),
+            _ => texts.any(meets),
         }
     }
 

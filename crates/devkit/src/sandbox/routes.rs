@@ -1,14 +1,14 @@
 //! Which call a request is. What it does is the business of the world.
 
-use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     fields,
-    query::{Listed, Listing},
+    query::Listing,
     reply::{Refusal, Reply},
     request::Request,
     settings::Settings,
-    shelf::{Item, Shelf},
+    user::shown,
     world::World,
 };
 
@@ -30,7 +30,7 @@ fn carry_out(world: &mut World, settings: &Settings, request: &Request) -> Resul
         }
         ("GET", ["v3", "licenses"]) => {
             let listing = Listing::read::<super::License>(&request.query, settings)?;
-            Ok(page(&mut world.licenses, &listing, now))
+            Ok(Reply::json(200, &listing.pick(world.licenses.list(), now)))
         }
         ("GET", ["v3", "licenses", id]) => Ok(Reply::json(200, world.license(id)?)),
         ("PATCH", ["v3", "licenses", id]) => {
@@ -46,14 +46,20 @@ fn carry_out(world: &mut World, settings: &Settings, request: &Request) -> Resul
         ("PATCH", ["v3", "licenses", id, "expires-at"]) => {
             Ok(Reply::json(200, world.end_license_at(id, body()?, settings)?))
         }
-        ("POST", ["v3", "users"]) => Ok(Reply::json(201, world.create_user(body()?, settings)?)),
+        ("POST", ["v3", "users"]) => {
+            let user = world.create_user(body()?, settings)?;
+            Ok(Reply::json(201, &shown(user, settings)))
+        }
         ("GET", ["v3", "users"]) => {
             let listing = Listing::read::<super::User>(&request.query, settings)?;
-            Ok(page(&mut world.users, &listing, now))
+            let users = listing.pick(world.users.list(), now);
+            let users: Vec<Value> = users.into_iter().map(|user| shown(user, settings)).collect();
+            Ok(Reply::json(200, &users))
         }
-        ("GET", ["v3", "users", id]) => Ok(Reply::json(200, world.user(id)?)),
+        ("GET", ["v3", "users", id]) => Ok(Reply::json(200, &shown(world.user(id)?, settings))),
         ("PATCH", ["v3", "users", id]) => {
-            Ok(Reply::json(200, world.change_user(id, body()?, settings)?))
+            let user = world.change_user(id, body()?, settings)?;
+            Ok(Reply::json(200, &shown(user, settings)))
         }
         ("GET", ["v3", "license-templates", id]) => {
             let unknown = || Refusal::not_found(format!("license template {id} does not exist"));
@@ -64,12 +70,4 @@ fn carry_out(world: &mut World, settings: &Settings, request: &Request) -> Resul
             Err(Refusal::not_found(format!("no call {method} /{path}")))
         }
     }
-}
-
-fn page<T: Item + Listed + Serialize>(
-    shelf: &mut Shelf<T>,
-    listing: &Listing,
-    now: jiff::Timestamp,
-) -> Reply {
-    Reply::json(200, &listing.pick(shelf.list(), now))
 }

@@ -31,6 +31,8 @@ pub struct Settings {
     pub stale_lists: u32,
     /// Whether e-mail filters tell `A@x` from `a@x`.
     pub email_filter_case_sensitive: bool,
+    /// How an answer shows the role of a user.
+    pub user_role: UserRole,
     /// Whether an expiry before now may be set.
     pub expires_at_in_past: Verdict,
     /// Whether an expiry may be taken away by `"expiresAt": null`.
@@ -63,6 +65,7 @@ impl Default for Settings {
             bare_filters: BareFilters::Contains,
             stale_lists: 0,
             email_filter_case_sensitive: false,
+            user_role: UserRole::Role,
             expires_at_in_past: Verdict::Accept,
             expires_at_null: Verdict::Refuse400,
             expires_at_precision: Precision::Full,
@@ -157,4 +160,16 @@ pub enum PatchOfFixedField {
     Refuse400,
     /// 200, and the field is as before.
     Ignore,
+}
+
+/// See [`Settings::user_role`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UserRole {
+    /// `"role": "user"`.
+    Role,
+    /// `"roles": ["user"]`.
+    Roles,
+    /// Not at all.
+    Absent,
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     fields::{
@@ -12,6 +12,7 @@ use super::{
     instant,
     metadata::MetadataItem,
     query::{Compared, Listed, Seen},
+    settings::{Settings, UserRole},
     shelf::Item,
 };
 
@@ -59,8 +60,14 @@ pub struct User {
     pub email: String,
     /// Company.
     pub company: Option<String>,
-    /// Role.
+    /// Role; [`shown`] may write it as a list.
     pub role: String,
+    /// Organization, if it belongs to one. Only a seed can say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<String>,
+    /// Reseller, if it belongs to one. Only a seed can say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reseller_id: Option<String>,
     /// Always off.
     pub two_factor_enabled: bool,
     /// Always off.
@@ -87,6 +94,8 @@ impl User {
             "email" => self.email = text(),
             "company" => self.company = value.as_str().map(str::to_owned),
             "role" => self.role = text(),
+            "organizationId" => self.organization_id = value.as_str().map(str::to_owned),
+            "resellerId" => self.reseller_id = value.as_str().map(str::to_owned),
             "allowCustomerPortalAccess" => {
                 self.allow_customer_portal_access = value.as_bool().unwrap_or_default();
             }
@@ -95,6 +104,24 @@ impl User {
         }
         self.name = format!("{} {}", self.first_name, self.last_name).trim().to_owned();
     }
+}
+
+/// A user as an answer shows it.
+pub(super) fn shown(user: &User, settings: &Settings) -> Value {
+    let mut shown = json!(user);
+    if let Some(fields) = shown.as_object_mut() {
+        match settings.user_role {
+            UserRole::Role => {}
+            UserRole::Roles => {
+                fields.remove("role");
+                fields.insert("roles".to_owned(), json!([user.role]));
+            }
+            UserRole::Absent => {
+                fields.remove("role");
+            }
+        }
+    }
+    shown
 }
 
 impl Item for User {
