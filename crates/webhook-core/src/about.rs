@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use crate::command::{
     Action, Command, Customer, CustomerChange, Keeps, Note, Pays, Period, Renew, Subject,
@@ -12,12 +11,14 @@ use crate::command::{
 use crate::ids::{CustomerId, SubjectId};
 use crate::ledger::{About, KnownCustomer, Leases, Paid};
 
-/// Whatever must not be worked on by two: the subjects, and for a provider whose purchases know their buyer only by
-/// id, that buyer. Also the customers whose users are worth remembering.
+/// Whatever must not be worked on by two: the subjects, and the customer who buys. Also the customers whose users are worth
+/// remembering.
 pub(crate) fn concerned(commands: &[Command]) -> About {
     let mut subjects: BTreeSet<Subject> =
         commands.iter().map(|command| command.subject.clone()).collect();
-    subjects.extend(commands.iter().filter(|command| command.for_an_id).filter_map(buyer));
+    // Also for the user: only the customer's own events change it, and their purchases give it licenses.
+    let buys = |command: &&Command| command.for_an_id || matches!(command.action, Action::Grant(_));
+    subjects.extend(commands.iter().filter(buys).filter_map(buyer));
     let customers = commands.iter().filter_map(customer_of).cloned().collect();
     let payments = commands.iter().flat_map(|command| command.payments.iter().cloned()).collect();
     About { subjects, customers, payments }
@@ -41,7 +42,7 @@ pub(crate) fn customer_of(command: &Command) -> Option<&CustomerId> {
 fn described(action: &Action) -> Option<&Customer> {
     match action {
         Action::Grant(grant) => grant.customer.as_ref(),
-        Action::SyncCustomer(customer) => Some(customer),
+        Action::SyncCustomer(customer, _) => Some(customer),
         Action::Renew(_)
         | Action::PaymentFailed
         | Action::Suspend(_)
@@ -73,7 +74,7 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
             | Action::Reverse(_)
             | Action::ChangePlan(_)
             | Action::End
-            | Action::SyncCustomer(_)
+            | Action::SyncCustomer(..)
             | Action::Note(_) => (None, Pays::Beside),
         };
         let Subject { kind, id, .. } = command.subject.clone();
@@ -96,10 +97,4 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
             leases.set_customer(customer, known);
         }
     }
-}
-
-/// As a digest: the ledger keeps no address.
-pub(crate) fn email_digest(command: &Command) -> Option<String> {
-    let customer = described(&command.action)?;
-    (!customer.is_stand_in()).then(|| hex::encode(Sha256::digest(customer.email.as_str())))
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::about::{concerned, customer_of, email_digest, write_down};
+use crate::about::{concerned, customer_of, write_down};
 use crate::apply::{Cause, Settled, settle};
 use crate::clock::Clock;
 use crate::command::{
-    Action, Command, Concern, Customer, Meaning, Notice, Outcome, Reversal, Reversed, Subject,
-    Unmapped,
+    Action, Command, Concern, Meaning, Notice, Outcome, Reversal, Reversed, Subject, Unmapped,
 };
 use crate::config::Config;
-use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted, Session};
+use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted};
+use crate::customers::{Looking, NotSeen, is_gone, remember, unless_refused};
 use crate::deadline::{Deadline, Timing};
 use crate::ids::EventId;
 use crate::ledger::{
@@ -78,7 +78,7 @@ impl Ready {
             Claimed::Leases(leases) => leases,
             Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
         };
-        match self.carry_out(commands, at, &mut leases, deadline).await {
+        match self.carry_out(commands, at, &mut leases, deadline, clock).await {
             Ok(Carried { outcome, unmapped, concerns }) if unmapped.is_empty() => {
                 let told = !concerns.is_empty() && leases.tell_once();
                 let complete = self.ledger.complete(*leases, outcome.clone());
@@ -301,6 +301,7 @@ impl Ready {
         at: Timestamp,
         leases: &mut Leases,
         deadline: Deadline,
+        clock: &Clock,
     ) -> Result<Carried, (Failure, Keep)> {
         let mut carried = Carried::default();
         for command in commands {
@@ -315,7 +316,14 @@ impl Ready {
             false => None,
         };
         for command in commands {
-            let settled = self.one(session.as_ref(), command, at, leases).await?;
+            let looking = session.as_ref().map(|session| Looking {
+                session,
+                ledger: &self.ledger,
+                timing: &self.timing,
+                clock,
+                deadline,
+            });
+            let settled = self.one(looking, command, at, leases).await?;
             settled.merge_into(&mut carried.outcome);
             // What the event is about says more than that it changed nothing.
             carried.concerns.extend(command.concern.filter(|_| !settled.stale).or(settled.concern));
@@ -326,7 +334,7 @@ impl Ready {
 
     async fn one(
         &self,
-        session: Option<&Session<'_>>,
+        looking: Option<Looking<'_>>,
         command: &Command,
         at: Timestamp,
         leases: &mut Leases,
@@ -335,7 +343,7 @@ impl Ready {
         let known = customer.map(|id| leases.customer(id)).unwrap_or_default();
         let mut state = leases.state(&command.subject);
         let is_needed = needs_a_look(&command.action, &state, &self.config.policy);
-        let Some(session) = session.filter(|_| is_needed) else {
+        let Some(looking) = looking.filter(|_| is_needed) else {
             let snapshot = Snapshot { state, ..Snapshot::default() };
             let plan = plan(command, at, &snapshot, &self.config.policy)
                 .map_err(|refused| (Failure::person(refused.to_string()), Keep::Release))?;
@@ -344,48 +352,39 @@ impl Ready {
             leases.set_state(&command.subject, settled.plan.state);
             return Ok(told);
         };
-        let snapshot = Snapshot::take(session, command, &mut state, known.clone()).await;
-        // What turned out to be gone is not looked for again, whatever becomes of this delivery.
-        leases.set_state(&command.subject, state);
-        let mut snapshot = snapshot.map_err(|error| (call_failure(&error), Keep::Release))?;
-        let settled = settle(session, command, at, &mut snapshot, &self.config.policy).await;
-        let user = match matches!(command.action, Action::SyncCustomer(_)) {
-            true => association(&snapshot.people),
+        let mut known = known;
+        let (snapshot, settled) = loop {
+            let seen = looking.take(command, &mut state, &known, leases).await;
+            // What turned out to be gone is not looked for again, whatever becomes of this delivery.
+            leases.set_state(&command.subject, state.clone());
+            let mut snapshot = seen.map_err(|why| match why {
+                NotSeen::Call(error) => (call_failure(&error), Keep::Release),
+                NotSeen::Ledger(failure) => (failure, Keep::Release),
+            })?;
+            let settled =
+                settle(looking.session, command, at, &mut snapshot, &self.config.policy).await;
+            let settled = unless_refused(command, settled, &snapshot, leases.attempts());
+            let done =
+                settled.as_ref().map_or_else(|stopped| &stopped.done, |settled| &settled.done);
+            if !done.is_empty() {
+                leases.touch();
+            }
+            match &settled {
+                Err(stopped) if is_gone(looking.session, stopped, &snapshot.people).await => {
+                    known = KnownCustomer { user: None, owns_user: false, ..known };
+                }
+                Ok(_) | Err(_) => {
+                    if let Some(customer) = customer {
+                        remember(command, customer, known, &snapshot, done, leases);
+                    }
+                    break (snapshot, settled);
+                }
+            }
+        };
+        let user = match matches!(command.action, Action::SyncCustomer(..)) {
+            true => association(&snapshot.people).map(|user| &user.id),
             false => user_of(&snapshot.people),
         };
-        if let Some(customer) = customer {
-            let mut held_by_stand_in = known.held_by_stand_in.clone();
-            match &command.action {
-                Action::Grant(grant)
-                    if grant.customer.as_ref().is_some_and(Customer::is_stand_in) =>
-                {
-                    held_by_stand_in
-                        .extend(snapshot.licenses.iter().map(|license| license.id.clone()));
-                }
-                Action::SyncCustomer(_) if settled.is_ok() => held_by_stand_in.clear(),
-                Action::Grant(_)
-                | Action::SyncCustomer(_)
-                | Action::Renew(_)
-                | Action::PaymentFailed
-                | Action::Suspend(_)
-                | Action::Resume(_)
-                | Action::Reverse(_)
-                | Action::ChangePlan(_)
-                | Action::End
-                | Action::Note(_) => {}
-            }
-            let email = email_digest(command).or(known.email.clone());
-            let user = user.cloned();
-            let mut now_known = KnownCustomer { user, held_by_stand_in, email, ..known };
-            if matches!(command.action, Action::Grant(_)) {
-                now_known.buys(&command.subject.id);
-            }
-            leases.set_customer(customer, now_known);
-        }
-        let done = settled.as_ref().map_or_else(|stopped| &stopped.done, |settled| &settled.done);
-        if !done.is_empty() {
-            leases.touch();
-        }
         match settled {
             Ok(settled) => {
                 for warning in &settled.plan.warnings {

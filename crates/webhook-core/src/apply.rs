@@ -13,7 +13,7 @@ use crate::config::Policy;
 use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, Session, User};
 use crate::ids::{LicenseId, Mark};
 use crate::interval::same_second;
-use crate::ledger::{KnownCustomer, SubjectState};
+use crate::ledger::SubjectState;
 use crate::plan::{Plan, Refused, SLOT_KEY, Step, plan};
 use crate::snapshot::{Snapshot, licenses};
 
@@ -100,7 +100,6 @@ pub async fn settle(
         snapshot.state.seats.extend(next.state.seats.clone());
         if let Some((cause, missing)) =
             side_by_side(session, command, next.steps, snapshot, &mut done).await
-            && !forgotten_user(session, command, &cause, snapshot).await
         {
             return Err(Stopped { cause, done, missing });
         }
@@ -154,36 +153,12 @@ async fn side_by_side(
     failure.map(|cause| (cause, missing))
 }
 
-/// Whether the failure was that a remembered user is no more; then the customer is looked up again.
-///
-/// Which status says so is not documented, so the user is looked at.
-async fn forgotten_user(
-    session: &Session<'_>,
-    command: &Command,
-    cause: &Cause,
-    snapshot: &mut Snapshot,
-) -> bool {
-    let Cause::Call(ApiError { kind: Kind::NotFound | Kind::Refused(400), .. }) = cause else {
-        return false;
-    };
-    let Some(remembered) = snapshot.people.remembered.clone() else { return false };
-    if !matches!(session.user(&remembered).await, Ok(None)) {
-        return false;
-    }
-    let mut state = snapshot.state.clone();
-    match Snapshot::take(session, command, &mut state, KnownCustomer::default()).await {
-        Ok(fresh) => {
-            snapshot.people = fresh.people;
-            true
-        }
-        Err(_unreachable) => false,
-    }
-}
-
 enum Effect {
     License(Box<License>),
     Gone(LicenseId),
     User(Box<User>),
+    /// With what the list shows for the user once it is changed.
+    Changed(Box<User>, Vec<License>),
 }
 
 impl Effect {
@@ -191,7 +166,7 @@ impl Effect {
         match self {
             Self::License(license) => Some(&license.id),
             Self::Gone(id) => Some(id),
-            Self::User(_) => None,
+            Self::User(_) | Self::Changed(..) => None,
         }
     }
 
@@ -205,7 +180,11 @@ impl Effect {
                 snapshot.absorb_license(*license);
             }
             Self::Gone(id) => snapshot.forget_license(&id),
-            Self::User(user) => snapshot.absorb_user(*user),
+            Self::User(user) => {
+                snapshot.people.made = Some(user.id.clone());
+                snapshot.absorb_user(*user);
+            }
+            Self::Changed(user, licenses) => snapshot.absorb_change(*user, licenses),
         }
     }
 }
@@ -273,8 +252,9 @@ async fn write(session: &Session<'_>, step: &Step) -> Result<Effect, ApiError> {
         Step::CreateUser(user) => {
             return session.create_user(user).await.map(|user| Effect::User(Box::new(user)));
         }
-        Step::ChangeUser(id, change) => {
-            return session.change_user(id, change).await.map(|user| Effect::User(Box::new(user)));
+        Step::ChangeUser(id, change) | Step::PutBack(id, change) => {
+            let user = session.change_user(id, change).await?;
+            return changed(session, user).await;
         }
         Step::Delete(id) => {
             return session.delete_license(id).await.map(|()| Effect::Gone(id.clone()));
@@ -332,17 +312,15 @@ async fn look(
             license.metadata(SLOT_KEY) == Some(blank.slot.as_str())
                 && license.product_id.as_ref() == Some(&blank.license.product_id)
         }
-        Step::Delete(_) | Step::CreateUser(_) | Step::ChangeUser(..) => false,
+        Step::Delete(_) | Step::CreateUser(_) | Step::ChangeUser(..) | Step::PutBack(..) => false,
     };
     let found = match (step, step.license()) {
         (Step::CreateUser(user), _) => return user_with(session, &user.email).await,
-        (Step::ChangeUser(id, change), _) => {
-            let Some(email) = &change.email else {
-                return Ok(None);
+        (Step::ChangeUser(id, change) | Step::PutBack(id, change), _) => {
+            return match session.user(id).await?.filter(|user| user.shows(change)) {
+                Some(user) => changed(session, user).await.map(Some),
+                None => Ok(None),
             };
-            let user =
-                session.users_with_email(email).await?.into_iter().find(|user| &user.id == id);
-            return Ok(user.map(|user| Effect::User(Box::new(user))));
         }
         (Step::Delete(id), _) => {
             let gone = session.license(id).await?.is_none();
@@ -355,6 +333,12 @@ async fn look(
         }
     };
     Ok(found.map(|license| Effect::License(Box::new(license))))
+}
+
+/// A license may have come to the user while it was changed.
+async fn changed(session: &Session<'_>, user: User) -> Result<Effect, ApiError> {
+    let licenses = session.licenses_shown_for(&user.id).await?;
+    Ok(Effect::Changed(Box::new(user), licenses))
 }
 
 async fn user_with(session: &Session<'_>, email: &str) -> Result<Option<Effect>, ApiError> {

@@ -41,6 +41,8 @@ pub mod contract;
 mod remembered;
 
 mod about;
+mod customers;
+
 mod act;
 mod event;
 pub mod state;

@@ -47,6 +47,12 @@ impl Concern {
                 "Something was paid for that no Cryptlex product is named for: name one, then deliver the event again."
             }
             Self::DisputeOpened => "A customer disputes a payment: answer the dispute.",
+            Self::UserKept => {
+                "A customer has another e-mail address now, and their Cryptlex user was not changed: look whether licenses should move."
+            }
+            Self::UserRefused => {
+                "Cryptlex refused a user with a customer's address or name: correct it at the provider, or make the user by hand."
+            }
             Self::NothingReversed => {
                 "A refund or a dispute changed no license: look whether one should be suspended."
             }

@@ -2,12 +2,12 @@
 
 use crate::apply::Settled;
 use crate::command::{
-    Action, Command, Concern, LicenseLine, Outcome, Reason, Reversal, Stands, Unmapped,
+    Action, Command, Concern, LicenseLine, Outcome, Reason, Reversal, Stands, Subject, Unmapped,
 };
 use crate::config::Policy;
 use crate::cryptlex::License;
 use crate::ids::{UserId, plain};
-use crate::plan::Step;
+use crate::plan::{Left, Step, left};
 use crate::snapshot::Snapshot;
 
 /// What one command came to.
@@ -88,8 +88,15 @@ pub(crate) fn tell(
         Action::Reverse(_) => "License(s) suspended successfully.".to_owned(),
         Action::ChangePlan(_) => "License(s) changed successfully.".to_owned(),
         Action::End => format!("{subject} ended successfully."),
-        Action::SyncCustomer(_) if made_user => "User created successfully.".to_owned(),
-        Action::SyncCustomer(_) => "User updated successfully.".to_owned(),
+        Action::SyncCustomer(_, address) if settled.plan.concern == Some(Concern::UserKept) => {
+            let left = left(subject.provider, *address, &snapshot.people);
+            left.map(|left| left_text(subject, &left)).unwrap_or_default()
+        }
+        Action::SyncCustomer(..) if made_user => "User created successfully.".to_owned(),
+        Action::SyncCustomer(..) if settled.done.is_empty() => {
+            format!("Nothing to do: the user of {subject} was not changed.")
+        }
+        Action::SyncCustomer(..) => "User updated successfully.".to_owned(),
         Action::Note(note) => format!("Noted: {}.", note.why),
     };
     let line =
@@ -100,6 +107,24 @@ pub(crate) fn tell(
         unmapped: settled.plan.unmapped.clone(),
         concern: settled.plan.concern,
         stale: settled.plan.stale,
+    }
+}
+
+/// Which customer, which user, and how a person moves licenses.
+fn left_text(customer: &Subject, left: &Left) -> String {
+    match left {
+        Left::User { kept, now } => format!(
+            "The address of {customer} changed. User {kept} was not changed, because it is not theirs alone, and keeps its licenses. \
+             Their later purchases go to user {now}. To move a license, give it user {now} in Cryptlex."
+        ),
+        Left::Shared(user) => format!(
+            "The address of {customer} changed. User {user} has the new one, and also holds licenses that this customer did not buy: \
+             correct its address in Cryptlex if it is not the one of their owners."
+        ),
+        Left::Unknown(now) => format!(
+            "The address of {customer} changed, and it is not known which user they were. Their later purchases go to user {now}. \
+             Licenses from before stay where they are: give them user {now} in Cryptlex, or correct the address of their user."
+        ),
     }
 }
 

@@ -1,14 +1,18 @@
 //! What Cryptlex and the ledger hold about a subject before a command is planned.
 
+mod people;
+
 use std::collections::BTreeSet;
 
 use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::command::{Action, Command, Customer, Email};
+use crate::command::{Action, Command};
 use crate::cryptlex::{ApiError, License, Session, User};
-use crate::ids::{LicenseId, Mark, SubjectId, UserId};
+use crate::ids::{LicenseId, Mark};
 use crate::ledger::{KnownCustomer, SubjectState};
+pub use people::{People, Remembered};
+use people::{buyer, person};
 
 /// Everything that `plan` decides from.
 #[derive(Debug, Clone, Default)]
@@ -19,23 +23,6 @@ pub struct Snapshot {
     pub state: SubjectState,
     /// Who the customer might be.
     pub people: People,
-}
-
-/// The users that may be the customer.
-#[derive(Debug, Clone, Default)]
-pub struct People {
-    /// The user that the ledger knows the customer as.
-    pub remembered: Option<UserId>,
-    /// Users with the customer's e-mail.
-    pub by_email: Vec<User>,
-    /// Users that carry the customer's id.
-    pub by_mark: Vec<User>,
-    /// Licenses of a stand-in for the customer, to be moved once the customer has a user of his own.
-    pub to_move: Vec<License>,
-    /// Licenses of the user that would get the customer's new e-mail.
-    pub held: Vec<License>,
-    /// What the customer himself bought.
-    pub bought: Vec<SubjectId>,
 }
 
 impl Snapshot {
@@ -49,12 +36,7 @@ impl Snapshot {
     ) -> Result<Self, ApiError> {
         let (licenses, people) = match &command.action {
             Action::Grant(grant) => {
-                let people = async {
-                    match &grant.customer {
-                        Some(customer) => buyer(session, customer, known).await,
-                        None => Ok(People { remembered: known.user, ..People::default() }),
-                    }
-                };
+                let people = buyer(session, grant.customer.as_ref(), known);
                 try_join(licenses(session, &command.marks, state), people).await?
             }
             Action::Renew(_)
@@ -64,7 +46,9 @@ impl Snapshot {
             | Action::Reverse(_)
             | Action::ChangePlan(_)
             | Action::End => (licenses(session, &command.marks, state).await?, People::default()),
-            Action::SyncCustomer(customer) => (Vec::new(), person(session, customer, known).await?),
+            Action::SyncCustomer(customer, _) => {
+                (Vec::new(), person(session, customer, known).await?)
+            }
             Action::Note(_) => (Vec::new(), People::default()),
         };
         Ok(Self { licenses, state: state.clone(), people })
@@ -72,14 +56,12 @@ impl Snapshot {
 
     /// Takes in a license as a write left it.
     pub fn absorb_license(&mut self, license: License) {
-        let places = [&mut self.licenses, &mut self.people.to_move];
-        for place in places {
-            if let Some(known) = place.iter_mut().find(|known| known.id == license.id) {
-                *known = license;
-                return;
-            }
+        let held = self.people.held.values_mut().flatten();
+        let mut places = self.licenses.iter_mut().chain(held);
+        match places.find(|known| known.id == license.id) {
+            Some(known) => *known = license,
+            None => self.licenses.push(license),
         }
-        self.licenses.push(license);
     }
 
     /// Takes out a license that is no more.
@@ -87,13 +69,18 @@ impl Snapshot {
         self.licenses.retain(|license| &license.id != id);
     }
 
+    /// Takes in a user as a change left it, with what it holds since.
+    pub fn absorb_change(&mut self, user: User, licenses: Vec<License>) {
+        let people = &mut self.people;
+        let known = people.users().find(|known| known.id == user.id).cloned();
+        people.before = people.before.take().or(known);
+        people.held.insert(user.id.clone(), licenses);
+        people.absorb(user);
+    }
+
     /// Takes in a user as a write left it.
     pub fn absorb_user(&mut self, user: User) {
-        let mut places = self.people.by_email.iter_mut().chain(&mut self.people.by_mark);
-        match places.find(|known| known.id == user.id) {
-            Some(known) => *known = user,
-            None => self.people.by_email.push(user),
-        }
+        self.people.absorb(user);
     }
 }
 
@@ -122,79 +109,4 @@ pub async fn licenses(
     }
     all.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     Ok(all)
-}
-
-async fn buyer(
-    session: &Session<'_>,
-    customer: &Customer,
-    known: KnownCustomer,
-) -> Result<People, ApiError> {
-    if known.user.is_some() {
-        return Ok(People { remembered: known.user, ..People::default() });
-    }
-    let (by_email, by_mark) = candidates(session, customer).await?;
-    Ok(People { by_email, by_mark, ..People::default() })
-}
-
-/// For a change of the customer all of its users count, whatever the ledger remembers.
-async fn person(
-    session: &Session<'_>,
-    customer: &Customer,
-    known: KnownCustomer,
-) -> Result<People, ApiError> {
-    let (by_email, mut by_mark) = candidates(session, customer).await?;
-    let KnownCustomer { user: remembered, held_by_stand_in, bought, .. } = known;
-    // A list may be too old to show the stand-in, or what it holds.
-    let shown = |id: &UserId| by_email.iter().chain(&by_mark).any(|user| &user.id == id);
-    if let Some(hidden) = remembered.as_ref().filter(|id| !by_email.is_empty() && !shown(id)) {
-        by_mark.extend(session.user(hidden).await?);
-    }
-    let stand_in = match customer.email {
-        Email::Real { .. } if !by_email.is_empty() => {
-            by_mark.iter().find(|user| user.is_placeholder())
-        }
-        Email::Real { .. } | Email::Placeholder(_) => None,
-    };
-    let mut to_move = Vec::new();
-    if let Some(stand_in) = stand_in {
-        to_move = session.licenses_of(&stand_in.id).await?;
-        for id in held_by_stand_in {
-            if !to_move.iter().any(|license| license.id == id) {
-                let held = session.license(&id).await?;
-                to_move.extend(held.filter(|license| license.user() == Some(&stand_in.id)));
-            }
-        }
-    }
-    let mut held = Vec::new();
-    if by_email.is_empty() {
-        let is_stand_in =
-            |id: &UserId| by_mark.iter().any(|user| &user.id == id && user.is_placeholder());
-        let marked = by_mark.iter().map(|user| &user.id);
-        let known: BTreeSet<&UserId> = marked.chain(&remembered).collect();
-        for user in known.into_iter().filter(|id| !is_stand_in(id)) {
-            held.extend(session.licenses_of(user).await?);
-        }
-    }
-    let bought = bought.into_iter().collect();
-    Ok(People { remembered, by_email, by_mark, to_move, held, bought })
-}
-
-/// Users with the customer's e-mail, however it is spelt, and users that carry the customer's id.
-async fn candidates(
-    session: &Session<'_>,
-    customer: &Customer,
-) -> Result<(Vec<User>, Vec<User>), ApiError> {
-    let spellings = customer.email.spellings().into_iter();
-    let by_email = try_join_all(spellings.map(|email| session.users_with_email(email)));
-    let (by_email, by_mark) = try_join(by_email, with_mark(session, customer)).await?;
-    let mut seen = BTreeSet::new();
-    let by_email = by_email.into_iter().flatten().filter(|user| seen.insert(user.id.clone()));
-    Ok((by_email.collect(), by_mark))
-}
-
-async fn with_mark(session: &Session<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {
-    match &customer.mark {
-        Some(mark) => session.users_with(mark).await,
-        None => Ok(Vec::new()),
-    }
 }

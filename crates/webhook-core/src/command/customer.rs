@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::ids::{CustomerId, Mark};
 
@@ -17,15 +18,47 @@ pub struct Customer {
     pub name: Option<Name>,
     /// Their company.
     pub company: Option<String>,
-    /// Metadata by which the user is found, for a provider whose purchases carry no e-mail.
+    /// The metadata that users made for them carry, where they have an id.
     pub mark: Option<Mark>,
 }
 
 impl Customer {
-    /// Whether only his id is known, so that a stand-in gets his licenses.
+    /// Whether only their id is known, so that a placeholder user gets their licenses.
     pub fn is_stand_in(&self) -> bool {
         matches!(self.email, Email::Placeholder(_))
     }
+
+    /// Their name as it may be written: the part before the @ for somebody without one, or with one that is a link.
+    /// Cryptlex requires a first name.
+    pub fn written_name(&self) -> Name {
+        let stand_in = || match (&self.email, &self.id) {
+            (Email::Placeholder(_), Some(id)) => id.to_string(),
+            (email, _) => email.local_part().to_owned(),
+        };
+        let name = self.name.clone().filter(|name| !name.is_a_link());
+        name.or_else(|| Name::of(Some(&stand_in()), None).filter(|name| !name.is_a_link()))
+            .unwrap_or_else(|| Name { first: "Customer".to_owned(), last: None })
+    }
+
+    /// Their company as it may be written: none where it is a link.
+    pub fn written_company(&self) -> Option<String> {
+        self.company.as_deref().and_then(tidy).filter(|company| !is_a_link(company))
+    }
+}
+
+/// By which metadata a Cryptlex user says whose user it is: the provider, and the key of its customer's id.
+///
+/// It lies in Cryptlex, so it can never change.
+pub const CUSTOMER_KEYS: [(&str, &str); 3] = [
+    ("stripe", "stripe_customer_id"),
+    ("fastspring", "fastspring_account_id"),
+    ("paddle", "paddle_customer_id"),
+];
+
+/// The mark of a provider's customer; `None` for an id that is none.
+pub fn customer_mark(provider: &str, id: &CustomerId) -> Option<Mark> {
+    let (_, key) = CUSTOMER_KEYS.iter().find(|(name, _)| *name == provider)?;
+    Mark::new(key, id.as_str()).ok()
 }
 
 /// The name a provider gives, cut up in its way.
@@ -40,14 +73,40 @@ pub struct Name {
 impl Name {
     /// Blank parts count as absent; without a first name the last stands in for it.
     pub fn of(first: Option<&str>, last: Option<&str>) -> Option<Self> {
-        let part =
-            |text: Option<&str>| text.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
-        match (part(first), part(last)) {
+        match (first.and_then(tidy), last.and_then(tidy)) {
             (Some(first), last) => Some(Self { first, last }),
             (None, Some(first)) => Some(Self { first, last: None }),
             (None, None) => None,
         }
     }
+
+    /// Whether a mail program would make a link of it: buyers write their names themselves, and mails carry them.
+    fn is_a_link(&self) -> bool {
+        let last = self.last.as_deref().unwrap_or_default();
+        is_a_link(&self.first) || is_a_link(last) || is_a_link(&format!("{}{last}", self.first))
+    }
+}
+
+/// Characters of one part of a name.
+const LONGEST_NAME: usize = 128;
+
+/// Without control characters, those that turn text around or hide in it, and blanks around it; `None` if nothing is left.
+fn tidy(text: &str) -> Option<String> {
+    let is_plain = |c: &char| !c.is_control() && !is_invisible(*c);
+    let plain: String = text.chars().filter(is_plain).collect();
+    let short: String = plain.trim().chars().take(LONGEST_NAME).collect();
+    let short = short.trim_end();
+    (!short.is_empty()).then(|| short.to_owned())
+}
+
+/// Of Unicode's format characters those without a shape of their own.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn is_a_link(text: &str) -> bool {
+    text.contains("://") || text.to_ascii_lowercase().contains("www.")
 }
 
 /// An e-mail address; two spellings are one user.
@@ -55,31 +114,51 @@ impl Name {
 pub enum Email {
     /// The customer's own, and as the provider spells it.
     Real {
-        /// In lower case: how it is written and compared.
+        /// Its ASCII letters in lower case: how it is written and compared.
         address: String,
         /// Looked up as well, because Cryptlex may compare letter by letter.
         spelt: String,
     },
-    /// A stand-in for a customer of whom only the id is known.
+    /// That of a placeholder user, for a customer of whom only the id is known.
     Placeholder(String),
 }
 
 /// What Paddle placeholder addresses end in, as the predecessor wrote them.
-pub const PLACEHOLDER_DOMAIN: &str = "@cryptlexpaddle.com";
+const PLACEHOLDER_DOMAIN: &str = "@cryptlexpaddle.com";
+
+/// Whether an address is that of a placeholder user.
+pub fn is_placeholder(address: &str) -> bool {
+    address.trim().to_ascii_lowercase().ends_with(PLACEHOLDER_DOMAIN)
+}
+
+/// By which an address is recognised without being kept: SHA-256, in hex.
+pub fn email_digest(address: &str) -> String {
+    hex::encode(Sha256::digest(address.trim().to_ascii_lowercase()))
+}
+
+/// Bytes: <https://www.rfc-editor.org/errata/eid1690>.
+const LONGEST_ADDRESS: usize = 254;
 
 impl Email {
-    /// Refuses what has nothing on both sides of an @.
+    /// Refuses what has nothing on both sides of an @, is too long, or is in the domain of placeholders.
+    ///
+    /// Only ASCII letters are compared without case: a mail server may tell others apart, such as a k from the Kelvin sign.
     pub fn real(text: &str) -> Option<Self> {
         let spelt = text.trim();
         let (local, domain) = spelt.rsplit_once('@')?;
-        let plausible =
-            !local.is_empty() && !domain.is_empty() && !spelt.contains(char::is_whitespace);
-        plausible.then(|| Self::Real { address: spelt.to_lowercase(), spelt: spelt.to_owned() })
+        let plausible = !local.is_empty()
+            && !domain.is_empty()
+            && spelt.len() <= LONGEST_ADDRESS
+            && !spelt.contains(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
+            && !is_placeholder(spelt);
+        plausible
+            .then(|| Self::Real { address: spelt.to_ascii_lowercase(), spelt: spelt.to_owned() })
     }
 
-    /// The stand-in for a Paddle customer.
+    /// That of the placeholder user of a Paddle customer.
     pub fn placeholder(customer: &CustomerId) -> Self {
-        Self::Placeholder(format!("{}{PLACEHOLDER_DOMAIN}", customer.as_str().to_lowercase()))
+        let id = customer.as_str().to_ascii_lowercase();
+        Self::Placeholder(format!("{id}{PLACEHOLDER_DOMAIN}"))
     }
 
     /// The address.

@@ -16,7 +16,9 @@ use crate::ids::{
 };
 use crate::interval::Interval;
 
-pub use customer::{Customer, Email, Name, PLACEHOLDER_DOMAIN};
+pub use customer::{
+    CUSTOMER_KEYS, Customer, Email, Name, customer_mark, email_digest, is_placeholder,
+};
 
 /// One event of a delivery, translated.
 #[derive(Debug, Clone, Serialize)]
@@ -183,9 +185,18 @@ pub enum Action {
     /// The story is over; what happens to its licenses is the vendor's policy.
     End,
     /// A customer exists or changed.
-    SyncCustomer(Customer),
+    SyncCustomer(Customer, AddressTold),
     /// Nothing but a record of the event.
     Note(Note),
+}
+
+/// What the event of a customer says about their address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum AddressTold {
+    /// Which it is.
+    AsItIs,
+    /// That it is another one than before, or may be.
+    Changed,
 }
 
 /// A record of an event without an effect on licenses.
@@ -328,6 +339,10 @@ pub enum Concern {
     Unmapped,
     /// A customer disputes a payment.
     DisputeOpened,
+    /// A customer's address changed, and the user that they were known as did not.
+    UserKept,
+    /// Cryptlex refused a user with a customer's address or name.
+    UserRefused,
     /// A refund or a dispute of what no license is known to be paid by now.
     NothingReversed,
 }

@@ -84,12 +84,11 @@ impl Session<'_> {
         Ok(licenses.into_iter().filter(|license| license.carries(mark)).collect())
     }
 
-    /// Every license that is this user's own.
-    pub async fn licenses_of(&self, user: &UserId) -> Result<Vec<License>, ApiError> {
+    /// Every license that the list shows for this user: their own, those of their groups, and those that they use as an
+    /// additional user.
+    pub async fn licenses_shown_for(&self, user: &UserId) -> Result<Vec<License>, ApiError> {
         let path = format!("/v3/licenses?userId[eq]={}", encoded(user.as_str()));
-        let licenses: Vec<License> =
-            self.pages(&path, |license: &License| license.id.to_string()).await?;
-        Ok(licenses.into_iter().filter(|license| license.user() == Some(user)).collect())
+        self.pages(&path, |license: &License| license.id.to_string()).await
     }
 
     /// `None` when there is no such license.

@@ -94,6 +94,18 @@ impl License {
         self.metadata.iter().find(|item| item.key == key).map(|item| item.value.as_str())
     }
 
+    /// Whether it carries an id of that provider, such as `paddle_subscription_id`.
+    pub fn is_marked_by(&self, provider: &str) -> bool {
+        let is_of = |key: &str| key.strip_prefix(provider).is_some_and(|it| it.starts_with('_'));
+        self.metadata.iter().any(|item| is_of(&item.key))
+    }
+
+    /// Whether any of its metadata items is that id. Providers' ids are unlike each other, and only we and the vendor write
+    /// metadata.
+    pub fn names(&self, id: &str) -> bool {
+        self.metadata.iter().any(|item| item.value == id)
+    }
+
     /// Whether it really carries the mark: Cryptlex's filters may answer with more than was asked for.
     pub fn carries(&self, mark: &Mark) -> bool {
         self.metadata.iter().any(|item| item.key == mark.key && item.value == mark.value())

@@ -158,6 +158,7 @@ impl Ledger {
                     changed_customers: BTreeSet::new(),
                     payments,
                     links: BTreeMap::new(),
+                    owners: BTreeMap::new(),
                     until,
                     touched: false,
                 })));
@@ -167,7 +168,7 @@ impl Ledger {
     }
 
     /// Whoever took a lease before the store became ours alone is dead; only what he sent may still be under way.
-    fn end_of(&self, lease: &Lease) -> Timestamp {
+    pub(super) fn end_of(&self, lease: &Lease) -> Timestamp {
         let opened = self.store.sole_since().filter(|opened| lease.since < *opened);
         let settled = opened.and_then(|opened| opened.checked_add(self.settle).ok());
         settled.map_or(lease.until, |settled| settled.min(lease.until))

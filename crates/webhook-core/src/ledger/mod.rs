@@ -15,6 +15,7 @@ mod embedded;
 mod keep;
 mod look;
 mod memory;
+mod owner;
 mod record;
 mod store;
 
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::command::{Outcome, Subject};
 use crate::config;
 use crate::ids::{CustomerId, EventId, PaymentId};
+use owner::Owner;
 use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};
 
 pub use body::Body;
@@ -107,6 +109,7 @@ pub struct Leases {
     changed_customers: BTreeSet<CustomerId>,
     payments: BTreeMap<PaymentId, PaymentRecord>,
     links: BTreeMap<PaymentId, PaymentId>,
+    owners: BTreeMap<Subject, Owner>,
     until: Timestamp,
     /// Something was written to Cryptlex.
     touched: bool,
@@ -154,6 +157,11 @@ impl Leases {
     /// Remembers another id of a payment, to be written with the outcome.
     pub fn link(&mut self, payment: PaymentId, same_as: PaymentId) {
         self.links.insert(payment, same_as);
+    }
+
+    /// How often the event was begun, this time included.
+    pub fn attempts(&self) -> u32 {
+        self.record.attempts
     }
 
     /// Cryptlex was written to: until the event is done, its effect may be there in part.
@@ -249,6 +257,13 @@ impl Ledger {
                 record.unfinished.retain(|unfinished| unfinished.event != *id);
             }
             writes.push(write(&subject_key(&subject), Expect::Version(held.version), &record)?);
+        }
+        for (customer, owner) in leases.owners {
+            if let Some((id, known)) = owner.now_known() {
+                writes.push(write(&customer_key(customer.provider, id), Expect::Anything, &known)?);
+            }
+            let record = SubjectRecord { lease: lease.clone(), ..owner.record };
+            writes.push(write(&subject_key(&customer), Expect::Version(owner.version), &record)?);
         }
         for customer in &leases.changed_customers {
             let known = leases.customers.get(customer).cloned().unwrap_or_default();

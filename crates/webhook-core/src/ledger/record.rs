@@ -312,8 +312,10 @@ impl PaymentRecord {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KnownCustomer {
-    /// The Cryptlex user that he is.
+    /// The Cryptlex user that they are.
     pub user: Option<UserId>,
+    /// Whether that user carries the mark of this customer alone, as it was last seen.
+    pub owns_user: bool,
     /// Licenses that a stand-in holds for him, however late a list shows them.
     pub held_by_stand_in: BTreeSet<LicenseId>,
     /// SHA-256 of his e-mail address in lower case.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::customer::{new_user, user_of};
+use super::customer::{new_user, take_over, user_of};
 use super::granted::{self, first_mapping, knows_better};
 use super::history::Covers;
 use super::standing::{self, at_the_end};
@@ -214,8 +214,8 @@ fn remember_lines(wanted: &[Wanted<'_>], since: Since, at: Timestamp, state: &mu
 /// Every missing license needs the same user.
 fn make_the_user_once(steps: &mut Vec<Step>) {
     let mut made = false;
-    steps
-        .retain(|step| !matches!(step, Step::CreateUser(_)) || !std::mem::replace(&mut made, true));
+    let is_of_a_user = |step: &Step| matches!(step, Step::CreateUser(_) | Step::ChangeUser(..));
+    steps.retain(|step| !is_of_a_user(step) || !std::mem::replace(&mut made, true));
 }
 
 fn wanted<'g>(
@@ -399,6 +399,9 @@ fn creation(
         let customer = grant.customer.as_ref().ok_or_else(|| nobody(command, grant))?;
         return Ok(Some(Step::CreateUser(new_user(customer))));
     };
+    if let Some(step) = grant.customer.as_ref().and_then(|it| take_over(it, &snapshot.people)) {
+        return Ok(Some(step));
+    }
     let parent = match &wanted.line.term {
         Term::AsParent(_) if parent_is_due(command, grant, held) => return Ok(None),
         Term::AsParent(_) => parent(&snapshot.licenses),

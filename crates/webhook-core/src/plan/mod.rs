@@ -32,7 +32,7 @@ use crate::snapshot::Snapshot;
 
 use history::Covers;
 
-pub use customer::{association, user_of};
+pub use customer::{Left, association, found, is_own, left, user_of};
 pub use grant::SLOT_KEY;
 pub use step::{Blank, Step};
 
@@ -97,8 +97,8 @@ pub fn plan(
         }
         Action::ChangePlan(subscribed) => seats::plan(command, subscribed, at, snapshot, policy),
         Action::End => Ok(standing::end(at, snapshot, policy)),
-        Action::SyncCustomer(customer) => {
-            Ok(customer::plan(command.subject.provider, customer, at, snapshot))
+        Action::SyncCustomer(customer, address) => {
+            Ok(customer::plan(command.subject.provider, customer, *address, at, snapshot))
         }
         Action::Note(_) => Ok(Plan { state: snapshot.state.clone(), ..Plan::default() }),
     }
@@ -116,7 +116,7 @@ pub fn needs_a_look(action: &Action, state: &SubjectState, policy: &Policy) -> b
         | Action::Suspend(_)
         | Action::Reverse(_)
         | Action::End
-        | Action::SyncCustomer(_) => true,
+        | Action::SyncCustomer(..) => true,
         Action::Note(_) => false,
     }
 }

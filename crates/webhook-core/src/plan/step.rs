@@ -14,6 +14,8 @@ pub enum Step {
     CreateUser(NewUser),
     /// Correct a user.
     ChangeUser(UserId, UserChange),
+    /// Give a user back the address that it had before this event changed it.
+    PutBack(UserId, UserChange),
     /// Fill a slot.
     CreateLicense(Box<Blank>),
     /// Add one interval to an expiry.
@@ -88,7 +90,10 @@ impl Step {
             | Self::Delete(license)
             | Self::SetActivations { license, .. }
             | Self::Move { license, .. } => Some(license),
-            Self::CreateUser(_) | Self::ChangeUser(..) | Self::CreateLicense(_) => None,
+            Self::CreateUser(_)
+            | Self::ChangeUser(..)
+            | Self::PutBack(..)
+            | Self::CreateLicense(_) => None,
         }
     }
 }
@@ -98,6 +103,7 @@ impl std::fmt::Display for Step {
         match self {
             Self::CreateUser(_) => write!(f, "create user"),
             Self::ChangeUser(user, _) => write!(f, "change user {user}"),
+            Self::PutBack(user, _) => write!(f, "put back the address of user {user}"),
             Self::CreateLicense(blank) => {
                 write!(f, "create license {}", plain(blank.slot.as_str()))
             }

@@ -14,10 +14,10 @@ pub use stripe::Stripe;
 use serde_json_borrow::Value;
 
 use crate::command::{
-    AtTheEnd, Line, Mapping, Meaning, Notice, QuantityMeans, Reason, Subject, SubjectKind,
-    Unreadable,
+    AtTheEnd, Customer, Email, Line, Mapping, Meaning, Name, Notice, QuantityMeans, Reason,
+    Subject, SubjectKind, Unreadable, customer_mark,
 };
-use crate::ids::{EventId, Mark, PaymentId, ProductId, SubjectId, TemplateId};
+use crate::ids::{CustomerId, EventId, Mark, PaymentId, ProductId, SubjectId, TemplateId};
 use crate::json::{Event, Object};
 use crate::signature::{Scheme, Verified};
 use body::parsed;
@@ -128,6 +128,12 @@ fn subject_of(
     let id = id.ok_or_else(|| object.lacks(field))?;
     let id = SubjectId::new(id).map_err(|_not_an_id| object.misshapen(field, "an id"))?;
     Ok(Subject { provider, kind, id })
+}
+
+/// A customer without company. Guests have no id; users made for them belong to nobody's account.
+fn customer<P: Provider>(id: Option<CustomerId>, email: Email, name: Option<Name>) -> Customer {
+    let mark = id.as_ref().and_then(|id| customer_mark(P::NAME, id));
+    Customer { id, email, name, company: None, mark }
 }
 
 /// The ids that stand there and are ids.

@@ -33,6 +33,8 @@ mod moto;
 mod naming;
 mod notifications;
 mod overflow;
+mod ownership;
+mod people;
 mod purchases;
 mod records;
 mod reversals;

@@ -8,7 +8,7 @@ use crate::command::{
     SubjectKind, Term, Through,
 };
 use crate::config::Policy;
-use crate::cryptlex::{License, User};
+use crate::cryptlex::{License, User, UserChange};
 use crate::ids::{CustomerId, LicenseId, Mark, ProductId, SubjectId, UserId};
 use crate::interval::Interval;
 use crate::plan::{Plan, Refused, Step, plan};
@@ -41,7 +41,7 @@ pub(super) fn customer() -> Customer {
         email: Email::real("Ada@example.com").unwrap(),
         name: Name::of(Some("Ada Example"), None),
         company: None,
-        mark: None,
+        mark: Mark::new("stripe_customer_id", "cus_1").ok(),
     }
 }
 
@@ -157,20 +157,17 @@ impl World {
 
     pub(super) fn apply(&mut self, step: &Step) {
         if let Step::CreateUser(user) = step {
-            let user = json!({"id": "u1", "email": user.email, "firstName": user.first_name, "lastName": user.last_name, "metadata": user.metadata});
+            let is_taken = self.snapshot.people.users().any(|known| known.id.as_str() == "u1");
+            let id = if is_taken { "u2" } else { "u1" };
+            let user = json!({"id": id, "role": "user", "email": user.email, "firstName": user.first_name, "lastName": user.last_name, "metadata": user.metadata});
             return self.snapshot.absorb_user(serde_json::from_value(user).unwrap());
         }
-        if let Step::ChangeUser(id, change) = step {
+        if let Step::ChangeUser(id, change) | Step::PutBack(id, change) = step {
             let people = &self.snapshot.people;
-            let known = people.by_email.iter().chain(&people.by_mark).find(|user| &user.id == id);
-            let email = change.email.clone().or(known.and_then(|user| user.email.clone()));
-            let first =
-                change.first_name.clone().or(known.and_then(|user| user.first_name.clone()));
-            let mut user = json!({"id": id, "email": email, "firstName": first});
-            if let Some(items) = &change.metadata {
-                user["metadata"] = json!(items);
-            }
-            return self.snapshot.absorb_user(serde_json::from_value(user).unwrap());
+            let known = people.users().find(|user| &user.id == id).unwrap();
+            let held = people.held.get(id).cloned().unwrap_or_default();
+            let changed = changed(known, change);
+            return self.snapshot.absorb_change(changed, held);
         }
         if let Step::CreateLicense(blank) = step {
             let made = &blank.license;
@@ -214,6 +211,7 @@ impl World {
             Step::Move { to, .. } => changed["user"] = json!({"id": to}),
             Step::CreateUser(_)
             | Step::ChangeUser(..)
+            | Step::PutBack(..)
             | Step::CreateLicense(_)
             | Step::Delete(_) => {
                 unreachable!("handled above")
@@ -223,7 +221,8 @@ impl World {
     }
 
     fn license(&self, id: &LicenseId) -> &License {
-        let everywhere = self.snapshot.licenses.iter().chain(&self.snapshot.people.to_move);
+        let everywhere =
+            self.snapshot.licenses.iter().chain(self.snapshot.people.held.values().flatten());
         everywhere.into_iter().find(|license| &license.id == id).unwrap()
     }
 
@@ -251,6 +250,23 @@ pub(super) fn metadata_of(license: &License) -> Value {
     let items =
         keys.iter().filter_map(|key| Some(json!({"key": key, "value": license.metadata(key)?})));
     Value::Array(items.collect())
+}
+
+/// A user as a PATCH leaves it that merges metadata by key.
+fn changed(known: &User, change: &UserChange) -> User {
+    let email = change.email.as_ref().or(known.email.as_ref());
+    let first = change.first_name.as_ref().or(known.first_name.as_ref());
+    let last = change.last_name.as_ref().or(known.last_name.as_ref());
+    let kept =
+        known.only_customer().map(|(_, mark)| json!({"key": mark.key, "value": mark.value()}));
+    let metadata = match &change.metadata {
+        Some(items) => json!(items),
+        None => Value::Array(kept.into_iter().collect()),
+    };
+    user(
+        json!({"id": known.id, "email": email, "firstName": first, "lastName": last, "role": "user",
+                "createdAt": known.created_at, "metadata": metadata}),
+    )
 }
 
 pub(super) fn user(fields: Value) -> User {

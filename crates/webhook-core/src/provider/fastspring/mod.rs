@@ -7,11 +7,12 @@ mod subscription;
 use serde_json_borrow::Value;
 
 use super::{
-    Envelope, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parsed, subject_of,
+    Envelope, NotEvents, ProductSource, Provider, UNHANDLED, customer, envelope, marks, parsed,
+    subject_of,
 };
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, QuantityMeans,
-    Subject, SubjectKind, Unreadable,
+    Action, AddressTold, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice,
+    QuantityMeans, Subject, SubjectKind, Unreadable,
 };
 use crate::ids::{CustomerId, EventId, Mark};
 use crate::json::Object;
@@ -41,7 +42,9 @@ impl Provider for FastSpring {
     fn marks(subject: &Subject) -> Vec<Mark> {
         let key = match subject.kind {
             SubjectKind::Subscription => SUBSCRIPTION_KEY,
-            SubjectKind::Order | SubjectKind::Customer => ORDER_KEY,
+            SubjectKind::Order => ORDER_KEY,
+            // A customer is no mark of licenses.
+            SubjectKind::Customer => return Vec::new(),
         };
         marks(&[key], subject.id.as_str())
     }
@@ -133,13 +136,14 @@ fn account_updated(account: &Object<'_>) -> Result<Command, Unreadable> {
     let contact = account.object("contact", "contact");
     let text = |field| contact.and_then(|contact| contact.text(field));
     let action = match text("email").and_then(Email::real) {
-        Some(email) => Action::SyncCustomer(Customer {
-            id: id.and_then(|id| CustomerId::new(id).ok()),
-            email,
-            name: Name::of(text("first"), text("last")),
-            company: text("company").map(str::to_owned),
-            mark: None,
-        }),
+        Some(email) => {
+            let id = id.and_then(|id| CustomerId::new(id).ok());
+            let name = Name::of(text("first"), text("last"));
+            let company = text("company").map(str::to_owned);
+            // It does not say what changed.
+            let account = customer::<FastSpring>(id, email, name);
+            Action::SyncCustomer(Customer { company, ..account }, AddressTold::Changed)
+        }
         None => Action::Note(Note::of("the account has no e-mail")),
     };
     Ok(Command::new(subject, Vec::new(), action))

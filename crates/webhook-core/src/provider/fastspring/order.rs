@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde_json_borrow::Value;
 
 use super::super::{
-    Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
+    Named, Provider as _, add_up, customer, marks, payment_ids, product_and_template, quantity,
+    subject_of,
 };
 use super::{DRIVER_KEY, FastSpring, ORDER_KEY, SUBSCRIPTION_KEY};
 use crate::command::{
@@ -403,11 +404,8 @@ fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
 }
 
 fn person(fields: &Object<'_>, email: Email, account: Option<&str>) -> Customer {
-    Customer {
-        id: account.and_then(|id| CustomerId::new(id).ok()),
-        email,
-        name: Name::of(fields.text("first"), fields.text("last")),
-        company: fields.text("company").map(str::to_owned),
-        mark: None,
-    }
+    let id = account.and_then(|id| CustomerId::new(id).ok());
+    let name = Name::of(fields.text("first"), fields.text("last"));
+    let company = fields.text("company").map(str::to_owned);
+    Customer { company, ..customer::<FastSpring>(id, email, name) }
 }

@@ -6,8 +6,8 @@ mod transaction;
 
 use super::{NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parsed, subject_of};
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, QuantityMeans,
-    Subject, SubjectKind, Unreadable,
+    Action, AddressTold, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice,
+    QuantityMeans, Subject, SubjectKind, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
 use crate::json::Object;
@@ -54,7 +54,8 @@ impl Provider for Paddle {
         let key = match subject.kind {
             SubjectKind::Subscription => SUBSCRIPTION_KEY,
             SubjectKind::Order => TRANSACTION_KEY,
-            SubjectKind::Customer => CUSTOMER_KEY,
+            // A customer is no mark of licenses.
+            SubjectKind::Customer => return Vec::new(),
         };
         marks(&[key], subject.id.as_str())
     }
@@ -95,7 +96,6 @@ fn read_event(kind: &str, event: &Object<'_>) -> Result<Meaning, Unreadable> {
 
 const SUBSCRIPTION_KEY: &str = "paddle_subscription_id";
 const TRANSACTION_KEY: &str = "paddle_transaction_id";
-const CUSTOMER_KEY: &str = "paddle_customer_id";
 
 fn about(subject: Subject, action: Action) -> Command {
     let marks = Paddle::marks(&subject);
@@ -110,13 +110,9 @@ fn customer_changed(customer: &Object<'_>) -> Result<Command, Unreadable> {
     let action = match customer.text("email").and_then(Email::real) {
         Some(email) => {
             let name = customer.text("name").and_then(split_name);
-            Action::SyncCustomer(Customer {
-                email,
-                name,
-                company: None,
-                mark: customer_mark(&id),
-                id: Some(id),
-            })
+            let customer = super::customer::<Paddle>(Some(id), email, name);
+            // Whoever it was carries their mark, so that it need not be said.
+            Action::SyncCustomer(customer, AddressTold::AsItIs)
         }
         None => Action::Note(Note::of("the customer has no e-mail")),
     };
@@ -126,11 +122,7 @@ fn customer_changed(customer: &Object<'_>) -> Result<Command, Unreadable> {
 /// A transaction names its buyer by id only; `customer.created` brings the e-mail.
 fn unnamed_customer(id: CustomerId) -> Customer {
     let email = Email::placeholder(&id);
-    Customer { email, name: None, company: None, mark: customer_mark(&id), id: Some(id) }
-}
-
-fn customer_mark(id: &CustomerId) -> Option<Mark> {
-    Mark::new(CUSTOMER_KEY, id.as_str()).ok()
+    super::customer::<Paddle>(Some(id), email, None)
 }
 
 /// One field holds the whole name: the first word, then the rest.

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
+use super::super::{ProductSource, Provider as _, customer, payment_ids, subject_of};
 use super::{
     Decided, Stripe, configured, named_in, of_data, subject_marks, the_line, written_marks,
 };
@@ -106,11 +106,8 @@ fn buyer(session: &Object<'_>) -> Result<Customer, Unreadable> {
     let detail = |field| details.as_ref().and_then(|details| details.text(field));
     let email = session.text("customer_email").or(detail("email")).and_then(Email::real);
     let missing = || Unreadable(format!("Customer email not found in {}", session.title()));
-    Ok(Customer {
-        id: session.reference("customer").and_then(|id| CustomerId::new(id).ok()),
-        email: email.ok_or_else(missing)?,
-        name: Name::of(detail("name"), None),
-        company: detail("business_name").map(str::to_owned),
-        mark: None,
-    })
+    let id = session.reference("customer").and_then(|id| CustomerId::new(id).ok());
+    let name = Name::of(detail("name"), None);
+    let company = detail("business_name").map(str::to_owned);
+    Ok(Customer { company, ..customer::<Stripe>(id, email.ok_or_else(missing)?, name) })
 }

@@ -3,7 +3,7 @@
 use super::super::{ProductSource, Provider as _, subject_of};
 use super::{Decided, Stripe, of_data};
 use crate::command::{
-    Action, Command, Customer, CustomerChange, Email, Keeps, Name, Note, Subject, SubjectKind,
+    Action, AddressTold, Command, CustomerChange, Email, Keeps, Name, Note, Subject, SubjectKind,
     Unreadable,
 };
 use crate::ids::CustomerId;
@@ -12,16 +12,20 @@ use crate::json::Object;
 /// `customer.created`, `customer.updated`.
 pub(super) fn changed(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
     let customer = of_data(data, "customer")?;
+    let before = data.object("previous_attributes", "previous attributes");
+    let address = match before.and_then(|before| before.text("email")) {
+        Some(_) => AddressTold::Changed,
+        None => AddressTold::AsItIs,
+    };
     let id = customer.text("id");
     let subject = subject_of(Stripe::NAME, SubjectKind::Customer, &customer, "id", id)?;
     let action = match customer.text("email").and_then(Email::real) {
-        Some(email) => Action::SyncCustomer(Customer {
-            id: id.and_then(|id| CustomerId::new(id).ok()),
-            email,
-            name: Name::of(customer.text("name"), None),
-            company: None,
-            mark: None,
-        }),
+        Some(email) => {
+            let id = id.and_then(|id| CustomerId::new(id).ok());
+            let name = Name::of(customer.text("name"), None);
+            let customer = super::super::customer::<Stripe>(id, email, name);
+            Action::SyncCustomer(customer, address)
+        }
         None => Action::Note(Note::of("the customer has no e-mail")),
     };
     Ok(Command::new(subject, Vec::new(), action).into())

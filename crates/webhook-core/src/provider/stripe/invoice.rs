@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
+use super::super::{ProductSource, Provider as _, customer, payment_ids, subject_of};
 use super::{
     Decided, Stripe, configured, first_reference, named_in, of_data, subject_marks, the_line,
     written_marks,
@@ -213,13 +213,9 @@ fn first(
 
 fn payer(invoice: &Object<'_>) -> Result<Customer, Unreadable> {
     let missing = || Unreadable(format!("Customer email not found in {}", invoice.title()));
-    Ok(Customer {
-        id: invoice.reference("customer").and_then(|id| CustomerId::new(id).ok()),
-        email: invoice.text("customer_email").and_then(Email::real).ok_or_else(missing)?,
-        name: Name::of(invoice.text("customer_name"), None),
-        company: None,
-        mark: None,
-    })
+    let id = invoice.reference("customer").and_then(|id| CustomerId::new(id).ok());
+    let email = invoice.text("customer_email").and_then(Email::real).ok_or_else(missing)?;
+    Ok(customer::<Stripe>(id, email, Name::of(invoice.text("customer_name"), None)))
 }
 
 /// The latest end of a period that a line of this subscription pays for.

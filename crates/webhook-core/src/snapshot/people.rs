@@ -1,0 +1,219 @@
+//! Who a customer is at Cryptlex: the users that may be theirs, and what those hold.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{try_join, try_join_all};
+
+use crate::command::{Customer, Email, email_digest};
+use crate::cryptlex::{ApiError, License, Session, User};
+use crate::ids::{LicenseId, Mark, SubjectId, UserId};
+use crate::ledger::KnownCustomer;
+
+/// The users that may be the customer.
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    /// The mark that users made for the customer carry; guests have none.
+    pub mark: Option<Mark>,
+    /// The user that the ledger knows the customer as.
+    pub remembered: Option<Remembered>,
+    /// Users with the customer's e-mail.
+    pub by_email: Vec<User>,
+    /// Users that carry the customer's mark.
+    pub by_mark: Vec<User>,
+    /// What the list by user shows of those that may be changed, or whose licenses may move.
+    pub held: BTreeMap<UserId, Vec<License>>,
+    /// Licenses that a placeholder holds for the customer, however late a list shows them.
+    pub held_by_placeholder: Vec<LicenseId>,
+    /// What the customer bought.
+    pub bought: Vec<SubjectId>,
+    /// Whether the ledger knows the customer under another e-mail.
+    pub email_changed: bool,
+    /// Another customer who has bought nothing and whom nobody else works on now: the mark of the user found by e-mail.
+    pub idle: Option<Mark>,
+    /// A user that this event made.
+    pub made: Option<UserId>,
+    /// A user as it was before this event gave it another e-mail.
+    pub before: Option<User>,
+}
+
+/// What the ledger knows of a customer's user.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    /// Which.
+    pub id: UserId,
+    /// Whether it carries the mark of this customer alone: nobody else's event changes its address then.
+    pub is_own: bool,
+    /// As Cryptlex shows it, where that was looked at.
+    pub user: Option<User>,
+}
+
+impl People {
+    /// Whether a license of the user is one that this customer bought. Nobody but the customer gets anything of their
+    /// provider made for their placeholder, so that its licenses are theirs whatever is remembered.
+    pub fn bought(&self, provider: &str, slot_key: &str, license: &License, holder: &User) -> bool {
+        if self.held_by_placeholder.contains(&license.id) {
+            return true;
+        }
+        let slot = license.metadata(slot_key);
+        if holder.is_placeholder() && license.user() == Some(&holder.id) {
+            let of_provider = |slot: &str| slot.starts_with(&format!("{provider}/"));
+            return slot.map_or_else(|| license.is_marked_by(provider), of_provider);
+        }
+        self.bought.iter().any(|subject| match slot {
+            Some(slot) => slot.starts_with(&format!("{provider}/{subject}/")),
+            None => license.names(subject.as_str()),
+        })
+    }
+
+    /// All that were looked at.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        let remembered = self.remembered.iter().filter_map(|known| known.user.as_ref());
+        self.by_email.iter().chain(&self.by_mark).chain(remembered)
+    }
+
+    /// The user found by e-mail was made for another customer, who is claimed and has bought nothing: what it holds decides.
+    pub async fn look_at_idle(
+        &mut self,
+        session: &Session<'_>,
+        idle: Mark,
+    ) -> Result<(), ApiError> {
+        for user in self.by_email.iter().filter(|user| user.is_only_of(&idle)) {
+            let held = session.licenses_shown_for(&user.id).await?;
+            self.held.insert(user.id.clone(), held);
+        }
+        self.idle = Some(idle);
+        Ok(())
+    }
+
+    /// Takes in a user as a write left it.
+    pub(super) fn absorb(&mut self, user: User) {
+        let remembered = self.remembered.iter_mut().filter_map(|known| known.user.as_mut());
+        let mut places = self.by_email.iter_mut().chain(&mut self.by_mark).chain(remembered);
+        let mut known = false;
+        for place in places.by_ref().filter(|place| place.id == user.id) {
+            place.clone_from(&user);
+            known = true;
+        }
+        if !known {
+            self.by_email.push(user);
+        }
+    }
+}
+
+/// Who gets the licenses of a purchase. Without a customer the ledger alone tells.
+pub(super) async fn buyer(
+    session: &Session<'_>,
+    customer: Option<&Customer>,
+    known: KnownCustomer,
+) -> Result<People, ApiError> {
+    let mark = customer.and_then(|customer| customer.mark.clone());
+    let KnownCustomer { user, owns_user, email: known_email, bought, .. } = known;
+    let bought = bought.into_iter().collect();
+    let remembered = user.map(|id| Remembered { id, is_own: owns_user, user: None });
+    let people = People { mark, remembered, bought, ..People::default() };
+    let Some(customer) = customer else { return Ok(people) };
+    if people.remembered.as_ref().is_some_and(|known| known.is_own) {
+        return Ok(people);
+    }
+    if let Email::Real { .. } = customer.email {
+        // A crash between the making of a user and its record loses nothing: it is found by its e-mail, too.
+        return Ok(People { by_email: with_email(session, customer).await?, ..people });
+    }
+    // The user of somebody else may have got another address since.
+    if let Some(known) = &people.remembered {
+        let user = session.user(&known.id).await?;
+        let is_theirs = |user: &User| {
+            people.mark.as_ref().is_some_and(|mark| user.is_only_of(mark))
+                || user.email.as_deref().is_some_and(|e| known_email == Some(email_digest(e)))
+        };
+        if let Some(user) = user.filter(is_theirs) {
+            return Ok(People { by_email: vec![user], ..people });
+        }
+    }
+    Ok(People { by_mark: with_mark(session, customer).await?, ..people })
+}
+
+/// For a change of the customer all of their users count, whatever the ledger remembers.
+pub(super) async fn person(
+    session: &Session<'_>,
+    customer: &Customer,
+    known: KnownCustomer,
+) -> Result<People, ApiError> {
+    let lists = try_join(with_email(session, customer), with_mark(session, customer));
+    let (by_email, by_mark) = lists.await?;
+    let KnownCustomer { user, owns_user, held_by_stand_in, bought, email, .. } = known;
+    let mut remembered = None;
+    if let Some(id) = user {
+        let listed = by_email.iter().chain(&by_mark).find(|listed| listed.id == id).cloned();
+        // A list may be too old to show it.
+        let user = match listed {
+            Some(user) => Some(user),
+            None => session.user(&id).await?,
+        };
+        remembered = Some(Remembered { id, is_own: owns_user, user });
+    }
+    let told = email_digest(customer.email.as_str());
+    let mut people = People {
+        mark: customer.mark.clone(),
+        remembered,
+        by_email,
+        by_mark,
+        held_by_placeholder: held_by_stand_in.into_iter().collect(),
+        bought: bought.into_iter().collect(),
+        email_changed: email.is_some_and(|known| known != told),
+        ..People::default()
+    };
+    for user in that_may_change(customer, &people) {
+        let mut held = session.licenses_shown_for(&user.id).await?;
+        if user.is_placeholder() {
+            for id in &people.held_by_placeholder {
+                if !held.iter().any(|license| license.id == *id) {
+                    let hidden = session.license(id).await?;
+                    held.extend(hidden.filter(|license| license.user() == Some(&user.id)));
+                }
+            }
+        }
+        people.held.insert(user.id, held);
+    }
+    Ok(people)
+}
+
+/// Their own users that differ from what the event tells, and their placeholder.
+fn that_may_change(customer: &Customer, people: &People) -> Vec<User> {
+    let differs = |user: &User| {
+        let name = customer.name.as_ref().map(|_| customer.written_name());
+        let is_called = name.is_none_or(|name| user.is_called(&name));
+        user.is_placeholder()
+            || people.email_changed
+            || !user.has_email(customer.email.as_str())
+            || !is_called
+    };
+    let is_own = |user: &&User| people.mark.as_ref().is_some_and(|mark| user.is_only_of(mark));
+    let mut found: Vec<User> = Vec::new();
+    for user in people.users().filter(is_own).filter(|user| differs(user)) {
+        if !found.iter().any(|known| known.id == user.id) {
+            found.push(user.clone());
+        }
+    }
+    found
+}
+
+/// Users with the customer's e-mail, however it is spelt.
+async fn with_email(session: &Session<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {
+    let spellings = customer.email.spellings().into_iter();
+    let lists = try_join_all(spellings.map(|email| session.users_with_email(email))).await?;
+    let mut users: Vec<User> = Vec::new();
+    for user in lists.into_iter().flatten() {
+        if !users.iter().any(|known| known.id == user.id) {
+            users.push(user);
+        }
+    }
+    Ok(users)
+}
+
+async fn with_mark(session: &Session<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {
+    match &customer.mark {
+        Some(mark) => session.users_with(mark).await,
+        None => Ok(Vec::new()),
+    }
+}
