@@ -8,26 +8,58 @@ use serde_json::json;
 use crate::corpus::path;
 use crate::deliveries::{State, orders, state};
 use crate::gates::{Delivery, Next};
+use crate::people::{Person, Told};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, tell};
 
 /// Events that meet, after what came before them.
 struct Meeting {
-    provider: Signer,
-    before: &'static [&'static str],
-    events: Vec<(&'static str, Vec<u8>)>,
+    before: Vec<Event>,
+    events: Vec<Event>,
     /// Whom Cryptlex has as a user from the beginning.
     user: Option<&'static str>,
 }
 
-fn meeting(provider: Signer, before: &'static [&'static str], cases: &[&'static str]) -> Meeting {
-    let events = cases.iter().map(|case| (*case, body(provider, case))).collect();
-    Meeting { provider, before, events, user: None }
+/// An event at the path that it comes to.
+#[derive(Clone)]
+struct Event {
+    provider: Signer,
+    name: String,
+    path: &'static str,
+    body: Vec<u8>,
+}
+
+impl Event {
+    fn case(provider: Signer, case: &str) -> Self {
+        let (path, body) = (path(provider, case), body(provider, case));
+        Self { provider, name: case.to_owned(), path, body }
+    }
+
+    fn told(told: &Told) -> Self {
+        let (provider, body) = (told.person.provider, told.body.clone());
+        Self { provider, name: format!("{told:?}"), path: provider.path(), body }
+    }
+
+    async fn deliver(&self, app: &App) -> u16 {
+        app.deliver(self.provider, self.path, &self.body).await.status
+    }
+}
+
+fn meeting(provider: Signer, before: &[&str], cases: &[&str]) -> Meeting {
+    let all = |cases: &[&str]| cases.iter().map(|case| Event::case(provider, case)).collect();
+    Meeting { before: all(before), events: all(cases), user: None }
+}
+
+/// Of customers who have to do with one user.
+fn sharing(before: &[Told], events: &[Told]) -> Meeting {
+    let all = |told: &[Told]| told.iter().map(Event::told).collect();
+    Meeting { before: all(before), events: all(events), user: None }
 }
 
 /// Their own times say which is the newest: overdue 2027-09-01 12:00, charge 2027-09-02, end 2027-10-01.
-fn charge_overdue_deactivated() -> Vec<(&'static str, Vec<u8>)> {
-    let at = |case: &'static str, created: i64| {
-        (case, edited(FASTSPRING, case, |batch| batch["events"][0]["created"] = json!(created)))
+fn charge_overdue_deactivated() -> Vec<Event> {
+    let at = |case: &str, created: i64| {
+        let body = edited(FASTSPRING, case, |batch| batch["events"][0]["created"] = json!(created));
+        Event { body, ..Event::case(FASTSPRING, case) }
     };
     vec![
         at("payment-overdue", 1_819_800_000_000),
@@ -43,20 +75,17 @@ impl Meeting {
         if let Some(email) = self.user {
             app.sandbox.insert_user(json!({"email": email, "firstName": "Ada"}));
         }
-        app.cases(self.provider, self.before).await;
+        for event in &self.before {
+            assert_eq!(event.deliver(&app).await, 200, "{}", event.name);
+        }
         app
-    }
-
-    async fn deliver(&self, app: &App, event: usize) -> u16 {
-        let (case, body) = &self.events[event];
-        app.deliver(self.provider, path(self.provider, case), body).await.status
     }
 
     async fn until_done(&self, app: &App, mut waiting: Vec<usize>) {
         for _ in 0..6 {
             let mut refused = Vec::new();
             for event in waiting {
-                if self.deliver(app, event).await != 200 {
+                if self.events[event].deliver(app).await != 200 {
                     refused.push(event);
                 }
             }
@@ -70,7 +99,7 @@ impl Meeting {
     }
 
     fn names(&self) -> Vec<&str> {
-        self.events.iter().map(|(case, _)| *case).collect()
+        self.events.iter().map(|event| event.name.as_str()).collect()
     }
 
     /// What one event after the other can come to.
@@ -93,9 +122,8 @@ impl Meeting {
     async fn play(&self, begun: &Begun, allowed: &[State]) -> Vec<Choice> {
         let app = self.app().await;
         let mut deliveries = Vec::new();
-        for (case, body) in &self.events {
-            deliveries
-                .push(Delivery::begin(&app, self.provider, path(self.provider, case), body).await);
+        for Event { provider, path, body, .. } in &self.events {
+            deliveries.push(Delivery::begin(&app, *provider, path, body).await);
         }
         // Who looks again in vain waits until somebody else has written what he looks for.
         let mut stuck = vec![false; deliveries.len()];
@@ -228,10 +256,8 @@ async fn play(what: &str, meetings: Vec<Meeting>, which: Which) {
 async fn two_deliveries_in_every_order() {
     let late = charge_overdue_deactivated();
     let pair = |one: usize, other: usize| Meeting {
-        provider: FASTSPRING,
-        before: &["order-subscription"],
         events: vec![late[one].clone(), late[other].clone()],
-        user: None,
+        ..meeting(FASTSPRING, &["order-subscription"], &[])
     };
     let meetings = vec![
         meeting(STRIPE, &[], &["checkout-subscription", "checkout-subscription"]),
@@ -271,12 +297,30 @@ async fn three_deliveries_with_at_most_three_switches() {
             &["checkout-subscription", "checkout-subscription", "checkout-subscription"],
         ),
         Meeting {
-            provider: FASTSPRING,
-            before: &["order-subscription"],
             events: charge_overdue_deactivated(),
-            user: None,
+            ..meeting(FASTSPRING, &["order-subscription"], &[])
         },
         meeting(PADDLE, &[], &["transaction-web", "customer-created", "transaction-recurring"]),
     ];
     play("three deliveries with at most three switches", meetings, Which::Switching(3)).await;
+}
+
+/// One of them changes the address of a user, or takes it over, while another's license comes to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_customers_of_one_user_in_every_order() {
+    const SHARED: &str = "team@example.com";
+    let mut meetings = Vec::new();
+    for (one, two) in [(STRIPE, STRIPE), (STRIPE, PADDLE), (PADDLE, STRIPE), (FASTSPRING, STRIPE)] {
+        let ada = Person::new(one, "person_1", "Ada Example");
+        let bea = Person::new(two, "person_2", "Bea Example");
+        let leaves = ada.moves(5, SHARED, "new@example.com");
+        let (buys, told) = (bea.buys(6, SHARED), bea.has(2, SHARED));
+        // Signed up, and never bought.
+        meetings
+            .push(sharing(&[ada.has(1, SHARED), told.clone()], &[leaves.clone(), buys.clone()]));
+        // Bought, too.
+        let bought = [ada.has(1, SHARED), told, ada.buys(3, SHARED)];
+        meetings.push(sharing(&bought, &[leaves, buys]));
+    }
+    play("two customers of one user", meetings, Which::Switching(3)).await;
 }

@@ -34,6 +34,7 @@ mod naming;
 mod notifications;
 mod overflow;
 mod ownership;
+mod ownership_property;
 mod people;
 mod purchases;
 mod records;

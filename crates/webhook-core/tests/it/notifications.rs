@@ -15,6 +15,7 @@ use webhook_core::notify::Notifier;
 
 use crate::corpus::{path, prepare};
 use crate::moto::{found, region, sdk};
+use crate::people::Person;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited};
 
 const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:licenses";
@@ -107,6 +108,52 @@ async fn each_concern_is_told_once_however_often_its_event_comes() {
         assert_eq!(told.len(), 1, "{provider} {case}: {told:?}");
         assert_eq!(told[0].0, concern, "{provider} {case}");
         assert!(!told[0].1.contains("@example.com"), "{}", told[0].1);
+    }
+}
+
+/// A customer of each provider leaves an address that a colleague uses too.
+#[tokio::test]
+async fn an_address_that_is_left_is_told_once_for_each() {
+    for provider in [STRIPE, FASTSPRING, PADDLE] {
+        let topic = Topic::answering(StatusCode::OK).await;
+        let app = topic.app(&[]).await;
+        let ada = Person::new(provider, "person_1", "Ada Example");
+        let bea = Person::new(provider, "person_2", "Bea Example");
+        for (nth, who) in [(1, ada), (3, bea)] {
+            // FastSpring tells an account only when it changes.
+            if provider != FASTSPRING {
+                who.has(nth, "team@example.com").done(&app).await;
+            }
+            who.buys(nth + 1, "team@example.com").done(&app).await;
+        }
+        assert_eq!(topic.told(), [], "{provider}");
+        let leaves = ada.moves(5, "team@example.com", "new@example.com");
+        for told in [&leaves, &leaves, &ada.is(6, "new@example.com", "Ada New")] {
+            told.done(&app).await;
+        }
+        let told = topic.told();
+        assert_eq!(told.len(), 1, "{provider}: {told:?}");
+        let users = app.sandbox.users();
+        let [kept, now] = &users[..] else { panic!("{users:?}") };
+        assert_eq!((told[0].0.as_str(), now.name.as_str()), ("user_kept", "Ada New"));
+        for said in ["customer person_1", &kept.id, &now.id, "give it user"] {
+            assert!(told[0].1.contains(said), "{provider}: {said} is not in {}", told[0].1);
+        }
+        assert!(!told[0].1.contains("@example.com"), "{}", told[0].1);
+        ada.moves(7, "new@example.com", "newer@example.com").done(&app).await;
+        assert_eq!(topic.told().len(), 1, "{provider}: it is their own user now");
+    }
+}
+
+/// Nobody knows whose user a customer of the predecessor was.
+#[tokio::test]
+async fn a_customer_of_before_who_moves_is_told() {
+    for (provider, told) in [(STRIPE, 1), (FASTSPRING, 1), (PADDLE, 0)] {
+        let topic = Topic::answering(StatusCode::OK).await;
+        let app = topic.app(&[]).await;
+        let ada = Person::new(provider, "person_1", "Ada Example");
+        ada.moves(1, "old@example.com", "new@example.com").done(&app).await;
+        assert_eq!(topic.told().len(), told, "{provider}: {:?}", topic.told());
     }
 }
 

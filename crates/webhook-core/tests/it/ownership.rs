@@ -7,6 +7,7 @@ use devkit::sign::Provider as Signer;
 use serde_json::{Value, json};
 
 use crate::deliveries::orders;
+use crate::gates::{Delivery, Next};
 use crate::people::{Person, Told, looks, owner_of};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE};
 
@@ -324,6 +325,38 @@ async fn only_what_the_customer_bought_leaves_a_placeholder() {
         assert_eq!(owner_of(&app, &ada.purchase(1)), "ada@example.com", "{found}");
         let stays = app.sandbox.license(&foreign).unwrap().user.unwrap();
         assert_eq!(stays.id, placeholder, "{found}");
+    }
+}
+
+/// By hand, or by a process that shares no ledger.
+#[tokio::test]
+async fn a_license_that_comes_in_between_puts_the_address_back() {
+    for provider in PROVIDERS {
+        let app = App::start().await;
+        let ada = person(provider);
+        ada.has(1, "team@example.com").done(&app).await;
+        let user = app.sandbox.users()[0].id.clone();
+        let moves = ada.moves(2, "team@example.com", "new@example.com");
+        let mut delivery = Delivery::begin(&app, provider, provider.path(), &moves.body).await;
+        let is_changed = || app.sandbox.users()[0].email == "new@example.com";
+        while !is_changed() {
+            let step = delivery.next().await;
+            delivery.go_on(step.next).await;
+        }
+        app.sandbox.insert_license(json!({
+            "userId": user, "productId": "11111111-1111-4111-8111-000000000001",
+            "metadata": [{"key": "license_slot", "value": "stripe/cs_of_bea/-/1", "viewPermissions": []}],
+        }));
+        loop {
+            let step = delivery.next().await;
+            if step.next == Next::Answered {
+                break;
+            }
+            delivery.go_on(step.next).await;
+        }
+        assert_eq!(delivery.status(), Some(200), "{provider}");
+        let emails: Vec<String> = app.sandbox.users().into_iter().map(|user| user.email).collect();
+        assert_eq!(emails, ["team@example.com", "new@example.com"], "{provider}");
     }
 }
 
