@@ -49,7 +49,8 @@ impl Looking<'_> {
         let session = self.session;
         for _ in 0..MOST_LOOKS {
             let taken = Snapshot::take(session, command, state, known.clone()).await;
-            let mut snapshot = taken.map_err(NotSeen::Call)?;
+            let taken = taken.map_err(NotSeen::Call)?;
+            let mut snapshot = Snapshot { capacity: self.ledger.capacity(), ..taken };
             let Some((owner, mark)) = other_owner(command, &snapshot.people) else {
                 return Ok(snapshot);
             };

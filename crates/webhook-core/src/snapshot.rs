@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use crate::command::{Action, Command};
 use crate::cryptlex::{ApiError, License, Session, User};
 use crate::ids::{LicenseId, Mark};
-use crate::ledger::{KnownCustomer, SubjectState};
+use crate::ledger::{Capacity, KnownCustomer, SubjectState};
 pub use people::{People, Remembered};
 use people::{buyer, person};
 
@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub state: SubjectState,
     /// Who the customer might be.
     pub people: People,
+    /// How many licenses the ledger has room for.
+    pub capacity: Capacity,
 }
 
 impl Snapshot {
@@ -51,7 +53,7 @@ impl Snapshot {
             }
             Action::Note(_) => (Vec::new(), People::default()),
         };
-        Ok(Self { licenses, state: state.clone(), people })
+        Ok(Self { licenses, state: state.clone(), people, ..Self::default() })
     }
 
     /// Takes in a license as a write left it.

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{
 };
 use futures_util::future::BoxFuture;
 
-use super::store::{Committed, Expect, Store, StoreError, Versioned, Write};
+use super::store::{Capacity, Committed, Expect, Store, StoreError, Versioned, Write};
 use crate::aws::Aws;
 
 /// The part of a delivery's deadline for one try; the SDK makes up to three. Paddle's four seconds: one second.
@@ -29,6 +29,18 @@ const CONFLICT_TRIES: u32 = 6;
 const MOST_WRITES: usize = 100;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const MOST_READS: usize = 100;
+
+/// Bytes of a text that stays readable in the console. Items hold 400 KB:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
+const MOST_PLAIN: usize = 64 * 1024;
+/// What a packed text begins with. A body that is kept begins with its length, which is never that large.
+const PACKED: &[u8] = b"\0deflate\0";
+const PACKING_LEVEL: u8 = 6;
+/// Far above what an item can hold packed; what is larger was not written by us.
+const MOST_UNPACKED: usize = 16 * 1024 * 1024;
+/// So many licenses fit, with their slots, seats and days of grace, and those of a product that they replaced: see the
+/// test that packs them. Larger purchases that were made before go on as far as an item holds them.
+const MOST_LICENSES: u64 = 3_000;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -80,7 +92,7 @@ impl Dynamo {
         };
         let value = match item.remove("value") {
             Some(AttributeValue::S(text)) => Some(text.into_bytes()),
-            Some(AttributeValue::B(bytes)) => Some(bytes.into_inner()),
+            Some(AttributeValue::B(bytes)) => unpacked(bytes.into_inner()),
             Some(_) | None => None,
         };
         match (version, value) {
@@ -92,6 +104,7 @@ impl Dynamo {
     fn update(&self, write: &Write) -> Result<TransactWriteItem, StoreError> {
         // Text stays readable in the console.
         let value = match std::str::from_utf8(&write.value) {
+            Ok(text) if text.len() > MOST_PLAIN => AttributeValue::B(Blob::new(packed(text))),
             Ok(text) => AttributeValue::S(text.to_owned()),
             Err(_not_text) => AttributeValue::B(Blob::new(write.value.clone())),
         };
@@ -256,6 +269,27 @@ impl Store for Dynamo {
     ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>> {
         Box::pin(self.scan(prefix))
     }
+
+    fn capacity(&self) -> Capacity {
+        Capacity { licenses: MOST_LICENSES, engine: "a DynamoDB table" }
+    }
+}
+
+/// A text as it is stored where it is large: licenses have ids and times that look alike.
+fn packed(text: &str) -> Vec<u8> {
+    let mut packed = PACKED.to_vec();
+    packed.extend(miniz_oxide::deflate::compress_to_vec(text.as_bytes(), PACKING_LEVEL));
+    packed
+}
+
+/// The bytes that were written; `None` if they cannot be read.
+fn unpacked(stored: Vec<u8>) -> Option<Vec<u8>> {
+    match stored.strip_prefix(PACKED) {
+        Some(packed) => {
+            miniz_oxide::inflate::decompress_to_vec_with_limit(packed, MOST_UNPACKED).ok()
+        }
+        None => Some(stored),
+    }
 }
 
 enum Refusal {
@@ -290,4 +324,70 @@ fn refusal(error: &SdkError<TransactWriteItemsError>) -> Refusal {
 
 fn named(key: &str) -> Item {
     HashMap::from([("key".to_owned(), AttributeValue::S(key.to_owned()))])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::command::{LicenseLine, Outcome, Slot, Subject, SubjectKind};
+    use crate::ids::{LicenseId, SubjectId};
+    use crate::ledger::record::{EventStatus, SubjectRecord, encoded};
+
+    /// An item's limit, less its key and its other attributes.
+    const ROOM: usize = 400_000 - 4_096;
+
+    fn license(number: u64) -> LicenseId {
+        let random = hex::encode(Sha256::digest(number.to_be_bytes()));
+        let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
+        let parts = parts.map(|(from, to)| random.get(from..to).unwrap_or_default());
+        LicenseId::new(&parts.join("-")).unwrap()
+    }
+
+    /// So many licenses, each with all that may be remembered of it; ids as long as Stripe makes them.
+    fn remembered(licenses: u64, replaced: u64) -> SubjectRecord {
+        let id = SubjectId::new(&format!("sub_{}", "x".repeat(251))).unwrap();
+        let subject = Subject { provider: "stripe", kind: SubjectKind::Subscription, id };
+        let mut record = SubjectRecord::default();
+        let end = jiff::Timestamp::from_second(1_900_000_000).unwrap();
+        let price = format!("price_{}", "x".repeat(24));
+        for number in 0..licenses {
+            let ordinal = u32::try_from(number).unwrap();
+            record.state.slots.insert(Slot::new(&subject, &price, ordinal), license(number));
+        }
+        let all = (0..licenses + replaced).map(license);
+        record.state.before_grace = all.clone().map(|license| (license, end)).collect();
+        record.state.seats = (0..licenses).map(license).collect();
+        record.state.replaced =
+            all.skip(usize::try_from(licenses).unwrap()).collect::<BTreeSet<_>>();
+        record
+    }
+
+    fn stored(record: &impl serde::Serialize) -> usize {
+        let text = String::from_utf8(encoded("key", record).unwrap()).unwrap();
+        let packed = packed(&text);
+        assert_eq!(unpacked(packed.clone()).as_deref(), Some(text.as_bytes()));
+        packed.len()
+    }
+
+    #[test]
+    fn as_many_licenses_as_are_allowed_fit_into_an_item() {
+        let most = stored(&remembered(MOST_LICENSES, MOST_LICENSES));
+        assert!(most < ROOM, "{most} bytes");
+        // What was made before there was a limit: near 4,450 of them no item held the plain text any more.
+        let before = stored(&remembered(4_450, 0));
+        assert!(before < ROOM, "{before} bytes");
+    }
+
+    #[test]
+    fn what_an_event_of_as_many_says_fits_into_an_item() {
+        let line = |number| LicenseLine { id: license(number), expires_at: None };
+        let licenses = (0..2 * MOST_LICENSES).map(line).collect();
+        let outcome = Outcome { licenses, ..Outcome::default() };
+        let bytes = stored(&EventStatus::Done(outcome));
+        assert!(bytes < ROOM, "{bytes} bytes");
+    }
 }

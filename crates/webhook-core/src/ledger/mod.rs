@@ -42,7 +42,7 @@ pub use record::{
     Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, Paid, PaymentRecord,
     SubjectRecord, SubjectState, TakenBack, Unfinished,
 };
-pub use store::{Committed, Expect, Store, StoreError, Versioned, Write};
+pub use store::{Capacity, Committed, Expect, Store, StoreError, Versioned, Write};
 
 /// One event as it was delivered.
 #[derive(Debug, Clone)]
@@ -202,6 +202,11 @@ impl Ledger {
         self.store.read(std::slice::from_ref(&key)).await?;
         let write = Write { key, expect: Expect::Anything, value: Vec::new(), expires: None };
         self.store.commit(&[write]).await.map(|_| ())
+    }
+
+    /// How many licenses of one subject its records have room for.
+    pub fn capacity(&self) -> Capacity {
+        self.store.capacity()
     }
 
     /// Until when a lease is needed whose holder sends nothing any more once `left` is over.

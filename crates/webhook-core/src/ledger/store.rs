@@ -59,6 +59,26 @@ pub enum Committed {
     Lost,
 }
 
+/// How many licenses one subscription or order may have, so that what is remembered of them fits into a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Licenses.
+    pub licenses: u64,
+    /// What holds them, for people.
+    pub engine: &'static str,
+}
+
+impl Capacity {
+    /// No engine has room for more, and no purchase of more is taken for one.
+    pub const LARGEST: Self = Self { licenses: 10_000, engine: "the ledger" };
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self::LARGEST
+    }
+}
+
 /// A store that cannot be reached or read; its text names which, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("ledger: {0}")]
@@ -80,6 +100,11 @@ pub trait Store: Send + Sync {
         &'a self,
         prefix: &'a str,
     ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>>;
+
+    /// How many licenses of one subject it has room for.
+    fn capacity(&self) -> Capacity {
+        Capacity::LARGEST
+    }
 
     /// Since when nobody else can have had the store open, if it is of that kind: whoever took a lease before is dead.
     fn sole_since(&self) -> Option<Timestamp> {

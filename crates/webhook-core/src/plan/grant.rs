@@ -9,7 +9,7 @@ use super::granted::{self, first_mapping, knows_better};
 use super::history::Covers;
 use super::standing::{self, at_the_end};
 use super::step::{Blank, Step, metadata};
-use super::{Plan, Refused, expiry, history, holders, paid_until, seats, stale};
+use super::{Excess, Plan, Refused, expiry, history, holders, paid_until, seats, stale};
 use crate::command::{
     AtTheEnd, Command, Concern, Grant, Line, Mapping, NamedBy, Pays, QuantityMeans, Slot, Subject,
     SubjectKind, Term,
@@ -17,13 +17,11 @@ use crate::command::{
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
 use crate::ids::LicenseId;
-use crate::ledger::{Bought, SubjectState};
+use crate::ledger::{Bought, Capacity, SubjectState};
 use crate::snapshot::Snapshot;
 
 /// The metadata key of the slot.
 pub const SLOT_KEY: &str = "license_slot";
-/// More licenses than this in one purchase are taken for a mistake.
-const MOST_LICENSES: u64 = 10_000;
 /// Licenses to be made in one round; the next round goes on.
 const MOST_AT_ONCE: usize = 64;
 pub(super) const DRIVER_KEY: &str = "fastspring_driver";
@@ -160,6 +158,11 @@ pub(super) fn plan(
     if missing == 0 {
         plan.steps.extend(held.superseded.iter().filter_map(|license| at_the_end(license, policy)));
     }
+    if missing > 0 {
+        let all = snapshot.licenses.len().saturating_add(missing);
+        let all = u64::try_from(all).unwrap_or(u64::MAX);
+        fits(&command.subject, all, snapshot.capacity)?;
+    }
     make_the_user_once(&mut plan.steps);
     if grant.foreign {
         plan.warnings
@@ -240,9 +243,7 @@ fn wanted<'g>(
             QuantityMeans::Activations => (1, Some(quantity)),
         };
         total = total.saturating_add(u64::from(count));
-        if let Some(refused) = too_many(&command.subject, total) {
-            return Err(refused);
-        }
+        fits(&command.subject, total, Capacity::LARGEST)?;
         all.extend((1..=count).map(|ordinal| Wanted {
             slot: Slot::new(&command.subject, &line.key, ordinal),
             line,
@@ -253,9 +254,13 @@ fn wanted<'g>(
     Ok(all)
 }
 
-/// A quantity that no purchase of licenses has.
-pub(super) fn too_many(subject: &Subject, licenses: u64) -> Option<Refused> {
-    (licenses > MOST_LICENSES).then(|| Refused::TooMany(subject.clone(), licenses))
+/// Refuses more licenses than there is room for: what was made and cannot be remembered would be made again.
+pub(super) fn fits(subject: &Subject, licenses: u64, capacity: Capacity) -> Result<(), Refused> {
+    if licenses <= capacity.licenses {
+        return Ok(());
+    }
+    let excess = Excess { subject: subject.clone(), licenses, capacity };
+    Err(Refused::TooMany(Box::new(excess)))
 }
 
 /// What a license of another Cryptlex product in a wanted slot means to a purchase.

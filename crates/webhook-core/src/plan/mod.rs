@@ -27,7 +27,7 @@ use crate::command::{
 use crate::config::Policy;
 use crate::cryptlex::License;
 use crate::interval::{shifted, whole_second_from};
-use crate::ledger::SubjectState;
+use crate::ledger::{Capacity, SubjectState};
 use crate::snapshot::Snapshot;
 
 use history::Covers;
@@ -67,8 +67,8 @@ pub enum Refused {
     )]
     Deleted(Subject),
     /// A quantity that no purchase of licenses has.
-    #[error("a quantity of {1} licenses of {0} is more than 10000: let it buy activations")]
-    TooMany(Subject, u64),
+    #[error("{0}")]
+    TooMany(Box<Excess>),
     /// A purchase whose buyer is not known, though its product is; the text says where he should stand.
     #[error("{0}")]
     NoCustomer(String),
@@ -77,6 +77,18 @@ pub enum Refused {
         "more licenses of {0} are to be made, and none that is there has a user: give one of them its user in Cryptlex"
     )]
     NoUser(Subject),
+}
+
+/// A purchase of more than the ledger can remember.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{subject} would have {licenses} licenses, and {} has room for {} of one purchase: let the quantity buy activations (CRYPTLEX_MAPPINGS_QUANTITY=allowed_activations), or sell it in parts",
+    .capacity.engine, .capacity.licenses
+)]
+pub struct Excess {
+    subject: Subject,
+    licenses: u64,
+    capacity: Capacity,
 }
 
 /// The next steps for a command about what the snapshot shows.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::grant::{DRIVER_KEY, SLOT_KEY, is_add_on, too_many};
+use super::grant::{DRIVER_KEY, SLOT_KEY, fits, is_add_on};
 use super::granted::{first_mapping, grants, named_by};
 use super::holders::Slots;
 use super::standing::at_the_end;
@@ -19,7 +19,7 @@ use crate::command::{
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
 use crate::ids::{LicenseId, ProductId, UserId};
-use crate::ledger::{Bought, SubjectState};
+use crate::ledger::{Bought, Capacity, SubjectState};
 use crate::snapshot::Snapshot;
 
 pub(super) fn plan(
@@ -163,14 +163,15 @@ impl<'c> Change<'c> {
         let (targets, unknown) = self.targets(&plan.state, &current);
         plan.unmapped.extend(unknown);
         let total = targets.iter().map(|target| u64::from(target.bought.licenses)).sum::<u64>();
-        if let Some(refused) = too_many(self.subject, total) {
-            return Err(refused);
-        }
+        fits(self.subject, total, Capacity::LARGEST)?;
         let mut missing = false;
         let products: BTreeSet<&ProductId> =
             targets.iter().map(|target| &target.bought.product).collect();
         for product in &products {
             missing |= self.of_product(product, &targets, &before, &current, &mut plan)?;
+        }
+        if missing {
+            fits(self.subject, total, self.snapshot.capacity)?;
         }
         // While a line is not understood, nobody knows what took the place of what is not mentioned.
         let speaks_of_none = lines::speaks_of_add_ons_only(&self.subscribed);

@@ -8,7 +8,7 @@ use devkit::sign::Provider as Signer;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
-use webhook_core::ledger::{Committed, Store, StoreError, Versioned, Write};
+use webhook_core::ledger::{Capacity, Committed, Store, StoreError, Versioned, Write};
 
 use crate::support::{App, answered};
 
@@ -82,6 +82,10 @@ impl Store for Gated {
         prefix: &'a str,
     ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>> {
         self.inner.list(prefix)
+    }
+
+    fn capacity(&self) -> Capacity {
+        self.inner.capacity()
     }
 
     fn sole_since(&self) -> Option<Timestamp> {
