@@ -425,7 +425,11 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         let [per_minute, burst] =
             [per_minute, burst].map(|count| u32::try_from(count).ok().and_then(NonZeroU32::new));
         let rate = per_minute.zip(burst).map(|(n, burst)| Quota::per_minute(n).allow_burst(burst));
-        Rules { allowed, proxies: proxies.unwrap_or_default(), rate }
+        let connections =
+            self.number("CONNECTIONS_PER_SOURCE", 64, 0..=512, "0 to 512 connections");
+        let connections = u32::try_from(connections).ok().and_then(NonZeroU32::new);
+        let provider = Networks::parse("provider", Some(P::NAME)).unwrap_or_default();
+        Rules { allowed, proxies: proxies.unwrap_or_default(), rate, connections, provider }
     }
 
     fn networks(

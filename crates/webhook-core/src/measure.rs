@@ -39,6 +39,10 @@ pub enum Count {
     Throttled,
     /// A queued message that refers to nothing.
     Dangling,
+    /// A connection was closed unread: its source holds as many as one may.
+    ConnectionRefused,
+    /// All connections were taken: whoever comes next waits.
+    ConnectionsFull,
 }
 
 impl Count {
@@ -56,6 +60,8 @@ impl Count {
             Self::TokenRefused => "CryptlexTokenRefused",
             Self::Throttled => "CryptlexThrottled",
             Self::Dangling => "QueuedEventsUnknown",
+            Self::ConnectionRefused => "ConnectionsRefused",
+            Self::ConnectionsFull => "ConnectionsFull",
         }
     }
 }

@@ -43,7 +43,7 @@ pub enum Health {
 /// One provider's function with everything that it holds.
 pub struct Service<P> {
     keeper: Keeper,
-    limits: Limits,
+    limits: Arc<Limits>,
     clock: Clock,
     /// A permit is out for each delivery under way.
     under_way: Arc<Semaphore>,
@@ -75,7 +75,7 @@ impl<P: Provider> Service<P> {
     }
 
     fn with(keeper: Keeper, limits: Rules, clock: Clock) -> Self {
-        let limits = Limits::new(limits, &clock);
+        let limits = Arc::new(Limits::new(limits, &clock));
         let under_way =
             Arc::new(Semaphore::new(usize::try_from(MOST_UNDER_WAY).unwrap_or(usize::MAX)));
         let large = Arc::new(Semaphore::new(MOST_LARGE));
@@ -119,6 +119,11 @@ impl<P: Provider> Service<P> {
         let state = self.keeper.state();
         let configured = state.ready.as_ref().map(|ready| ready.config.deadline);
         configured.unwrap_or(Duration::from_millis(P::DEADLINE_MS))
+    }
+
+    /// Who may call, for a host that holds connections.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
     }
 
     /// Where a delivery comes from, or what it is told instead of being looked at.
@@ -219,6 +224,16 @@ impl<P: Provider> Service<P> {
                 return reply::refusal(shape, &Refusal::NotConfigured(&text));
             }
             Err(Unverified::Rejected(rejected)) => {
+                // The metric counts each of them; the log has a line a minute of one source.
+                if self.limits.is_news_from(source) {
+                    let source = source.map(tracing::field::display);
+                    tracing::error!(
+                        provider = P::NAME,
+                        reason = %rejected,
+                        source,
+                        "Webhook signature verification failed"
+                    );
+                }
                 return rejection::<P>(shape, &rejected, has_signature);
             }
         };
@@ -410,7 +425,6 @@ fn not_configured<P: Provider>(shape: Shape, problem: Option<&Problem>) -> reply
 
 fn rejection<P: Provider>(shape: Shape, rejected: &Rejected, has_signature: bool) -> reply::Reply {
     count(Count::Rejected);
-    tracing::error!(provider = P::NAME, reason = %rejected, "Webhook signature verification failed");
     match rejected {
         // An empty one is there, and wrong.
         Rejected::Missing if has_signature && shape == Shape::Lifecycle => {

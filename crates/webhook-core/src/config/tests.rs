@@ -88,6 +88,8 @@ fn values_that_mean_nothing_name_what_is_allowed() {
         ("RATE_LIMIT_PER_MINUTE", "fast"),
         ("RATE_LIMIT_PER_MINUTE", "-1"),
         ("RATE_LIMIT_PER_MINUTE", "1000001"),
+        ("CONNECTIONS_PER_SOURCE", "513"),
+        ("CONNECTIONS_PER_SOURCE", "-1"),
         ("RATE_LIMIT_BURST", "none"),
         ("RATE_LIMIT_BURST", "12.5"),
         ("RATE_LIMIT_BURST", "4294967297"),
