@@ -248,7 +248,7 @@ fn limiter(quota: Quota, clock: &Clock) -> Limiter {
 }
 
 /// One customer of an internet provider has a whole /64 of IPv6 addresses.
-fn key_of(source: IpAddr) -> IpAddr {
+pub(crate) fn key_of(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),

@@ -105,13 +105,18 @@ impl<P: Provider> Service<P> {
         let state = self.keeper.state();
         match &state.ready {
             Ok(_) => state,
-            Err(_) => self.newer_than(&state, budget).await.unwrap_or(state),
+            Err(_) => self.newer_than(&state, budget, None).await.unwrap_or(state),
         }
     }
 
     /// Reading a secret takes no more than half of what is left for the work after it.
-    async fn newer_than(&self, state: &Arc<State>, left: Duration) -> Option<Arc<State>> {
-        self.keeper.newer_than::<P>(state, left / 2).await
+    async fn newer_than(
+        &self,
+        state: &Arc<State>,
+        left: Duration,
+        asked_by: Option<IpAddr>,
+    ) -> Option<Arc<State>> {
+        self.keeper.newer_than::<P>(state, left / 2, asked_by).await
     }
 
     /// How long a delivery may take, if the host does not want it sooner.
@@ -207,7 +212,7 @@ impl<P: Provider> Service<P> {
         // Whoever rotated the secret signs with one that we do not know yet.
         if let (Err(Unverified::Rejected(Rejected::Mismatch)), Some(inbound)) =
             (&verified, again.take())
-            && let Some(newer) = self.newer_than(&state, deadline.left()).await
+            && let Some(newer) = self.newer_than(&state, deadline.left(), source).await
         {
             state = newer;
             verified = self.verified(&state, inbound);
@@ -249,7 +254,7 @@ impl<P: Provider> Service<P> {
             handled.iter().flatten().filter(|it| it.lacks_token()).collect();
         // Whoever rotated the token revoked one that we still use. What is done is a duplicate the second time.
         if can_change && !refused.is_empty() {
-            if let Some(newer) = self.newer_than(&state, deadline.left()).await {
+            if let Some(newer) = self.newer_than(&state, deadline.left(), None).await {
                 handled =
                     Box::pin(self.handled(&newer, contract, &verified, deadline, false)).await;
             } else {
@@ -371,7 +376,7 @@ impl<P: Provider> Service<P> {
         let result = Box::pin(ready.process::<P>(notice, &delivery, &self.clock)).await;
         if let Err(failure) = result {
             if failure.class == Class::Token {
-                self.newer_than(&state, deadline.left()).await;
+                self.newer_than(&state, deadline.left(), None).await;
             }
             return Err(failure.message);
         }
