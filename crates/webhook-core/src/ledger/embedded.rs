@@ -16,7 +16,7 @@ use redb::{
 };
 use tokio::sync::oneshot;
 
-use super::store::{Committed, FORGOTTEN_AT_ONCE, Store, StoreError, Versioned, Write};
+use super::store::{Committed, FORGOTTEN_AT_ONCE, SoleOwner, Store, StoreError, Versioned, Write};
 use crate::clock::Clock;
 
 /// Version, the second from which it may be forgotten (or none: the largest), value.
@@ -40,7 +40,7 @@ struct Inner {
     clock: Clock,
     opened: Mutex<Option<Handle>>,
     /// When this process first had the file. What it lost to an error of the disk and opened again was its own all the time.
-    since: OnceLock<Timestamp>,
+    owner: OnceLock<SoleOwner>,
     /// One writer at a time; who waits here does not hold a thread.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Commits for the next one who has the turn: a disk is waited for once for all of them.
@@ -77,8 +77,8 @@ impl Embedded {
 
     fn new(path: &Path, access: Access, clock: Clock) -> Self {
         let path = path.to_owned();
-        let (opened, since, turn, waiting) = <_>::default();
-        Self(Arc::new(Inner { path, access, clock, opened, since, turn, waiting }))
+        let (opened, owner, turn, waiting) = <_>::default();
+        Self(Arc::new(Inner { path, access, clock, opened, owner, turn, waiting }))
     }
 
     /// A file is worked on beside the runtime: a disk may take its time.
@@ -160,8 +160,8 @@ impl Store for Embedded {
         }))
     }
 
-    fn sole_since(&self) -> Option<Timestamp> {
-        self.0.since.get().copied()
+    fn sole_owner(&self) -> Option<SoleOwner> {
+        self.0.owner.get().copied()
     }
 }
 
@@ -267,7 +267,7 @@ impl Inner {
             return Ok(database.clone());
         }
         let database = self.open().map_err(|error| self.not_opened(error))?;
-        self.since.get_or_init(|| self.clock.now());
+        self.owner.get_or_init(|| SoleOwner { id: rand::random(), since: self.clock.now() });
         *opened = Some(database.clone());
         Ok(database)
     }

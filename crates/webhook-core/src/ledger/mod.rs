@@ -13,6 +13,7 @@ mod claim;
 mod dynamo;
 mod embedded;
 mod keep;
+mod lease;
 mod look;
 mod memory;
 mod record;
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::command::{Outcome, Subject};
 use crate::config;
 use crate::ids::{CustomerId, EventId, PaymentId};
+use lease::Ahead;
 use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};
 
 pub use body::Body;
@@ -40,7 +42,7 @@ pub use record::{
     Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, Paid, PaymentRecord,
     SubjectRecord, SubjectState, TakenBack, Unfinished,
 };
-pub use store::{Committed, Expect, Store, StoreError, Versioned, Write};
+pub use store::{Committed, Expect, SoleOwner, Store, StoreError, Versioned, Write};
 
 /// One event as it was delivered.
 #[derive(Debug, Clone)]
@@ -94,6 +96,8 @@ pub struct Ledger {
     settle: SignedDuration,
     /// How long events and their bodies are kept.
     retention: SignedDuration,
+    /// Leases that somebody took whose clock is ahead.
+    ahead: Ahead,
 }
 
 /// Held by one delivery: an event and its subjects, with what is known of them.
@@ -185,7 +189,7 @@ impl Ledger {
 
     /// The ledger over a store that was made before.
     pub fn new(store: Arc<dyn Store>, settle: SignedDuration, retention: SignedDuration) -> Self {
-        Self { store, settle, retention }
+        Self { store, settle, retention, ahead: Ahead::default() }
     }
 
     /// Whether the store can be read and written.
@@ -218,6 +222,7 @@ impl Ledger {
                 since: leases.record.claimed_at,
                 until: leases.until,
                 abandoned: true,
+                by: self.store.sole_owner().map(|owner| owner.id),
             }),
         };
         self.settle(leases, status, lease).await

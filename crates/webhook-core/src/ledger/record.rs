@@ -132,6 +132,9 @@ pub struct Lease {
     pub until: Timestamp,
     /// Its holder gave up on a write whose outcome is unknown: nobody will release it.
     pub abandoned: bool,
+    /// By whom, where the store has one owner at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<u64>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
