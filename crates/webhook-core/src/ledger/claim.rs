@@ -83,6 +83,7 @@ impl Ledger {
                 live: event.live,
                 contract: event.contract.clone(),
                 subjects: about.subjects.iter().map(subject_key).collect(),
+                customers: about.customers.iter().cloned().collect(),
                 body: body.digest().to_owned(),
                 claimed_at: now,
                 claim: rand::random(),

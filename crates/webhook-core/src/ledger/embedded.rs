@@ -47,6 +47,15 @@ struct Inner {
     waiting: Mutex<Vec<Waiting>>,
 }
 
+/// How large a file was before it was compacted and is now, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compacted {
+    /// Before.
+    pub before: u64,
+    /// Now.
+    pub after: u64,
+}
+
 struct Waiting {
     writes: Vec<Write>,
     answer: oneshot::Sender<Result<Committed, StoreError>>,
@@ -73,6 +82,21 @@ impl Embedded {
     /// A file that another process may be writing: every commit is refused.
     pub fn file_to_read(path: &Path, clock: Clock) -> Self {
         Self::new(path, Access::Read, clock)
+    }
+
+    /// Makes a file that nobody has open as small as what is in it.
+    pub fn compact(path: &Path) -> Result<Compacted, StoreError> {
+        let inner = Self::file(path, Clock::system()).0;
+        let bytes = || match std::fs::metadata(path) {
+            Ok(file) => Ok(file.len()),
+            Err(error) => Err(StoreError(format!("{} cannot be opened: {error}", inner.name()))),
+        };
+        let before = bytes()?;
+        let mut database = inner.open_to_write().map_err(|error| inner.not_opened(error))?;
+        let compacted = database.compact();
+        compacted.map_err(|e| StoreError(format!("{} is not compacted: {e}", inner.name())))?;
+        database.close().map_err(|e| inner.not_opened(e))?;
+        Ok(Compacted { before, after: bytes()? })
     }
 
     fn new(path: &Path, access: Access, clock: Clock) -> Self {
@@ -273,9 +297,8 @@ impl Inner {
     }
 
     fn open(&self) -> Result<Handle, DatabaseError> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
         let path = &self.path;
+        let builder = builder();
         if self.access == Access::Read {
             let database = match builder.open_read_only(path) {
                 // Its writer was killed, and nobody has opened it since.
@@ -287,13 +310,17 @@ impl Inner {
             };
             return Ok(Handle::Read(Arc::new(database)));
         }
+        Ok(Handle::Write(Arc::new(self.open_to_write()?)))
+    }
+
+    fn open_to_write(&self) -> Result<Database, DatabaseError> {
         // Webhook bodies are in it: nobody else may read it.
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(path)?;
+        let file = options.open(&self.path)?;
+        let mut builder = builder();
         builder.set_check_integrity_on_open(true);
-        let database = builder.create_with_backend(FileBackend::new(file)?)?;
-        Ok(Handle::Write(Arc::new(database)))
+        builder.create_with_backend(FileBackend::new(file)?)
     }
 
     fn name(&self) -> String {
@@ -336,6 +363,12 @@ impl Inner {
         }
         StoreError(format!("{} failed: {error}", self.name()))
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder
 }
 
 fn versioned((version, _, value): Record<'_>) -> Versioned {

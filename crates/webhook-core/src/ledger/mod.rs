@@ -36,7 +36,7 @@ use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, s
 pub use body::Body;
 pub use claim::{About, Claim};
 pub use dynamo::Dynamo;
-pub use embedded::Embedded;
+pub use embedded::{Compacted, Embedded};
 pub use memory::Memory;
 pub use record::{
     Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, Paid, PaymentRecord,

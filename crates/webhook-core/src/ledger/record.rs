@@ -39,6 +39,9 @@ pub struct EventRecord {
     pub contract: String,
     /// The keys of what it is about.
     pub subjects: Vec<String>,
+    /// The provider's customers that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub customers: Vec<CustomerId>,
     /// SHA-256 of the body that it came in last.
     pub body: String,
     /// When it was claimed last.
