@@ -198,7 +198,7 @@ fn an_alarm_looks_at_what_is_measured() {
         }
         if let (Some(_), Some(dimensions)) = (of_ours, line.split_once("Dimensions: ")) {
             let name = value(dimensions.1, "Name").unwrap();
-            assert!(measured.contains(&format!("with_dimension(\"{name}\"")), "{line}");
+            assert!(measured.contains(&format!("DIMENSION: &str = \"{name}\"")), "{line}");
             let provider = value(dimensions.1, "Value").unwrap();
             *providers.entry(provider).or_default() += 1;
         }
