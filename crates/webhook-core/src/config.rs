@@ -419,6 +419,12 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             None,
             "addresses and networks such as 203.0.113.7, 198.51.100.0/24",
         );
+        for wide in proxies.iter().flat_map(Networks::too_wide) {
+            self.warnings.push(format!(
+                "TRUSTED_PROXIES names {wide}: anybody there may claim any address, and no limit holds. \
+                 Name your own proxies only"
+            ));
+        }
         let per_minute =
             self.number("RATE_LIMIT_PER_MINUTE", 1000, 0..=1_000_000, "0 to 1000000 deliveries");
         let burst = self.number("RATE_LIMIT_BURST", 100, 1..=1_000_000, "1 to 1000000 deliveries");

@@ -64,6 +64,14 @@ impl Networks {
         (!networks.is_empty()).then_some(Self(networks))
     }
 
+    /// Those that are wider than any network of one's own: `10.0.0.0/8` and `fc00::/7` are the widest.
+    pub fn too_wide(&self) -> impl Iterator<Item = &IpNet> {
+        self.0.iter().filter(|network| match network {
+            IpNet::V4(v4) => v4.prefix_len() < 8,
+            IpNet::V6(v6) => v6.prefix_len() < 7,
+        })
+    }
+
     fn contain(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }

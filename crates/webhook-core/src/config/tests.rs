@@ -119,6 +119,30 @@ fn a_file_with_the_name_of_the_secrets_is_readable_or_a_problem() {
 }
 
 #[test]
+fn proxies_that_are_anybody_are_warned_of() {
+    for (list, wide) in [
+        ("0.0.0.0/0", Some("0.0.0.0/0")),
+        ("::/0", Some("::/0")),
+        ("::ffff:0.0.0.0/96", Some("0.0.0.0/0")),
+        ("10.0.0.1, 128.0.0.0/1", Some("128.0.0.0/1")),
+        ("2000::/3", Some("2000::/3")),
+        ("10.0.0.0/8 172.16.0.0/12 fc00::/7 203.0.113.7", None),
+    ] {
+        let loaded = stripe(&[("TRUSTED_PROXIES", list)]);
+        assert!(loaded.config.is_ok(), "{list}: a warning, and webhooks are served");
+        let warned: Vec<_> =
+            loaded.warnings.iter().filter(|text| text.contains("TRUSTED_PROXIES")).collect();
+        assert_eq!(warned.len(), usize::from(wide.is_some()), "{list}: {warned:?}");
+        let text =
+            wide.map(|wide| format!("TRUSTED_PROXIES names {wide}: anybody there may claim"));
+        assert!(warned.iter().all(|warned| warned.starts_with(text.as_deref().unwrap())));
+    }
+    // For everybody may deliver.
+    let loaded = stripe(&[("IP_ALLOWLIST", "0.0.0.0/0")]);
+    assert!(loaded.config.is_ok() && !loaded.warnings.iter().any(|it| it.contains("0.0.0.0")));
+}
+
+#[test]
 fn lists_of_networks_are_read_in_all_their_forms() {
     let limits = |changes: &[(&str, &str)]| {
         let loaded = stripe(changes);

@@ -284,6 +284,18 @@ async fn health_is_for_everybody() {
 }
 
 #[tokio::test]
+async fn health_warns_of_proxies_that_are_anybody() {
+    let app = app(&[("TRUSTED_PROXIES", "0.0.0.0/0")]).await;
+    let answer = send(&app, STRIPE, Request::get("/health")).await;
+    assert_eq!(answer.status, 200);
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let warnings = body["warnings"].as_array().unwrap();
+    let about =
+        |text: &&Value| text.as_str().unwrap().starts_with("TRUSTED_PROXIES names 0.0.0.0/0");
+    assert_eq!(warnings.iter().filter(about).count(), 1, "{}", answer.body);
+}
+
+#[tokio::test]
 async fn health_is_asked_too_often_by_one_source_alone() {
     let app = app(&[("TRUSTED_PROXIES", "10.0.0.0/8"), ("RATE_LIMIT_BURST", "10")]).await;
     let get = |path: &str, peer: &str| from_peer(Request::get(path), peer);
