@@ -49,6 +49,8 @@ struct Last {
     held: Option<Held>,
     /// When, and for whom, in the last minute: no more than `MOST_IN_VAIN`.
     in_vain: VecDeque<(Timestamp, Option<IpAddr>)>,
+    /// When a read began that was not answered, or not yet.
+    unanswered: Option<Timestamp>,
 }
 
 impl Last {
@@ -58,15 +60,19 @@ impl Last {
             |at: Timestamp| now.duration_since(at).unsigned_abs() < AGAIN_AFTER.unsigned_abs();
         self.in_vain.retain(|(at, _)| is_recent(*at));
         let tried = self.in_vain.iter().any(|(_, by)| *by == asked_by);
-        if tried || self.in_vain.len() >= MOST_IN_VAIN {
+        if tried || self.in_vain.len() >= MOST_IN_VAIN || self.unanswered.is_some_and(is_recent) {
             return false;
         }
+        self.unanswered = Some(now);
         self.in_vain.push_back((now, asked_by));
         true
     }
 
     /// What was read, if it is news; then the try that found it was not in vain.
     fn learn(&mut self, read: Result<Held, NotRead>) -> Option<Result<Held, NotRead>> {
+        if read.is_ok() {
+            self.unanswered = None;
+        }
         match read {
             Ok(held) if self.held.as_ref() == Some(&held) => None,
             Ok(held) => {
@@ -113,8 +119,8 @@ impl Vault {
     }
 
     /// Reads it, for the first time or again. `None` when nothing changed, or when it is too soon: a read that found
-    /// nothing new is the last one for `asked_by` in a minute, and the fifth one is the last for anybody. A read that
-    /// found something counts for nobody, so that each of several rotations in a minute is found.
+    /// nothing new is the last one for `asked_by` in a minute, and the fifth one is the last for anybody; so is one that
+    /// was not answered. A read that found something counts for nobody, so that each of several rotations in a minute is found.
     pub async fn read_again(&self, asked_by: Option<IpAddr>) -> Option<Result<Held, NotRead>> {
         let known = self.news.load(Ordering::Relaxed);
         let mut last = self.last.lock().await;
@@ -248,28 +254,34 @@ mod tests {
             [[192, 0, 2, 66], [192, 0, 2, 1]].map(|ip| Some(IpAddr::from(ip)));
         let mut last = Last::default();
         let known = held(r#"{"A":"1"}"#, "");
-        let mut tries = |now, by, read: &Held| -> Option<bool> {
+        let tries = |last: &mut Last, now, by, read: &Held| -> Option<bool> {
             let tried = last.may_try(at(now), by);
             tried.then(|| last.learn(Ok(read.clone())).is_some())
         };
-        assert_eq!(tries(0, None, &known), Some(true));
+        assert_eq!(tries(&mut last, 0, None, &known), Some(true));
         for now in 0..60 {
             let expected = (now == 0).then_some(false);
-            assert_eq!(tries(now, stranger, &known), expected, "{now}");
+            assert_eq!(tries(&mut last, now, stranger, &known), expected, "{now}");
         }
         // Each rotation is found by the first genuine delivery after it, however many there are.
         for now in 0..30 {
             let rotated = held(&format!(r#"{{"A":"{now}"}}"#), "");
-            assert_eq!(tries(now, genuine, &rotated), Some(true), "{now}");
+            assert_eq!(tries(&mut last, now, genuine, &rotated), Some(true), "{now}");
         }
         // Strangers with many addresses cause no more than so many in all.
         let rotated = held(r#"{"A":"29"}"#, "");
         let strangers = (0..200).map(|n| Some(IpAddr::from([198, 51, 100, n])));
-        let reads = strangers.filter_map(|by| tries(30, by, &rotated)).count();
+        let reads = strangers.filter_map(|by| tries(&mut last, 30, by, &rotated)).count();
         assert_eq!(reads, MOST_IN_VAIN - 1);
-        assert_eq!(tries(90, stranger, &rotated), Some(false));
+        assert_eq!(tries(&mut last, 90, stranger, &rotated), Some(false));
         // A clock that is set back does not set them free.
-        assert_eq!(tries(50, stranger, &rotated), None);
+        assert_eq!(tries(&mut last, 50, stranger, &rotated), None);
+        // Who does not answer is not asked again, whoever wants it.
+        assert!(last.may_try(at(200), stranger));
+        assert!(!last.may_try(at(201), genuine), "nobody has heard of it yet");
+        assert!(last.learn(Err(NotRead("no answer".to_owned()))).is_some());
+        assert!(!last.may_try(at(259), genuine));
+        assert!(last.may_try(at(260), genuine));
     }
 
     #[test]
