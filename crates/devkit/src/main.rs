@@ -39,10 +39,14 @@ enum Command {
     Cases,
     /// Print status and body of a function's answer, as `cargo lambda invoke` gives it on standard input.
     Answer,
-    /// Print what the functions remember of a subscription, order or customer, and how its licenses stand.
+    /// Print what the functions remember of a subscription, order, customer or event, and how its licenses stand.
     Show(records::ShowArgs),
     /// List what was paid for and waits for a mapping, and why.
     Unmapped(records::UnmappedArgs),
+    /// List the events that are not done, the oldest first, with customer and reason.
+    Failed(records::FailedArgs),
+    /// Make a ledger file as small as what is in it, while its function is stopped.
+    Compact(records::CompactArgs),
     /// Deliver the kept body of an event again, signed as of now.
     Replay(records::ReplayArgs),
     /// Sign a body of `events/` as of now and wrap it as a gateway hands it to a function.
@@ -71,6 +75,10 @@ async fn main() -> ExitCode {
             .and_then(|answer| Ok(send::print_answer(answer.trim())? < 400)),
         Command::Show(args) => show(&args).await.map_err(Into::into),
         Command::Unmapped(args) => unmapped(&args).await.map_err(Into::into),
+        Command::Failed(args) => failed(&args).await.map_err(Into::into),
+        Command::Compact(args) => {
+            records::compact(&args).map(|text| print([text])).map(|()| true).map_err(Into::into)
+        }
         Command::Replay(args) => replay(&args).await.map_err(Into::into),
         Command::Envelope(args) => send::write_envelope(&args).map(|()| true).map_err(Into::into),
     };
@@ -95,6 +103,16 @@ async fn unmapped(args: &records::UnmappedArgs) -> Result<bool, records::Records
     match waiting.is_empty() {
         true => print(["nothing waits for a mapping".to_owned()]),
         false => print(waiting),
+    }
+    Ok(true)
+}
+
+async fn failed(args: &records::FailedArgs) -> Result<bool, records::RecordsError> {
+    let now = webhook_core::clock::Clock::system().now();
+    let failed = records::failed(&args.place.open().await?, now).await?;
+    match failed.is_empty() {
+        true => print(["every event is done, or waits for a mapping (devkit unmapped)".to_owned()]),
+        false => print(failed),
     }
     Ok(true)
 }

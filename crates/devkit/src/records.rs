@@ -15,13 +15,23 @@ use webhook_core::clock::Clock;
 use webhook_core::config;
 use webhook_core::cryptlex::Client;
 use webhook_core::deadline::{Deadline, Timing};
-use webhook_core::ids::{EventId, LicenseId, SubjectId};
+use webhook_core::ids::{CustomerId, EventId, LicenseId, SubjectId};
 use webhook_core::ledger::{
-    Dynamo, Embedded, EventRecord, EventStatus, Ledger, Store, StoreError, SubjectRecord,
+    Dynamo, Embedded, EventRecord, EventStatus, KnownCustomer, Ledger, Store, StoreError,
+    SubjectRecord,
 };
 
 use crate::send::{Delivery, SendError, now_unix, post};
 use crate::sign::Provider;
+
+mod compact;
+mod failed;
+
+pub use compact::{CompactArgs, compact};
+pub use failed::{FailedArgs, failed};
+
+/// Of a customer's purchases so many are shown in full, the newest.
+const MOST_SHOWN: usize = 20;
 
 /// Nobody else waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,9 +50,9 @@ pub struct Place {
 /// Arguments of `devkit show`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ShowArgs {
-    /// Whose subscription, order or customer it is
+    /// Whose it is
     pub provider: Provider,
-    /// The provider's id of it
+    /// The provider's id of a subscription, order, customer or event
     pub subject: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
@@ -201,24 +211,31 @@ impl Place {
     }
 }
 
-/// Everything about a subject: its record, its licenses, its newest events.
+/// Everything about a subscription, order, customer or event: records, licenses, newest events. Of a customer also what
+/// they bought last, of an event what it is about. No address, not even as a digest.
 pub async fn show(ledger: &Ledger, args: &ShowArgs) -> Result<Value, RecordsError> {
     let (provider, name) = (args.provider.name(), args.subject.as_str());
-    let id = SubjectId::new(name).map_err(|_| RecordsError::NotAnId(name.to_owned()))?;
+    let not_an_id = |_| RecordsError::NotAnId(name.to_owned());
+    let id = SubjectId::new(name).map_err(not_an_id)?;
+    let (event, customer) = (EventId::new(name), CustomerId::new(name));
+    let (event, customer) = (event.map_err(not_an_id)?, customer.map_err(not_an_id)?);
     let mut shown = Vec::new();
-    for (key, record) in ledger.subjects(provider, &id).await? {
-        let SubjectRecord { lease, events, unfinished, state } = record;
-        let mut licenses = Vec::new();
-        for (slot, license) in &state.slots {
-            let stands = stand(args, license).await;
-            licenses.push(json!({ "slot": slot, "license": license, "atCryptlex": stands }));
+    let mut subjects = ledger.subjects(provider, &id).await?;
+    if let Some(record) = ledger.event(provider, &event).await? {
+        subjects.extend(ledger.subjects_at(&record.subjects).await?);
+        shown.push(json!({ "event": event, "record": record }));
+    }
+    if let Some(known) = ledger.customer(provider, &customer).await? {
+        let KnownCustomer { user, held_by_stand_in, bought, .. } = known;
+        for bought in bought.iter().rev().take(MOST_SHOWN) {
+            subjects.extend(ledger.subjects(provider, bought).await?);
         }
-        let mut told = Vec::new();
-        for event in &events {
-            let record = ledger.event(provider, event).await?;
-            told.push(json!({ "id": event, "record": record }));
-        }
-        shown.push(json!({ "subject": key, "lease": lease, "unfinished": unfinished, "state": state, "licenses": licenses, "events": told }));
+        shown.push(json!({
+            "customer": customer, "user": user, "heldByStandIn": held_by_stand_in, "bought": bought,
+        }));
+    }
+    for (key, record) in subjects {
+        shown.push(subject(ledger, args, &key, record).await?);
     }
     match shown.is_empty() {
         true => Err(RecordsError::Unknown(format!("{provider} {name}"))),
@@ -226,20 +243,41 @@ pub async fn show(ledger: &Ledger, args: &ShowArgs) -> Result<Value, RecordsErro
     }
 }
 
+async fn subject(
+    ledger: &Ledger,
+    args: &ShowArgs,
+    key: &str,
+    record: SubjectRecord,
+) -> Result<Value, RecordsError> {
+    let SubjectRecord { lease, events, unfinished, state } = record;
+    let mut licenses = Vec::new();
+    for (slot, license) in &state.slots {
+        let stands = stand(args, license).await;
+        licenses.push(json!({ "slot": slot, "license": license, "atCryptlex": stands }));
+    }
+    let mut told = Vec::new();
+    for event in &events {
+        let record = ledger.event(args.provider.name(), event).await?;
+        told.push(json!({ "id": event, "record": record }));
+    }
+    Ok(json!({
+        "subject": key, "lease": lease, "unfinished": unfinished, "state": state,
+        "licenses": licenses, "events": told,
+    }))
+}
+
 /// What was paid for and waits for a mapping, the oldest first: `provider event-id (type, since): what to do`.
 pub async fn unmapped(ledger: &Ledger) -> Result<Vec<String>, RecordsError> {
-    let mut waiting = ledger.unmapped().await?;
-    waiting.sort_by_key(|(_, event)| event.claimed_at);
-    let line = |(name, event): (String, EventRecord)| {
+    let waits = |event: &EventRecord| matches!(event.status, EventStatus::Unmapped(_));
+    let line = |(provider, id, event): (String, String, EventRecord)| {
         let EventRecord { kind, claimed_at, status, subjects, .. } = event;
         let why = match status {
             EventStatus::Unmapped(why) => why,
             EventStatus::Claimed | EventStatus::Done(_) | EventStatus::Failed(_) => String::new(),
         };
-        let name = name.replacen('/', " ", 1);
-        format!("{name} ({kind}, {claimed_at}, {}): {why}", subjects.join(" "))
+        format!("{provider} {id} ({kind}, {claimed_at}, {}): {why}", subjects.join(" "))
     };
-    Ok(waiting.into_iter().map(line).collect())
+    Ok(ledger.events(waits).await?.into_iter().map(line).collect())
 }
 
 /// How a license stands at Cryptlex, never with its key.

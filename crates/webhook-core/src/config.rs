@@ -419,13 +419,23 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             None,
             "addresses and networks such as 203.0.113.7, 198.51.100.0/24",
         );
+        for wide in proxies.iter().flat_map(Networks::too_wide) {
+            self.warnings.push(format!(
+                "TRUSTED_PROXIES names {wide}: anybody there may claim any address, and no limit holds. \
+                 Name your own proxies only"
+            ));
+        }
         let per_minute =
             self.number("RATE_LIMIT_PER_MINUTE", 1000, 0..=1_000_000, "0 to 1000000 deliveries");
         let burst = self.number("RATE_LIMIT_BURST", 100, 1..=1_000_000, "1 to 1000000 deliveries");
         let [per_minute, burst] =
             [per_minute, burst].map(|count| u32::try_from(count).ok().and_then(NonZeroU32::new));
         let rate = per_minute.zip(burst).map(|(n, burst)| Quota::per_minute(n).allow_burst(burst));
-        Rules { allowed, proxies: proxies.unwrap_or_default(), rate }
+        let connections =
+            self.number("CONNECTIONS_PER_SOURCE", 64, 0..=512, "0 to 512 connections");
+        let connections = u32::try_from(connections).ok().and_then(NonZeroU32::new);
+        let provider = Networks::parse("provider", Some(P::NAME)).unwrap_or_default();
+        Rules { allowed, proxies: proxies.unwrap_or_default(), rate, connections, provider }
     }
 
     fn networks(

@@ -26,6 +26,10 @@ const SWEEP_EVERY: usize = 10_000;
 /// More sources than these are not remembered after such a look.
 const MOST_SOURCES: usize = 100_000;
 
+/// Health checks of one source: every load balancer and monitor asks less often.
+const HEALTH_PER_MINUTE: NonZeroU32 = NonZeroU32::new(120).unwrap();
+const HEALTH_BURST: NonZeroU32 = NonZeroU32::new(30).unwrap();
+
 /// What the vendor decides about sources.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
@@ -35,6 +39,10 @@ pub struct Rules {
     pub proxies: Networks,
     /// `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_BURST`, per source.
     pub rate: Option<Quota>,
+    /// `CONNECTIONS_PER_SOURCE`: how many a server holds open for one source at once.
+    pub connections: Option<NonZeroU32>,
+    /// The addresses that the provider publishes: they may hold any number of connections.
+    pub provider: Networks,
 }
 
 /// Addresses and networks.
@@ -54,6 +62,14 @@ impl Networks {
             }
         }
         (!networks.is_empty()).then_some(Self(networks))
+    }
+
+    /// Those that are wider than any network of one's own: `10.0.0.0/8` and `fc00::/7` are the widest.
+    pub fn too_wide(&self) -> impl Iterator<Item = &IpNet> {
+        self.0.iter().filter(|network| match network {
+            IpNet::V4(v4) => v4.prefix_len() < 8,
+            IpNet::V6(v6) => v6.prefix_len() < 7,
+        })
     }
 
     fn contain(&self, address: IpAddr) -> bool {
@@ -118,16 +134,23 @@ pub struct Limits {
     allowed: Option<Networks>,
     proxies: Networks,
     rate: Option<PerSource>,
+    health: PerSource,
+    connections: Option<NonZeroU32>,
+    provider: Networks,
     news: PerSource,
+    crowds: PerSource,
 }
 
 impl Limits {
     /// Nobody has called yet.
     pub fn new(rules: Rules, clock: &Clock) -> Self {
-        let Rules { allowed, proxies, rate } = rules;
+        let Rules { allowed, proxies, rate, connections, provider } = rules;
         let rate = rate.map(|quota| PerSource::new(quota, clock));
-        let news = PerSource::new(Quota::per_minute(NonZeroU32::MIN), clock);
-        Self { allowed, proxies, rate, news }
+        let health = Quota::per_minute(HEALTH_PER_MINUTE).allow_burst(HEALTH_BURST);
+        let health = PerSource::new(health, clock);
+        let [news, crowds] =
+            [(); 2].map(|()| PerSource::new(Quota::per_minute(NonZeroU32::MIN), clock));
+        Self { allowed, proxies, rate, health, connections, provider, news, crowds }
     }
 
     /// Where a delivery comes from, if it may come in.
@@ -146,6 +169,36 @@ impl Limits {
         }
         let taken = self.rate.as_ref().map_or(Ok(()), |rate| rate.take(source));
         taken.map(|()| Some(source)).map_err(|wait| Refused::TooMany(source, wait))
+    }
+
+    /// Who asks for the health too often, and after how long they are answered again.
+    ///
+    /// A load balancer's own checks come from one of the trusted proxies and say nobody else's address: it must not take
+    /// a server for dead because strangers ask through it.
+    pub fn admit_health(
+        &self,
+        peer: Option<IpAddr>,
+        headers: &HeaderMap,
+    ) -> Result<(), (IpAddr, Duration)> {
+        let Some(peer) = peer else { return Ok(()) };
+        let source = source_behind(peer, headers, &self.proxies);
+        match self.proxies.contain(source) {
+            true => Ok(()),
+            false => self.health.take(source).map_err(|wait| (source, wait)),
+        }
+    }
+
+    /// How many connections this peer may hold at once, and by what it is counted: its address, or its /64. `None` for
+    /// any number: trusted proxies speak for many, and the provider delivers as much as there is.
+    pub fn connections_of(&self, peer: IpAddr) -> Option<(IpAddr, NonZeroU32)> {
+        let peer = peer.to_canonical();
+        let is_free = self.proxies.contain(peer) || self.provider.contain(peer);
+        self.connections.filter(|_| !is_free).map(|most| (key_of(peer), most))
+    }
+
+    /// Whether nobody was told within a minute that this source, or all of them together, used up the connections.
+    pub fn is_news_of_a_crowd(&self, source: Option<IpAddr>) -> bool {
+        self.crowds.take(source.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).is_ok()
     }
 
     /// Whether nobody was told of the one who was turned away within a minute: a flood is not to flood the log, too.
@@ -203,7 +256,7 @@ fn limiter(quota: Quota, clock: &Clock) -> Limiter {
 }
 
 /// One customer of an internet provider has a whole /64 of IPv6 addresses.
-fn key_of(source: IpAddr) -> IpAddr {
+pub(crate) fn key_of(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),

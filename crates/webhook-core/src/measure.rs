@@ -1,16 +1,24 @@
 //! What is counted and timed, under the names by which CloudWatch shows it.
 //!
-//! In Lambda the numbers of each event go to standard output in CloudWatch's embedded metric format; a server writes
-//! those of a minute into its log. Elsewhere nobody collects them.
+//! In Lambda the numbers of each event go to standard output in CloudWatch's embedded metric format, durations as lists,
+//! so that CloudWatch has percentiles of them; a server writes counts and percentiles of each minute into its log. Durations are
+//! right to half a percent, and none is dropped. Elsewhere nobody collects them.
+
+mod collected;
+mod durations;
 
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
-use metrics_cloudwatch_embedded::{Builder, Collector};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use self::collected::{Collected, Group, Number};
+use crate::clock::Clock;
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 const NAMESPACE: &str = "PaymentWebhooks";
+/// Of every number.
+const DIMENSION: &str = "Provider";
 
 /// What became of an event, or of a delivery before it was events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +47,10 @@ pub enum Count {
     Throttled,
     /// A queued message that refers to nothing.
     Dangling,
+    /// A connection was closed unread: its source holds as many as one may.
+    ConnectionRefused,
+    /// All connections were taken: whoever comes next waits.
+    ConnectionsFull,
 }
 
 impl Count {
@@ -56,6 +68,8 @@ impl Count {
             Self::TokenRefused => "CryptlexTokenRefused",
             Self::Throttled => "CryptlexThrottled",
             Self::Dangling => "QueuedEventsUnknown",
+            Self::ConnectionRefused => "ConnectionsRefused",
+            Self::ConnectionsFull => "ConnectionsFull",
         }
     }
 }
@@ -97,52 +111,118 @@ fn milliseconds(took: Duration) -> f64 {
 }
 
 /// Collects what this process counts.
-pub struct Numbers(&'static Collector);
+pub struct Numbers {
+    provider: &'static str,
+    collected: Collected,
+}
 
 impl Numbers {
     /// Once in a process; `None` the second time.
     pub fn collect(provider: &'static str) -> Option<Self> {
-        let builder = Builder::new().cloudwatch_namespace(NAMESPACE);
-        let collector = builder.with_dimension("Provider", provider).init().ok()?;
+        let collected = Collected::default();
+        metrics::set_global_recorder(collected.clone()).ok()?;
         describe_histogram!(WEBHOOK_DURATION, Unit::Milliseconds, "");
         describe_histogram!(CRYPTLEX_LATENCY, Unit::Milliseconds, "");
         describe_counter!(CRYPTLEX_CALLS, Unit::Count, "");
-        Some(Self(collector))
+        Some(Self { provider, collected })
     }
 
     /// What was counted since the last time, as lines of the embedded metric format.
-    pub fn lines(&self) -> Vec<u8> {
+    pub fn lines(&self, clock: &Clock) -> Vec<u8> {
+        let at = clock.now().as_millisecond();
         let mut lines = Vec::new();
-        // Nothing can fail in writing to memory.
-        self.0.flush(&mut lines).ok();
+        for group in self.collected.take() {
+            for document in documents(self.provider, &group, at) {
+                lines.extend_from_slice(document.to_string().as_bytes());
+                lines.push(b'\n');
+            }
+        }
         lines
     }
 
-    /// The same for people: names and values only.
+    /// The same for people: counts as they are; of durations how many, their sum, percentiles and the longest.
     pub fn summary(&self) -> Option<String> {
-        let lines = self.lines();
-        let objects = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let plain = objects.filter_map(|line| {
-            let mut value: Value = serde_json::from_slice(line).ok()?;
-            value.as_object_mut()?.remove("_aws");
-            Some(value.to_string())
+        let objects = self.collected.take().into_iter().map(|group| {
+            let mut shown = labelled(self.provider, &group);
+            for Number { name, value, .. } in group.numbers {
+                shown.insert(name, summed_up(&value));
+            }
+            Value::Object(shown).to_string()
         });
-        Some(plain.collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty())
+        Some(objects.collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty())
+    }
+}
+
+/// The format allows so many values of one metric in a document.
+const MOST_VALUES: usize = 100;
+
+/// As many as the longest list of values needs: none of them is dropped.
+fn documents(provider: &str, group: &Group, at: i64) -> Vec<Value> {
+    let mut parts: Vec<Vec<(&Number, Value)>> = Vec::new();
+    for number in &group.numbers {
+        for (place, value) in values(&number.value).into_iter().enumerate() {
+            if parts.len() <= place {
+                parts.push(Vec::new());
+            }
+            if let Some(part) = parts.get_mut(place) {
+                part.push((number, value));
+            }
+        }
+    }
+    let document = |part: Vec<(&Number, Value)>| {
+        let mut document = labelled(provider, group);
+        let dimensions: Vec<String> = document.keys().cloned().collect();
+        let mut described = Vec::new();
+        for (Number { name, unit, .. }, value) in part {
+            described.push(match unit {
+                Some(unit) => json!({ "Name": name, "Unit": unit }),
+                None => json!({ "Name": name }),
+            });
+            document.insert(name.clone(), value);
+        }
+        let about =
+            json!({ "Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": described });
+        document
+            .insert("_aws".to_owned(), json!({ "Timestamp": at, "CloudWatchMetrics": [about] }));
+        Value::Object(document)
+    };
+    parts.into_iter().map(document).collect()
+}
+
+/// The dimensions of a group.
+fn labelled(provider: &str, group: &Group) -> Map<String, Value> {
+    let labels = group.labels.iter().map(|(name, value)| (name.clone(), json!(value)));
+    std::iter::once((DIMENSION.to_owned(), json!(provider))).chain(labels).collect()
+}
+
+/// A count, or all durations in lists that are short enough.
+fn values(of: &collected::Value) -> Vec<Value> {
+    match of {
+        collected::Value::Count(count) => vec![json!(count)],
+        collected::Value::Durations(durations) => {
+            let each = |(value, members)| {
+                std::iter::repeat_n(value, usize::try_from(members).unwrap_or(usize::MAX))
+            };
+            let all: Vec<f64> = durations.values().flat_map(each).collect();
+            all.chunks(MOST_VALUES).map(|some| json!(some)).collect()
+        }
+    }
+}
+
+fn summed_up(of: &collected::Value) -> Value {
+    match of {
+        collected::Value::Count(count) => json!(count),
+        collected::Value::Durations(durations) => {
+            let rounded = |milliseconds: f64| (milliseconds * 10.0).round() / 10.0;
+            let percentile = |percent| rounded(durations.percentile(percent));
+            json!({
+                "count": durations.count(), "sum": rounded(durations.sum()),
+                "p50": percentile(50), "p95": percentile(95), "p99": percentile(99),
+                "max": rounded(durations.longest()),
+            })
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::route;
-
-    #[test]
-    fn a_route_has_no_id_and_no_query_in_it() {
-        for (method, path, expected) in [
-            ("GET", "/v3/licenses?metadata.key[eq]=a&limit=100", "GET /v3/licenses"),
-            ("POST", "/v3/licenses/0a1b/renew", "POST /v3/licenses/{id}/renew"),
-            ("PATCH", "/v3/users/0a1b", "PATCH /v3/users/{id}"),
-        ] {
-            assert_eq!(route(method, path), expected);
-        }
-    }
-}
+mod tests;

@@ -140,7 +140,13 @@ fn peer_of(request: &Request) -> Option<IpAddr> {
         .or_else(|| extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip()))
 }
 
-async fn health<P: Provider>(State(service): State<Arc<Service<P>>>) -> Response {
+async fn health<P: Provider>(State(service): State<Arc<Service<P>>>, request: Request) -> Response {
+    let admitted = service.limits().admit_health(peer_of(&request), request.headers());
+    if let Err((source, wait)) = admitted {
+        let text = format!("too many health checks from {source}");
+        let refused = message(StatusCode::TOO_MANY_REQUESTS, &text);
+        return response(Reply { retry_after: Some(wait), ..refused });
+    }
     let version = env!("CARGO_PKG_VERSION");
     let unavailable = |body| response(json_reply(StatusCode::SERVICE_UNAVAILABLE, &body));
     match service.health().await {

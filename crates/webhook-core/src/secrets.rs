@@ -4,8 +4,10 @@
 //! that a rotation needs no deploy. Of the version before this one the webhook secret still counts: what was signed
 //! before the provider knew the new one is genuine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -20,9 +22,12 @@ use tokio::sync::Mutex;
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::config::BEFORE_ROTATION;
+use crate::limits::key_of;
 
-/// Whoever sends wrong signatures makes no more calls than that.
+/// Whoever sends wrong signatures causes one read in vain in this time.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// And all of them together so many: a stranger's try must not be the one that a genuine delivery needs.
+const MOST_IN_VAIN: usize = 5;
 /// How long a function may wait for its secret: Lambda gives it ten seconds to start.
 pub const PATIENCE: Duration = Duration::from_secs(9);
 /// The SDK tries up to three times.
@@ -33,13 +38,52 @@ pub struct Vault {
     client: Client,
     id: String,
     clock: Clock,
-    last: Mutex<Option<Last>>,
+    last: Mutex<Last>,
+    /// How often a read brought something new.
+    news: AtomicU64,
 }
 
+/// What the newest read brought, and which reads brought nothing.
+#[derive(Default)]
 struct Last {
-    /// When it was read again, or in vain.
-    at: Option<Timestamp>,
     held: Option<Held>,
+    /// When, and for whom, in the last minute: no more than `MOST_IN_VAIN`.
+    in_vain: VecDeque<(Timestamp, Option<IpAddr>)>,
+    /// When a read began that was not answered, or not yet.
+    unanswered: Option<Timestamp>,
+}
+
+impl Last {
+    /// Notes a try as one in vain, or says that it is not to be made.
+    fn may_try(&mut self, now: Timestamp, asked_by: Option<IpAddr>) -> bool {
+        let is_recent =
+            |at: Timestamp| now.duration_since(at).unsigned_abs() < AGAIN_AFTER.unsigned_abs();
+        self.in_vain.retain(|(at, _)| is_recent(*at));
+        let tried = self.in_vain.iter().any(|(_, by)| *by == asked_by);
+        if tried || self.in_vain.len() >= MOST_IN_VAIN || self.unanswered.is_some_and(is_recent) {
+            return false;
+        }
+        self.unanswered = Some(now);
+        self.in_vain.push_back((now, asked_by));
+        true
+    }
+
+    /// What was read, if it is news; then the try that found it was not in vain.
+    fn learn(&mut self, read: Result<Held, NotRead>) -> Option<Result<Held, NotRead>> {
+        if read.is_ok() {
+            self.unanswered = None;
+        }
+        match read {
+            Ok(held) if self.held.as_ref() == Some(&held) => None,
+            Ok(held) => {
+                // Whoever rotates again at once need not wait for it.
+                self.in_vain.pop_back();
+                self.held = Some(held.clone());
+                Some(Ok(held))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
 }
 
 /// What a secret holds: values by the names of variables.
@@ -66,7 +110,7 @@ impl Vault {
             .build();
         let config = Builder::from(aws.config().await).timeout_config(limits).build();
         let client = Client::from_conf(config);
-        Self { client, id: id.to_owned(), clock, last: Mutex::new(None) }
+        Self { client, id: id.to_owned(), clock, last: Mutex::default(), news: AtomicU64::new(0) }
     }
 
     /// Its name or ARN.
@@ -74,29 +118,24 @@ impl Vault {
         &self.id
     }
 
-    /// Reads it, for the first time or again: then not within a minute after the last time. `None` when it is too soon, or
-    /// when nothing changed.
-    pub async fn read_again(&self) -> Option<Result<Held, NotRead>> {
+    /// Reads it, for the first time or again. `None` when nothing changed, or when it is too soon: a read that found
+    /// nothing new is the last one for `asked_by` in a minute, and the fifth one is the last for anybody; so is one that
+    /// was not answered. A read that found something counts for nobody, so that each of several rotations in a minute is found.
+    pub async fn read_again(&self, asked_by: Option<IpAddr>) -> Option<Result<Held, NotRead>> {
+        let known = self.news.load(Ordering::Relaxed);
         let mut last = self.last.lock().await;
-        let now = self.clock.now();
-        let is_recent =
-            |at: Timestamp| now.duration_since(at).unsigned_abs() < AGAIN_AFTER.unsigned_abs();
-        if last.as_ref().and_then(|last| last.at).is_some_and(is_recent) {
+        // Whoever waited for somebody else's read has what that one found.
+        if self.news.load(Ordering::Relaxed) != known {
             return None;
         }
-        let is_first = last.is_none();
-        let known = last.take().and_then(|last| last.held);
-        // Also for whoever stops waiting: strangers must not make every delivery wait for an answer that does not come.
-        *last = Some(Last { at: Some(now), held: known.clone() });
-        let read = self.read().await;
-        // Whoever rotates right after a start need not wait.
-        let at = Some(now).filter(|_| !is_first || read.is_err());
-        let (held, news) = match (read, known) {
-            (Ok(held), Some(known)) if held == known => (Some(known), None),
-            (Ok(held), _) => (Some(held.clone()), Some(Ok(held))),
-            (Err(error), known) => (known, Some(Err(error))),
-        };
-        *last = Some(Last { at, held });
+        // Before the answer: strangers must not make every delivery wait for one that does not come.
+        if !last.may_try(self.clock.now(), asked_by.map(key_of)) {
+            return None;
+        }
+        let news = last.learn(self.read().await);
+        if let Some(Ok(_)) = &news {
+            self.news.fetch_add(1, Ordering::Relaxed);
+        }
         news
     }
 
@@ -206,6 +245,43 @@ mod tests {
             (None, None, None)
         );
         assert!(!format!("{held:?}").contains("new"));
+    }
+
+    #[test]
+    fn reads_in_vain_are_few_and_no_stranger_takes_the_genuine_ones() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let [stranger, genuine] =
+            [[192, 0, 2, 66], [192, 0, 2, 1]].map(|ip| Some(IpAddr::from(ip)));
+        let mut last = Last::default();
+        let known = held(r#"{"A":"1"}"#, "");
+        let tries = |last: &mut Last, now, by, read: &Held| -> Option<bool> {
+            let tried = last.may_try(at(now), by);
+            tried.then(|| last.learn(Ok(read.clone())).is_some())
+        };
+        assert_eq!(tries(&mut last, 0, None, &known), Some(true));
+        for now in 0..60 {
+            let expected = (now == 0).then_some(false);
+            assert_eq!(tries(&mut last, now, stranger, &known), expected, "{now}");
+        }
+        // Each rotation is found by the first genuine delivery after it, however many there are.
+        for now in 0..30 {
+            let rotated = held(&format!(r#"{{"A":"{now}"}}"#), "");
+            assert_eq!(tries(&mut last, now, genuine, &rotated), Some(true), "{now}");
+        }
+        // Strangers with many addresses cause no more than so many in all.
+        let rotated = held(r#"{"A":"29"}"#, "");
+        let strangers = (0..200).map(|n| Some(IpAddr::from([198, 51, 100, n])));
+        let reads = strangers.filter_map(|by| tries(&mut last, 30, by, &rotated)).count();
+        assert_eq!(reads, MOST_IN_VAIN - 1);
+        assert_eq!(tries(&mut last, 90, stranger, &rotated), Some(false));
+        // A clock that is set back does not set them free.
+        assert_eq!(tries(&mut last, 50, stranger, &rotated), None);
+        // Who does not answer is not asked again, whoever wants it.
+        assert!(last.may_try(at(200), stranger));
+        assert!(!last.may_try(at(201), genuine), "nobody has heard of it yet");
+        assert!(last.learn(Err(NotRead("no answer".to_owned()))).is_some());
+        assert!(!last.may_try(at(259), genuine));
+        assert!(last.may_try(at(260), genuine));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub enum Health {
 /// One provider's function with everything that it holds.
 pub struct Service<P> {
     keeper: Keeper,
-    limits: Limits,
+    limits: Arc<Limits>,
     clock: Clock,
     /// A permit is out for each delivery under way.
     under_way: Arc<Semaphore>,
@@ -75,7 +75,7 @@ impl<P: Provider> Service<P> {
     }
 
     fn with(keeper: Keeper, limits: Rules, clock: Clock) -> Self {
-        let limits = Limits::new(limits, &clock);
+        let limits = Arc::new(Limits::new(limits, &clock));
         let under_way =
             Arc::new(Semaphore::new(usize::try_from(MOST_UNDER_WAY).unwrap_or(usize::MAX)));
         let large = Arc::new(Semaphore::new(MOST_LARGE));
@@ -105,13 +105,18 @@ impl<P: Provider> Service<P> {
         let state = self.keeper.state();
         match &state.ready {
             Ok(_) => state,
-            Err(_) => self.newer_than(&state, budget).await.unwrap_or(state),
+            Err(_) => self.newer_than(&state, budget, None).await.unwrap_or(state),
         }
     }
 
     /// Reading a secret takes no more than half of what is left for the work after it.
-    async fn newer_than(&self, state: &Arc<State>, left: Duration) -> Option<Arc<State>> {
-        self.keeper.newer_than::<P>(state, left / 2).await
+    async fn newer_than(
+        &self,
+        state: &Arc<State>,
+        left: Duration,
+        asked_by: Option<IpAddr>,
+    ) -> Option<Arc<State>> {
+        self.keeper.newer_than::<P>(state, left / 2, asked_by).await
     }
 
     /// How long a delivery may take, if the host does not want it sooner.
@@ -119,6 +124,11 @@ impl<P: Provider> Service<P> {
         let state = self.keeper.state();
         let configured = state.ready.as_ref().map(|ready| ready.config.deadline);
         configured.unwrap_or(Duration::from_millis(P::DEADLINE_MS))
+    }
+
+    /// Who may call, for a host that holds connections.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
     }
 
     /// Where a delivery comes from, or what it is told instead of being looked at.
@@ -202,7 +212,7 @@ impl<P: Provider> Service<P> {
         // Whoever rotated the secret signs with one that we do not know yet.
         if let (Err(Unverified::Rejected(Rejected::Mismatch)), Some(inbound)) =
             (&verified, again.take())
-            && let Some(newer) = self.newer_than(&state, deadline.left()).await
+            && let Some(newer) = self.newer_than(&state, deadline.left(), source).await
         {
             state = newer;
             verified = self.verified(&state, inbound);
@@ -219,6 +229,16 @@ impl<P: Provider> Service<P> {
                 return reply::refusal(shape, &Refusal::NotConfigured(&text));
             }
             Err(Unverified::Rejected(rejected)) => {
+                // The metric counts each of them; the log has a line a minute of one source.
+                if self.limits.is_news_from(source) {
+                    let source = source.map(tracing::field::display);
+                    tracing::error!(
+                        provider = P::NAME,
+                        reason = %rejected,
+                        source,
+                        "Webhook signature verification failed"
+                    );
+                }
                 return rejection::<P>(shape, &rejected, has_signature);
             }
         };
@@ -234,7 +254,7 @@ impl<P: Provider> Service<P> {
             handled.iter().flatten().filter(|it| it.lacks_token()).collect();
         // Whoever rotated the token revoked one that we still use. What is done is a duplicate the second time.
         if can_change && !refused.is_empty() {
-            if let Some(newer) = self.newer_than(&state, deadline.left()).await {
+            if let Some(newer) = self.newer_than(&state, deadline.left(), None).await {
                 handled =
                     Box::pin(self.handled(&newer, contract, &verified, deadline, false)).await;
             } else {
@@ -356,7 +376,7 @@ impl<P: Provider> Service<P> {
         let result = Box::pin(ready.process::<P>(notice, &delivery, &self.clock)).await;
         if let Err(failure) = result {
             if failure.class == Class::Token {
-                self.newer_than(&state, deadline.left()).await;
+                self.newer_than(&state, deadline.left(), None).await;
             }
             return Err(failure.message);
         }
@@ -410,7 +430,6 @@ fn not_configured<P: Provider>(shape: Shape, problem: Option<&Problem>) -> reply
 
 fn rejection<P: Provider>(shape: Shape, rejected: &Rejected, has_signature: bool) -> reply::Reply {
     count(Count::Rejected);
-    tracing::error!(provider = P::NAME, reason = %rejected, "Webhook signature verification failed");
     match rejected {
         // An empty one is there, and wrong.
         Rejected::Missing if has_signature && shape == Shape::Lifecycle => {

@@ -1,5 +1,6 @@
 //! What a function works with: made when it starts, and made again when its secrets changed.
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ impl Keeper {
         let id = variables("SECRETS_ID").filter(|id| !id.trim().is_empty());
         let read = Box::pin(async {
             let vault = Vault::of(id.as_deref()?.trim(), PATIENCE, &aws, clock.clone()).await;
-            let read = vault.read_again().await;
+            let read = vault.read_again(None).await;
             Some((vault, read))
         });
         // The other clients are made while the secret is on its way.
@@ -171,9 +172,14 @@ impl Keeper {
         &self,
         known: &Arc<State>,
         patience: Duration,
+        asked_by: Option<IpAddr>,
     ) -> Option<Arc<State>> {
         let secrets = self.secrets.as_ref()?;
-        match tokio::time::timeout(patience, Box::pin(secrets.vault.read_again())).await {
+        let newest = self.state();
+        if !Arc::ptr_eq(&newest, known) {
+            return Some(newest);
+        }
+        match tokio::time::timeout(patience, Box::pin(secrets.vault.read_again(asked_by))).await {
             Ok(Some(Ok(held))) => {
                 tracing::info!(
                     provider = P::NAME,

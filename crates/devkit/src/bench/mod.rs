@@ -144,6 +144,7 @@ fn environment(provider: Provider, sandbox: &Sandbox) -> Vec<(&'static str, Stri
         ("CRYPTLEX_WEB_API_BASE_URL", sandbox.url()),
         ("CRYPTLEX_REQUESTS_PER_5S", "0".to_owned()),
         ("RATE_LIMIT_PER_MINUTE", "0".to_owned()),
+        ("CONNECTIONS_PER_SOURCE", "0".to_owned()),
     ]
 }
 

@@ -108,6 +108,7 @@ impl<'s> Life<'s> {
             ("CRYPTLEX_PRODUCT_ID", catalogue::YEARLY_PRODUCT),
             ("CRYPTLEX_REQUESTS_PER_5S", "0"),
             ("RATE_LIMIT_PER_MINUTE", "0"),
+            ("CONNECTIONS_PER_SOURCE", "0"),
             ("LEDGER_PATH", &ledger.to_string_lossy()),
             ("SETTLE_SECS", "1"),
             ("DEADLINE_MS", "2000"),

@@ -88,6 +88,8 @@ fn values_that_mean_nothing_name_what_is_allowed() {
         ("RATE_LIMIT_PER_MINUTE", "fast"),
         ("RATE_LIMIT_PER_MINUTE", "-1"),
         ("RATE_LIMIT_PER_MINUTE", "1000001"),
+        ("CONNECTIONS_PER_SOURCE", "513"),
+        ("CONNECTIONS_PER_SOURCE", "-1"),
         ("RATE_LIMIT_BURST", "none"),
         ("RATE_LIMIT_BURST", "12.5"),
         ("RATE_LIMIT_BURST", "4294967297"),
@@ -114,6 +116,30 @@ fn a_file_with_the_name_of_the_secrets_is_readable_or_a_problem() {
     let problems = stripe(&[("SECRETS_ID_FILE", "/nowhere")]).config.unwrap_err();
     assert_eq!(problems, [Problem::NoFile("SECRETS_ID_FILE".to_owned())]);
     assert!(stripe(&[("SECRETS_ID", "payments")]).config.is_ok());
+}
+
+#[test]
+fn proxies_that_are_anybody_are_warned_of() {
+    for (list, wide) in [
+        ("0.0.0.0/0", Some("0.0.0.0/0")),
+        ("::/0", Some("::/0")),
+        ("::ffff:0.0.0.0/96", Some("0.0.0.0/0")),
+        ("10.0.0.1, 128.0.0.0/1", Some("128.0.0.0/1")),
+        ("2000::/3", Some("2000::/3")),
+        ("10.0.0.0/8 172.16.0.0/12 fc00::/7 203.0.113.7", None),
+    ] {
+        let loaded = stripe(&[("TRUSTED_PROXIES", list)]);
+        assert!(loaded.config.is_ok(), "{list}: a warning, and webhooks are served");
+        let warned: Vec<_> =
+            loaded.warnings.iter().filter(|text| text.contains("TRUSTED_PROXIES")).collect();
+        assert_eq!(warned.len(), usize::from(wide.is_some()), "{list}: {warned:?}");
+        let text =
+            wide.map(|wide| format!("TRUSTED_PROXIES names {wide}: anybody there may claim"));
+        assert!(warned.iter().all(|warned| warned.starts_with(text.as_deref().unwrap())));
+    }
+    // For everybody may deliver.
+    let loaded = stripe(&[("IP_ALLOWLIST", "0.0.0.0/0")]);
+    assert!(loaded.config.is_ok() && !loaded.warnings.iter().any(|it| it.contains("0.0.0.0")));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::Fatal;
 
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// An error unless `/health` of the server on this machine is 200.
+/// An error unless `/health` of the server on this machine is 200, or asked too often.
 pub(super) fn ask(read: impl Fn(&str) -> Option<String>) -> Result<(), Fatal> {
     let port = read("PORT").and_then(|port| port.trim().parse().ok()).unwrap_or(3000);
     let address = SocketAddr::new(asked(&read("HOST").unwrap_or_default()), port);
@@ -19,7 +19,8 @@ pub(super) fn ask(read: impl Fn(&str) -> Option<String>) -> Result<(), Fatal> {
     server.read_to_string(&mut answer)?;
     let status = answer.lines().next().unwrap_or_default();
     match status.split(' ').nth(1) {
-        Some("200") => Ok(()),
+        // It answers; others ask too often from here, which is no reason to start it again.
+        Some("200" | "429") => Ok(()),
         _ => Err(format!("not healthy: {status}").into()),
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn run<P: Provider>(
             };
             if let Some(numbers) = numbers.as_ref() {
                 // Lambda takes each line for one entry of the log.
-                std::io::stdout().write_all(&numbers.lines()).ok();
+                std::io::stdout().write_all(&numbers.lines(&clock)).ok();
             }
             answer
         }

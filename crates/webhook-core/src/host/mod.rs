@@ -4,6 +4,7 @@ mod gateway;
 mod healthy;
 mod lambda;
 mod mounted;
+mod places;
 mod server;
 
 use std::sync::Arc;

@@ -4,21 +4,24 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tower_service::Service as _;
 
 use super::Fatal;
+use super::places::Places;
 use crate::config::Problem;
 use crate::measure::Numbers;
 use crate::provider::Provider;
@@ -26,6 +29,8 @@ use crate::service::Service;
 
 /// Below the thousand open files that many systems allow a process, with room for the calls that deliveries make.
 const MOST_CONNECTIONS: u32 = 512;
+/// For the last bytes of an answer on their way to whoever asked.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(2);
 /// For a request's headers, and between one request and the next.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Then it is closed once its request is answered: a client that never reads must not hold its place for ever.
@@ -54,16 +59,9 @@ pub(super) async fn run<P: Provider>(
     if let Some(numbers) = numbers {
         tokio::spawn(every_minute(numbers));
     }
-    let connections = Connections::of(router, MOST_CONNECTIONS, HEADERS_WITHIN, service.deadline());
-    let overdue = async {
-        heard(told_to_stop.clone()).await;
-        // A connection that never sends a whole request must not keep the process alive.
-        tokio::time::sleep(service.deadline()).await;
-    };
-    tokio::select! {
-        () = connections.serve(listener, &told_to_stop) => {}
-        () = overdue => {}
-    }
+    let places = Places::of(MOST_CONNECTIONS, service.limits());
+    let connections = Connections::of(router, places, HEADERS_WITHIN, service.deadline());
+    connections.serve(listener, &told_to_stop).await;
     service.finish().await;
     tracing::info!("stopped");
     Ok(())
@@ -88,21 +86,25 @@ fn given(
 struct Connections {
     router: Router,
     protocol: http1::Builder,
-    most: u32,
-    places: Arc<Semaphore>,
-    answered_within: Duration,
+    places: Places,
+    /// How long a connection on which a request was begun may take to its end: body and work, and the answer's way out.
+    closes_within: Duration,
 }
 
 impl Connections {
-    fn of(router: Router, most: u32, headers_within: Duration, answered_within: Duration) -> Self {
+    fn of(
+        router: Router,
+        places: Places,
+        headers_within: Duration,
+        answered_within: Duration,
+    ) -> Self {
         let mut protocol = http1::Builder::new();
         protocol
             .timer(TokioTimer::new())
             .header_read_timeout(headers_within)
             .max_buf_size(MOST_HEADER_BYTES);
-        let places = Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX));
-        let places = Arc::new(places);
-        Self { router, protocol, most, places, answered_within }
+        let closes_within = answered_within + FLUSHED_WITHIN;
+        Self { router, protocol, places, closes_within }
     }
 
     /// Until it is told to stop, and every request that was begun is answered.
@@ -112,14 +114,15 @@ impl Connections {
             () = heard(told_to_stop.clone()) => {}
         }
         drop(listener);
-        // All places are free again. It cannot fail: nobody closes them.
-        self.places.acquire_many(self.most).await.ok();
+        self.places.all_free().await;
     }
 
     async fn accept(&self, listener: &TcpListener, told_to_stop: &watch::Receiver<bool>) {
-        while let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
+        while let Some(free) = self.places.free().await {
             match listener.accept().await {
                 Ok((stream, peer)) => {
+                    // Closed unread, if it has no place.
+                    let Some(place) = self.places.taken_by(peer.ip(), free) else { continue };
                     let connection = self.connection(stream, peer, told_to_stop.clone());
                     tokio::spawn(async move {
                         connection.await;
@@ -142,25 +145,42 @@ impl Connections {
         peer: SocketAddr,
         told_to_stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let router = self.router.clone();
+        let (router, pressure) = (self.router.clone(), self.places.pressure());
+        let begun = Arc::new(AtomicBool::new(false));
+        let begins = Arc::clone(&begun);
         let answer = service_fn(move |mut request: Request<Incoming>| {
+            begins.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().call(request)
+            let (answer, pressure) = (router.clone().call(request), pressure.clone());
+            async move {
+                let mut answer = answer.await;
+                // Whoever was answered makes room for those who were not.
+                if let (Ok(answer), true) = (&mut answer, pressure.is_high()) {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                answer
+            }
         });
         let served = self.protocol.serve_connection(TokioIo::new(stream), answer);
-        let answered_within = self.answered_within;
+        let closes_within = self.closes_within;
         async move {
             let mut served = pin!(served);
             let closes = async {
                 tokio::time::timeout(LIVES, heard(told_to_stop)).await.ok();
             };
             let ended = tokio::select! {
+                // What has arrived is read before anything else is decided, so that nobody is cut off unheard for it.
+                biased;
                 ended = served.as_mut() => ended,
-                () = closes => {
-                    served.as_mut().graceful_shutdown();
-                    // Whoever has not read his answer by then never will; the delivery itself goes on.
-                    tokio::time::timeout(answered_within, served).await.unwrap_or(Ok(()))
-                }
+                () = closes => match begun.load(Ordering::Relaxed) {
+                    true => {
+                        served.as_mut().graceful_shutdown();
+                        // Whoever has not read the answer by then never will; the delivery itself goes on.
+                        tokio::time::timeout(closes_within, served).await.unwrap_or(Ok(()))
+                    }
+                    // No whole request came: there is nobody to answer, and nothing was begun.
+                    false => Ok(()),
+                },
             };
             if let Err(error) = ended {
                 tracing::debug!("a connection of {peer} ended: {error}");
@@ -211,96 +231,4 @@ async fn heard(mut told: watch::Receiver<bool>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::routing::{get, post};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    use super::*;
-
-    /// A server with two places, where it listens, and what tells it to stop.
-    async fn server(
-        router: Router,
-        headers_within: Duration,
-    ) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (tell, told) = watch::channel(false);
-        let connections = Connections::of(router, 2, headers_within, Duration::from_secs(60));
-        let serving = tokio::spawn(async move { connections.serve(listener, &told).await });
-        (address, tell, serving)
-    }
-
-    fn health() -> Router {
-        Router::new().route("/health", get(|| async { "fine" }))
-    }
-
-    async fn told(address: SocketAddr, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(request).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.ok();
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    const ASK: &[u8] = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-
-    #[test]
-    fn a_file_that_cannot_be_read_is_no_default() {
-        let read = |name: &str| match name {
-            "HOST" => Some(" ::1\n".to_owned()),
-            "PORT_FILE" => Some("/nowhere".to_owned()),
-            _ => None,
-        };
-        assert_eq!(given("HOST", &read), Ok(Some("::1".to_owned())));
-        assert_eq!(given("OTHER", &read), Ok(None));
-        let text = "the file that PORT_FILE names cannot be read, or is empty.";
-        assert_eq!(given("PORT", &read).unwrap_err().to_string(), text);
-    }
-
-    #[tokio::test]
-    async fn who_says_nothing_loses_his_place_to_others() {
-        let (address, _tell, _serving) = server(health(), Duration::from_millis(100)).await;
-        let mut silent = Vec::new();
-        for text in [&b""[..], b"GET /hea", b"GET /health HTTP/1.1\r\nHost: x\r\n", b""] {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(text).await.unwrap();
-            silent.push(stream);
-        }
-        assert!(told(address, ASK).await.ends_with("fine"));
-    }
-
-    #[tokio::test]
-    async fn nothing_but_http_1_is_spoken() {
-        let (address, _tell, _serving) = server(health(), Duration::from_millis(100)).await;
-        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-        let answer = told(address, preface).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer:?}");
-        let long = format!("GET /health HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000));
-        let answer = told(address, long.as_bytes()).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer:?}");
-    }
-
-    #[tokio::test]
-    async fn what_was_begun_is_answered_after_it_was_told_to_stop() {
-        let (begin, mut begun) = tokio::sync::mpsc::channel(1);
-        let (go, gone) = watch::channel(false);
-        let slow = post(move || async move {
-            begin.send(()).await.unwrap();
-            gone.clone().wait_for(|go| *go).await.unwrap();
-            "done"
-        });
-        let router = Router::new().route("/slow", slow);
-        let (address, tell, serving) = server(router, Duration::from_secs(60)).await;
-        let request = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
-        let waiting = tokio::spawn(async move { told(address, request).await });
-        let idle = TcpStream::connect(address).await.unwrap();
-        begun.recv().await.unwrap();
-        tell.send_replace(true);
-        assert!(!serving.is_finished());
-        go.send_replace(true);
-        assert!(waiting.await.unwrap().ends_with("done"));
-        serving.await.unwrap();
-        assert!(TcpStream::connect(address).await.is_err());
-        drop(idle);
-    }
-}
+mod tests;

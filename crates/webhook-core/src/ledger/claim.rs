@@ -83,6 +83,7 @@ impl Ledger {
                 live: event.live,
                 contract: event.contract.clone(),
                 subjects: about.subjects.iter().map(subject_key).collect(),
+                customers: about.customers.iter().cloned().collect(),
                 body: body.digest().to_owned(),
                 claimed_at: now,
                 claim: rand::random(),
@@ -100,11 +101,12 @@ impl Ledger {
                 let expect = expectation(stored.as_ref());
                 let version = stored.as_ref().map_or(0, |record| record.version).saturating_add(1);
                 let mut record: SubjectRecord = decoded(&key, stored.as_ref())?.unwrap_or_default();
-                if let Some(lease) = &record.lease
-                    && self.end_of(lease) > now
-                {
-                    busy = busy.max(Some((self.end_of(lease), lease.abandoned)));
-                    continue;
+                if let Some(lease) = &record.lease {
+                    let end = self.end_of(&key, lease, now);
+                    if end > now {
+                        busy = busy.max(Some((end, lease.abandoned)));
+                        continue;
+                    }
                 }
                 let waits = record.unfinished.iter().filter(|other| other.is_waited_for());
                 let others = waits.map(|other| &other.event).filter(|other| **other != event.id);
@@ -116,7 +118,8 @@ impl Ledger {
                 let event = event.id.clone();
                 record.mention(&event);
                 let again = record.begin(&event);
-                record.lease = Some(Lease { event, since: now, until, abandoned: false });
+                let by = self.store.sole_owner().map(|owner| owner.id);
+                record.lease = Some(Lease { event, since: now, until, abandoned: false, by });
                 writes.push(write(&key, expect, &record)?);
                 held.insert(subject.clone(), Held { version, again, record });
             }
@@ -165,12 +168,5 @@ impl Ledger {
             }
         }
         Ok(Claim::Busy { until: now, abandoned: false })
-    }
-
-    /// Whoever took a lease before the store became ours alone is dead; only what he sent may still be under way.
-    pub(super) fn end_of(&self, lease: &Lease) -> Timestamp {
-        let opened = self.store.sole_since().filter(|opened| lease.since < *opened);
-        let settled = opened.and_then(|opened| opened.checked_add(self.settle).ok());
-        settled.map_or(lease.until, |settled| settled.min(lease.until))
     }
 }

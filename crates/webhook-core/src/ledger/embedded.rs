@@ -16,7 +16,7 @@ use redb::{
 };
 use tokio::sync::oneshot;
 
-use super::store::{Committed, FORGOTTEN_AT_ONCE, Store, StoreError, Versioned, Write};
+use super::store::{Committed, FORGOTTEN_AT_ONCE, SoleOwner, Store, StoreError, Versioned, Write};
 use crate::clock::Clock;
 
 /// Version, the second from which it may be forgotten (or none: the largest), value.
@@ -40,11 +40,20 @@ struct Inner {
     clock: Clock,
     opened: Mutex<Option<Handle>>,
     /// When this process first had the file. What it lost to an error of the disk and opened again was its own all the time.
-    since: OnceLock<Timestamp>,
+    owner: OnceLock<SoleOwner>,
     /// One writer at a time; who waits here does not hold a thread.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Commits for the next one who has the turn: a disk is waited for once for all of them.
     waiting: Mutex<Vec<Waiting>>,
+}
+
+/// How large a file was before it was compacted and is now, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compacted {
+    /// Before.
+    pub before: u64,
+    /// Now.
+    pub after: u64,
 }
 
 struct Waiting {
@@ -75,10 +84,25 @@ impl Embedded {
         Self::new(path, Access::Read, clock)
     }
 
+    /// Makes a file that nobody has open as small as what is in it.
+    pub fn compact(path: &Path) -> Result<Compacted, StoreError> {
+        let inner = Self::file(path, Clock::system()).0;
+        let bytes = || match std::fs::metadata(path) {
+            Ok(file) => Ok(file.len()),
+            Err(error) => Err(StoreError(format!("{} cannot be opened: {error}", inner.name()))),
+        };
+        let before = bytes()?;
+        let mut database = inner.open_to_write().map_err(|error| inner.not_opened(error))?;
+        let compacted = database.compact();
+        compacted.map_err(|e| StoreError(format!("{} is not compacted: {e}", inner.name())))?;
+        database.close().map_err(|e| inner.not_opened(e))?;
+        Ok(Compacted { before, after: bytes()? })
+    }
+
     fn new(path: &Path, access: Access, clock: Clock) -> Self {
         let path = path.to_owned();
-        let (opened, since, turn, waiting) = <_>::default();
-        Self(Arc::new(Inner { path, access, clock, opened, since, turn, waiting }))
+        let (opened, owner, turn, waiting) = <_>::default();
+        Self(Arc::new(Inner { path, access, clock, opened, owner, turn, waiting }))
     }
 
     /// A file is worked on beside the runtime: a disk may take its time.
@@ -160,8 +184,8 @@ impl Store for Embedded {
         }))
     }
 
-    fn sole_since(&self) -> Option<Timestamp> {
-        self.0.since.get().copied()
+    fn sole_owner(&self) -> Option<SoleOwner> {
+        self.0.owner.get().copied()
     }
 }
 
@@ -267,15 +291,14 @@ impl Inner {
             return Ok(database.clone());
         }
         let database = self.open().map_err(|error| self.not_opened(error))?;
-        self.since.get_or_init(|| self.clock.now());
+        self.owner.get_or_init(|| SoleOwner { id: rand::random(), since: self.clock.now() });
         *opened = Some(database.clone());
         Ok(database)
     }
 
     fn open(&self) -> Result<Handle, DatabaseError> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
         let path = &self.path;
+        let builder = builder();
         if self.access == Access::Read {
             let database = match builder.open_read_only(path) {
                 // Its writer was killed, and nobody has opened it since.
@@ -287,13 +310,17 @@ impl Inner {
             };
             return Ok(Handle::Read(Arc::new(database)));
         }
+        Ok(Handle::Write(Arc::new(self.open_to_write()?)))
+    }
+
+    fn open_to_write(&self) -> Result<Database, DatabaseError> {
         // Webhook bodies are in it: nobody else may read it.
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(path)?;
+        let file = options.open(&self.path)?;
+        let mut builder = builder();
         builder.set_check_integrity_on_open(true);
-        let database = builder.create_with_backend(FileBackend::new(file)?)?;
-        Ok(Handle::Write(Arc::new(database)))
+        builder.create_with_backend(FileBackend::new(file)?)
     }
 
     fn name(&self) -> String {
@@ -336,6 +363,12 @@ impl Inner {
         }
         StoreError(format!("{} failed: {error}", self.name()))
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder
 }
 
 fn versioned((version, _, value): Record<'_>) -> Versioned {

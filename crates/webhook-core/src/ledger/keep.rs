@@ -27,6 +27,7 @@ impl Ledger {
                 live: event.live,
                 contract: event.contract.clone(),
                 subjects: Vec::new(),
+                customers: Vec::new(),
                 body: body.digest().to_owned(),
                 claimed_at: now,
                 claim: rand::random(),

@@ -1,20 +1,55 @@
 //! What people and their tools look at.
 
-use super::record::{EventRecord, EventStatus, SubjectRecord, body_key, decoded, event_key};
+use std::collections::BTreeMap;
+
+use super::record::{
+    EventRecord, KnownCustomer, SubjectRecord, body_key, customer_key, decoded, event_key,
+};
 use super::{Ledger, StoreError, body};
-use crate::ids::{EventId, SubjectId};
+use crate::ids::{CustomerId, EventId, SubjectId};
 
 impl Ledger {
-    /// What was paid for and waits for a mapping, as it is stored: `(provider/event, record)`. Reads all events.
-    pub async fn unmapped(&self) -> Result<Vec<(String, EventRecord)>, StoreError> {
-        let mut waiting = Vec::new();
+    /// The events that stand like this, as they are stored: `(provider, id, record)`, the oldest first. Reads all events.
+    pub async fn events(
+        &self,
+        stand: impl Fn(&EventRecord) -> bool,
+    ) -> Result<Vec<(String, String, EventRecord)>, StoreError> {
+        let mut found = Vec::new();
         for (key, stored) in self.store.list("event/").await? {
             let event: Option<EventRecord> = decoded(&key, Some(&stored))?;
-            let event = event.filter(|event| matches!(event.status, EventStatus::Unmapped(_)));
-            let name = key.strip_prefix("event/").unwrap_or(&key).to_owned();
-            waiting.extend(event.map(|event| (name, event)));
+            let name = key.strip_prefix("event/").and_then(|name| name.split_once('/'));
+            if let (Some((provider, id)), Some(event)) = (name, event.filter(&stand)) {
+                found.push((provider.to_owned(), id.to_owned(), event));
+            }
         }
-        Ok(waiting)
+        found.sort_by_key(|(_, _, event)| event.claimed_at);
+        Ok(found)
+    }
+
+    /// Who bought each subject last, as far as it is known: by `(provider, id of the subject)`. Reads all customers.
+    pub async fn buyers(&self) -> Result<BTreeMap<(String, String), Vec<String>>, StoreError> {
+        let mut buyers: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for (key, stored) in self.store.list("customer/").await? {
+            let known: Option<KnownCustomer> = decoded(&key, Some(&stored))?;
+            let name = key.strip_prefix("customer/").and_then(|name| name.split_once('/'));
+            let Some(((provider, customer), known)) = name.zip(known) else { continue };
+            for subject in known.bought {
+                let bought = (provider.to_owned(), subject.to_string());
+                buyers.entry(bought).or_default().push(customer.to_owned());
+            }
+        }
+        Ok(buyers)
+    }
+
+    /// What is known of a provider's customer.
+    pub async fn customer(
+        &self,
+        provider: &str,
+        id: &CustomerId,
+    ) -> Result<Option<KnownCustomer>, StoreError> {
+        let key = customer_key(provider, id);
+        let found = self.store.read(std::slice::from_ref(&key)).await?;
+        decoded(&key, found.first().and_then(Option::as_ref))
     }
 
     /// An event of a provider.
@@ -53,11 +88,22 @@ impl Ledger {
     ) -> Result<Vec<(String, SubjectRecord)>, StoreError> {
         let keys = ["subscription", "order", "person"]
             .map(|kind| format!("subject/{provider}/{kind}/{id}"));
-        let found = self.store.read(&keys).await?;
+        self.subjects_at(&keys).await
+    }
+
+    /// What is known under these keys of subjects, each named once.
+    pub async fn subjects_at(
+        &self,
+        keys: &[String],
+    ) -> Result<Vec<(String, SubjectRecord)>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.store.read(keys).await?;
         let mut records = Vec::new();
-        for (key, stored) in keys.into_iter().zip(found) {
-            if let Some(record) = decoded(&key, stored.as_ref())? {
-                records.push((key, record));
+        for (key, stored) in keys.iter().zip(found) {
+            if let Some(record) = decoded(key, stored.as_ref())? {
+                records.push((key.clone(), record));
             }
         }
         Ok(records)

@@ -13,6 +13,7 @@ mod claim;
 mod dynamo;
 mod embedded;
 mod keep;
+mod lease;
 mod look;
 mod memory;
 mod owner;
@@ -30,19 +31,20 @@ use crate::clock::Clock;
 use crate::command::{Outcome, Subject};
 use crate::config;
 use crate::ids::{CustomerId, EventId, PaymentId};
+use lease::Ahead;
 use owner::Owner;
 use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};
 
 pub use body::Body;
 pub use claim::{About, Claim};
 pub use dynamo::Dynamo;
-pub use embedded::Embedded;
+pub use embedded::{Compacted, Embedded};
 pub use memory::Memory;
 pub use record::{
     Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, Paid, PaymentRecord,
     SubjectRecord, SubjectState, TakenBack, Unfinished,
 };
-pub use store::{Capacity, Committed, Expect, Store, StoreError, Versioned, Write};
+pub use store::{Capacity, Committed, Expect, SoleOwner, Store, StoreError, Versioned, Write};
 
 /// One event as it was delivered.
 #[derive(Debug, Clone)]
@@ -96,6 +98,8 @@ pub struct Ledger {
     settle: SignedDuration,
     /// How long events and their bodies are kept.
     retention: SignedDuration,
+    /// Leases that somebody took whose clock is ahead.
+    ahead: Ahead,
 }
 
 /// Held by one delivery: an event and its subjects, with what is known of them.
@@ -193,7 +197,7 @@ impl Ledger {
 
     /// The ledger over a store that was made before.
     pub fn new(store: Arc<dyn Store>, settle: SignedDuration, retention: SignedDuration) -> Self {
-        Self { store, settle, retention }
+        Self { store, settle, retention, ahead: Ahead::default() }
     }
 
     /// Whether the store can be read and written.
@@ -231,6 +235,7 @@ impl Ledger {
                 since: leases.record.claimed_at,
                 until: leases.until,
                 abandoned: true,
+                by: self.store.sole_owner().map(|owner| owner.id),
             }),
         };
         self.settle(leases, status, lease).await

@@ -63,12 +63,13 @@ impl Ledger {
         let mut found = found.into_iter();
         let (stored, known) = (found.next().flatten(), found.next().flatten());
         let mut record: SubjectRecord = decoded(&key, stored.as_ref())?.unwrap_or_default();
-        if record.lease.as_ref().is_some_and(|lease| self.end_of(lease) > now) {
+        if record.lease.as_ref().is_some_and(|lease| self.end_of(&key, lease, now) > now) {
             return Ok(false);
         }
         let known = decoded(&customer_key(customer.provider, &id), known.as_ref())?;
         let event = leases.event.id.clone();
-        record.lease = Some(Lease { event, since: now, until: leases.until, abandoned: false });
+        let by = self.store.sole_owner().map(|owner| owner.id);
+        record.lease = Some(Lease { event, since: now, until: leases.until, abandoned: false, by });
         let expect = expectation(stored.as_ref());
         if self.commit(&[write(&key, expect, &record)?]).await? == Committed::Lost {
             return Ok(false);

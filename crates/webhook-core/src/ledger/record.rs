@@ -39,6 +39,9 @@ pub struct EventRecord {
     pub contract: String,
     /// The keys of what it is about.
     pub subjects: Vec<String>,
+    /// The provider's customers that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub customers: Vec<CustomerId>,
     /// SHA-256 of the body that it came in last.
     pub body: String,
     /// When it was claimed last.
@@ -132,6 +135,9 @@ pub struct Lease {
     pub until: Timestamp,
     /// Its holder gave up on a write whose outcome is unknown: nobody will release it.
     pub abandoned: bool,
+    /// By whom, where the store has one owner at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<u64>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

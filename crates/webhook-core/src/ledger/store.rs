@@ -106,8 +106,17 @@ pub trait Store: Send + Sync {
         Capacity::LARGEST
     }
 
-    /// Since when nobody else can have had the store open, if it is of that kind: whoever took a lease before is dead.
-    fn sole_since(&self) -> Option<Timestamp> {
+    /// Who alone has the store open, if it is of that kind: whoever else took a lease is dead.
+    fn sole_owner(&self) -> Option<SoleOwner> {
         None
     }
+}
+
+/// The one who has a store open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoleOwner {
+    /// Unlike that of anybody who had it open before.
+    pub id: u64,
+    /// Since when nobody else can have had it open.
+    pub since: Timestamp,
 }

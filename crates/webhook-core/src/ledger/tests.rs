@@ -241,6 +241,51 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
     );
 }
 
+#[tokio::test]
+async fn a_dead_ones_lease_from_the_future_runs_out_soon() {
+    // By how much the clock was ahead of the one by which the file is opened again.
+    for ahead in [5, 20, 10_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let open =
+            |now: i64| ledger_over(Arc::new(Embedded::file(&path, Clock::new(move || at(now)))));
+        let first = open(100 + ahead);
+        drop(acquire(&first, "evt_1", &["sub_1"], 100 + ahead).await);
+        drop(first);
+        let second = open(100);
+        let busy = claim(&second, "evt_1", &["sub_1"], 101).await;
+        assert!(matches!(busy, Claim::Busy { until, .. } if until == at(130)), "{busy:?}");
+        acquire(&second, "evt_1", &["sub_1"], 130).await;
+        // One's own lease is no dead one's.
+        let busy = claim(&second, "evt_1", &["sub_1"], 131).await;
+        assert!(matches!(busy, Claim::Busy { until, .. } if until == at(170)), "{busy:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_from_the_future_is_over_once_its_length_has_passed() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::new(|| at(0))));
+    let [holder, one, other] = [(); 3].map(|()| ledger_over(Arc::clone(&store)));
+    drop(acquire(&holder, "evt_1", &["sub_1"], 10_000).await);
+    let until =
+        async |ledger: &Ledger, now: i64| match claim(ledger, "evt_1", &["sub_1"], now).await {
+            Claim::Busy { until, .. } => Some(until.as_second()),
+            Claim::Acquired(_) | Claim::Done(_) | Claim::Unfinished(_) => None,
+        };
+    // Its holder may be alive, so nobody goes on before all of it has passed; each measures from when it first saw it.
+    assert_eq!(until(&one, 100).await, Some(140));
+    assert_eq!(until(&other, 120).await, Some(160));
+    assert_eq!(until(&one, 139).await, Some(140));
+    assert_eq!(until(&other, 141).await, Some(160));
+    // A clock that is set back measures anew.
+    assert_eq!(until(&other, 90).await, Some(130));
+    assert_eq!(until(&one, 140).await, None);
+    // That is the lease of a living one whose clock is right.
+    assert_eq!(until(&other, 141).await, Some(180));
+    // Some seconds are no fault of anybody.
+    assert_eq!(until(&other, 135).await, Some(180));
+}
+
 #[test]
 fn a_product_that_was_granted_before_anybody_noted_who_named_it_is_read() {
     let known = r#"{"granted":{"product":"pro","template":null,"entitlement_set":null}}"#;

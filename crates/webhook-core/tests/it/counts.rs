@@ -138,6 +138,20 @@ async fn what_may_be_anybodys_is_counted_each_time_and_logged_once_a_minute() {
     let (failed, rejected, errors) = twice(&app, damaged).await;
     assert_eq!((failed, rejected, errors.len()), (0, 2, 1), "{errors:?}");
 
+    // A signature that proves nothing, with whoever sent it.
+    let app = App::start().await;
+    let purchase = body(STRIPE, "checkout-payment");
+    let forged = || {
+        let mut request = app.signed(STRIPE, "/v1", &purchase);
+        *request.body_mut() = Body::from("{}");
+        let peer = std::net::SocketAddr::from(([192, 0, 2, 66], 50_000));
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        request
+    };
+    let (failed, rejected, errors) = twice(&app, forged).await;
+    assert_eq!((failed, rejected, errors.len()), (0, 2, 1), "{errors:?}");
+    assert!(errors[0].contains("192.0.2.66"), "{errors:?}");
+
     // A stranger at a path that nobody configured is no failure.
     let app = App::with(<_>::default(), &[("CRYPTLEX_PRODUCT_ID", "unset")]).await;
     let (failed, rejected, _) =

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex};
 use devkit::sandbox::Door;
 use devkit::sign::Provider as Signer;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
-use webhook_core::ledger::{Capacity, Committed, Store, StoreError, Versioned, Write};
+use webhook_core::ledger::{Capacity, Committed, SoleOwner, Store, StoreError, Versioned, Write};
 
 use crate::support::{App, answered};
 
@@ -88,8 +87,8 @@ impl Store for Gated {
         self.inner.capacity()
     }
 
-    fn sole_since(&self) -> Option<Timestamp> {
-        self.inner.sole_since()
+    fn sole_owner(&self) -> Option<SoleOwner> {
+        self.inner.sole_owner()
     }
 }
 

@@ -279,7 +279,48 @@ async fn health_is_for_everybody() {
     for _ in 0..150 {
         let request = from_peer(Request::get("/health"), "192.0.2.66");
         assert_eq!(send(&app, STRIPE, request).await.status, 200);
+        app.pass(1);
     }
+}
+
+#[tokio::test]
+async fn health_warns_of_proxies_that_are_anybody() {
+    let app = app(&[("TRUSTED_PROXIES", "0.0.0.0/0")]).await;
+    let answer = send(&app, STRIPE, Request::get("/health")).await;
+    assert_eq!(answer.status, 200);
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let warnings = body["warnings"].as_array().unwrap();
+    let about =
+        |text: &&Value| text.as_str().unwrap().starts_with("TRUSTED_PROXIES names 0.0.0.0/0");
+    assert_eq!(warnings.iter().filter(about).count(), 1, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn health_is_asked_too_often_by_one_source_alone() {
+    let app = app(&[("TRUSTED_PROXIES", "10.0.0.0/8"), ("RATE_LIMIT_BURST", "10")]).await;
+    let get = |path: &str, peer: &str| from_peer(Request::get(path), peer);
+    for n in 0..60 {
+        let path = ["/health", "/stripe/health"][n % 2];
+        let answer = send(&app, STRIPE, get(path, "203.0.113.7")).await;
+        match n < 30 {
+            true => assert_eq!(answer.status, 200, "{n}"),
+            false => assert_eq!((answer.status, answer.retry_after), (429, Some(1)), "{n}"),
+        }
+    }
+    let refused = send(&app, STRIPE, get("/health", "203.0.113.7")).await;
+    assert_eq!(refused.message(), "too many health checks from 203.0.113.7");
+    // Others are answered, and deliveries are counted by themselves.
+    assert_eq!(send(&app, STRIPE, get("/health", "203.0.113.8")).await.status, 200);
+    assert_eq!(passed(&app, 10, |_| from_peer(Request::post("/v1"), "203.0.113.7")).await, 10);
+    // Strangers behind a load balancer do not make it take the server for dead.
+    for n in 0..60 {
+        let stranger = get("/health", "10.0.0.1").header("x-forwarded-for", "203.0.113.9");
+        let expected = if n < 30 { 200 } else { 429 };
+        assert_eq!(send(&app, STRIPE, stranger).await.status, expected, "{n}");
+        assert_eq!(send(&app, STRIPE, get("/health", "10.0.0.1")).await.status, 200, "{n}");
+    }
+    app.pass(60);
+    assert_eq!(send(&app, STRIPE, get("/health", "203.0.113.7")).await.status, 200);
 }
 
 #[test]

@@ -3,9 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use jiff::Timestamp;
 use tokio::sync::watch;
-use webhook_core::ledger::{Committed, Store, StoreError, Versioned, Write};
+use webhook_core::ledger::{Committed, SoleOwner, Store, StoreError, Versioned, Write};
 
 /// What can happen to a call of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +103,7 @@ impl Store for Tampered {
         self.meet("list", self.inner.list(prefix)).boxed()
     }
 
-    fn sole_since(&self) -> Option<Timestamp> {
-        self.inner.sole_since()
+    fn sole_owner(&self) -> Option<SoleOwner> {
+        self.inner.sole_owner()
     }
 }

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use devkit::records::{Place, RecordsError, ReplayArgs, ShowArgs, replay, show, unmapped};
+use devkit::records::{
+    CompactArgs, Place, RecordsError, ReplayArgs, ShowArgs, compact, failed, replay, show, unmapped,
+};
 use devkit::sandbox::{ACCESS_TOKEN, Fault};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use webhook_core::clock::Clock;
-use webhook_core::ledger::{Dynamo, Embedded, Ledger, Store};
+use webhook_core::ids::EventId;
+use webhook_core::ledger::{
+    About, Body, Claim, Dynamo, Embedded, EventKey, Expect, Ledger, Store, Write,
+};
 
 use crate::moto::new_table;
 use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, SECRET, STRIPE, edited, json};
@@ -56,15 +61,37 @@ async fn a_failed_renewal_is_seen_and_delivered_again(app: &App, beside: Ledger)
     assert_eq!(told["licenses"][0]["license"], app.sandbox.licenses()[0].id);
     assert_eq!(told["licenses"][0]["slot"], format!("stripe/{SUBSCRIPTION}/-/1"));
     assert_eq!(instant(&told["licenses"][0]["atCryptlex"]["expiresAt"]), before);
-    let failed = told["events"].as_array().unwrap().iter().find(|event| event["id"] == renewal);
-    assert!(failed.unwrap()["record"].to_string().contains("403"), "{told:#}");
+    let event = told["events"].as_array().unwrap().iter().find(|event| event["id"] == renewal);
+    assert!(event.unwrap()["record"].to_string().contains("403"), "{told:#}");
     for secret in ["@example.com", ACCESS_TOKEN, &app.sandbox.licenses()[0].key] {
         assert!(!told.to_string().contains(secret), "{told:#}");
+    }
+
+    let now = Timestamp::from_second(app.now()).unwrap();
+    let customer = json(STRIPE, "checkout-subscription")["data"]["object"]["customer"].clone();
+    let customer = customer.as_str().unwrap();
+    let lines = failed(&beside, now).await.unwrap();
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(line.starts_with(&format!("stripe {renewal} (invoice.paid, ")), "{line}");
+    let whom = format!("about subscription/{SUBSCRIPTION}, customer {customer}, tried 1 times): ");
+    assert!(line.contains(&whom) && line.contains("403"), "{line}");
+    // The event and the customer lead to the subscription, too.
+    for (id, first) in [(renewal.as_str(), "event"), (customer, "customer")] {
+        let found = show(&beside, &shown_of(app, id)).await.unwrap();
+        assert_eq!(found[0][first], id, "{found:#}");
+        let subjects = found.as_array().unwrap().iter().map(|shown| &shown["subject"]);
+        let subscription = format!("subject/stripe/subscription/{SUBSCRIPTION}");
+        assert!(subjects.into_iter().any(|subject| *subject == subscription), "{found:#}");
+        let texts = [found.to_string(), line.clone()].concat();
+        for secret in ["@example.com", ACCESS_TOKEN, "email", &app.sandbox.licenses()[0].key] {
+            assert!(!texts.contains(secret), "{secret}: {texts}");
+        }
     }
 
     let answer = replay(&beside, &replayed(&renewal, &url)).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(app.ends(), ["2028-09-01"]);
+    assert_eq!(failed(&beside, now).await.unwrap(), Vec::<String>::new());
     let writes = app.writes();
     let answer = replay(&beside, &replayed(&renewal, &url)).await.unwrap();
     assert_eq!((answer.status, app.writes()), (200, writes), "a duplicate");
@@ -149,6 +176,83 @@ async fn what_waits_for_a_mapping_is_listed_and_delivered_with_it() {
         }
         server.abort();
     }
+}
+
+#[tokio::test]
+async fn what_failed_is_listed_the_oldest_first() {
+    let mut app = App::start().await;
+    app.sandbox.fault(Fault::anywhere().error_before(403).always());
+    for (provider, case) in [
+        (STRIPE, "checkout-subscription"),
+        (FASTSPRING, "order-plain"),
+        (PADDLE, "transaction-web"),
+    ] {
+        assert_eq!(app.case(provider, case).await.status, 400, "{provider} {case}");
+        app.pass(1);
+    }
+    let ledger = looked_at(app.store());
+    let now = |app: &App| Timestamp::from_second(app.now()).unwrap();
+    let lines = failed(&ledger, now(&app)).await.unwrap();
+    let providers: Vec<_> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(providers, ["stripe", "fastspring", "paddle"]);
+    for line in &lines {
+        assert!(!line.contains("customer unknown") && !line.contains('@'), "{line}");
+    }
+    // Whoever began the next one died over it, which is sure only later.
+    app.restart();
+    let ledger = Ledger::new(app.store(), SignedDuration::ZERO, SignedDuration::from_hours(1));
+    let event = EventKey {
+        provider: "stripe",
+        id: EventId::new("evt_dead").unwrap(),
+        kind: "invoice.paid".to_owned(),
+        live: None,
+        contract: "v2".to_owned(),
+    };
+    let (about, body, began) = (About::default(), Body::new(b"{}"), now(&app));
+    let claimed = ledger.claim(&event, &about, None, &body, began, began).await.unwrap();
+    assert!(matches!(claimed, Claim::Acquired(_)));
+    assert_eq!(failed(&ledger, began).await.unwrap(), Vec::<String>::new());
+    app.pass(31 * 60);
+    let lines = failed(&ledger, now(&app)).await.unwrap();
+    let text = "about nothing that is known yet, customer unknown, tried 1 times): \
+                it was begun and never finished: its process died";
+    assert!(lines.len() == 1 && lines[0].ends_with(text), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_ledger_file_is_compacted_while_nobody_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    let args = CompactArgs { path: path.clone() };
+    let text = compact(&args).unwrap_err().to_string();
+    assert!(text.ends_with("cannot be opened: No such file or directory (os error 2)"), "{text}");
+    assert!(!path.exists(), "nothing is made");
+
+    let held = Embedded::file(&path, Clock::system());
+    let write = |n: usize, bytes: usize| Write {
+        key: format!("record/{n:03}"),
+        expect: Expect::Anything,
+        value: vec![b'x'; bytes],
+        expires: None,
+    };
+    for bytes in [100_000, 10] {
+        let writes: Vec<Write> = (0..100).map(|n| write(n, bytes)).collect();
+        held.commit(&writes).await.unwrap();
+    }
+    let before = held.list("").await.unwrap();
+    let text = compact(&args).unwrap_err().to_string();
+    assert!(text.contains("is held by another process: stop that one"), "{text}");
+    assert_eq!(held.list("").await.unwrap(), before);
+    drop(held);
+
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let large = size();
+    let text = compact(&args).unwrap();
+    assert!(size() < large / 4, "{large} bytes became {}", size());
+    assert_eq!(text, format!("{} took {large} bytes and takes {} now", path.display(), size()));
+    let again = Embedded::file(&path, Clock::system());
+    assert_eq!(again.list("").await.unwrap(), before, "nothing is lost");
+    again.commit(&[write(7, 10)]).await.unwrap();
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use webhook_core::deadline::Timing;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 
 /// Read and not set, because Lambda sets it, because it is in the secret, or because the default is right there.
-const NOT_SET: [&str; 15] = [
+const NOT_SET: [&str; 16] = [
     "AWS_LAMBDA_RUNTIME_API",
     "CRYPTLEX_ACCESS_TOKEN",
     "CRYPTLEX_CA_CERTIFICATES",
@@ -20,6 +20,7 @@ const NOT_SET: [&str; 15] = [
     "CRYPTLEX_SUBSCRIPTION_CANCELLATION_ACTION",
     "DEADLINE_MS",
     // For servers.
+    "CONNECTIONS_PER_SOURCE",
     "LEDGER_PATH",
     "RATE_LIMIT_BURST",
     "RATE_LIMIT_PER_MINUTE",
@@ -197,7 +198,7 @@ fn an_alarm_looks_at_what_is_measured() {
         }
         if let (Some(_), Some(dimensions)) = (of_ours, line.split_once("Dimensions: ")) {
             let name = value(dimensions.1, "Name").unwrap();
-            assert!(measured.contains(&format!("with_dimension(\"{name}\"")), "{line}");
+            assert!(measured.contains(&format!("DIMENSION: &str = \"{name}\"")), "{line}");
             let provider = value(dimensions.1, "Value").unwrap();
             *providers.entry(provider).or_default() += 1;
         }

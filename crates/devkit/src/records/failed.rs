@@ -1,0 +1,88 @@
+//! What failed, and whom it is about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use webhook_core::ids::SubjectId;
+use webhook_core::ledger::{EventRecord, EventStatus, Ledger};
+
+use super::{Place, RecordsError};
+
+/// Longer than anybody may work on an event: the longest `DEADLINE_MS` and the longest `SETTLE_SECS`.
+const SURELY_DEAD: SignedDuration = SignedDuration::from_mins(30);
+
+/// Arguments of `devkit failed`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct FailedArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
+    pub place: Place,
+}
+
+/// Events that are not done, the oldest first: `provider event-id (type, since, about, customers, tries): why`. Also those that
+/// were begun and never finished, because their process died. What waits for a mapping has a list of its own.
+pub async fn failed(ledger: &Ledger, now: Timestamp) -> Result<Vec<String>, RecordsError> {
+    let events = ledger.events(|event| reason(event, now).is_some()).await?;
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let buyers = ledger.buyers().await?;
+    let mut lines = Vec::new();
+    for (provider, id, event) in events {
+        let customers = customers(ledger, &provider, &event, &buyers).await?;
+        let EventRecord { kind, claimed_at, attempts, subjects, .. } = &event;
+        let about: Vec<&str> = subjects.iter().filter_map(|key| named(key)).collect();
+        let about = known(about.join(", "), "nothing that is known yet");
+        let customers = known(customers.join(", "), "unknown");
+        let why = reason(&event, now).unwrap_or_default();
+        lines.push(format!(
+            "{provider} {id} ({kind}, {claimed_at}, about {about}, customer {customers}, tried {attempts} times): {why}"
+        ));
+    }
+    Ok(lines)
+}
+
+fn reason(event: &EventRecord, now: Timestamp) -> Option<&str> {
+    let dead = || now.duration_since(event.claimed_at) > SURELY_DEAD;
+    match &event.status {
+        EventStatus::Failed(why) => Some(why),
+        EventStatus::Claimed => {
+            dead().then_some("it was begun and never finished: its process died")
+        }
+        EventStatus::Done(_) | EventStatus::Unmapped(_) => None,
+    }
+}
+
+fn known(text: String, otherwise: &str) -> String {
+    if text.is_empty() { otherwise.to_owned() } else { text }
+}
+
+/// `subscription/sub_1` of `subject/stripe/subscription/sub_1`.
+fn named(key: &str) -> Option<&str> {
+    key.splitn(3, '/').nth(2)
+}
+
+/// Those that the event names, those who bought what it is about, and those that the provider named with it.
+async fn customers(
+    ledger: &Ledger,
+    provider: &str,
+    event: &EventRecord,
+    buyers: &BTreeMap<(String, String), Vec<String>>,
+) -> Result<Vec<String>, RecordsError> {
+    let mut found: BTreeSet<String> = event.customers.iter().map(ToString::to_string).collect();
+    let ids = event.subjects.iter().filter_map(|key| named(key)?.split_once('/'));
+    for (kind, id) in ids {
+        if kind == "person" {
+            found.insert(id.to_owned());
+        }
+        found.extend(
+            buyers.get(&(provider.to_owned(), id.to_owned())).into_iter().flatten().cloned(),
+        );
+        let Ok(id) = SubjectId::new(id) else { continue };
+        for (_, record) in ledger.subjects(provider, &id).await? {
+            let described = record.state.record.and_then(|(_, record)| record.customer);
+            found.extend(described.map(|customer| customer.to_string()));
+        }
+    }
+    Ok(found.into_iter().collect())
+}
