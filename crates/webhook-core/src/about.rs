@@ -88,7 +88,11 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
         Keeps::Customer(customer, change) => {
             let mut known = leases.customer(customer);
             match change {
-                CustomerChange::Forgotten => known = KnownCustomer::default(),
+                // What they bought tells whether somebody else may have their user.
+                CustomerChange::Forgotten => {
+                    let (bought, shared) = (known.bought, known.shared);
+                    known = KnownCustomer { bought, shared, deleted: true, ..<_>::default() };
+                }
                 CustomerChange::Pays(method) => known.pays_by = Some(method.clone()),
                 CustomerChange::PaysNoMore(method) => {
                     known.pays_by = known.pays_by.filter(|known| known != method);

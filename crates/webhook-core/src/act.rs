@@ -9,14 +9,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::about::{concerned, customer_of, write_down};
-use crate::apply::{Cause, Settled, settle};
+use crate::apply::{Cause, Settled, Stopped, settle};
 use crate::clock::Clock;
 use crate::command::{
     Action, Command, Concern, Meaning, Notice, Outcome, Reversal, Reversed, Subject, Unmapped,
 };
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted};
-use crate::customers::{Looking, NotSeen, is_gone, remember, unless_refused};
+use crate::customers::{
+    Looking, MOST_LOOKS, NotSeen, is_gone, lost_address, remember, told_by, unless_refused,
+    with_address,
+};
 use crate::deadline::{Deadline, Timing};
 use crate::ids::EventId;
 use crate::ledger::{
@@ -78,6 +81,8 @@ impl Ready {
             Claimed::Leases(leases) => leases,
             Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
         };
+        let addressed = self.addressed::<P>(commands, &leases, deadline).await;
+        let commands = addressed.as_deref().unwrap_or(commands);
         match self.carry_out(commands, at, &mut leases, deadline, clock).await {
             Ok(Carried { outcome, unmapped, concerns }) if unmapped.is_empty() => {
                 let told = !concerns.is_empty() && leases.tell_once();
@@ -119,6 +124,23 @@ impl Ready {
                 Err(failure)
             }
         }
+    }
+
+    /// Purchases of a customer who is known by id only, with the address and the name that they told in an event of their own:
+    /// unless the user that they are known as is theirs alone, another one may have that address by now.
+    async fn addressed<P: Provider>(
+        &self,
+        commands: &[Command],
+        leases: &Leases,
+        deadline: Deadline,
+    ) -> Option<Vec<Command>> {
+        let told_by = commands.iter().find_map(|command| told_by(command, leases))?;
+        let remembered = remembered::<P>(&self.ledger, &self.config, &told_by);
+        let remembered = tokio::time::timeout(deadline.left(), remembered).await.ok()?.ok()?;
+        let Ok(Meaning::Act { commands: told, .. }) = remembered.notice.meaning else {
+            return None;
+        };
+        Some(commands.iter().map(|command| with_address(command, &told)).collect())
     }
 
     /// At most once per event, after it was recorded; that nobody could be told changes nothing else.
@@ -352,7 +374,7 @@ impl Ready {
             leases.set_state(&command.subject, settled.plan.state);
             return Ok(told);
         };
-        let mut known = known;
+        let (mut known, mut looks) = (known, 0);
         let (snapshot, settled) = loop {
             let seen = looking.take(command, &mut state, &known, leases).await;
             // What turned out to be gone is not looked for again, whatever becomes of this delivery.
@@ -370,12 +392,16 @@ impl Ready {
                 leases.touch();
             }
             match &settled {
+                // Whose user that is must be known before it gets a license.
+                Err(Stopped { cause: Cause::Faster, .. }) if looks < MOST_LOOKS => looks += 1,
                 Err(stopped) if is_gone(looking.session, stopped, &snapshot.people).await => {
                     known = KnownCustomer { user: None, owns_user: false, ..known };
                 }
                 Ok(_) | Err(_) => {
                     if let Some(customer) = customer {
-                        remember(command, customer, known, &snapshot, done, leases);
+                        let concern =
+                            settled.as_ref().ok().and_then(|settled| settled.plan.concern);
+                        remember(command, customer, known, (&snapshot, concern), leases);
                     }
                     break (snapshot, settled);
                 }
@@ -390,13 +416,17 @@ impl Ready {
                 for warning in &settled.plan.warnings {
                     tracing::warn!(subject = %command.subject, "{}: {warning}", command.subject);
                 }
-                let told = tell(command, &settled, &snapshot, user.cloned(), &self.config.policy);
+                let mut told =
+                    tell(command, &settled, &snapshot, user.cloned(), &self.config.policy);
+                let lost = customer.and_then(|id| lost_address(command, id, &snapshot, leases));
                 leases.set_state(&command.subject, settled.plan.state);
+                told.concern = told.concern.or(lost);
                 Ok(told)
             }
             Err(stopped) => {
                 leases.set_state(&command.subject, snapshot.state);
                 let failure = match &stopped.cause {
+                    Cause::Faster => Failure::delayed(stopped.to_string(), None),
                     Cause::Call(error) | Cause::Unknown(error) => {
                         Failure { message: stopped.to_string(), ..call_failure(error) }
                     }
@@ -413,7 +443,9 @@ impl Ready {
                 };
                 let keep = match stopped.cause {
                     Cause::Unknown(_) => Keep::RunOut,
-                    Cause::Call(_) | Cause::Refused(_) | Cause::NoChange => Keep::Release,
+                    Cause::Call(_) | Cause::Refused(_) | Cause::NoChange | Cause::Faster => {
+                        Keep::Release
+                    }
                 };
                 Err((failure, keep))
             }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::command::Command;
 use crate::config::Policy;
-use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, Session, User};
+use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, NewUser, Session, User};
 use crate::ids::{LicenseId, Mark};
 use crate::interval::same_second;
 use crate::ledger::SubjectState;
@@ -54,6 +54,9 @@ pub enum Cause {
     /// The command cannot be carried out as things are.
     #[error("{0}")]
     Refused(Refused),
+    /// Somebody else made the user with the customer's address.
+    #[error("somebody else made a user with the customer's address")]
+    Faster,
     /// Cryptlex said yes and shows no change.
     #[error("Cryptlex accepted a change that its license does not show")]
     NoChange,
@@ -196,13 +199,10 @@ async fn carry_out(session: &Session<'_>, step: &Step, marks: &[Mark]) -> Result
     };
     match first.certainty() {
         Certainty::NotDone if somebody_was_faster(step, &first) => {
-            match look(session, step, marks).await {
-                Ok(Some(effect)) => Ok(effect),
-                Ok(None) | Err(_) => Err(Cause::Call(first)),
-            }
+            found_or(session, step, marks, Cause::Call(first)).await
         }
         Certainty::NotDone => Err(Cause::Call(first)),
-        Certainty::Unknown => found_or_unknown(session, step, marks, first).await,
+        Certainty::Unknown => found_or(session, step, marks, Cause::Unknown(first)).await,
         Certainty::Answered => match look(session, step, marks).await {
             Ok(Some(effect)) => Ok(effect),
             Ok(None) => once_more(session, step, marks).await,
@@ -217,8 +217,11 @@ async fn once_more(session: &Session<'_>, step: &Step, marks: &[Mark]) -> Result
         Err(error) => error,
     };
     match second.certainty() {
+        Certainty::NotDone if somebody_was_faster(step, &second) => {
+            found_or(session, step, marks, Cause::Call(second)).await
+        }
         Certainty::NotDone => Err(Cause::Call(second)),
-        Certainty::Unknown => found_or_unknown(session, step, marks, second).await,
+        Certainty::Unknown => found_or(session, step, marks, Cause::Unknown(second)).await,
         Certainty::Answered => match look(session, step, marks).await {
             Ok(Some(effect)) => Ok(effect),
             Ok(None) => Err(Cause::Call(second)),
@@ -227,15 +230,17 @@ async fn once_more(session: &Session<'_>, step: &Step, marks: &[Mark]) -> Result
     }
 }
 
-async fn found_or_unknown(
+/// The effect if Cryptlex shows it. Of a user that somebody else has made, nobody knows yet whose it is.
+async fn found_or(
     session: &Session<'_>,
     step: &Step,
     marks: &[Mark],
-    error: ApiError,
+    otherwise: Cause,
 ) -> Result<Effect, Cause> {
     match look(session, step, marks).await {
         Ok(Some(effect)) => Ok(effect),
-        Ok(None) | Err(_) => Err(Cause::Unknown(error)),
+        Ok(None) if is_taken(session, step).await => Err(Cause::Faster),
+        Ok(None) | Err(_) => Err(otherwise),
     }
 }
 
@@ -315,7 +320,7 @@ async fn look(
         Step::Delete(_) | Step::CreateUser(_) | Step::ChangeUser(..) | Step::PutBack(..) => false,
     };
     let found = match (step, step.license()) {
-        (Step::CreateUser(user), _) => return user_with(session, &user.email).await,
+        (Step::CreateUser(user), _) => return made(session, user).await,
         (Step::ChangeUser(id, change) | Step::PutBack(id, change), _) => {
             return match session.user(id).await?.filter(|user| user.shows(change)) {
                 Some(user) => changed(session, user).await.map(Some),
@@ -341,7 +346,17 @@ async fn changed(session: &Session<'_>, user: User) -> Result<Effect, ApiError> 
     Ok(Effect::Changed(Box::new(user), licenses))
 }
 
-async fn user_with(session: &Session<'_>, email: &str) -> Result<Option<Effect>, ApiError> {
-    let users = session.users_with_email(email).await?;
-    Ok(users.into_iter().next().map(|user| Effect::User(Box::new(user))))
+/// The user that was made: guests' carry no mark, and nobody else's carries this one.
+async fn made(session: &Session<'_>, wanted: &NewUser) -> Result<Option<Effect>, ApiError> {
+    let users = session.users_with_email(&wanted.email).await?;
+    let is_ours = |user: &User| wanted.metadata.iter().any(|item| user.has(item));
+    let ours = users.into_iter().find(is_ours);
+    Ok(ours.map(|user| Effect::User(Box::new(user))))
+}
+
+/// Whether a user has the address that the refused one was to have.
+async fn is_taken(session: &Session<'_>, step: &Step) -> bool {
+    let Step::CreateUser(wanted) = step else { return false };
+    let users = session.users_with_email(&wanted.email).await;
+    users.is_ok_and(|users| !users.is_empty())
 }

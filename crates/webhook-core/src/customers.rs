@@ -2,21 +2,25 @@
 
 use std::time::Duration;
 
+use crate::about::customer_of;
 use crate::apply::{Cause, Settled, Stopped};
 use crate::clock::Clock;
-use crate::command::{Action, Command, Concern, Customer, Subject, SubjectKind, email_digest};
+use crate::command::{
+    Action, Command, Concern, Customer, Grant, Subject, SubjectKind, email_digest,
+};
 use crate::cryptlex::{ApiError, Kind, Session};
 use crate::deadline::{Deadline, Timing};
-use crate::ids::{CustomerId, Mark, SubjectId};
+use crate::ids::{CustomerId, EventId, Mark, SubjectId, UserId};
 use crate::ledger::{KnownCustomer, Leases, Ledger, SubjectState};
-use crate::plan::{Plan, Step, association, found, is_own, user_of};
+use crate::plan::{Plan, Step, association, found, holder, is_own, moves, user_of};
 use crate::reply::Failure;
 use crate::snapshot::{People, Snapshot};
 
-/// Looks at another customer who is being worked on; each waits twice as long as the one before.
-const CLAIM_TRIES: u32 = 8;
+/// Looks at another customer who is being worked on; each waits twice as long as the one before. Whoever waits longer keeps
+/// their own customer from others.
+const CLAIM_TRIES: u32 = 6;
 /// Looks at Cryptlex: each claims another customer than the one before.
-const MOST_LOOKS: u32 = 3;
+pub(crate) const MOST_LOOKS: u32 = 3;
 
 /// Attempts after which a refused user is not tried again.
 const REFUSALS: u32 = 3;
@@ -51,35 +55,36 @@ impl Looking<'_> {
             let taken = Snapshot::take(session, command, state, known.clone()).await;
             let taken = taken.map_err(NotSeen::Call)?;
             let mut snapshot = Snapshot { capacity: self.ledger.capacity(), ..taken };
-            let Some((owner, mark)) = other_owner(command, &snapshot.people) else {
+            let Some(Shared { owner, mark, user }) = shared_user(command, &snapshot.people) else {
                 return Ok(snapshot);
             };
             if leases.hold(&owner) {
-                if leases.bought_nothing(&owner) && buys(command, &snapshot.people) {
-                    let idle = snapshot.people.look_at_idle(session, mark).await;
-                    idle.map_err(NotSeen::Call)?;
+                let people = &mut snapshot.people;
+                people.look_again(session, &user).await.map_err(NotSeen::Call)?;
+                if leases.bought_nothing(&owner) {
+                    people.look_at_idle(session, mark).await.map_err(NotSeen::Call)?;
                 }
                 return Ok(snapshot);
             }
             // What was seen before the claim may be old.
-            self.claim_owner(&owner, leases).await.map_err(NotSeen::Ledger)?;
+            let patience = patience(command, &owner);
+            self.claim(&owner, &user, patience, leases).await.map_err(NotSeen::Ledger)?;
         }
         let text = format!("the user of {} changes hands again and again", command.subject);
         Err(NotSeen::Ledger(Failure::delayed(text, None)))
     }
 
-    async fn claim_owner(&self, owner: &Subject, leases: &mut Leases) -> Result<(), Failure> {
+    async fn claim(
+        &self,
+        owner: &Subject,
+        user: &UserId,
+        patience: u32,
+        leases: &mut Leases,
+    ) -> Result<(), Failure> {
         let mut pause = self.timing.poll;
-        let busy = || {
-            let text = format!(
-                "{owner} of {}, who shares a user with the buyer, is being worked on by another delivery",
-                owner.provider
-            );
-            Failure::delayed(text, Some(Duration::from_secs(1)))
-        };
-        for _ in 0..CLAIM_TRIES {
+        for _ in 0..patience {
             let left = self.deadline.left();
-            let claim = self.ledger.claim_owner(leases, owner, self.clock.now());
+            let claim = self.ledger.claim_owner(leases, owner, user, self.clock.now());
             match tokio::time::timeout(left, claim).await {
                 Ok(Ok(true)) => return Ok(()),
                 Ok(Ok(false)) => {}
@@ -87,20 +92,42 @@ impl Looking<'_> {
                 Err(_late) => return Err(Failure::delayed("ledger: no answer in time", None)),
             }
             if self.deadline.left() <= pause {
-                return Err(busy());
+                break;
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2);
         }
-        Err(busy())
+        let text = format!(
+            "{owner} of {}, who shares a user with the buyer, is being worked on by another delivery",
+            owner.provider
+        );
+        Err(Failure::delayed(text, Some(Duration::from_secs(1))))
     }
 }
 
-/// The customer, other than the event's own, whose events may change the user that gets licenses.
-fn other_owner(command: &Command, people: &People) -> Option<(Subject, Mark)> {
-    let gets_licenses = match &command.action {
-        Action::Grant(_) => people.remembered.as_ref().is_none_or(|known| !known.is_own),
-        Action::SyncCustomer(..) => buys(command, people),
+/// Two who want each other's customer must not wait for each other: the one that comes later in the alphabet gives way.
+fn patience(command: &Command, owner: &Subject) -> u32 {
+    let own = customer_of(command).map(|id| (command.subject.provider, id.as_str()));
+    match own < Some((owner.provider, owner.id.as_str())) {
+        true => CLAIM_TRIES,
+        false => CLAIM_TRIES / 2,
+    }
+}
+
+/// A user that gets licenses, and that the events of another customer may change.
+struct Shared {
+    owner: Subject,
+    mark: Mark,
+    user: UserId,
+}
+
+fn shared_user(command: &Command, people: &People) -> Option<Shared> {
+    let user = match &command.action {
+        Action::Grant(_) if people.remembered.as_ref().is_some_and(|known| known.is_own) => None,
+        Action::Grant(_) => found(people),
+        Action::SyncCustomer(..) => {
+            holder(people).filter(|to| !moves(command.subject.provider, to, people).is_empty())
+        }
         Action::Renew(_)
         | Action::PaymentFailed
         | Action::Suspend(_)
@@ -108,19 +135,53 @@ fn other_owner(command: &Command, people: &People) -> Option<(Subject, Mark)> {
         | Action::Reverse(_)
         | Action::ChangePlan(_)
         | Action::End
-        | Action::Note(_) => false,
+        | Action::Note(_) => None,
     };
-    let user = found(people).filter(|user| gets_licenses && user.is_plain())?;
-    let (provider, mark) = user.only_customer().filter(|_| !is_own(user, people))?;
+    let user = user.filter(|user| user.is_plain() && !is_own(user, people))?;
+    let (provider, mark) = user.only_customer()?;
     let id = SubjectId::new(mark.value()).ok()?;
-    Some((Subject { provider, kind: SubjectKind::Customer, id }, mark))
+    let owner = Subject { provider, kind: SubjectKind::Customer, id };
+    Some(Shared { owner, mark, user: user.id.clone() })
 }
 
-/// Whether the customer buys, or bought before: then the user of their address may become theirs.
-fn buys(command: &Command, people: &People) -> bool {
-    matches!(command.action, Action::Grant(_))
-        || !people.bought.is_empty()
-        || people.by_mark.iter().any(crate::cryptlex::User::is_placeholder)
+/// The event that told the address of a customer of whom a purchase says the id only, if their user may have another one.
+pub(crate) fn told_by(command: &Command, leases: &Leases) -> Option<EventId> {
+    let Action::Grant(Grant { customer: Some(customer), .. }) = &command.action else {
+        return None;
+    };
+    let known = leases.customer(customer.id.as_ref().filter(|_| customer.is_stand_in())?);
+    let is_own = known.owns_user && known.user.is_none_or(|user| !known.shared.contains(&user));
+    known.told_by.filter(|_| !is_own)
+}
+
+/// A purchase with the customer as they told themselves.
+pub(crate) fn with_address(command: &Command, told: &[Command]) -> Command {
+    let mut command = command.clone();
+    if let Action::Grant(Grant { customer: Some(customer), .. }) = &mut command.action {
+        for told in told {
+            if let Action::SyncCustomer(told, _) = &told.action
+                && told.id == customer.id
+                && customer.is_stand_in()
+            {
+                customer.clone_from(told);
+            }
+        }
+    }
+    command
+}
+
+/// A purchase that went to a placeholder although the customer's address was told: nothing but their next change would bring
+/// it to them.
+pub(crate) fn lost_address(
+    command: &Command,
+    customer: &CustomerId,
+    snapshot: &Snapshot,
+    leases: &Leases,
+) -> Option<Concern> {
+    let is_purchase = matches!(command.action, Action::Grant(_));
+    let is_told = is_purchase && leases.customer(customer).email.is_some();
+    let user = found(&snapshot.people).filter(|_| is_told)?;
+    user.is_placeholder().then_some(Concern::UserKept)
 }
 
 /// Whether what failed is that the remembered user is no more; then the customer is looked up again. Which status says so is
@@ -148,9 +209,10 @@ pub(crate) fn unless_refused(
         (Action::SyncCustomer(..), Err(stopped)) if attempts >= REFUSALS => stopped,
         (_, settled) => return settled,
     };
+    // Also a name that Cryptlex writes in another way than it was told.
     let is_refusal = matches!(
         stopped.cause,
-        Cause::Call(ApiError { kind: Kind::Conflict | Kind::Refused(400), .. })
+        Cause::NoChange | Cause::Call(ApiError { kind: Kind::Conflict | Kind::Refused(400), .. })
     );
     let of_a_user = |step: &Step| matches!(step, Step::CreateUser(_) | Step::ChangeUser(..));
     if !is_refusal || !stopped.missing.iter().all(of_a_user) {
@@ -165,13 +227,12 @@ pub(crate) fn unless_refused(
     Ok(Settled { plan, done: stopped.done })
 }
 
-/// What is known of the customer after a command, whatever it came to, and whether another customer lost their user to them.
+/// What is known of the customer after a command, whatever it came to.
 pub(crate) fn remember(
     command: &Command,
     customer: &CustomerId,
     known: KnownCustomer,
-    snapshot: &Snapshot,
-    done: &[Step],
+    (snapshot, concern): (&Snapshot, Option<Concern>),
     leases: &mut Leases,
 ) {
     let people = &snapshot.people;
@@ -192,6 +253,10 @@ pub(crate) fn remember(
             now_known.user = user.map(|user| user.id.clone()).or(now_known.user);
             now_known.owns_user = user.is_some_and(|user| is_own(user, people));
             now_known.email = told(Some(customer)).or(now_known.email);
+            now_known.told_by = Some(leases.event().clone());
+            if concern == Some(Concern::UserKept) {
+                now_known.kept_for.clone_from(&now_known.email);
+            }
         }
         Action::Renew(_)
         | Action::PaymentFailed
@@ -203,10 +268,6 @@ pub(crate) fn remember(
         | Action::Note(_) => {}
     }
     leases.set_customer(customer, now_known);
-    let changed = |step: &Step| matches!(step, Step::ChangeUser(..));
-    if people.idle.is_some() && done.iter().any(changed) {
-        leases.owners_lose_their_user();
-    }
 }
 
 /// A user that was not looked at is known as it was.

@@ -59,10 +59,14 @@ impl Snapshot {
     /// Takes in a license as a write left it.
     pub fn absorb_license(&mut self, license: License) {
         let held = self.people.held.values_mut().flatten();
-        let mut places = self.licenses.iter_mut().chain(held);
-        match places.find(|known| known.id == license.id) {
-            Some(known) => *known = license,
-            None => self.licenses.push(license),
+        let mut is_new = true;
+        // A list may show it for more than one user.
+        for known in self.licenses.iter_mut().chain(held).filter(|known| known.id == license.id) {
+            known.clone_from(&license);
+            is_new = false;
+        }
+        if is_new {
+            self.licenses.push(license);
         }
     }
 

@@ -90,18 +90,20 @@ impl Name {
 /// Characters of one part of a name.
 const LONGEST_NAME: usize = 128;
 
-/// Without control characters, those that turn text around or hide in it, and blanks around it; `None` if nothing is left.
+/// Without control characters, those that turn text around or hide in it, and more than one blank between words; `None` if
+/// nothing is left.
 fn tidy(text: &str) -> Option<String> {
-    let is_plain = |c: &char| !c.is_control() && !is_invisible(*c);
+    let is_plain = |c: &char| c.is_whitespace() || !(c.is_control() || is_invisible(*c));
     let plain: String = text.chars().filter(is_plain).collect();
-    let short: String = plain.trim().chars().take(LONGEST_NAME).collect();
+    let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    let short: String = words.chars().take(LONGEST_NAME).collect();
     let short = short.trim_end();
-    (!short.is_empty()).then(|| short.to_owned())
+    (!short.is_empty() && short != "-").then(|| short.to_owned())
 }
 
 /// Of Unicode's format characters those without a shape of their own.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{3164}' | '\u{e0000}'..='\u{e007f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 

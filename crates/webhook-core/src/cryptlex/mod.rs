@@ -14,4 +14,4 @@ pub use error::{ApiError, Certainty, Kind};
 pub use license::{License, LicenseChange, MetadataItem, NewLicense};
 pub use pace::NotAdmitted;
 pub use transport::NoTls;
-pub use user::{NewUser, User, UserChange};
+pub use user::{NO_NAME, NewUser, User, UserChange};

@@ -48,6 +48,9 @@ pub struct User {
 /// In the place of a mark that was taken off a user: whether a PATCH can remove an item is not documented.
 const NOBODY: &str = "nobody";
 
+/// In the place of a last name that somebody does not have and the user had.
+pub const NO_NAME: &str = "-";
+
 impl User {
     /// E-mail addresses are one user's whatever the case of their ASCII letters.
     pub fn has_email(&self, email: &str) -> bool {
@@ -62,6 +65,11 @@ impl User {
     /// Whether it really carries the mark.
     pub fn carries(&self, mark: &Mark) -> bool {
         self.metadata.iter().any(|item| item.key == mark.key && item.value == mark.value())
+    }
+
+    /// Whether it has that metadata item.
+    pub fn has(&self, wanted: &MetadataItem) -> bool {
+        self.metadata.iter().any(|item| item.key == wanted.key && item.value == wanted.value)
     }
 
     /// The one customer whose mark it carries: the provider, and the mark. `None` for nobody's, and for several customers'.
@@ -82,10 +90,12 @@ impl User {
         self.only_customer().is_some_and(|(_, own)| own == *mark)
     }
 
-    /// A provider with one name field is content when first and last name together are the name.
+    /// A provider with one name field is content when first and last name together are the name. Blanks do not count.
     pub fn is_called(&self, name: &Name) -> bool {
-        let own =
-            |part: &Option<String>| part.as_deref().map(str::trim).unwrap_or_default().to_owned();
+        let own = |part: &Option<String>| {
+            let words = part.as_deref().unwrap_or_default().split_whitespace();
+            words.filter(|word| *word != NO_NAME).collect::<Vec<_>>().join(" ")
+        };
         let (first, last) = (own(&self.first_name), own(&self.last_name));
         match &name.last {
             Some(wanted) => first == name.first && &last == wanted,
@@ -106,11 +116,11 @@ impl User {
         role.as_str() == Some("user") && belongs.into_iter().all(is_nothing)
     }
 
-    /// The list to write so that it carries this customer's mark, or nobody's, whether a PATCH replaces items or merges
+    /// The list to write so that it carries this customer's mark and no other's, whether a PATCH replaces items or merges
     /// them by key.
-    pub fn metadata_for(&self, mark: Option<&Mark>) -> Vec<MetadataItem> {
+    pub fn metadata_for(&self, mark: &Mark) -> Vec<MetadataItem> {
         let is_a_mark = |item: &MetadataItem| CUSTOMER_KEYS.iter().any(|(_, key)| *key == item.key);
-        let is_replaced = |item: &MetadataItem| mark.is_some_and(|mark| mark.key == item.key);
+        let is_replaced = |item: &MetadataItem| mark.key == item.key;
         let kept =
             self.metadata.iter().filter(|item| !is_replaced(item)).map(|item| {
                 match is_a_mark(item) {
@@ -118,7 +128,7 @@ impl User {
                     false => item.clone(),
                 }
             });
-        kept.chain(mark.map(|mark| MetadataItem::hidden(&mark.key, mark.value()))).collect()
+        kept.chain([MetadataItem::hidden(&mark.key, mark.value())]).collect()
     }
 
     /// Whether a change has nothing left to do.

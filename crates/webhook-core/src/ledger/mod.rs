@@ -163,6 +163,11 @@ impl Leases {
         self.links.insert(payment, same_as);
     }
 
+    /// The event that holds them.
+    pub fn event(&self) -> &EventId {
+        &self.event.id
+    }
+
     /// How often the event was begun, this time included.
     pub fn attempts(&self) -> u32 {
         self.record.attempts
@@ -269,9 +274,6 @@ impl Ledger {
             writes.push(write(&subject_key(&subject), Expect::Version(held.version), &record)?);
         }
         for (customer, owner) in leases.owners {
-            if let Some((id, known)) = owner.now_known() {
-                writes.push(write(&customer_key(customer.provider, id), Expect::Anything, &known)?);
-            }
             let record = SubjectRecord { lease: lease.clone(), ..owner.record };
             writes.push(write(&subject_key(&customer), Expect::Version(owner.version), &record)?);
         }

@@ -322,6 +322,15 @@ pub struct KnownCustomer {
     pub user: Option<UserId>,
     /// Whether that user carries the mark of this customer alone, as it was last seen.
     pub owns_user: bool,
+    /// Users that carry this customer's mark and were given licenses of others, or were taken over: however late a list
+    /// shows it, they are not changed for this customer.
+    pub shared: BTreeSet<UserId>,
+    /// The event that told their address last: the ledger keeps none, but for as long as it keeps the body.
+    pub told_by: Option<EventId>,
+    /// SHA-256 of the address for which a person was told that a user was kept.
+    pub kept_for: Option<String>,
+    /// Whether the provider deleted them.
+    pub deleted: bool,
     /// Licenses that a stand-in holds for him, however late a list shows them.
     pub held_by_stand_in: BTreeSet<LicenseId>,
     /// SHA-256 of his e-mail address in lower case.

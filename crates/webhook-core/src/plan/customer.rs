@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Plan, SLOT_KEY, Step, stale};
 use crate::command::{AddressTold, Concern, Customer, Email, Name};
-use crate::cryptlex::{License, MetadataItem, NewUser, User, UserChange};
+use crate::cryptlex::{License, MetadataItem, NO_NAME, NewUser, User, UserChange};
 use crate::ids::UserId;
 use crate::snapshot::{People, Snapshot};
 
@@ -55,7 +55,7 @@ pub fn is_own(user: &User, people: &People) -> bool {
 }
 
 /// The user with the customer's e-mail.
-fn holder(people: &People) -> Option<&User> {
+pub fn holder(people: &People) -> Option<&User> {
     let own = people.by_email.iter().find(|user| is_own(user, people));
     own.or_else(|| oldest(&people.by_email))
 }
@@ -85,7 +85,11 @@ fn may_change(provider: &str, user: &User, people: &People) -> bool {
     let holder = before.unwrap_or(user);
     let bought = |license: &License| people.bought(provider, SLOT_KEY, license, holder);
     let held = people.held.get(&user.id);
-    is_own(user, people) && user.is_plain() && held.is_some_and(|held| held.iter().all(bought))
+    let is_shared = people.shared.contains(&user.id);
+    is_own(user, people)
+        && user.is_plain()
+        && !is_shared
+        && held.is_some_and(|held| held.iter().all(bought))
 }
 
 /// The user to make for a customer whom nobody knows.
@@ -105,13 +109,13 @@ pub(super) fn new_user(customer: &Customer) -> NewUser {
 /// Whoever signed up with an address and never bought gets nothing of whoever buys with it: neither the user nor their name
 /// in it.
 pub(super) fn take_over(customer: &Customer, people: &People) -> Option<Step> {
-    let idle = people.idle.as_ref()?;
+    let (idle, mark) = (people.idle.as_ref()?, customer.mark.as_ref()?);
     let user = holder(people)?;
     let holds_nothing = people.held.get(&user.id).is_some_and(Vec::is_empty);
     if !user.is_only_of(idle) || !user.is_plain() || !holds_nothing {
         return None;
     }
-    let metadata = Some(user.metadata_for(customer.mark.as_ref()));
+    let metadata = Some(user.metadata_for(mark));
     // Where a purchase tells no name, their address does until they tell it themselves.
     let email = user.email.as_deref().and_then(Email::real);
     let email = email.unwrap_or_else(|| customer.email.clone());
@@ -141,9 +145,11 @@ pub(super) fn plan(
     let may_change = |user: &&User| may_change(provider, user, people);
     match holder(people) {
         Some(user) => {
-            let correction = Some(user).filter(may_change).and_then(|u| correction(customer, u));
-            plan.steps.extend(take_over(customer, people).or(correction));
-            plan.steps.extend(moves(provider, user, people));
+            let correction = || Some(user).filter(may_change).and_then(|u| correction(customer, u));
+            plan.steps.extend(take_over(customer, people).or_else(correction));
+            if plan.steps.is_empty() {
+                plan.steps.extend(moves(provider, user, people));
+            }
         }
         None => {
             let mut known = [own_user(people), placeholder(people)].into_iter().flatten();
@@ -172,7 +178,7 @@ fn put_back(provider: &str, people: &People) -> Option<Step> {
 }
 
 /// What the customer bought while only their id was known moves to the user of their address; nothing else does.
-fn moves(provider: &str, to: &User, people: &People) -> Vec<Step> {
+pub fn moves(provider: &str, to: &User, people: &People) -> Vec<Step> {
     let Some(from) = placeholder(people).filter(|from| from.id != to.id) else { return Vec::new() };
     let held = people.held.get(&from.id).into_iter().flatten();
     let theirs = held.filter(|license| {
@@ -183,7 +189,7 @@ fn moves(provider: &str, to: &User, people: &People) -> Vec<Step> {
 
 /// What somebody should look at: only of an address that changed, and so once for each.
 pub fn left(provider: &str, address: AddressTold, people: &People) -> Option<Left> {
-    let now = association(people)?;
+    let now = association(people).filter(|_| !people.is_told)?;
     let kept = |kept: &UserId| Some(Left::User { kept: kept.clone(), now: now.id.clone() });
     let remembered = people.remembered.as_ref().and_then(|known| known.user.as_ref());
     match remembered.or_else(|| own_user(people)) {
@@ -215,12 +221,12 @@ fn correction(customer: &Customer, user: &User) -> Option<Step> {
 }
 
 /// A name that has no last part must not leave the last name of the one before. Whether an empty one can be written is
-/// not documented, so the name is cut in two.
+/// not documented, so the name is cut in two, or gets a [`NO_NAME`].
 fn named(user: &User, name: Name) -> UserChange {
     let has_last = user.last_name.as_deref().is_some_and(|last| !last.trim().is_empty());
     let (first, last) = match (name.last, name.first.split_once(' ')) {
         (None, Some((first, rest))) if has_last => (first.to_owned(), Some(rest.to_owned())),
-        (None, None) if has_last => (name.first, Some("-".to_owned())),
+        (None, None) if has_last => (name.first, Some(NO_NAME.to_owned())),
         (last, _) => (name.first, last),
     };
     UserChange { first_name: Some(first), last_name: last, ..UserChange::default() }

@@ -32,7 +32,7 @@ use crate::snapshot::Snapshot;
 
 use history::Covers;
 
-pub use customer::{Left, association, found, is_own, left, user_of};
+pub use customer::{Left, association, found, holder, is_own, left, moves, user_of};
 pub use grant::SLOT_KEY;
 pub use step::{Blank, Step};
 

@@ -1,6 +1,6 @@
 //! Who a customer is at Cryptlex: the users that may be theirs, and what those hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{try_join, try_join_all};
 
@@ -26,8 +26,12 @@ pub struct People {
     pub held_by_placeholder: Vec<LicenseId>,
     /// What the customer bought.
     pub bought: Vec<SubjectId>,
+    /// Users that were given licenses of others, whatever a list shows.
+    pub shared: BTreeSet<UserId>,
     /// Whether the ledger knows the customer under another e-mail.
     pub email_changed: bool,
+    /// Whether a person was told of the address before.
+    pub is_told: bool,
     /// Another customer who has bought nothing and whom nobody else works on now: the mark of the user found by e-mail.
     pub idle: Option<Mark>,
     /// A user that this event made.
@@ -71,6 +75,17 @@ impl People {
         self.by_email.iter().chain(&self.by_mark).chain(remembered)
     }
 
+    /// What a list shows may be old: whoever has another address by now is not found by this one.
+    pub async fn look_again(&mut self, session: &Session<'_>, id: &UserId) -> Result<(), ApiError> {
+        let now = session.user(id).await?;
+        let was = self.by_email.iter().find(|user| user.id == *id);
+        let email = was.and_then(|user| user.email.as_deref());
+        let keeps = now.filter(|now| email.is_some_and(|email| now.has_email(email.trim())));
+        self.by_email.retain(|user| user.id != *id);
+        self.by_email.extend(keeps);
+        Ok(())
+    }
+
     /// The user found by e-mail was made for another customer, who is claimed and has bought nothing: what it holds decides.
     pub async fn look_at_idle(
         &mut self,
@@ -107,10 +122,14 @@ pub(super) async fn buyer(
     known: KnownCustomer,
 ) -> Result<People, ApiError> {
     let mark = customer.and_then(|customer| customer.mark.clone());
-    let KnownCustomer { user, owns_user, email: known_email, bought, .. } = known;
+    let KnownCustomer { user, owns_user, email: known_email, bought, shared, .. } = known;
     let bought = bought.into_iter().collect();
-    let remembered = user.map(|id| Remembered { id, is_own: owns_user, user: None });
-    let people = People { mark, remembered, bought, ..People::default() };
+    // One that is shared may have been taken over.
+    let remembered = user.map(|id| {
+        let is_own = owns_user && !shared.contains(&id);
+        Remembered { id, is_own, user: None }
+    });
+    let people = People { mark, remembered, bought, shared, ..People::default() };
     let Some(customer) = customer else { return Ok(people) };
     if people.remembered.as_ref().is_some_and(|known| known.is_own) {
         return Ok(people);
@@ -141,7 +160,7 @@ pub(super) async fn person(
 ) -> Result<People, ApiError> {
     let lists = try_join(with_email(session, customer), with_mark(session, customer));
     let (by_email, by_mark) = lists.await?;
-    let KnownCustomer { user, owns_user, held_by_stand_in, bought, email, .. } = known;
+    let KnownCustomer { user, owns_user, held_by_stand_in, bought, email, shared, .. } = known;
     let mut remembered = None;
     if let Some(id) = user {
         let listed = by_email.iter().chain(&by_mark).find(|listed| listed.id == id).cloned();
@@ -153,6 +172,7 @@ pub(super) async fn person(
         remembered = Some(Remembered { id, is_own: owns_user, user });
     }
     let told = email_digest(customer.email.as_str());
+    let is_told = known.kept_for.as_ref() == Some(&told);
     let mut people = People {
         mark: customer.mark.clone(),
         remembered,
@@ -160,6 +180,8 @@ pub(super) async fn person(
         by_mark,
         held_by_placeholder: held_by_stand_in.into_iter().collect(),
         bought: bought.into_iter().collect(),
+        shared,
+        is_told,
         email_changed: email.is_some_and(|known| known != told),
         ..People::default()
     };

@@ -122,6 +122,10 @@ impl Step {
         Self { next: Next::Cryptlex, touches: vec!["cryptlex".to_owned()], writes }
     }
 
+    pub(crate) fn is_a_write(&self) -> bool {
+        self.writes
+    }
+
     /// Whether it matters which of the two is taken first.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         (self.writes || other.writes) && self.touches.iter().any(|key| other.touches.contains(key))
@@ -134,6 +138,8 @@ pub(crate) struct Delivery {
     door: Door,
     status: watch::Receiver<Option<u16>>,
     last: Option<Next>,
+    /// The keys that it read last, and those that its next read is of.
+    read: [Vec<String>; 2],
     under_way: tokio::task::JoinHandle<()>,
 }
 
@@ -148,7 +154,7 @@ impl Delivery {
             let answer = answered(&router, request).await;
             tell.send_replace(Some(answer.status));
         });
-        Self { store, door, status, last: None, under_way }
+        Self { store, door, status, last: None, read: <_>::default(), under_way }
     }
 
     /// Waits until it waits, or is answered.
@@ -162,10 +168,15 @@ impl Delivery {
         }
         let looked = matches!(self.last, Some(Next::Read | Next::Poll));
         match (self.store.next(), self.door.waiting().as_slice()) {
-            (Some(step), _) if step.next == Next::Read && looked => {
+            (Some(step), _)
+                if step.next == Next::Read && looked && step.touches == self.read[0] =>
+            {
                 Step { next: Next::Poll, ..step }
             }
-            (Some(step), _) => step,
+            (Some(step), _) => {
+                self.read[1].clone_from(&step.touches);
+                step
+            }
             (None, []) => Step { next: Next::Answered, touches: Vec::new(), writes: false },
             (None, calls) => Step::cryptlex(calls),
         }
@@ -174,7 +185,11 @@ impl Delivery {
     /// Lets it do that.
     pub(crate) async fn go_on(&mut self, next: Next) {
         match next {
-            Next::Read | Next::Poll | Next::Commit => self.store.admit().await,
+            Next::Read | Next::Poll | Next::Commit => {
+                let [last, next] = &mut self.read;
+                last.clone_from(next);
+                self.store.admit().await;
+            }
             Next::Cryptlex => {
                 // Calls side by side arrive in any order; a schedule is to mean the same each time.
                 let waiting = self.door.waiting();

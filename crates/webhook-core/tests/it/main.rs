@@ -35,6 +35,7 @@ mod naming;
 mod notifications;
 mod overflow;
 mod ownership;
+mod ownership_attacks;
 mod ownership_property;
 mod people;
 mod purchases;
