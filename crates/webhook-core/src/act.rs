@@ -4,6 +4,7 @@
 //! says so; the next delivery goes on from there.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use crate::command::{
 use crate::config::Config;
 use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted, Session};
 use crate::deadline::{Deadline, Timing};
+use crate::health::Failures;
 use crate::ids::EventId;
 use crate::ledger::{
     Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
@@ -39,6 +41,7 @@ pub(crate) struct Ready {
     pub(crate) ledger: Ledger,
     pub(crate) notifier: Notifier,
     pub(crate) overflow: Option<Overflow>,
+    pub(crate) failures: Arc<Failures>,
     pub(crate) timing: Timing,
 }
 

@@ -62,7 +62,10 @@ impl Ready {
             ),
             // Whoever delivers it tries it again with a newer token, or tells it.
             Err(failure) if delivery.token_may_be_old && failure.class == Class::Token => {}
-            Err(failure) => tell_failure::<P>(&id, failure, duration_ms),
+            Err(failure) => {
+                self.failures.add(clock.now());
+                tell_failure::<P>(&id, failure, duration_ms);
+            }
         }
         result
     }

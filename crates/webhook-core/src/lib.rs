@@ -40,6 +40,8 @@ pub mod reply;
 pub mod contract;
 mod remembered;
 
+pub mod health;
+
 mod about;
 mod act;
 mod event;

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -18,8 +19,9 @@ use crate::config::{Config, Loaded, Problem};
 use crate::contract::Contract;
 use crate::deadline::{Deadline, Timing};
 use crate::event::tell_failure;
+use crate::health::{Health, Standing};
 use crate::inbound::Inbound;
-use crate::ledger::{Body, StoreError};
+use crate::ledger::{Body, LOOK_EVERY, StoreError};
 use crate::limits::{Limits, Refused, Rules};
 use crate::measure::{self, Count, count};
 use crate::overflow::Queued;
@@ -29,22 +31,13 @@ use crate::reply::{self, Class, Refusal, Report, Shape};
 use crate::signature::{Rejected, Verified, verify};
 use crate::state::{Keeper, Parts, State, Variables};
 
-/// How a function is.
-#[derive(Debug)]
-pub enum Health {
-    /// It works; what should be looked at all the same.
-    Ok(Vec<String>),
-    /// It cannot work; what is missing or wrong.
-    NotConfigured(Vec<Problem>),
-    /// It cannot remember; why.
-    NoLedger(String),
-}
-
 /// One provider's function with everything that it holds.
 pub struct Service<P> {
     keeper: Keeper,
     limits: Limits,
     clock: Clock,
+    /// A timer looks at the ledger.
+    is_watched: AtomicBool,
     /// A permit is out for each delivery under way.
     under_way: Arc<Semaphore>,
     /// And one for each large body that is held.
@@ -79,24 +72,41 @@ impl<P: Provider> Service<P> {
         let under_way =
             Arc::new(Semaphore::new(usize::try_from(MOST_UNDER_WAY).unwrap_or(usize::MAX)));
         let large = Arc::new(Semaphore::new(MOST_LARGE));
-        Self { keeper, limits, clock, under_way, large, provider: std::marker::PhantomData }
+        let (is_watched, provider) = <_>::default();
+        Self { keeper, limits, clock, is_watched, under_way, large, provider }
     }
 
-    /// What keeps the function from working, and what works and should be looked at all the same.
+    /// What keeps the function from working, and what works and should be looked at all the same. Asks the ledger nothing
+    /// where a timer does, else at most once in [`LOOK_EVERY`].
     pub async fn health(&self) -> Health {
         let state = self.newest(self.deadline()).await;
-        let ready = match &state.ready {
-            Ok(ready) => ready,
-            Err(problems) => return Health::NotConfigured(problems.clone()),
+        let standing = match &state.ready {
+            Ok(ready) => {
+                if !self.is_watched.load(Ordering::Relaxed) || !ready.ledger.was_looked_at() {
+                    ready.ledger.look(ready.config.deadline).await;
+                }
+                match ready.ledger.standing() {
+                    Ok(()) => {
+                        Standing::Ok(state.alarms.iter().chain(&state.warnings).cloned().collect())
+                    }
+                    Err(error) => Standing::NoLedger(error.to_string()),
+                }
+            }
+            Err(problems) => Standing::NotConfigured(problems.clone()),
         };
-        let checked = tokio::time::timeout(ready.config.deadline, ready.ledger.check()).await;
-        let problem = match checked {
-            Ok(checked) => checked.err().map(|error| error.to_string()),
-            Err(_late) => Some("ledger: no answer in time".to_owned()),
-        };
-        match problem {
-            Some(problem) => Health::NoLedger(problem),
-            None => Health::Ok(state.alarms.iter().chain(&state.warnings).cloned().collect()),
+        let failed_last_hour = self.keeper.failures().in_the_last_hour(self.clock.now());
+        Health { standing, failed_last_hour }
+    }
+
+    /// Looks at the ledger every [`LOOK_EVERY`], for as long as it is polled: `health` then looks at nothing.
+    pub async fn watch(&self) {
+        self.is_watched.store(true, Ordering::Relaxed);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            if let Ok(ready) = &self.keeper.state().ready {
+                ready.ledger.probe(ready.config.deadline).await;
+            }
         }
     }
 

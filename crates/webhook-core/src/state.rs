@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::{Loaded, NO_AUTHORITIES, Places, Problem, load};
 use crate::cryptlex::Client;
 use crate::deadline::Timing;
+use crate::health::Failures;
 use crate::ledger::Ledger;
 use crate::limits::Rules;
 use crate::notify::Notifier;
@@ -28,6 +29,8 @@ pub struct Parts {
     pub notifier: Notifier,
     /// Where it queues what takes too long.
     pub overflow: Option<Overflow>,
+    /// What failed lately.
+    pub failures: Arc<Failures>,
 }
 
 impl Parts {
@@ -39,7 +42,12 @@ impl Parts {
             Some(url) => Some(Overflow::of(url, aws).await),
             None => None,
         };
-        Self { ledger, notifier, overflow }
+        Self::of(ledger, notifier, overflow)
+    }
+
+    /// Parts that were made before.
+    pub fn of(ledger: Ledger, notifier: Notifier, overflow: Option<Overflow>) -> Self {
+        Self { ledger, notifier, overflow, failures: Arc::default() }
     }
 }
 
@@ -66,8 +74,8 @@ impl State {
                 warnings.push(format!("TLS cannot be set up: {error}"));
                 vec![NO_AUTHORITIES]
             })?;
-            let Parts { ledger, notifier, overflow } = parts.clone();
-            Ok(Ready { config, cryptlex, ledger, notifier, overflow, timing })
+            let Parts { ledger, notifier, overflow, failures } = parts.clone();
+            Ok(Ready { config, cryptlex, ledger, notifier, overflow, failures, timing })
         });
         let state = Self { ready, warnings, alarms };
         state.report(P::NAME);
@@ -159,6 +167,10 @@ impl Keeper {
 
     pub(crate) fn state(&self) -> Arc<State> {
         Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.parts.failures
     }
 
     /// Whether secrets may be others by now.

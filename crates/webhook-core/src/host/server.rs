@@ -63,6 +63,7 @@ pub(super) async fn run<P: Provider>(
     tokio::select! {
         () = connections.serve(listener, &told_to_stop) => {}
         () = overdue => {}
+        () = service.watch() => {}
     }
     service.finish().await;
     tracing::info!("stopped");

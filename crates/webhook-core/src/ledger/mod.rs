@@ -16,6 +16,7 @@ mod keep;
 mod look;
 mod memory;
 mod record;
+mod standing;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +41,10 @@ pub use record::{
     Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, Paid, PaymentRecord,
     SubjectRecord, SubjectState, TakenBack, Unfinished,
 };
+pub use standing::LOOK_EVERY;
 pub use store::{Committed, Expect, Store, StoreError, Versioned, Write};
+
+type StoreResult<T> = Result<T, StoreError>;
 
 /// One event as it was delivered.
 #[derive(Debug, Clone)]
@@ -94,6 +98,8 @@ pub struct Ledger {
     settle: SignedDuration,
     /// How long events and their bodies are kept.
     retention: SignedDuration,
+    /// What is known of the store by now.
+    standing: Arc<standing::Standing>,
 }
 
 /// Held by one delivery: an event and its subjects, with what is known of them.
@@ -185,15 +191,7 @@ impl Ledger {
 
     /// The ledger over a store that was made before.
     pub fn new(store: Arc<dyn Store>, settle: SignedDuration, retention: SignedDuration) -> Self {
-        Self { store, settle, retention }
-    }
-
-    /// Whether the store can be read and written.
-    pub async fn check(&self) -> Result<(), StoreError> {
-        let key = "health".to_owned();
-        self.store.read(std::slice::from_ref(&key)).await?;
-        let write = Write { key, expect: Expect::Anything, value: Vec::new(), expires: None };
-        self.store.commit(&[write]).await.map(|_| ())
+        Self { store, settle, retention, standing: Arc::default() }
     }
 
     /// Until when a lease is needed whose holder sends nothing any more once `left` is over.
@@ -305,8 +303,14 @@ impl Ledger {
         Ok(PaidBy::Known(paid.paid))
     }
 
-    /// An answer that got lost says nothing: the first record, which is unlike any other, tells whether it happened.
     async fn commit(&self, writes: &[Write]) -> Result<Committed, StoreError> {
+        let committed = self.commit_for_certain(writes).await;
+        self.standing.committed(&committed);
+        committed
+    }
+
+    /// An answer that got lost says nothing: the first record, which is unlike any other, tells whether it happened.
+    async fn commit_for_certain(&self, writes: &[Write]) -> Result<Committed, StoreError> {
         let mut unanswered = None;
         for _ in 0..COMMIT_ATTEMPTS {
             match self.store.commit(writes).await {

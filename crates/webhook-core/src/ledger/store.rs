@@ -81,6 +81,11 @@ pub trait Store: Send + Sync {
         prefix: &'a str,
     ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>>;
 
+    /// Whether what was opened is still found where it was opened. An engine without such a place has nothing to lose.
+    fn is_in_place(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Since when nobody else can have had the store open, if it is of that kind: whoever took a lease before is dead.
     fn sole_since(&self) -> Option<Timestamp> {
         None

@@ -21,6 +21,7 @@ mod deliveries;
 mod faults;
 mod function;
 mod gates;
+mod health;
 mod histories;
 mod intake;
 mod interleavings;
