@@ -3,8 +3,10 @@
 //! The order never changes: lease, look, plan, write, record. A failure anywhere leaves what was done in place and
 //! says so; the next delivery goes on from there.
 
+mod gate;
+
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,22 +19,28 @@ use crate::command::{
     Unmapped,
 };
 use crate::config::Config;
-use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted, Session};
+use crate::cryptlex::{ApiError, Client, Kind, Reserved, Session, Turn};
 use crate::deadline::{Deadline, Timing};
+use crate::expected::turn;
 use crate::health::Failures;
 use crate::ids::EventId;
 use crate::ledger::{
-    Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
+    Admission, Body, Claim, EventKey, Keep, Known, KnownCustomer, Leases, Ledger, LedgerError,
+    Paid, PaidBy,
 };
 use crate::measure::{Count, count};
 use crate::notify::{Notification, Notifier};
 use crate::outcome::{Told, tell, unmapped_text};
 use crate::overflow::Overflow;
-use crate::plan::{Refused, association, needs_a_look, plan, user_of};
+use crate::plan::{Refused, all_ours, association, needs_a_look, plan, user_of};
 use crate::provider::Provider;
 use crate::remembered::{Forgotten, Remembered, remembered};
 use crate::reply::{Class, Failure};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Look, Snapshot};
+use crate::waiting::Waiting;
+use gate::Gate;
+
+pub(crate) use gate::Patience;
 
 /// Everything that handling an event needs.
 pub(crate) struct Ready {
@@ -42,6 +50,7 @@ pub(crate) struct Ready {
     pub(crate) notifier: Notifier,
     pub(crate) overflow: Option<Overflow>,
     pub(crate) failures: Arc<Failures>,
+    pub(crate) waiting: Arc<Waiting>,
     pub(crate) timing: Timing,
 }
 
@@ -57,6 +66,12 @@ pub(crate) struct Delivery<'d> {
     pub(crate) token_may_be_old: bool,
     /// Whether it finishes what an earlier delivery left half-done, for one about the same that waits for it.
     pub(crate) finishes: bool,
+    /// What becomes of it where its calls do not fit before its deadline.
+    pub(crate) patience: Patience,
+    /// Places under Cryptlex's limit that were taken for it before.
+    pub(crate) places: Mutex<Option<Reserved>>,
+    /// The turn of the event that came to its admission last.
+    pub(crate) turn: Mutex<Option<Turn>>,
 }
 
 impl Ready {
@@ -77,11 +92,12 @@ impl Ready {
             Traced::Done(outcome) => return Ok(duplicate(event, outcome)),
         };
         let commands = commands.as_slice();
-        let mut leases = match self.claim::<P>(event, commands, delivery, clock).await? {
-            Claimed::Leases(leases) => leases,
-            Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
-        };
-        match self.carry_out(commands, at, &mut leases, deadline).await {
+        let (mut leases, session) =
+            match self.claim::<P>(event, at, commands, delivery, clock).await? {
+                Claimed::Leases(leases, session) => (leases, session),
+                Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
+            };
+        match self.carry_out(commands, at, &mut leases, session, deadline).await {
             Ok(Carried { outcome, unmapped, concerns }) if unmapped.is_empty() => {
                 let told = !concerns.is_empty() && leases.tell_once();
                 let complete = self.ledger.complete(*leases, outcome.clone());
@@ -185,14 +201,20 @@ impl Ready {
 
     /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards, and
     /// finishes what they left half-done.
-    async fn claim<P: Provider>(
-        &self,
+    async fn claim<'r, P: Provider>(
+        &'r self,
         event: &EventKey,
+        at: Timestamp,
         commands: &[Command],
         delivery: &Delivery<'_>,
         clock: &Clock,
-    ) -> Result<Claimed, Failure> {
+    ) -> Result<Claimed<'r>, Failure> {
         let (about, deadline) = (concerned(commands), delivery.deadline);
+        let gate = Gate::of(self, event, delivery);
+        let admission: &Admission<'_> = &|known: Known<'_>| {
+            let turn = turn(commands, at, known, &self.config.policy);
+            Box::pin(gate.admits(turn, clock))
+        };
         let mut pause = self.timing.poll;
         let mut busy = None;
         let mut tried = BTreeSet::new();
@@ -200,18 +222,21 @@ impl Ready {
             let now = clock.now();
             let until = self.ledger.lease_end(now, deadline.left());
             let all_but = (!delivery.finishes).then_some(&tried);
-            let claim = self.ledger.claim(event, &about, all_but, &delivery.body, now, until);
+            let body = &delivery.body;
+            let claim = self.ledger.claim(event, &about, all_but, body, now, until, admission);
             let claimed = match in_time(deadline.left(), claim).await {
                 Ok(claimed) => claimed,
                 // The last look came too late; what the one before saw is worth more than that.
                 Err(late) => return Err(busy.unwrap_or(late)),
             };
             match claimed {
-                Claim::Acquired(leases) => return Ok(Claimed::Leases(leases)),
+                Claim::Acquired(leases) => return Ok(Claimed::Leases(leases, gate.session())),
                 Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
+                Claim::NotAdmitted => return Err(gate.refusal()),
                 Claim::Unfinished(others) => {
                     for other in others {
-                        Box::pin(self.finish::<P>(&other, deadline, clock)).await?;
+                        gate.give_back();
+                        Box::pin(self.finish::<P>(&other, delivery, clock)).await?;
                         tried.insert(other);
                     }
                     continue;
@@ -228,6 +253,8 @@ impl Ready {
                     busy = Some(failure);
                 }
             }
+            // Whoever waits for somebody else keeps no places from others.
+            gate.give_back();
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(self.timing.poll.saturating_mul(10));
         }
@@ -238,9 +265,10 @@ impl Ready {
     async fn finish<P: Provider>(
         &self,
         event: &EventId,
-        deadline: Deadline,
+        outer: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<(), Failure> {
+        let (deadline, patience) = (outer.deadline, outer.patience);
         let remembered = remembered::<P>(&self.ledger, &self.config, event);
         let remembered = match tokio::time::timeout(deadline.left(), remembered).await {
             Ok(Ok(remembered)) => remembered,
@@ -272,6 +300,9 @@ impl Ready {
             queued_by: None,
             token_may_be_old: false,
             finishes: true,
+            patience,
+            places: Mutex::default(),
+            turn: Mutex::default(),
         };
         let event = EventKey { provider: P::NAME, id, kind, live, contract: contract.clone() };
         match self.act::<P>(&event, at, commands, &delivery, clock).await {
@@ -303,6 +334,7 @@ impl Ready {
         commands: &[Command],
         at: Timestamp,
         leases: &mut Leases,
+        session: Option<Session<'_>>,
         deadline: Deadline,
     ) -> Result<Carried, (Failure, Keep)> {
         let mut carried = Carried::default();
@@ -312,11 +344,10 @@ impl Ready {
         let calls = |command: &Command| {
             needs_a_look(&command.action, &leases.state(&command.subject), &self.config.policy)
         };
-        // What needs nothing of Cryptlex has no place to wait for.
-        let session = match commands.iter().any(calls) {
-            true => Some(self.cryptlex.begin(deadline).await.map_err(not_admitted)?),
-            false => None,
-        };
+        // What turns out to need something of Cryptlex holds a lease by now: it waits for no turn.
+        let needs_calls = session.is_none() && commands.iter().any(calls);
+        let without_places = || self.cryptlex.begin(Reserved::default(), deadline);
+        let session = session.or_else(|| needs_calls.then(without_places));
         for command in commands {
             let settled = self.one(session.as_ref(), command, at, leases).await?;
             settled.merge_into(&mut carried.outcome);
@@ -347,7 +378,11 @@ impl Ready {
             leases.set_state(&command.subject, settled.plan.state);
             return Ok(told);
         };
-        let snapshot = Snapshot::take(session, command, &mut state, known.clone()).await;
+        let look = match leases.all_ours(&command.subject) {
+            true => Look::AtOurs,
+            false => Look::Everywhere,
+        };
+        let snapshot = Snapshot::take(session, command, look, &mut state, known.clone()).await;
         // What turned out to be gone is not looked for again, whatever becomes of this delivery.
         leases.set_state(&command.subject, state);
         let mut snapshot = snapshot.map_err(|error| (call_failure(&error), Keep::Release))?;
@@ -395,6 +430,7 @@ impl Ready {
                     tracing::warn!(subject = %command.subject, "{}: {warning}", command.subject);
                 }
                 let told = tell(command, &settled, &snapshot, user.cloned(), &self.config.policy);
+                leases.set_all_ours(&command.subject, all_ours(&snapshot, &settled.plan.state));
                 leases.set_state(&command.subject, settled.plan.state);
                 Ok(told)
             }
@@ -449,8 +485,9 @@ fn duplicate(event: &EventKey, outcome: Outcome) -> Outcome {
     outcome
 }
 
-enum Claimed {
-    Leases(Box<Leases>),
+enum Claimed<'c> {
+    /// With places for its calls, if it makes any.
+    Leases(Box<Leases>, Option<Session<'c>>),
     Done(Outcome),
 }
 
@@ -461,10 +498,6 @@ fn call_failure(error: &ApiError) -> Failure {
         (_, true) => Failure::delayed(message, error.retry_after()),
         (_, false) => Failure::person(message),
     }
-}
-
-fn not_admitted(refused: NotAdmitted) -> (Failure, Keep) {
-    (Failure::delayed(refused.to_string(), Some(refused.retry_after)), Keep::Release)
 }
 
 async fn in_time<T>(

@@ -15,7 +15,7 @@ use crate::ids::{LicenseId, Mark};
 use crate::interval::same_second;
 use crate::ledger::{KnownCustomer, SubjectState};
 use crate::plan::{Plan, Refused, SLOT_KEY, Step, plan};
-use crate::snapshot::{Snapshot, licenses};
+use crate::snapshot::{Look, Snapshot, licenses};
 
 /// Steps under way at the same time; each is about another license or user.
 const SIDE_BY_SIDE: usize = 8;
@@ -171,7 +171,8 @@ async fn forgotten_user(
         return false;
     }
     let mut state = snapshot.state.clone();
-    match Snapshot::take(session, command, &mut state, KnownCustomer::default()).await {
+    let nobody = KnownCustomer::default();
+    match Snapshot::take(session, command, Look::Everywhere, &mut state, nobody).await {
         Ok(fresh) => {
             snapshot.people = fresh.people;
             true

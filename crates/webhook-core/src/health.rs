@@ -18,6 +18,19 @@ pub struct Health {
     pub standing: Standing,
     /// Events that were answered with an error in the last hour, by this process.
     pub failed_last_hour: u32,
+    /// What waits for Cryptlex.
+    pub waiting: Waits,
+}
+
+/// Events that this process finishes by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// How many.
+    pub events: usize,
+    /// When the last of them will be done, about.
+    pub until: Option<Timestamp>,
+    /// How many were tried too often since the start: they are left to their provider's retries.
+    pub given_up: u32,
 }
 
 /// Whether a function works.
@@ -43,6 +56,8 @@ impl Health {
         let mut tell = |name: &str, value: Value| all.insert(name.to_owned(), value);
         tell("version", json!(env!("CARGO_PKG_VERSION")));
         tell("failedLastHour", json!(self.failed_last_hour));
+        let Waits { events, until, given_up } = self.waiting;
+        tell("waiting", json!({ "events": events, "until": until, "givenUp": given_up }));
         match &self.standing {
             Standing::Ok(warnings) => {
                 tell("status", json!("ok"));

@@ -40,9 +40,13 @@ pub mod reply;
 pub mod contract;
 mod remembered;
 
+pub mod waiting;
+
 pub mod health;
 
 mod about;
+mod expected;
+
 mod act;
 mod event;
 pub mod state;

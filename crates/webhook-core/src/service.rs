@@ -2,9 +2,11 @@
 //!
 //! [`Service::handle`] is the one entry point; read it first.
 
+mod worker;
+
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -12,14 +14,14 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::act::{Delivery, Ready};
+use crate::act::{Delivery, Patience, Ready};
 use crate::clock::Clock;
 use crate::command::{Meaning, Notice};
 use crate::config::{Config, Loaded, Problem};
 use crate::contract::Contract;
 use crate::deadline::{Deadline, Timing};
 use crate::event::tell_failure;
-use crate::health::{Health, Standing};
+use crate::health::{Health, Standing, Waits};
 use crate::inbound::Inbound;
 use crate::ledger::{Body, LOOK_EVERY, StoreError};
 use crate::limits::{Limits, Refused, Rules};
@@ -46,6 +48,8 @@ pub struct Service<P> {
 }
 
 const QUEUED_AT_ONCE: usize = 16;
+/// Of the time that Lambda gives: what takes longer than this is begun all the same, and goes on with the next message.
+const RESUMED: Duration = Duration::from_secs(30);
 const MOST_UNDER_WAY: u32 = 100_000;
 /// Of a mebibyte at most, and as much again while one grows.
 const MOST_LARGE: usize = 32;
@@ -94,8 +98,15 @@ impl<P: Provider> Service<P> {
             }
             Err(problems) => Standing::NotConfigured(problems.clone()),
         };
+        let queue = self.keeper.waiting().queue();
+        let until = state.ready.as_ref().ok().filter(|_| queue.events > 0);
+        let waiting = Waits {
+            events: queue.events,
+            until: until.map(|ready| self.waits_until(ready)),
+            given_up: queue.given_up,
+        };
         let failed_last_hour = self.keeper.failures().in_the_last_hour(self.clock.now());
-        Health { standing, failed_last_hour }
+        Health { standing, failed_last_hour, waiting }
     }
 
     /// Looks at the ledger every [`LOOK_EVERY`], for as long as it is polled: `health` then looks at nothing.
@@ -295,6 +306,7 @@ impl<P: Provider> Service<P> {
         let budget = budget.saturating_sub(ready.kept_for_the_queue());
         let deadline = Deadline::after(budget, &self.clock);
         let (contract, body) = (contract.path::<P>(), Body::new(verified.body()));
+        let patience = ready.patience(&body);
         let delivery = Delivery {
             contract: &contract,
             body,
@@ -302,6 +314,9 @@ impl<P: Provider> Service<P> {
             queued_by: Some(answer_by),
             token_may_be_old,
             finishes: false,
+            patience,
+            places: Mutex::default(),
+            turn: Mutex::default(),
         };
         let process = |notice: Notice| {
             let event = notice.id.clone();
@@ -362,6 +377,9 @@ impl<P: Provider> Service<P> {
             queued_by: None,
             token_may_be_old: false,
             finishes: false,
+            patience: Patience::Here(RESUMED),
+            places: Mutex::default(),
+            turn: Mutex::default(),
         };
         let result = Box::pin(ready.process::<P>(notice, &delivery, &self.clock)).await;
         if let Err(failure) = result {

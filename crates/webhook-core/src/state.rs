@@ -16,6 +16,7 @@ use crate::notify::Notifier;
 use crate::overflow::Overflow;
 use crate::provider::Provider;
 use crate::secrets::{Held, NotRead, PATIENCE, Vault};
+use crate::waiting::Waiting;
 
 /// Gives the value of an environment variable.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub overflow: Option<Overflow>,
     /// What failed lately.
     pub failures: Arc<Failures>,
+    /// What waits for Cryptlex.
+    pub waiting: Arc<Waiting>,
 }
 
 impl Parts {
@@ -47,7 +50,8 @@ impl Parts {
 
     /// Parts that were made before.
     pub fn of(ledger: Ledger, notifier: Notifier, overflow: Option<Overflow>) -> Self {
-        Self { ledger, notifier, overflow, failures: Arc::default() }
+        let (failures, waiting) = <_>::default();
+        Self { ledger, notifier, overflow, failures, waiting }
     }
 }
 
@@ -74,8 +78,8 @@ impl State {
                 warnings.push(format!("TLS cannot be set up: {error}"));
                 vec![NO_AUTHORITIES]
             })?;
-            let Parts { ledger, notifier, overflow, failures } = parts.clone();
-            Ok(Ready { config, cryptlex, ledger, notifier, overflow, failures, timing })
+            let Parts { ledger, notifier, overflow, failures, waiting } = parts.clone();
+            Ok(Ready { config, cryptlex, ledger, notifier, overflow, failures, waiting, timing })
         });
         let state = Self { ready, warnings, alarms };
         state.report(P::NAME);
@@ -171,6 +175,15 @@ impl Keeper {
 
     pub(crate) fn failures(&self) -> &Failures {
         &self.parts.failures
+    }
+
+    pub(crate) fn waiting(&self) -> &Arc<Waiting> {
+        &self.parts.waiting
+    }
+
+    /// Whether what takes too long goes on in a queue.
+    pub(crate) fn has_queue(&self) -> bool {
+        self.parts.overflow.is_some()
     }
 
     /// Whether secrets may be others by now.

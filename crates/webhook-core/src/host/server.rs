@@ -35,7 +35,7 @@ const MOST_HEADER_BYTES: usize = 32 * 1024;
 
 /// Serves on `HOST:PORT` (127.0.0.1:3000 unless set) until SIGTERM or ctrl-c; then it finishes what it has begun.
 pub(super) async fn run<P: Provider>(
-    service: &Service<P>,
+    service: &Arc<Service<P>>,
     router: Router,
     numbers: Option<Numbers>,
     read: &(dyn Fn(&str) -> Option<String> + Send + Sync),
@@ -54,6 +54,7 @@ pub(super) async fn run<P: Provider>(
     if let Some(numbers) = numbers {
         tokio::spawn(every_minute(numbers));
     }
+    tokio::spawn(Arc::clone(service).work(told_to_stop.clone()));
     let connections = Connections::of(router, MOST_CONNECTIONS, HEADERS_WITHIN, service.deadline());
     let overdue = async {
         heard(told_to_stop.clone()).await;

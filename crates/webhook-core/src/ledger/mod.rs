@@ -18,6 +18,7 @@ mod memory;
 mod record;
 mod standing;
 mod store;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use crate::ids::{CustomerId, EventId, PaymentId};
 use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};
 
 pub use body::Body;
-pub use claim::{About, Claim};
+pub use claim::{About, Admission, Claim, Known};
 pub use dynamo::Dynamo;
 pub use embedded::Embedded;
 pub use memory::Memory;
@@ -43,6 +44,7 @@ pub use record::{
 };
 pub use standing::LOOK_EVERY;
 pub use store::{Committed, Expect, Store, StoreError, Versioned, Write};
+pub use waiting::Waits;
 
 type StoreResult<T> = Result<T, StoreError>;
 
@@ -123,7 +125,19 @@ struct Held {
     version: u64,
     /// The event was begun by an earlier delivery too.
     again: bool,
+    /// As it was before the claim, or as this delivery found it.
+    all_ours: bool,
     record: SubjectRecord,
+}
+
+impl Held {
+    fn is_half_done(&self) -> bool {
+        self.again || self.record.unfinished.len() > 1
+    }
+
+    fn is_all_ours(&self) -> bool {
+        self.all_ours && !self.is_half_done()
+    }
 }
 
 impl Leases {
@@ -136,6 +150,18 @@ impl Leases {
     pub fn set_state(&mut self, subject: &Subject, state: SubjectState) {
         if let Some(held) = self.subjects.get_mut(subject) {
             held.record.state = state;
+        }
+    }
+
+    /// Whether the slots of a subject hold all of its licenses, each made by us, and no event left it half-done.
+    pub fn all_ours(&self, subject: &Subject) -> bool {
+        self.subjects.get(subject).is_some_and(Held::is_all_ours)
+    }
+
+    /// Whether they do now, to be written with the outcome.
+    pub fn set_all_ours(&mut self, subject: &Subject, all_ours: bool) {
+        if let Some(held) = self.subjects.get_mut(subject) {
+            held.all_ours = all_ours;
         }
     }
 
@@ -240,9 +266,10 @@ impl Ledger {
         let mut writes =
             vec![self.event_write(&key, expect, &EventRecord { status, ..leases.record })?];
         for (subject, held) in leases.subjects {
-            let mut record = SubjectRecord { lease: lease.clone(), ..held.record };
             // An earlier delivery may have written, too.
             let in_part = failed && (wrote || held.again);
+            let all_ours = held.all_ours && !in_part;
+            let mut record = SubjectRecord { lease: lease.clone(), all_ours, ..held.record };
             if !in_part {
                 record.unfinished.retain(|unfinished| unfinished.event != *id);
             }

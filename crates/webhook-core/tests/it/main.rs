@@ -12,6 +12,7 @@
 mod allocations;
 mod architecture;
 mod bad_input;
+mod burst;
 mod changes;
 mod charges;
 mod corpus;
@@ -25,6 +26,7 @@ mod health;
 mod histories;
 mod intake;
 mod interleavings;
+mod known;
 mod leaks;
 mod lifecycle;
 mod limits;
