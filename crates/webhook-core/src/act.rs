@@ -6,7 +6,7 @@
 mod gate;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,14 +19,14 @@ use crate::command::{
     Unmapped,
 };
 use crate::config::Config;
-use crate::cryptlex::{ApiError, Client, Kind, Reserved, Session, Turn};
+use crate::cryptlex::{ApiError, Client, Kind, Rank, Reserved, Session, Turn};
 use crate::deadline::{Deadline, Timing};
 use crate::expected::turn;
 use crate::health::Failures;
 use crate::ids::EventId;
 use crate::ledger::{
     Admission, Body, Claim, EventKey, Keep, Known, KnownCustomer, Leases, Ledger, LedgerError,
-    Paid, PaidBy,
+    Paid, PaidBy, Term,
 };
 use crate::measure::{Count, count};
 use crate::notify::{Notification, Notifier};
@@ -72,6 +72,24 @@ pub(crate) struct Delivery<'d> {
     pub(crate) places: Mutex<Option<Reserved>>,
     /// The turn of the event that came to its admission last.
     pub(crate) turn: Mutex<Option<Turn>>,
+}
+
+impl Delivery<'_> {
+    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn of its event as it came out, for whoever tries it again; none is left.
+    pub(crate) fn take_turn(&self) -> Option<Turn> {
+        self.turn().take()
+    }
+
+    /// Its event's effect may be there in part.
+    fn was_begun(&self) {
+        if let Some(turn) = self.turn().as_mut() {
+            turn.rank = Rank::Begun;
+        }
+    }
 }
 
 impl Ready {
@@ -133,6 +151,9 @@ impl Ready {
                 Ok(Outcome { message: text, ..outcome })
             }
             Err((failure, keep)) => {
+                if leases.is_touched() || keep == Keep::RunOut {
+                    delivery.was_begun();
+                }
                 let fail = self.ledger.fail(*leases, &failure.message, keep);
                 self.recorded(deadline, fail).await?;
                 Err(failure)
@@ -223,7 +244,8 @@ impl Ready {
             let until = self.ledger.lease_end(now, deadline.left());
             let all_but = (!delivery.finishes).then_some(&tried);
             let body = &delivery.body;
-            let claim = self.ledger.claim(event, &about, all_but, body, now, until, admission);
+            let claim =
+                self.ledger.claim(event, &about, all_but, body, Term { now, until }, admission);
             let claimed = match in_time(deadline.left(), claim).await {
                 Ok(claimed) => claimed,
                 // The last look came too late; what the one before saw is worth more than that.

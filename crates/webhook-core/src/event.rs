@@ -1,6 +1,5 @@
 //! One event to its end: handled, or handed to the overflow queue, and told in the log once.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::act::{Delivery, Patience, Ready};
@@ -44,7 +43,7 @@ impl Ready {
         let contract = delivery.contract.to_owned();
         let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
         let mut turn = None;
-        delivery.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        delivery.take_turn();
         let result = match meaning {
             Ok(Meaning::Ignore(reason)) => {
                 count(Count::Ignored);
@@ -124,10 +123,9 @@ impl Ready {
             return false;
         }
         let now = clock.now();
-        let turn = delivery.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Turn { rank, at, calls } = turn.unwrap_or(before);
-        let mut waits = Waits { rank, at, calls, since: now, due: now, tries: 0 };
-        let kept = self.ledger.keep_waiting(event, &delivery.body, &mut waits, now);
+        let Turn { rank, at, calls } = delivery.take_turn().unwrap_or(before);
+        let waits = Waits { rank, at, calls, since: now, due: now, tries: 0 };
+        let kept = self.ledger.keep_waiting(event, &delivery.body, &waits, now);
         let kept = tokio::time::timeout(by.left().max(self.timing.record), kept).await;
         let is_kept = matches!(kept, Ok(Ok(true)));
         if is_kept {

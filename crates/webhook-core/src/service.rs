@@ -5,7 +5,7 @@
 mod worker;
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub struct Service<P> {
     clock: Clock,
     /// A timer looks at the ledger.
     is_watched: AtomicBool,
+    /// The most time that one message of the overflow queue was given, in milliseconds.
+    longest_ms: AtomicU64,
     /// A permit is out for each delivery under way.
     under_way: Arc<Semaphore>,
     /// And one for each large body that is held.
@@ -48,7 +50,7 @@ pub struct Service<P> {
 }
 
 const QUEUED_AT_ONCE: usize = 16;
-/// Of the time that Lambda gives: what takes longer than this is begun all the same, and goes on with the next message.
+/// Longer than most events take, and short beside the time that Lambda gives.
 const RESUMED: Duration = Duration::from_secs(30);
 const MOST_UNDER_WAY: u32 = 100_000;
 /// Of a mebibyte at most, and as much again while one grows.
@@ -76,8 +78,8 @@ impl<P: Provider> Service<P> {
         let under_way =
             Arc::new(Semaphore::new(usize::try_from(MOST_UNDER_WAY).unwrap_or(usize::MAX)));
         let large = Arc::new(Semaphore::new(MOST_LARGE));
-        let (is_watched, provider) = <_>::default();
-        Self { keeper, limits, clock, is_watched, under_way, large, provider }
+        let (is_watched, longest_ms, provider) = <_>::default();
+        Self { keeper, limits, clock, is_watched, longest_ms, under_way, large, provider }
     }
 
     /// What keeps the function from working, and what works and should be looked at all the same. Asks the ledger nothing
@@ -337,6 +339,14 @@ impl<P: Provider> Service<P> {
         Ok(reports)
     }
 
+    /// Of the time that Lambda gives at most, and of half a minute: what takes longer is begun all the same, and goes on with
+    /// the next message. The last message of several gets little time: it is not begun for that.
+    fn longest_part(&self, budget: Duration) -> Duration {
+        let given = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
+        let longest = self.longest_ms.fetch_max(given, Ordering::Relaxed).max(given);
+        Duration::from_millis(longest).mul_f32(0.8).min(RESUMED)
+    }
+
     /// Goes on with an event from the overflow queue. `Err` says why it must be tried again.
     pub async fn resume(&self, message: &str, budget: Duration) -> Result<(), String> {
         let deadline = Deadline::after(budget, &self.clock);
@@ -377,7 +387,7 @@ impl<P: Provider> Service<P> {
             queued_by: None,
             token_may_be_old: false,
             finishes: false,
-            patience: Patience::Here(RESUMED),
+            patience: Patience::Here(self.longest_part(budget)),
             places: Mutex::default(),
             turn: Mutex::default(),
         };

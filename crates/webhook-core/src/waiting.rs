@@ -116,7 +116,7 @@ impl Waiting {
         }
         let events = self.events();
         let can_go = events.waiting.iter().filter(|(other, waits)| {
-            *other != id && waits.due <= now && !events.in_work.contains(*other)
+            *other != id && is_due(waits, now) && !events.in_work.contains(*other)
         });
         let ahead = can_go.filter(|(_, waits)| (rank(waits, now), waits.at) < (turn.rank, turn.at));
         ahead.fold(0, |sum: usize, (_, waits)| sum.saturating_add(waits.calls))
@@ -126,7 +126,7 @@ impl Waiting {
     pub(crate) fn next(&self, now: Timestamp) -> Next {
         let events = self.events();
         let idle = events.waiting.iter().filter(|(id, _)| !events.in_work.contains(*id));
-        let can_go = idle.clone().filter(|(_, waits)| waits.due <= now);
+        let can_go = idle.clone().filter(|(_, waits)| is_due(waits, now));
         let first = can_go.min_by_key(|(_, waits)| (rank(waits, now), waits.at));
         if let Some((id, waits)) = first {
             return Next::Event(id.clone(), waits.clone());
@@ -148,10 +148,11 @@ impl Waiting {
         self.changed.notify_one();
     }
 
-    /// It was tried in vain; how it waits on, or `None` if it was tried too often.
+    /// It was tried in vain, and its turn is another one now, if that is known; how it waits on, or `None` if it was tried too often.
     pub(crate) fn try_later(
         &self,
         id: &EventId,
+        turn: Option<Turn>,
         at_least: Option<Duration>,
         now: Timestamp,
     ) -> Option<Waits> {
@@ -159,6 +160,9 @@ impl Waiting {
         events.in_work.remove(id);
         let waits = events.waiting.get_mut(id)?;
         waits.tries = waits.tries.saturating_add(1);
+        if let Some(turn) = turn {
+            (waits.rank, waits.calls) = (waits.rank.min(turn.rank), turn.calls);
+        }
         if waits.tries >= MOST_TRIES {
             events.waiting.remove(id);
             events.given_up = events.given_up.saturating_add(1);
@@ -190,11 +194,17 @@ impl Waiting {
     }
 }
 
+/// Nothing is put off for longer than the longest pause: a clock was ahead when it was.
+fn is_due(waits: &Waits, now: Timestamp) -> bool {
+    let left = waits.due.duration_since(now);
+    left <= SignedDuration::ZERO || left > LONGEST_PAUSE
+}
+
 /// A clock that was ahead when it began to wait makes nobody wait longer.
 fn rank(waits: &Waits, now: Timestamp) -> Rank {
     match waits.rank {
         Rank::Rest if now.duration_since(waits.since) >= WAITS_AT_MOST => Rank::Purchase,
-        rank => rank,
+        rank @ (Rank::Begun | Rank::Purchase | Rank::Rest) => rank,
     }
 }
 
@@ -261,7 +271,7 @@ mod tests {
         assert_eq!(ahead(turn(Rank::Rest, 50)), 10);
         waiting.begin(&id("begun"));
         assert_eq!(ahead(turn(Rank::Rest, 50)), 8);
-        waiting.try_later(&id("begun"), None, at(650));
+        waiting.try_later(&id("begun"), None, None, at(650));
         assert_eq!(ahead(turn(Rank::Rest, 50)), 8, "it is not due");
         waiting.end_work();
         assert_eq!(ahead(turn(Rank::Rest, 50)), 0, "nobody works");
@@ -273,7 +283,7 @@ mod tests {
         waiting.add(id("one"), waits(Rank::Rest, 0, 0));
         let mut now = 0;
         let mut pauses = Vec::new();
-        while let Some(waits) = waiting.try_later(&id("one"), None, at(now)) {
+        while let Some(waits) = waiting.try_later(&id("one"), None, None, at(now)) {
             pauses.push(waits.due.as_second() - now);
             assert_eq!(waiting.next(at(now)), Next::NotBefore(waits.due));
             now = waits.due.as_second();
@@ -283,6 +293,13 @@ mod tests {
         assert_eq!(waiting.next(at(now)), Next::Nothing);
         let expected = Queue { events: 0, calls: 0, due: None, given_up: 1 };
         assert_eq!(waiting.queue(), expected);
+    }
+
+    #[test]
+    fn clock_that_was_ahead_puts_nothing_off() {
+        let waiting = Waiting::default();
+        waiting.add(id("one"), waits(Rank::Rest, 0, 90_000));
+        assert_eq!(order(&waiting, 10), ["one"]);
     }
 
     #[test]

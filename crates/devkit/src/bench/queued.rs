@@ -85,7 +85,7 @@ fn order() -> Result<Value, BenchError> {
     Ok(delivery(PROVIDER, text.into_string().as_bytes()))
 }
 
-async fn function_gets(function: &Function, event: &Value) -> Result<Value, BenchError> {
+pub(super) async fn function_gets(function: &Function, event: &Value) -> Result<Value, BenchError> {
     match function.invoke(event, PATIENCE).await? {
         Invocation::Response(answer) => Ok(answer),
         Invocation::Error(error) => Err(BenchError::Wrong(error.to_string())),

@@ -48,7 +48,7 @@ impl<'r, 'd> Gate<'r, 'd> {
 
     /// Waits for its turn. What needs no call needs no place.
     pub(super) async fn admits(&self, turn: Turn, clock: &Clock) -> bool {
-        *self.delivery.turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+        *self.delivery.turn() = Some(turn);
         if turn.calls == 0 || matches!(*self.passed(), Passed::Admitted(_)) {
             return true;
         }

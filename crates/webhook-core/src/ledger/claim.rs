@@ -28,6 +28,15 @@ pub struct About {
     pub payments: BTreeSet<PaymentId>,
 }
 
+/// How long a lease is to last.
+#[derive(Debug, Clone, Copy)]
+pub struct Term {
+    /// When it is taken.
+    pub now: Timestamp,
+    /// When it is over, if it is not released before.
+    pub until: Timestamp,
+}
+
 /// What a delivery may do about an event.
 #[derive(Debug)]
 pub enum Claim {
@@ -90,8 +99,7 @@ impl Ledger {
         about: &About,
         all_but: Option<&BTreeSet<EventId>>,
         body: &Body<'_>,
-        now: Timestamp,
-        until: Timestamp,
+        Term { now, until }: Term,
         admission: &Admission<'_>,
     ) -> Result<Claim, LedgerError> {
         let event_key = event_key(event.provider, &event.id);

@@ -6,7 +6,6 @@ use super::claim::CLAIM_ATTEMPTS;
 use super::record::{EventRecord, EventStatus, body_key, decoded, event_key};
 use super::waiting::{Listed, Waits, has_room, listed_write, part_key};
 use super::{Body, Committed, EventKey, Expect, Ledger, StoreError, Versioned, Write};
-use crate::cryptlex::Rank;
 
 impl Ledger {
     /// Whether a body of the event is kept; if nobody knows the event yet, this one is. A body may be too large.
@@ -19,13 +18,13 @@ impl Ledger {
         self.keep_as(event, body, None, now).await
     }
 
-    /// As `keep`, and in the same commit it is listed among those that wait. What was claimed before goes first. `false` also
-    /// where no more can be listed; an event that is done waits for nothing.
+    /// As `keep`, and in the same commit it is listed among those that wait. `false` also where no more can be listed; an event
+    /// that is done waits for nothing.
     pub async fn keep_waiting(
         &self,
         event: &EventKey,
         body: &Body<'_>,
-        waits: &mut Waits,
+        waits: &Waits,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.keep_as(event, body, Some(waits), now).await
@@ -35,11 +34,11 @@ impl Ledger {
         &self,
         event: &EventKey,
         body: &Body<'_>,
-        mut waits: Option<&mut Waits>,
+        waits: Option<&Waits>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut keys = vec![event_key(event.provider, &event.id)];
-        keys.extend(waits.as_ref().map(|_| part_key(event.provider, &event.id)));
+        keys.extend(waits.map(|_| part_key(event.provider, &event.id)));
         for _ in 0..CLAIM_ATTEMPTS {
             let found = self.store.read(&keys).await?;
             let stored = |place: usize| found.get(place).and_then(Option::as_ref);
@@ -59,11 +58,9 @@ impl Ledger {
                     None => return Ok(false),
                 },
             };
-            if let (Some(waits), Some(key)) = (waits.as_deref_mut(), keys.get(1)) {
-                match &known {
-                    Some(EventRecord { status: EventStatus::Done(_), .. }) => return Ok(true),
-                    Some(EventRecord { attempts: 1.., .. }) => waits.rank = Rank::Begun,
-                    Some(_) | None => {}
+            if let (Some(waits), Some(key)) = (waits, keys.get(1)) {
+                if let Some(EventRecord { status: EventStatus::Done(_), .. }) = &known {
+                    return Ok(true);
                 }
                 let list: Option<&Versioned> = stored(1);
                 if !has_room(key, list)? {

@@ -34,7 +34,7 @@ use crate::ids::{CustomerId, EventId, PaymentId};
 use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};
 
 pub use body::Body;
-pub use claim::{About, Admission, Claim, Known};
+pub use claim::{About, Admission, Claim, Known, Term};
 pub use dynamo::Dynamo;
 pub use embedded::Embedded;
 pub use memory::Memory;
@@ -191,6 +191,11 @@ impl Leases {
     /// Cryptlex was written to: until the event is done, its effect may be there in part.
     pub fn touch(&mut self) {
         self.touched = true;
+    }
+
+    /// Whether it was.
+    pub fn is_touched(&self) -> bool {
+        self.touched
     }
 
     /// Whether a person may be told of the event now; from then on nobody is.

@@ -35,6 +35,10 @@ fn subject(id: &str) -> Subject {
     Subject { provider: "stripe", kind: SubjectKind::Subscription, id: SubjectId::new(id).unwrap() }
 }
 
+fn term(now: i64, until: i64) -> Term {
+    Term { now: at(now), until: at(until) }
+}
+
 fn admitted(_: Known<'_>) -> BoxFuture<'static, bool> {
     Box::pin(async { true })
 }
@@ -46,7 +50,7 @@ async fn claim(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Claim 
         payments: BTreeSet::new(),
     };
     ledger
-        .claim(&event(id), &about, None, &Body::new(BODY), at(now), at(now + 40), &admitted)
+        .claim(&event(id), &about, None, &Body::new(BODY), term(now, now + 40), &admitted)
         .await
         .unwrap()
 }
@@ -110,7 +114,7 @@ async fn what_may_be_half_done_is_to_be_finished_before_anything_else_of_its_sub
     };
     let claim = async |id: &str, all_but: Option<&BTreeSet<EventId>>| {
         let body = Body::new(BODY);
-        ledger.claim(&event(id), &about, all_but, &body, at(0), at(0), &admitted).await.unwrap()
+        ledger.claim(&event(id), &about, all_but, &body, term(0, 0), &admitted).await.unwrap()
     };
     let begin = async |id: &str, all_but: Option<&BTreeSet<EventId>>| match claim(id, all_but).await
     {
@@ -220,7 +224,7 @@ async fn a_record_of_a_newer_version_is_refused_by_name() {
         };
         let event = event(if key.ends_with("evt_2") { "evt_2" } else { "evt_1" });
         let refused =
-            ledger.claim(&event, &about, None, &Body::new(BODY), at(0), at(40), &admitted).await;
+            ledger.claim(&event, &about, None, &Body::new(BODY), term(0, 40), &admitted).await;
         let text = refused.unwrap_err().to_string();
         assert!(text.contains(key) && text.contains(says), "{text}");
     }
@@ -244,8 +248,7 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
                 &about,
                 None,
                 &Body::new(BODY),
-                at(now),
-                at(now + 3630),
+                term(now, now + 3630),
                 &admitted,
             )
             .await

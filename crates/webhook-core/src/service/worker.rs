@@ -159,7 +159,7 @@ impl<P: Provider> Service<P> {
             Err(_late) => "ledger: no answer in time".to_owned(),
         };
         tracing::error!(provider = P::NAME, event.id = %id, "{why}");
-        self.try_later(ready, id, None).await;
+        self.try_later(ready, id, None, None).await;
         None
     }
 
@@ -190,11 +190,11 @@ impl<P: Provider> Service<P> {
         match result {
             Ok(_) => self.wait_no_more(ready, &id).await,
             Err(Failure { class: Class::Delayed(after), .. }) => {
-                self.try_later(ready, &id, after).await;
+                self.try_later(ready, &id, delivery.take_turn(), after).await;
             }
             Err(Failure { class: Class::Token, .. }) => {
                 self.newer_than(state, ready.config.deadline).await;
-                self.try_later(ready, &id, None).await;
+                self.try_later(ready, &id, delivery.take_turn(), None).await;
             }
             // A person, or another event, must come first: the provider's own retries are the better alarm.
             Err(Failure { class: Class::Person | Class::Passing(_), .. }) => {
@@ -212,8 +212,14 @@ impl<P: Provider> Service<P> {
         }
     }
 
-    async fn try_later(&self, ready: &Ready, id: &EventId, at_least: Option<Duration>) {
-        let Some(waits) = ready.waiting.try_later(id, at_least, self.clock.now()) else {
+    async fn try_later(
+        &self,
+        ready: &Ready,
+        id: &EventId,
+        turn: Option<Turn>,
+        at_least: Option<Duration>,
+    ) {
+        let Some(waits) = ready.waiting.try_later(id, turn, at_least, self.clock.now()) else {
             tracing::error!(
                 provider = P::NAME,
                 event.id = %id,

@@ -213,6 +213,28 @@ async fn what_waits_is_finished_after_a_restart() {
     assert_eq!(calls(&app), 0, "each of them is a duplicate");
 }
 
+/// What an outage kept from Cryptlex was not begun: purchases go first when it is over.
+#[tokio::test]
+async fn purchase_goes_first_after_an_outage() {
+    let app = sold(4, &[]).await;
+    app.sandbox.fault(Fault::anywhere().error_before(503).always());
+    let server = Server::start(&app).await;
+    for number in 0..4 {
+        assert_eq!(server.deliver(&app, &renewal(number)).await.status, 503);
+    }
+    assert_eq!(server.deliver(&app, &purchase(1_000)).await.status, 503);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    app.sandbox.clear_faults();
+    app.sandbox.clear_calls();
+    // One after the other.
+    app.sandbox.configure(|settings| settings.latency_ms = 80);
+    app.pass(600);
+    server.until_none_waits(&app).await;
+    let calls = app.sandbox.calls();
+    let place = |what: &str| calls.iter().position(|call| call.path.contains(what)).unwrap();
+    assert!(place("/v3/users") < place("/renew"), "{calls:?}");
+}
+
 #[tokio::test]
 async fn worker_and_redelivery_at_once_have_one_effect() {
     let app = sold(1, &[]).await;
@@ -338,8 +360,8 @@ pub(crate) async fn list_of_what_waits_is_kept(store: Arc<dyn Store>) {
     let ids: Vec<String> = (0..100).map(|number| format!("evt_{number:03}")).collect();
     for id in &ids {
         let body = Body::new(id.as_bytes());
-        assert_eq!(ledger.keep_waiting(&key(id), &body, &mut waits(0), at).await, Ok(true));
-        assert_eq!(ledger.keep_waiting(&key(id), &body, &mut waits(0), at).await, Ok(true));
+        assert_eq!(ledger.keep_waiting(&key(id), &body, &waits(0), at).await, Ok(true));
+        assert_eq!(ledger.keep_waiting(&key(id), &body, &waits(0), at).await, Ok(true));
     }
     let listed = async || {
         let mut listed = ledger.waiting("stripe").await.unwrap();
