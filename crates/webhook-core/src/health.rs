@@ -16,7 +16,7 @@ const COUNTED: SignedDuration = SignedDuration::from_hours(1);
 pub struct Health {
     /// Whether it works.
     pub standing: Standing,
-    /// Events that were answered with an error in the last hour, by this process.
+    /// How often this process answered an event with an error, or tried it in vain, in the last hour.
     pub failed_last_hour: u32,
     /// What waits for Cryptlex.
     pub waiting: Waits,

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::envelope::queued;
 use crate::moto::Moto;
+use crate::runtime_api::Function;
 use crate::sandbox::{Sandbox, Settings};
 use crate::send::{client, now_unix, post_by};
 
@@ -32,6 +33,8 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// Without a renewal for so long, nobody is at it any more: the provider delivers again.
 const IDLE: Duration = Duration::from_secs(20);
 const MOST_ROUNDS: usize = 20;
+/// A look takes time of the sandbox.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let mut rows = on_a_server(args).await?;
@@ -158,7 +161,7 @@ async fn delivered(url: &Arc<str>, numbers: Vec<usize>) -> Result<Vec<usize>, Be
 async fn until_idle(sandbox: &Sandbox, renewals: usize) -> bool {
     let (mut last, mut since) = (renewed(sandbox), Instant::now());
     while last < renewals && since.elapsed() < IDLE {
-        sleep(Duration::from_millis(100)).await;
+        sleep(LOOK_EVERY).await;
         let now = renewed(sandbox);
         if now > last {
             (last, since) = (now, Instant::now());
@@ -196,6 +199,7 @@ async fn in_lambda(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     for number in 0..renewals {
         function_gets(&before, &purchase(number).envelope()?).await?;
     }
+    drain(&before, &moto, &queue).await?;
     before.stop().await.map_err(at("the function"))?;
     limited(&sandbox);
     let function = function_at(&binary, &with_limit(&variables)).await?;
@@ -203,15 +207,7 @@ async fn in_lambda(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
         function_gets(&function, &Event::Renewal { number }.envelope()?).await?;
     }
     let answered = renewed(&sandbox);
-    let most = json!({"QueueUrl": queue["QueueUrl"], "MaxNumberOfMessages": 10});
-    loop {
-        let received = moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await?;
-        let messages: Vec<Value> = received["Messages"].as_array().cloned().unwrap_or_default();
-        if messages.is_empty() {
-            break;
-        }
-        function_gets(&function, &queued(&messages)).await?;
-    }
+    drain(&function, &moto, &queue).await?;
     let (logs, calls) = (function.logs(), sandbox.calls());
     function.stop().await.map_err(at("the function"))?;
     let row = |what: &str, unit, value: usize| {
@@ -223,4 +219,17 @@ async fn in_lambda(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
         row("refused with 429", "calls", refused(&calls)).at_most(0.0),
         row("writes of unknown outcome", "events", lines(&logs, "is not known yet")).at_most(0.0),
     ])
+}
+
+/// What is queued, until nothing is.
+async fn drain(function: &Function, moto: &Moto, queue: &Value) -> Result<(), BenchError> {
+    let most = json!({"QueueUrl": queue["QueueUrl"], "MaxNumberOfMessages": 10});
+    loop {
+        let received = moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await?;
+        let messages: Vec<Value> = received["Messages"].as_array().cloned().unwrap_or_default();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        function_gets(function, &queued(&messages)).await?;
+    }
 }

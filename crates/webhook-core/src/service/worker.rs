@@ -91,7 +91,11 @@ impl<P: Provider> Service<P> {
         // Somebody else's turn may come meanwhile.
         let latest = Instant::now() + TURN_LASTS.saturating_mul(100);
         let reserved = timeout(TURN_LASTS, ready.cryptlex.reserve(&turn, || 0, latest)).await;
-        let Ok(Ok(reserved)) = reserved else { return };
+        let reserved = match reserved {
+            Ok(Ok(reserved)) => reserved,
+            Ok(Err(refused)) => return sleep(refused.retry_after.min(TURN_LASTS)).await,
+            Err(_another_turn) => return,
+        };
         ready.waiting.begin(&id);
         let Ok(permit) = Arc::clone(&self.under_way).acquire_owned().await else { return };
         let (service, state) = (Arc::clone(self), Arc::clone(&state));
@@ -174,7 +178,8 @@ impl<P: Provider> Service<P> {
         let Remembered { notice, contract, body } = event;
         let id = notice.id.clone();
         let takes = ready.cryptlex.takes(waits.calls).saturating_mul(2);
-        let budget = takes.max(ready.config.deadline);
+        // No provider waits.
+        let budget = takes.max(ready.config.deadline.saturating_mul(3));
         let delivery = Delivery {
             contract: &contract,
             body: Body::new(&body),
