@@ -1,8 +1,10 @@
 //! The first of a month: renewals that come faster than Cryptlex's limit lets them through.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -19,7 +21,7 @@ use super::{
 use crate::envelope::queued;
 use crate::moto::Moto;
 use crate::runtime_api::Function;
-use crate::sandbox::{Sandbox, Settings};
+use crate::sandbox::{License, Sandbox, Settings};
 use crate::send::{client, now_unix, post_by};
 
 /// Of Cryptlex, in five seconds.
@@ -67,6 +69,7 @@ async fn on_a_server(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let before = server_at(&args.binary(PROVIDER), &variables).await?;
     deliver(before.url(), CONNECTIONS, 0..args.renewals / CONNECTIONS, purchase).await?;
     before.stop().await.map_err(at("the server"))?;
+    let sold = sold(&sandbox);
     limited(&sandbox);
     let server = server_at(&args.binary(PROVIDER), &with_limit(&variables)).await?;
 
@@ -81,7 +84,7 @@ async fn on_a_server(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
         if rounds == 0 {
             in_time = renewals - left.len();
         }
-        if until_idle(&sandbox, renewals).await || rounds == MOST_ROUNDS {
+        if until_idle(&sandbox, &sold, renewals).await || rounds == MOST_ROUNDS {
             break;
         }
         rounds += 1;
@@ -90,7 +93,7 @@ async fn on_a_server(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let bought = bought.await.map_err(|panic| BenchError::Wrong(panic.to_string()))??;
     let (logs, calls) = (server.logs(), sandbox.calls());
     server.stop().await.map_err(at("the server"))?;
-    let done = renewed(&sandbox);
+    let done = renewed(&sandbox, &sold);
     let own_time = (5 * ((CALLS * renewals - 1) / LIMIT)) as f64;
     let floor = Row::of(
         format!("{CALLS} calls for each of {renewals} renewals: the limit's own time"),
@@ -158,11 +161,11 @@ async fn delivered(url: &Arc<str>, numbers: Vec<usize>) -> Result<Vec<usize>, Be
 }
 
 /// Whether all are renewed, once nobody is at it any more.
-async fn until_idle(sandbox: &Sandbox, renewals: usize) -> bool {
-    let (mut last, mut since) = (renewed(sandbox), Instant::now());
+async fn until_idle(sandbox: &Sandbox, sold: &Sold, renewals: usize) -> bool {
+    let (mut last, mut since) = (renewed(sandbox, sold), Instant::now());
     while last < renewals && since.elapsed() < IDLE {
         sleep(LOOK_EVERY).await;
-        let now = renewed(sandbox);
+        let now = renewed(sandbox, sold);
         if now > last {
             (last, since) = (now, Instant::now());
         }
@@ -170,10 +173,19 @@ async fn until_idle(sandbox: &Sandbox, renewals: usize) -> bool {
     last >= renewals
 }
 
-fn renewed(sandbox: &Sandbox) -> usize {
-    let calls = sandbox.calls();
-    let done = |path: &str| path.ends_with("/renew") || path.ends_with("/expires-at");
-    calls.iter().filter(|call| call.status == Some(200) && done(&call.path)).count()
+/// When each license ends that was sold before.
+type Sold = BTreeMap<String, Option<Timestamp>>;
+
+fn sold(sandbox: &Sandbox) -> Sold {
+    sandbox.licenses().into_iter().map(|license| (license.id, license.expires_at)).collect()
+}
+
+fn renewed(sandbox: &Sandbox, sold: &Sold) -> usize {
+    let now = sandbox.licenses();
+    let is_renewed = |license: &&License| {
+        sold.get(&license.id).is_some_and(|before| *before != license.expires_at)
+    };
+    now.iter().filter(is_renewed).count()
 }
 
 fn refused(calls: &[crate::sandbox::Call]) -> usize {
@@ -201,12 +213,13 @@ async fn in_lambda(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     }
     drain(&before, &moto, &queue).await?;
     before.stop().await.map_err(at("the function"))?;
+    let sold = sold(&sandbox);
     limited(&sandbox);
     let function = function_at(&binary, &with_limit(&variables)).await?;
     for number in 0..renewals {
         function_gets(&function, &Event::Renewal { number }.envelope()?).await?;
     }
-    let answered = renewed(&sandbox);
+    let answered = renewed(&sandbox, &sold);
     drain(&function, &moto, &queue).await?;
     let (logs, calls) = (function.logs(), sandbox.calls());
     function.stop().await.map_err(at("the function"))?;
@@ -214,7 +227,7 @@ async fn in_lambda(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
         Row::of(format!("of {renewals} renewals in Lambda, {what}"), unit, vec![value as f64])
     };
     Ok(vec![
-        row("done", "events", renewed(&sandbox)),
+        row("done", "events", renewed(&sandbox, &sold)),
         row("done while the provider waits", "events", answered),
         row("refused with 429", "calls", refused(&calls)).at_most(0.0),
         row("writes of unknown outcome", "events", lines(&logs, "is not known yet")).at_most(0.0),

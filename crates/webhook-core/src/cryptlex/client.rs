@@ -57,7 +57,7 @@ impl Client {
         let more = calls.saturating_sub(SIDE_BY_SIDE).div_ceil(SIDE_BY_SIDE);
         let rounds = calls.min(SIDE_BY_SIDE).saturating_add(more);
         let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
-        let twice = self.transport.latency.expected().saturating_mul(rounds).saturating_mul(2);
+        let twice = self.transport.latency.of(rounds).saturating_mul(2);
         LEDGER_TAKES.saturating_add(twice).saturating_add(self.waits(calls))
     }
 
