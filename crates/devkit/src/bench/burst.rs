@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::growth::Scratch;
 use super::load::{Event, PROVIDER};
-use super::queued::function_gets;
+use super::queued::{function_gets, overflow_queue, received};
 use super::served::{deliver, purchase};
 use super::table::Row;
 use super::{
@@ -201,8 +201,7 @@ async fn in_lambda(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let sandbox = Sandbox::start(Settings::default()).await.map_err(at("the sandbox"))?;
     let moto = Moto::start().await?;
     moto.create_ledger("ledger").await?;
-    let queue = json!({"QueueName": "overflow", "Attributes": {"VisibilityTimeout": "3600"}});
-    let queue = moto.call("sqs", "AmazonSQS.CreateQueue", &queue).await?;
+    let queue = overflow_queue(&moto).await?;
     let mut variables = environment(PROVIDER, &sandbox);
     variables.extend(on_aws(&moto));
     let binary = args.binary(PROVIDER);
@@ -236,10 +235,8 @@ async fn in_lambda(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
 
 /// What is queued, until nothing is.
 async fn drain(function: &Function, moto: &Moto, queue: &Value) -> Result<(), BenchError> {
-    let most = json!({"QueueUrl": queue["QueueUrl"], "MaxNumberOfMessages": 10});
     loop {
-        let received = moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await?;
-        let messages: Vec<Value> = received["Messages"].as_array().cloned().unwrap_or_default();
+        let messages = received(moto, queue).await?;
         if messages.is_empty() {
             return Ok(());
         }
