@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use webhook_core::aws::Aws;
 use webhook_core::clock::Clock;
 use webhook_core::config;
-use webhook_core::cryptlex::Client;
+use webhook_core::cryptlex::{Client, Reserved};
 use webhook_core::deadline::{Deadline, Timing};
 use webhook_core::ids::{CustomerId, EventId, LicenseId, SubjectId};
 use webhook_core::ledger::{
@@ -249,7 +249,7 @@ async fn subject(
     key: &str,
     record: SubjectRecord,
 ) -> Result<Value, RecordsError> {
-    let SubjectRecord { lease, events, unfinished, state } = record;
+    let SubjectRecord { lease, events, unfinished, all_ours: _, state } = record;
     let mut licenses = Vec::new();
     for (slot, license) in &state.slots {
         let stands = stand(args, license).await;
@@ -296,10 +296,8 @@ async fn stand(args: &ShowArgs, license: &LicenseId) -> Value {
         Ok(client) => client,
         Err(no_tls) => return json!(no_tls.to_string()),
     };
-    let session = match client.begin(Deadline::after(PATIENCE, &Clock::system())).await {
-        Ok(session) => session,
-        Err(too_late) => return json!(too_late.to_string()),
-    };
+    let deadline = Deadline::after(PATIENCE, &Clock::system());
+    let session = client.begin(Reserved::default(), deadline);
     match session.license(license).await {
         Ok(Some(found)) => json!({
             "expiresAt": found.expires_at, "suspended": found.is_suspended(), "revoked": found.is_revoked(),

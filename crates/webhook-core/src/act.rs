@@ -3,7 +3,10 @@
 //! The order never changes: lease, look, plan, write, record. A failure anywhere leaves what was done in place and
 //! says so; the next delivery goes on from there.
 
+mod gate;
+
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,25 +18,32 @@ use crate::command::{
     Action, Command, Concern, Meaning, Notice, Outcome, Reversal, Reversed, Subject, Unmapped,
 };
 use crate::config::Config;
-use crate::cryptlex::{ApiError, Client, Kind, NotAdmitted};
+use crate::cryptlex::{ApiError, Client, Kind, Rank, Reserved, Session, Turn};
 use crate::customers::{
     Looking, MOST_LOOKS, NotSeen, is_gone, lost_address, remember, told_by, unless_refused,
     with_address,
 };
 use crate::deadline::{Deadline, Timing};
+use crate::expected::turn;
+use crate::health::Failures;
 use crate::ids::EventId;
 use crate::ledger::{
-    Body, Claim, EventKey, Keep, KnownCustomer, Leases, Ledger, LedgerError, Paid, PaidBy,
+    Admission, Body, Claim, EventKey, Keep, Known, KnownCustomer, Leases, Ledger, LedgerError,
+    Paid, PaidBy, Term,
 };
 use crate::measure::{Count, count};
 use crate::notify::{Notification, Notifier};
 use crate::outcome::{Told, tell, unmapped_text};
 use crate::overflow::Overflow;
-use crate::plan::{Refused, association, needs_a_look, plan, user_of};
+use crate::plan::{Refused, all_ours, association, needs_a_look, plan, user_of};
 use crate::provider::Provider;
 use crate::remembered::{Forgotten, Remembered, remembered};
 use crate::reply::{Class, Failure};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Look, Snapshot};
+use crate::waiting::Waiting;
+use gate::Gate;
+
+pub(crate) use gate::Patience;
 
 /// Everything that handling an event needs.
 pub(crate) struct Ready {
@@ -42,6 +52,8 @@ pub(crate) struct Ready {
     pub(crate) ledger: Ledger,
     pub(crate) notifier: Notifier,
     pub(crate) overflow: Option<Overflow>,
+    pub(crate) failures: Arc<Failures>,
+    pub(crate) waiting: Arc<Waiting>,
     pub(crate) timing: Timing,
 }
 
@@ -57,6 +69,30 @@ pub(crate) struct Delivery<'d> {
     pub(crate) token_may_be_old: bool,
     /// Whether it finishes what an earlier delivery left half-done, for one about the same that waits for it.
     pub(crate) finishes: bool,
+    /// What becomes of it where its calls do not fit before its deadline.
+    pub(crate) patience: Patience,
+    /// Places under Cryptlex's limit that were taken for it before.
+    pub(crate) places: Mutex<Option<Reserved>>,
+    /// The turn of the event that came to its admission last.
+    pub(crate) turn: Mutex<Option<Turn>>,
+}
+
+impl Delivery<'_> {
+    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn of its event as it came out, for whoever tries it again; none is left.
+    pub(crate) fn take_turn(&self) -> Option<Turn> {
+        self.turn().take()
+    }
+
+    /// Its event's effect may be there in part.
+    fn was_begun(&self) {
+        if let Some(turn) = self.turn().as_mut() {
+            turn.rank = Rank::Begun;
+        }
+    }
 }
 
 impl Ready {
@@ -77,13 +113,14 @@ impl Ready {
             Traced::Done(outcome) => return Ok(duplicate(event, outcome)),
         };
         let commands = commands.as_slice();
-        let mut leases = match self.claim::<P>(event, commands, delivery, clock).await? {
-            Claimed::Leases(leases) => leases,
-            Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
-        };
+        let (mut leases, session) =
+            match self.claim::<P>(event, at, commands, delivery, clock).await? {
+                Claimed::Leases(leases, session) => (leases, session),
+                Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
+            };
         let addressed = self.addressed::<P>(commands, &leases, deadline).await;
         let commands = addressed.as_deref().unwrap_or(commands);
-        match self.carry_out(commands, at, &mut leases, deadline, clock).await {
+        match self.carry_out(commands, at, &mut leases, session, deadline, clock).await {
             Ok(Carried { outcome, unmapped, concerns }) if unmapped.is_empty() => {
                 let told = !concerns.is_empty() && leases.tell_once();
                 let complete = self.ledger.complete(*leases, outcome.clone());
@@ -119,6 +156,9 @@ impl Ready {
                 Ok(Outcome { message: text, ..outcome })
             }
             Err((failure, keep)) => {
+                if leases.is_touched() || keep == Keep::RunOut {
+                    delivery.was_begun();
+                }
                 let fail = self.ledger.fail(*leases, &failure.message, keep);
                 self.recorded(deadline, fail).await?;
                 Err(failure)
@@ -204,14 +244,20 @@ impl Ready {
 
     /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards, and
     /// finishes what they left half-done.
-    async fn claim<P: Provider>(
-        &self,
+    async fn claim<'r, P: Provider>(
+        &'r self,
         event: &EventKey,
+        at: Timestamp,
         commands: &[Command],
         delivery: &Delivery<'_>,
         clock: &Clock,
-    ) -> Result<Claimed, Failure> {
+    ) -> Result<Claimed<'r>, Failure> {
         let (about, deadline) = (concerned(commands), delivery.deadline);
+        let gate = Gate::of(self, event, delivery);
+        let admission: &Admission<'_> = &|known: Known<'_>| {
+            let turn = turn(commands, at, known, &self.config.policy);
+            Box::pin(gate.admits(turn, clock))
+        };
         let mut pause = self.timing.poll;
         let mut busy = None;
         let mut tried = BTreeSet::new();
@@ -219,18 +265,22 @@ impl Ready {
             let now = clock.now();
             let until = self.ledger.lease_end(now, deadline.left());
             let all_but = (!delivery.finishes).then_some(&tried);
-            let claim = self.ledger.claim(event, &about, all_but, &delivery.body, now, until);
+            let body = &delivery.body;
+            let claim =
+                self.ledger.claim(event, &about, all_but, body, Term { now, until }, admission);
             let claimed = match in_time(deadline.left(), claim).await {
                 Ok(claimed) => claimed,
                 // The last look came too late; what the one before saw is worth more than that.
                 Err(late) => return Err(busy.unwrap_or(late)),
             };
             match claimed {
-                Claim::Acquired(leases) => return Ok(Claimed::Leases(leases)),
+                Claim::Acquired(leases) => return Ok(Claimed::Leases(leases, gate.session())),
                 Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
+                Claim::NotAdmitted => return Err(gate.refusal()),
                 Claim::Unfinished(others) => {
                     for other in others {
-                        Box::pin(self.finish::<P>(&other, deadline, clock)).await?;
+                        gate.give_back();
+                        Box::pin(self.finish::<P>(&other, delivery, clock)).await?;
                         tried.insert(other);
                     }
                     continue;
@@ -247,6 +297,8 @@ impl Ready {
                     busy = Some(failure);
                 }
             }
+            // Whoever waits for somebody else keeps no places from others.
+            gate.give_back();
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(self.timing.poll.saturating_mul(10));
         }
@@ -257,9 +309,10 @@ impl Ready {
     async fn finish<P: Provider>(
         &self,
         event: &EventId,
-        deadline: Deadline,
+        outer: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<(), Failure> {
+        let (deadline, patience) = (outer.deadline, outer.patience);
         let remembered = remembered::<P>(&self.ledger, &self.config, event);
         let remembered = match tokio::time::timeout(deadline.left(), remembered).await {
             Ok(Ok(remembered)) => remembered,
@@ -291,6 +344,9 @@ impl Ready {
             queued_by: None,
             token_may_be_old: false,
             finishes: true,
+            patience,
+            places: Mutex::default(),
+            turn: Mutex::default(),
         };
         let event = EventKey { provider: P::NAME, id, kind, live, contract: contract.clone() };
         match self.act::<P>(&event, at, commands, &delivery, clock).await {
@@ -322,6 +378,7 @@ impl Ready {
         commands: &[Command],
         at: Timestamp,
         leases: &mut Leases,
+        session: Option<Session<'_>>,
         deadline: Deadline,
         clock: &Clock,
     ) -> Result<Carried, (Failure, Keep)> {
@@ -332,11 +389,10 @@ impl Ready {
         let calls = |command: &Command| {
             needs_a_look(&command.action, &leases.state(&command.subject), &self.config.policy)
         };
-        // What needs nothing of Cryptlex has no place to wait for.
-        let session = match commands.iter().any(calls) {
-            true => Some(self.cryptlex.begin(deadline).await.map_err(not_admitted)?),
-            false => None,
-        };
+        // What turns out to need something of Cryptlex holds a lease by now: it waits for no turn.
+        let needs_calls = session.is_none() && commands.iter().any(calls);
+        let without_places = || self.cryptlex.begin(Reserved::default(), deadline);
+        let session = session.or_else(|| needs_calls.then(without_places));
         for command in commands {
             let looking = session.as_ref().map(|session| Looking {
                 session,
@@ -374,9 +430,13 @@ impl Ready {
             leases.set_state(&command.subject, settled.plan.state);
             return Ok(told);
         };
+        let look = match leases.all_ours(&command.subject) {
+            true => Look::AtOurs,
+            false => Look::Everywhere,
+        };
         let (mut known, mut looks) = (known, 0);
         let (snapshot, settled) = loop {
-            let seen = looking.take(command, &mut state, &known, leases).await;
+            let seen = looking.take(command, look, &mut state, &known, leases).await;
             // What turned out to be gone is not looked for again, whatever becomes of this delivery.
             leases.set_state(&command.subject, state.clone());
             let mut snapshot = seen.map_err(|why| match why {
@@ -419,6 +479,7 @@ impl Ready {
                 let mut told =
                     tell(command, &settled, &snapshot, user.cloned(), &self.config.policy);
                 let lost = customer.and_then(|id| lost_address(command, id, &snapshot, leases));
+                leases.set_all_ours(&command.subject, all_ours(&snapshot, &settled.plan.state));
                 leases.set_state(&command.subject, settled.plan.state);
                 told.concern = told.concern.or(lost);
                 Ok(told)
@@ -477,8 +538,9 @@ fn duplicate(event: &EventKey, outcome: Outcome) -> Outcome {
     outcome
 }
 
-enum Claimed {
-    Leases(Box<Leases>),
+enum Claimed<'c> {
+    /// With places for its calls, if it makes any.
+    Leases(Box<Leases>, Option<Session<'c>>),
     Done(Outcome),
 }
 
@@ -489,10 +551,6 @@ fn call_failure(error: &ApiError) -> Failure {
         (_, true) => Failure::delayed(message, error.retry_after()),
         (_, false) => Failure::person(message),
     }
-}
-
-fn not_admitted(refused: NotAdmitted) -> (Failure, Keep) {
-    (Failure::delayed(refused.to_string(), Some(refused.retry_after)), Keep::Release)
 }
 
 async fn in_time<T>(

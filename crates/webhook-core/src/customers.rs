@@ -14,7 +14,7 @@ use crate::ids::{CustomerId, EventId, Mark, SubjectId, UserId};
 use crate::ledger::{KnownCustomer, Leases, Ledger, SubjectState};
 use crate::plan::{Plan, Step, association, found, holder, is_own, moves, user_of};
 use crate::reply::Failure;
-use crate::snapshot::{People, Snapshot};
+use crate::snapshot::{Look, People, Snapshot};
 
 /// Looks at another customer who is being worked on; each waits twice as long as the one before. Whoever waits longer keeps
 /// their own customer from others.
@@ -46,13 +46,14 @@ impl Looking<'_> {
     pub(crate) async fn take(
         &self,
         command: &Command,
+        look: Look,
         state: &mut SubjectState,
         known: &KnownCustomer,
         leases: &mut Leases,
     ) -> Result<Snapshot, NotSeen> {
         let session = self.session;
         for _ in 0..MOST_LOOKS {
-            let taken = Snapshot::take(session, command, state, known.clone()).await;
+            let taken = Snapshot::take(session, command, look, state, known.clone()).await;
             let taken = taken.map_err(NotSeen::Call)?;
             let mut snapshot = Snapshot { capacity: self.ledger.capacity(), ..taken };
             let Some(Shared { owner, mark, user }) = shared_user(command, &snapshot.people) else {

@@ -2,17 +2,24 @@
 
 use std::time::Duration;
 
-use crate::act::{Delivery, Ready};
+use crate::act::{Delivery, Patience, Ready};
 use crate::clock::Clock;
 use crate::command::{Meaning, Notice, Outcome};
+use crate::cryptlex::Turn;
 use crate::deadline::Deadline;
+use crate::expected::rank;
 use crate::ids::EventId;
-use crate::ledger::EventKey;
+use crate::ledger::{Body, EventKey, Waits};
 use crate::measure::{Count, count};
 use crate::outcome::ignored;
 use crate::overflow::Queued;
 use crate::provider::Provider;
 use crate::reply::{Class, Failure};
+
+/// Where nobody knows better.
+const USUAL_CALLS: usize = 4;
+/// Of a deadline: what takes longer than this is begun all the same, where nobody has more time.
+const PART_THAT_IS_ENOUGH: f32 = 0.8;
 
 impl Ready {
     /// Whatever the outcome, it is logged here, once.
@@ -35,12 +42,15 @@ impl Ready {
         count(Count::Received);
         let contract = delivery.contract.to_owned();
         let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
+        let mut turn = None;
+        delivery.take_turn();
         let result = match meaning {
             Ok(Meaning::Ignore(reason)) => {
                 count(Count::Ignored);
                 Ok(ignored(&event.kind, &reason))
             }
             Ok(Meaning::Act { at, commands }) => {
+                turn = Some(Turn { rank: rank(&commands), at, calls: USUAL_CALLS });
                 self.act::<P>(&event, at, commands, delivery, clock).await
             }
             Err(unreadable) => Err(Failure::person(unreadable.to_string())),
@@ -50,6 +60,20 @@ impl Ready {
             && let Some(accepted) = self.hand_over(&event, delivery, failure, by, clock).await
         {
             return Ok(accepted);
+        }
+        if let (Err(failure), Some(by), Some(turn)) = (&result, delivery.queued_by, turn)
+            && matches!(failure.class, Class::Delayed(_))
+            && self.keep_waiting(&event, delivery, turn, by, clock).await
+        {
+            count(Count::Deferred);
+            tracing::warn!(
+                provider = P::NAME,
+                event.id = %id,
+                outcome = "waits",
+                "Webhook event {id} waits for Cryptlex and goes on by itself: {}",
+                failure.message,
+            );
+            return result;
         }
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
@@ -62,7 +86,10 @@ impl Ready {
             ),
             // Whoever delivers it tries it again with a newer token, or tells it.
             Err(failure) if delivery.token_may_be_old && failure.class == Class::Token => {}
-            Err(failure) => tell_failure::<P>(&id, failure, duration_ms),
+            Err(failure) => {
+                self.failures.add(clock.now());
+                tell_failure::<P>(&id, failure, duration_ms);
+            }
         }
         result
     }
@@ -71,6 +98,40 @@ impl Ready {
     pub(crate) fn kept_for_the_queue(&self) -> Duration {
         let takes = self.timing.record.saturating_add(self.timing.hand_over);
         self.overflow.as_ref().map_or(Duration::ZERO, |_| takes)
+    }
+
+    /// How patient a delivery with this body is: where it can be kept, somebody else has more time.
+    pub(crate) fn patience(&self, body: &Body<'_>) -> Patience {
+        let elsewhere = self.overflow.is_some() || self.waiting.keeps();
+        match elsewhere && body.can_be_kept() {
+            true => Patience::Elsewhere,
+            false => Patience::Here(self.config.deadline.mul_f32(PART_THAT_IS_ENOUGH)),
+        }
+    }
+
+    /// Whether the event goes on by itself, once its provider has been told that it is not done. `before` is its turn, as far
+    /// as it tells itself.
+    async fn keep_waiting(
+        &self,
+        event: &EventKey,
+        delivery: &Delivery<'_>,
+        before: Turn,
+        by: Deadline,
+        clock: &Clock,
+    ) -> bool {
+        if !self.waiting.keeps() {
+            return false;
+        }
+        let now = clock.now();
+        let Turn { rank, at, calls } = delivery.take_turn().unwrap_or(before);
+        let waits = Waits { rank, at, calls, since: now, due: now, tries: 0 };
+        let kept = self.ledger.keep_waiting(event, &delivery.body, &waits, now);
+        let kept = tokio::time::timeout(by.left().max(self.timing.record), kept).await;
+        let is_kept = matches!(kept, Ok(Ok(true)));
+        if is_kept {
+            self.waiting.add(event.id.clone(), waits);
+        }
+        is_kept
     }
 
     /// What cannot be finished while the provider waits goes on without him. `None` if it cannot be queued either. What was

@@ -40,8 +40,13 @@ pub mod reply;
 pub mod contract;
 mod remembered;
 
+pub mod waiting;
+
+pub mod health;
+
 mod about;
 mod customers;
+mod expected;
 
 mod act;
 mod event;

@@ -11,14 +11,12 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
-use serde_json::json;
 
-use crate::config::Problem;
 use crate::contract::Contract;
 use crate::inbound::Inbound;
 use crate::provider::Provider;
 use crate::reply::{Refusal, Reply, json_reply, message, refusal, worded};
-use crate::service::{Health, Place, Service};
+use crate::service::{Place, Service};
 
 /// The largest body that is read.
 pub const MOST_BYTES: usize = 1024 * 1024;
@@ -147,24 +145,12 @@ async fn health<P: Provider>(State(service): State<Arc<Service<P>>>, request: Re
         let refused = message(StatusCode::TOO_MANY_REQUESTS, &text);
         return response(Reply { retry_after: Some(wait), ..refused });
     }
-    let version = env!("CARGO_PKG_VERSION");
-    let unavailable = |body| response(json_reply(StatusCode::SERVICE_UNAVAILABLE, &body));
-    match service.health().await {
-        Health::Ok(warnings) => {
-            let body = json!({ "status": "ok", "version": version, "warnings": warnings });
-            response(json_reply(StatusCode::OK, &body))
-        }
-        Health::NotConfigured(problems) => {
-            let missing: Vec<&str> = problems.iter().map(Problem::variable).collect();
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            unavailable(json!({
-                "status": "not configured", "version": version, "missing": missing, "problems": problems,
-            }))
-        }
-        Health::NoLedger(problem) => {
-            unavailable(json!({ "status": "no ledger", "version": version, "problems": [problem] }))
-        }
-    }
+    let health = service.health().await;
+    let status = match health.is_ok() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    response(json_reply(status, &health.json()))
 }
 
 async fn not_found(uri: Uri) -> Response {

@@ -2,8 +2,11 @@
 //!
 //! [`Service::handle`] is the one entry point; read it first.
 
+mod worker;
+
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -11,15 +14,16 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::act::{Delivery, Ready};
+use crate::act::{Delivery, Patience, Ready};
 use crate::clock::Clock;
 use crate::command::{Meaning, Notice};
 use crate::config::{Config, Loaded, Problem};
 use crate::contract::Contract;
 use crate::deadline::{Deadline, Timing};
 use crate::event::tell_failure;
+use crate::health::{Health, Standing, Waits};
 use crate::inbound::Inbound;
-use crate::ledger::{Body, StoreError};
+use crate::ledger::{Body, LOOK_EVERY, StoreError};
 use crate::limits::{Limits, Refused, Rules};
 use crate::measure::{self, Count, count};
 use crate::overflow::Queued;
@@ -29,22 +33,15 @@ use crate::reply::{self, Class, Refusal, Report, Shape};
 use crate::signature::{Rejected, Verified, verify};
 use crate::state::{Keeper, Parts, State, Variables};
 
-/// How a function is.
-#[derive(Debug)]
-pub enum Health {
-    /// It works; what should be looked at all the same.
-    Ok(Vec<String>),
-    /// It cannot work; what is missing or wrong.
-    NotConfigured(Vec<Problem>),
-    /// It cannot remember; why.
-    NoLedger(String),
-}
-
 /// One provider's function with everything that it holds.
 pub struct Service<P> {
     keeper: Keeper,
     limits: Arc<Limits>,
     clock: Clock,
+    /// A timer looks at the ledger.
+    is_watched: AtomicBool,
+    /// The most time that one message of the overflow queue was given, in milliseconds.
+    longest_ms: AtomicU64,
     /// A permit is out for each delivery under way.
     under_way: Arc<Semaphore>,
     /// And one for each large body that is held.
@@ -53,6 +50,8 @@ pub struct Service<P> {
 }
 
 const QUEUED_AT_ONCE: usize = 16;
+/// Longer than most events take, and short beside the time that Lambda gives.
+const RESUMED: Duration = Duration::from_secs(30);
 const MOST_UNDER_WAY: u32 = 100_000;
 /// Of a mebibyte at most, and as much again while one grows.
 const MOST_LARGE: usize = 32;
@@ -79,24 +78,48 @@ impl<P: Provider> Service<P> {
         let under_way =
             Arc::new(Semaphore::new(usize::try_from(MOST_UNDER_WAY).unwrap_or(usize::MAX)));
         let large = Arc::new(Semaphore::new(MOST_LARGE));
-        Self { keeper, limits, clock, under_way, large, provider: std::marker::PhantomData }
+        let (is_watched, longest_ms, provider) = <_>::default();
+        Self { keeper, limits, clock, is_watched, longest_ms, under_way, large, provider }
     }
 
-    /// What keeps the function from working, and what works and should be looked at all the same.
+    /// What keeps the function from working, and what works and should be looked at all the same. Asks the ledger nothing
+    /// where a timer does, else at most once in [`LOOK_EVERY`].
     pub async fn health(&self) -> Health {
         let state = self.newest(self.deadline()).await;
-        let ready = match &state.ready {
-            Ok(ready) => ready,
-            Err(problems) => return Health::NotConfigured(problems.clone()),
+        let standing = match &state.ready {
+            Ok(ready) => {
+                if !self.is_watched.load(Ordering::Relaxed) || !ready.ledger.was_looked_at() {
+                    ready.ledger.look(ready.config.deadline).await;
+                }
+                match ready.ledger.standing() {
+                    Ok(()) => {
+                        Standing::Ok(state.alarms.iter().chain(&state.warnings).cloned().collect())
+                    }
+                    Err(error) => Standing::NoLedger(error.to_string()),
+                }
+            }
+            Err(problems) => Standing::NotConfigured(problems.clone()),
         };
-        let checked = tokio::time::timeout(ready.config.deadline, ready.ledger.check()).await;
-        let problem = match checked {
-            Ok(checked) => checked.err().map(|error| error.to_string()),
-            Err(_late) => Some("ledger: no answer in time".to_owned()),
+        let queue = self.keeper.waiting().queue();
+        let until = state.ready.as_ref().ok().filter(|_| queue.events > 0);
+        let waiting = Waits {
+            events: queue.events,
+            until: until.map(|ready| self.waits_until(ready)),
+            given_up: queue.given_up,
         };
-        match problem {
-            Some(problem) => Health::NoLedger(problem),
-            None => Health::Ok(state.alarms.iter().chain(&state.warnings).cloned().collect()),
+        let failed_last_hour = self.keeper.failures().in_the_last_hour(self.clock.now());
+        Health { standing, failed_last_hour, waiting }
+    }
+
+    /// Looks at the ledger every [`LOOK_EVERY`], for as long as it is polled: `health` then looks at nothing.
+    pub async fn watch(&self) {
+        self.is_watched.store(true, Ordering::Relaxed);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            if let Ok(ready) = &self.keeper.state().ready {
+                ready.ledger.probe(ready.config.deadline).await;
+            }
         }
     }
 
@@ -305,6 +328,7 @@ impl<P: Provider> Service<P> {
         let budget = budget.saturating_sub(ready.kept_for_the_queue());
         let deadline = Deadline::after(budget, &self.clock);
         let (contract, body) = (contract.path::<P>(), Body::new(verified.body()));
+        let patience = ready.patience(&body);
         let delivery = Delivery {
             contract: &contract,
             body,
@@ -312,6 +336,9 @@ impl<P: Provider> Service<P> {
             queued_by: Some(answer_by),
             token_may_be_old,
             finishes: false,
+            patience,
+            places: Mutex::default(),
+            turn: Mutex::default(),
         };
         let process = |notice: Notice| {
             let event = notice.id.clone();
@@ -330,6 +357,14 @@ impl<P: Provider> Service<P> {
         let rest = stream::iter(notices).map(process).buffered(QUEUED_AT_ONCE);
         reports.extend(rest.collect::<Vec<_>>().await);
         Ok(reports)
+    }
+
+    /// Of the time that Lambda gives at most, and of half a minute: what takes longer is begun all the same, and goes on with
+    /// the next message. The last message of several gets little time: it is not begun for that.
+    fn longest_part(&self, budget: Duration) -> Duration {
+        let given = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
+        let longest = self.longest_ms.fetch_max(given, Ordering::Relaxed).max(given);
+        Duration::from_millis(longest).mul_f32(0.8).min(RESUMED)
     }
 
     /// Goes on with an event from the overflow queue. `Err` says why it must be tried again.
@@ -372,6 +407,9 @@ impl<P: Provider> Service<P> {
             queued_by: None,
             token_may_be_old: false,
             finishes: false,
+            patience: Patience::Here(self.longest_part(budget)),
+            places: Mutex::default(),
+            turn: Mutex::default(),
         };
         let result = Box::pin(ready.process::<P>(notice, &delivery, &self.clock)).await;
         if let Err(failure) = result {

@@ -27,12 +27,22 @@ pub struct Snapshot {
     pub capacity: Capacity,
 }
 
+/// Where a subject's licenses are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Wherever one may be: the ledger may not know them all.
+    Everywhere,
+    /// Where we put them: the ledger knows them all, and we made each.
+    AtOurs,
+}
+
 impl Snapshot {
     /// Reads what the command needs, side by side. Slots whose license is no more are forgotten in `state`, also when
     /// the rest could not be read.
     pub async fn take(
         session: &Session<'_>,
         command: &Command,
+        look: Look,
         state: &mut SubjectState,
         known: KnownCustomer,
     ) -> Result<Self, ApiError> {
@@ -41,13 +51,17 @@ impl Snapshot {
                 let people = buyer(session, grant.customer.as_ref(), known);
                 try_join(licenses(session, &command.marks, state), people).await?
             }
+            Action::ChangePlan(_) => {
+                (licenses(session, &command.marks, state).await?, People::default())
+            }
             Action::Renew(_)
             | Action::PaymentFailed
             | Action::Suspend(_)
             | Action::Resume(_)
             | Action::Reverse(_)
-            | Action::ChangePlan(_)
-            | Action::End => (licenses(session, &command.marks, state).await?, People::default()),
+            | Action::End => {
+                (looked_for(session, &command.marks, look, state).await?, People::default())
+            }
             Action::SyncCustomer(customer, _) => {
                 (Vec::new(), person(session, customer, known).await?)
             }
@@ -92,6 +106,29 @@ impl Snapshot {
 
 /// Looks at single licenses that run side by side.
 const SIDE_BY_SIDE: usize = 8;
+
+/// A single license that is known is read by its id, several by one list under the mark that we write. One that is gone may
+/// have another in its place: then everything is looked through.
+async fn looked_for(
+    session: &Session<'_>,
+    marks: &[Mark],
+    look: Look,
+    state: &mut SubjectState,
+) -> Result<Vec<License>, ApiError> {
+    let known: BTreeSet<LicenseId> = state.slots.values().cloned().collect();
+    match (look, known.first()) {
+        (Look::AtOurs, Some(only)) if known.len() == 1 => {
+            if let Some(license) = session.license(only).await? {
+                return Ok(vec![license]);
+            }
+            state.slots.clear();
+            licenses(session, marks, state).await
+        }
+        // The mark that we write is the first.
+        (Look::AtOurs, Some(_)) => licenses(session, marks.get(..1).unwrap_or(marks), state).await,
+        (Look::AtOurs, None) | (Look::Everywhere, _) => licenses(session, marks, state).await,
+    }
+}
 
 /// Licenses that a list shows under any of the marks, and those that the ledger knows and a stale list does not show.
 pub async fn licenses(

@@ -10,12 +10,14 @@ use crate::clock::Clock;
 use crate::config::{Loaded, NO_AUTHORITIES, Places, Problem, load};
 use crate::cryptlex::Client;
 use crate::deadline::Timing;
+use crate::health::Failures;
 use crate::ledger::Ledger;
 use crate::limits::Rules;
 use crate::notify::Notifier;
 use crate::overflow::Overflow;
 use crate::provider::Provider;
 use crate::secrets::{Held, NotRead, PATIENCE, Vault};
+use crate::waiting::Waiting;
 
 /// Gives the value of an environment variable.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -29,6 +31,10 @@ pub struct Parts {
     pub notifier: Notifier,
     /// Where it queues what takes too long.
     pub overflow: Option<Overflow>,
+    /// What failed lately.
+    pub failures: Arc<Failures>,
+    /// What waits for Cryptlex.
+    pub waiting: Arc<Waiting>,
 }
 
 impl Parts {
@@ -40,7 +46,13 @@ impl Parts {
             Some(url) => Some(Overflow::of(url, aws).await),
             None => None,
         };
-        Self { ledger, notifier, overflow }
+        Self::of(ledger, notifier, overflow)
+    }
+
+    /// Parts that were made before.
+    pub fn of(ledger: Ledger, notifier: Notifier, overflow: Option<Overflow>) -> Self {
+        let (failures, waiting) = <_>::default();
+        Self { ledger, notifier, overflow, failures, waiting }
     }
 }
 
@@ -67,8 +79,8 @@ impl State {
                 warnings.push(format!("TLS cannot be set up: {error}"));
                 vec![NO_AUTHORITIES]
             })?;
-            let Parts { ledger, notifier, overflow } = parts.clone();
-            Ok(Ready { config, cryptlex, ledger, notifier, overflow, timing })
+            let Parts { ledger, notifier, overflow, failures, waiting } = parts.clone();
+            Ok(Ready { config, cryptlex, ledger, notifier, overflow, failures, waiting, timing })
         });
         let state = Self { ready, warnings, alarms };
         state.report(P::NAME);
@@ -160,6 +172,19 @@ impl Keeper {
 
     pub(crate) fn state(&self) -> Arc<State> {
         Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.parts.failures
+    }
+
+    pub(crate) fn waiting(&self) -> &Arc<Waiting> {
+        &self.parts.waiting
+    }
+
+    /// Whether what takes too long goes on in a queue.
+    pub(crate) fn has_queue(&self) -> bool {
+        self.parts.overflow.is_some()
     }
 
     /// Whether secrets may be others by now.

@@ -141,7 +141,7 @@ async fn licenses(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
 }
 
 /// A file that is gone when it is done with.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {

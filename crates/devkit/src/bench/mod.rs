@@ -3,6 +3,7 @@
 //! Ratios are to the least that a function can be, measured in the same run. Cryptlex is the sandbox and AWS is moto, both
 //! on loopback and on the same processors: what they take is in every figure but processor time and memory.
 
+mod burst;
 mod growth;
 mod load;
 pub mod own_work;
@@ -46,6 +47,12 @@ pub struct BenchArgs {
     /// Events that a server gets in a row
     #[arg(long, default_value_t = 100_000)]
     pub many: usize,
+    /// Renewals of a burst
+    #[arg(long, default_value_t = 1_000)]
+    pub renewals: usize,
+    /// Nothing but the burst
+    #[arg(long)]
+    pub burst: bool,
     /// A Markdown file whose results to replace
     #[arg(long)]
     pub write: Option<PathBuf>,
@@ -82,12 +89,18 @@ const RESULTS: [&str; 2] = ["<!-- results -->\n", "<!-- end of results -->\n"];
 
 /// Prints the table; true if every budget is met.
 pub async fn run(args: &BenchArgs) -> Result<bool, BenchError> {
+    if args.burst {
+        let rows = burst::measure(args).await?;
+        println!("{}\n{}", machine(), table::table(&rows));
+        return Ok(rows.iter().all(|row| row.is_met() != Some(false)));
+    }
     let mut rows = own_work::measure();
     rows.extend(start::measure(args).await?);
     rows.extend(work::measure(args).await?);
     rows.push(served::measure(args).await?);
     rows.extend(growth::measure(args).await?);
     rows.extend(queued::measure(args).await?);
+    rows.extend(burst::measure(args).await?);
     rows.extend(whole::measure(args).await?);
     rows.extend(sizes(&args.functions)?);
     println!("{}\n{}", machine(), table::table(&rows));

@@ -26,8 +26,7 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let sandbox = Sandbox::start(settings).await.map_err(at("the sandbox"))?;
     let moto = Moto::start().await?;
     moto.create_ledger("ledger").await?;
-    let queue = json!({"QueueName": "overflow", "Attributes": {"VisibilityTimeout": "3600"}});
-    let queue = moto.call("sqs", "AmazonSQS.CreateQueue", &queue).await?;
+    let queue = overflow_queue(&moto).await?;
     let mut variables = environment(PROVIDER, &sandbox);
     variables.extend(on_aws(&moto));
     variables.push(("CRYPTLEX_REQUESTS_PER_5S", LIMIT.to_string()));
@@ -37,9 +36,7 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let before = Instant::now();
     function_gets(&function, &order()?).await?;
     let answered = before.elapsed();
-    let most = json!({"QueueUrl": queue["QueueUrl"], "MaxNumberOfMessages": 10});
-    let received = moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await?;
-    let mut left: Vec<Value> = received["Messages"].as_array().cloned().unwrap_or_default();
+    let mut left = received(&moto, &queue).await?;
     while !left.is_empty() {
         let answer = function_gets(&function, &queued(&left)).await?;
         let failed = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
@@ -78,6 +75,19 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     ])
 }
 
+/// Longer than anything here takes: a message comes once.
+pub(super) async fn overflow_queue(moto: &Moto) -> Result<Value, BenchError> {
+    let queue = json!({"QueueName": "overflow", "Attributes": {"VisibilityTimeout": "3600"}});
+    Ok(moto.call("sqs", "AmazonSQS.CreateQueue", &queue).await?)
+}
+
+/// The next messages of the queue.
+pub(super) async fn received(moto: &Moto, queue: &Value) -> Result<Vec<Value>, BenchError> {
+    let most = json!({"QueueUrl": queue["QueueUrl"], "MaxNumberOfMessages": 10});
+    let received = moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await?;
+    Ok(received["Messages"].as_array().cloned().unwrap_or_default())
+}
+
 fn order() -> Result<Value, BenchError> {
     let mut text = Text::of(PROVIDER, "transaction-web")?;
     let quantity = |seats| format!("\"quantity\":{seats},");
@@ -85,7 +95,7 @@ fn order() -> Result<Value, BenchError> {
     Ok(delivery(PROVIDER, text.into_string().as_bytes()))
 }
 
-async fn function_gets(function: &Function, event: &Value) -> Result<Value, BenchError> {
+pub(super) async fn function_gets(function: &Function, event: &Value) -> Result<Value, BenchError> {
     match function.invoke(event, PATIENCE).await? {
         Invocation::Response(answer) => Ok(answer),
         Invocation::Error(error) => Err(BenchError::Wrong(error.to_string())),

@@ -2,7 +2,6 @@
 //! `apply` to find out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
@@ -11,11 +10,13 @@ use rand::distr::{Alphanumeric, SampleString as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::error::{ApiError, Kind};
 use super::license::{License, LicenseChange, NewLicense};
-use super::pace::{NotAdmitted, Pace};
+use super::pace::{Pace, Places};
 use super::transport::{NoTls, Request, Transport};
+use super::turn::{NotAdmitted, Turn};
 use super::user::{NewUser, User, UserChange};
 use crate::clock::Clock;
 use crate::config;
@@ -41,7 +42,8 @@ impl Client {
         clock: Clock,
         timing: Timing,
     ) -> Result<Self, NoTls> {
-        let transport = Transport::new(config, clock, timing)?;
+        let latency = before.map(|before| Arc::clone(&before.transport.latency));
+        let transport = Transport::new(config, latency.unwrap_or_default(), clock, timing)?;
         let pace = config.requests_per_5s.map(|limit| {
             let known = before.and_then(|before| before.pace.clone());
             known.unwrap_or_else(|| Arc::new(Pace::new(limit, timing.window)))
@@ -49,30 +51,56 @@ impl Client {
         Ok(Self { transport, pace })
     }
 
-    /// Waits for a place under the rate limit, or says at once that there is none in time.
-    pub async fn begin(&self, deadline: Deadline) -> Result<Session<'_>, NotAdmitted> {
-        let reserved = match &self.pace {
-            Some(pace) => pace.admit(deadline).await?,
-            None => 0,
-        };
-        Ok(Session { client: self, deadline, reserved: AtomicUsize::new(reserved) })
+    /// How long an event of so many calls takes as things are, with time to spare: twice what was measured, the first calls
+    /// one after the other, of more a few side by side, and no more than the limit lets through.
+    pub fn takes(&self, calls: usize) -> Duration {
+        let more = calls.saturating_sub(SIDE_BY_SIDE).div_ceil(SIDE_BY_SIDE);
+        let rounds = calls.min(SIDE_BY_SIDE).saturating_add(more);
+        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
+        let twice = self.transport.latency.of(rounds).saturating_mul(2);
+        LEDGER_TAKES.saturating_add(twice).saturating_add(self.waits(calls))
+    }
+
+    /// How long the limit alone makes so many calls take.
+    pub fn waits(&self, calls: usize) -> Duration {
+        self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.takes(calls))
+    }
+
+    /// Waits for places under the rate limit in its turn, or says at once that there are none by `latest`. `ahead` tells how
+    /// many calls go before it that do not wait here yet.
+    pub async fn reserve(
+        &self,
+        turn: &Turn,
+        ahead: impl Fn() -> usize,
+        latest: Instant,
+    ) -> Result<Reserved, NotAdmitted> {
+        Ok(Reserved(match &self.pace {
+            Some(pace) => Some(pace.admit(turn, ahead, latest).await?),
+            None => None,
+        }))
+    }
+
+    /// For a delivery that has its places.
+    pub fn begin(&self, Reserved(places): Reserved, deadline: Deadline) -> Session<'_> {
+        Session { client: self, deadline, places }
     }
 }
+
+/// For an event to be claimed before its first call. A disk or a table has slow moments, too.
+const LEDGER_TAKES: Duration = Duration::from_millis(300);
+/// Of many calls, so many are under way at the same time.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Places under the rate limit, for one delivery. Without any it takes the next place for each call.
+#[derive(Debug, Default)]
+pub struct Reserved(Option<Places>);
 
 /// The calls of one delivery that was admitted.
 pub struct Session<'c> {
     client: &'c Client,
     deadline: Deadline,
-    /// Places that admission took for its first calls.
-    reserved: AtomicUsize,
-}
-
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        if let Some(pace) = &self.client.pace {
-            pace.give_back(self.reserved.load(Ordering::Relaxed));
-        }
-    }
+    /// For the calls that it was expected to make.
+    places: Option<Places>,
 }
 
 impl Session<'_> {
@@ -271,10 +299,7 @@ impl Session<'_> {
     }
 
     async fn wait_for_place(&self, request: &Request) -> Result<(), ApiError> {
-        let took = self
-            .reserved
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        if took.is_ok() {
+        if self.places.as_ref().is_some_and(Places::take) {
             return Ok(());
         }
         match &self.client.pace {

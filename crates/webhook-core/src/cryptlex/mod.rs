@@ -4,14 +4,16 @@
 
 mod client;
 mod error;
+mod latency;
 mod license;
 mod pace;
 mod transport;
+mod turn;
 mod user;
 
-pub use client::{Client, Session};
+pub use client::{Client, Reserved, Session};
 pub use error::{ApiError, Certainty, Kind};
 pub use license::{License, LicenseChange, MetadataItem, NewLicense};
-pub use pace::NotAdmitted;
 pub use transport::NoTls;
+pub use turn::{NotAdmitted, Rank, Turn};
 pub use user::{NO_NAME, NewUser, User, UserChange};

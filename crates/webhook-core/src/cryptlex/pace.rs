@@ -1,28 +1,19 @@
 //! Cryptlex's limit of requests per IP, kept on our side: <https://cryptlex.com/reference/web-api/introduction>.
 //!
-//! Deliveries are admitted, not single calls: a delivery that has begun takes the next place for each of its calls,
-//! one that has not begun waits until there are places for all of a usual delivery's calls and nobody is before it.
-//! So what was started gets finished.
+//! Deliveries are admitted, not single calls, and in the order of their turns: one that is admitted has places for all of
+//! its calls, one that cannot have them in time is told so at once. A delivery that needs more calls than it thought takes the
+//! next place for each. So what was started gets finished.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::turn::{NotAdmitted, Turn};
 use crate::deadline::Deadline;
-
-/// A delivery that cannot begin in time; it is told so at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("Cryptlex's request limit is used up for the moment")]
-pub struct NotAdmitted {
-    /// How long until a place is free.
-    pub retry_after: Duration,
-}
-
-/// What a purchase by a new customer needs: looks, a user, a few licenses.
-const USUAL_CALLS: usize = 8;
 
 /// A window counts from when a call reaches Cryptlex, and the first one takes longer to get there: it opens a connection.
 /// So ours is longer by this part of it, a quarter of a second.
@@ -33,10 +24,61 @@ const SPREAD: u32 = 20;
 pub(super) struct Pace {
     limit: usize,
     window: Duration,
-    /// When the latest `limit` calls started or will start, oldest first.
-    starts: Mutex<VecDeque<Instant>>,
-    /// Somebody gave places back.
-    returned: Notify,
+    state: Mutex<State>,
+    /// Places came free, or whoever waited went away.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When the latest calls started or will start, oldest first: as many as count yet.
+    starts: VecDeque<Instant>,
+    /// Places of deliveries that were admitted, for calls that did not start yet.
+    reserved: usize,
+    /// Deliveries that were not admitted yet, with the places that each wants.
+    waiting: BTreeMap<Ticket, usize>,
+    next_number: u64,
+}
+
+/// Its turn, and when it came.
+type Ticket = (Turn, u64);
+
+/// Places for the calls of one delivery. What it does not take is given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Places {
+    pace: Arc<Pace>,
+    left: AtomicUsize,
+}
+
+impl Places {
+    /// Takes one for a call that starts now; `false` if none is left.
+    pub(super) fn take(&self) -> bool {
+        let one = |left: usize| left.checked_sub(1);
+        let took = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one).is_ok();
+        if took {
+            self.pace.started();
+        }
+        took
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        self.pace.give_back(self.left.load(Ordering::Relaxed));
+    }
+}
+
+/// Leaves the queue with whoever stops waiting.
+struct Waits<'p> {
+    pace: &'p Pace,
+    ticket: Ticket,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.pace.state().waiting.remove(&self.ticket);
+        self.pace.changed.notify_waiters();
+    }
 }
 
 impl Pace {
@@ -44,177 +86,140 @@ impl Pace {
         Self {
             limit: usize::try_from(limit).unwrap_or(usize::MAX).max(1),
             window: window.saturating_add(window / SPREAD),
-            starts: Mutex::new(VecDeque::new()),
-            returned: Notify::new(),
+            state: Mutex::default(),
+            changed: Notify::new(),
         }
     }
 
-    /// Waits until a delivery that has not begun may start its usual calls; tells how many places it now has.
-    pub(super) async fn admit(&self, deadline: Deadline) -> Result<usize, NotAdmitted> {
-        let wanted = USUAL_CALLS.min(self.limit);
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much longer so many calls take because of the limit.
+    pub(super) fn takes(&self, calls: usize) -> Duration {
+        let windows = calls.saturating_sub(1).checked_div(self.limit).unwrap_or(0);
+        self.window.saturating_mul(u32::try_from(windows).unwrap_or(u32::MAX))
+    }
+
+    /// Waits for the places of a delivery, behind those whose turn is before its own. `ahead` are calls of such that do not
+    /// wait here yet. Refused as soon as they cannot be had by `latest`.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        turn: &Turn,
+        ahead: impl Fn() -> usize,
+        latest: Instant,
+    ) -> Result<Places, NotAdmitted> {
+        let wanted = turn.calls.clamp(1, self.limit);
+        let waits = self.wait(turn, wanted);
         loop {
-            let returned = self.returned.notified();
-            let free = match self.places(wanted, |free, now| free <= now) {
-                Ok(_started) => return Ok(wanted),
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let others = ahead();
+            let free = match self.try_admit(&waits.ticket, wanted, others) {
+                Ok(places) => return Ok(places),
                 Err(free) => free,
             };
-            if free >= deadline.instant() {
-                return Err(NotAdmitted {
-                    retry_after: free.saturating_duration_since(Instant::now()),
-                });
+            if free > latest {
+                let retry_after = free.saturating_duration_since(Instant::now());
+                return Err(NotAdmitted { retry_after });
             }
             tokio::select! {
                 () = sleep_until(free) => {}
-                () = returned => {}
+                () = changed => {}
             }
         }
     }
 
-    /// Takes back places that a delivery did not need.
-    pub(super) fn give_back(&self, unused: usize) {
-        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+    fn wait(&self, turn: &Turn, wanted: usize) -> Waits<'_> {
+        let mut state = self.state();
+        let ticket = (*turn, state.next_number);
+        state.next_number = state.next_number.wrapping_add(1);
+        state.waiting.insert(ticket, wanted);
+        Waits { pace: self, ticket }
+    }
+
+    /// Its places; else when they can be had at the earliest, if nobody comes before it meanwhile.
+    fn try_admit(
+        self: &Arc<Self>,
+        ticket: &Ticket,
+        wanted: usize,
+        others: usize,
+    ) -> Result<Places, Instant> {
         let now = Instant::now();
-        for _ in 0..unused {
-            // The youngest that is not in the future: those wait for their call.
-            let Some(at) = starts.iter().rposition(|start| *start <= now) else { break };
-            starts.remove(at);
+        let mut state = self.state();
+        state.forget(now, self.window);
+        let before: usize = state.waiting.range(..*ticket).map(|(_, wanted)| *wanted).sum();
+        let before = before.saturating_add(others);
+        let free = state.free_at(before.saturating_add(wanted), now, self);
+        if free > now {
+            return Err(free);
         }
-        drop(starts);
+        if before > 0 {
+            // Somebody is before it, though there are places: it looks again when that changes, or in a moment.
+            return Err(now.checked_add(self.window / SPREAD).unwrap_or(now));
+        }
+        state.reserved = state.reserved.saturating_add(wanted);
+        Ok(Places { pace: Arc::clone(self), left: AtomicUsize::new(wanted) })
+    }
+
+    fn started(&self) {
+        let mut state = self.state();
+        state.reserved = state.reserved.saturating_sub(1);
+        let now = Instant::now();
+        // Those in the future wait for their call.
+        let place = state.starts.partition_point(|start| *start <= now);
+        state.starts.insert(place, now);
+    }
+
+    fn give_back(&self, unused: usize) {
         if unused > 0 {
-            self.returned.notify_waiters();
+            let mut state = self.state();
+            state.reserved = state.reserved.saturating_sub(unused);
+            drop(state);
+            self.changed.notify_waiters();
         }
     }
 
     /// Takes the next place for a call of a delivery that has begun; `false` when that is too late for it.
     pub(super) async fn next(&self, deadline: Deadline) -> bool {
-        match self.places(1, |free, _now| free < deadline.instant()) {
-            Ok(start) => {
-                sleep_until(start).await;
-                true
+        let start = {
+            let now = Instant::now();
+            let mut state = self.state();
+            state.forget(now, self.window);
+            let start = state.free_at(1, now, self);
+            if start >= deadline.instant() {
+                return false;
             }
-            Err(_too_late) => false,
+            state.starts.push_back(start);
+            start
+        };
+        sleep_until(start).await;
+        true
+    }
+}
+
+impl State {
+    /// Starts that do not count any more.
+    fn forget(&mut self, now: Instant, window: Duration) {
+        while self.starts.front().is_some_and(|start| now.duration_since(*start) >= window) {
+            self.starts.pop_front();
         }
     }
 
-    /// Takes so many places from the earliest instant at which all are free, if that is acceptable; else tells it.
-    fn places(
-        &self,
-        wanted: usize,
-        acceptable: impl FnOnce(Instant, Instant) -> bool,
-    ) -> Result<Instant, Instant> {
-        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        // The last start that still counts when the wanted ones are added.
-        let last = starts.len().saturating_add(wanted).checked_sub(self.limit.saturating_add(1));
-        let free = match last.and_then(|last| starts.get(last)) {
-            Some(start) => now.max(start.checked_add(self.window).unwrap_or(*start)),
-            None => now,
+    /// The earliest instant at which so many more calls may have started.
+    fn free_at(&self, wanted: usize, now: Instant, pace: &Pace) -> Instant {
+        let taken = self.starts.len().saturating_add(self.reserved);
+        let Some(missing) = wanted.checked_sub(pace.limit.saturating_sub(taken)) else {
+            return now;
         };
-        if !acceptable(free, now) {
-            return Err(free);
-        }
-        starts.extend(std::iter::repeat_n(free, wanted));
-        while starts.len() > self.limit {
-            starts.pop_front();
-        }
-        Ok(free)
+        let Some(last) = missing.checked_sub(1) else { return now };
+        // Places come free in the order in which their calls started; those that did not start count from now.
+        let windows = u32::try_from(last / pace.limit).unwrap_or(u32::MAX);
+        let start = self.starts.get(last % pace.limit).copied().unwrap_or(now);
+        let wait = pace.window.saturating_mul(windows.saturating_add(1));
+        start.checked_add(wait).unwrap_or(start).max(now)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WINDOW: Duration = Duration::from_secs(5);
-
-    fn in_secs(secs: u64) -> Deadline {
-        Deadline::after(Duration::from_secs(secs), &crate::clock::Clock::system())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_window_holds_more_than_the_limit() {
-        let pace = Pace::new(50, WINDOW);
-        let begin = Instant::now();
-        let mut starts = Vec::new();
-        for _ in 0..125 {
-            assert!(pace.next(in_secs(60)).await);
-            starts.push(begin.elapsed());
-        }
-        for pair in starts.windows(51) {
-            assert!(pair[50] - pair[0] >= Duration::from_millis(5_250));
-        }
-        assert_eq!(starts[124], Duration::from_millis(10_500));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_has_begun_goes_before_what_has_not() {
-        let pace = Pace::new(8, WINDOW);
-        assert_eq!(pace.admit(in_secs(60)).await, Ok(8));
-        let fresh = async {
-            pace.admit(in_secs(60)).await.unwrap();
-            Instant::now()
-        };
-        let begun = async {
-            for _ in 0..6 {
-                assert!(pace.next(in_secs(60)).await);
-            }
-            Instant::now()
-        };
-        let (fresh, begun) = tokio::join!(fresh, begun);
-        assert!(begun < fresh, "the delivery that had begun waited for the one that had not");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_cannot_start_in_time_is_told_at_once() {
-        let pace = Pace::new(10, WINDOW);
-        pace.admit(in_secs(1)).await.unwrap();
-        let before = Instant::now();
-        let refused = pace.admit(in_secs(3)).await.unwrap_err();
-        assert_eq!(refused.retry_after, pace.window);
-        assert_eq!(Instant::now(), before);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn places_that_were_not_needed_are_the_next_ones() {
-        let pace = Pace::new(10, WINDOW);
-        let (first, waiting) = (pace.admit(in_secs(20)).await.unwrap(), pace.admit(in_secs(20)));
-        let before = Instant::now();
-        let (second, ()) = tokio::join!(waiting, async { pace.give_back(first - 2) });
-        assert_eq!((second, Instant::now()), (Ok(8), before));
-    }
-
-    /// A purchase of five calls; whether it was admitted and could make them all.
-    async fn purchase(pace: &Pace) -> bool {
-        let deadline = in_secs(4);
-        let Ok(reserved) = pace.admit(deadline).await else { return false };
-        let call = Duration::from_millis(20);
-        let mut made = 0;
-        while made < 5 && (made < reserved || pace.next(deadline).await) {
-            tokio::time::sleep(call).await;
-            made += 1;
-        }
-        pace.give_back(reserved.saturating_sub(made));
-        made == 5
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn many_purchases_at_once_get_done_in_turn() {
-        for (limit, at_once) in [(50, 20), (50, 60), (10, 5)] {
-            let pace = Pace::new(limit, WINDOW);
-            let mut left = at_once;
-            for round in 0.. {
-                let all = futures_util::future::join_all((0..left).map(|_| purchase(&pace))).await;
-                let done = all.into_iter().filter(|done| *done).count();
-                assert!(
-                    done * 5 * 2 >= (usize::try_from(limit).unwrap()).min(left * 5),
-                    "round {round}: {done} of {left}"
-                );
-                left -= done;
-                if left == 0 {
-                    break;
-                }
-                tokio::time::sleep(pace.window).await;
-            }
-        }
-    }
-}
+mod tests;

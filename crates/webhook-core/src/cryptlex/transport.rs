@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
 use super::error::{ApiError, Kind, cleaned};
+use super::latency::Latency;
 use crate::clock::Clock;
 use crate::config;
 use crate::deadline::{Deadline, Timing};
@@ -96,6 +97,7 @@ pub(super) struct Transport {
     authorization: HeaderValue,
     clock: Clock,
     patience: Duration,
+    pub(super) latency: Arc<Latency>,
     pub(super) timing: Timing,
 }
 
@@ -103,6 +105,7 @@ impl Transport {
     /// No proxy of the environment, which would see the token, and no redirect, which could carry it anywhere.
     pub(super) fn new(
         config: &config::Cryptlex,
+        latency: Arc<Latency>,
         clock: Clock,
         timing: Timing,
     ) -> Result<Self, NoTls> {
@@ -120,6 +123,7 @@ impl Transport {
             authorization: bearer(&config.access_token)?,
             clock,
             patience: timing.call.unwrap_or(config.patience),
+            latency,
             timing,
         })
     }
@@ -151,7 +155,9 @@ impl Transport {
             self.receive(request, sent.map_err(|error| self.unsent(request, &error))?).await
         };
         let answer = timeout(self.patience.min(left.mul_f32(0.6)), answer).await;
-        measure::call(request.method.as_str(), &request.path, began.elapsed());
+        let took = began.elapsed();
+        self.latency.took(took);
+        measure::call(request.method.as_str(), &request.path, took);
         answer.unwrap_or_else(|_late| Err(request.error(Kind::NoAnswer, None)))
     }
 

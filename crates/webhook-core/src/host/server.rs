@@ -40,7 +40,7 @@ const MOST_HEADER_BYTES: usize = 32 * 1024;
 
 /// Serves on `HOST:PORT` (127.0.0.1:3000 unless set) until SIGTERM or ctrl-c; then it finishes what it has begun.
 pub(super) async fn run<P: Provider>(
-    service: &Service<P>,
+    service: &Arc<Service<P>>,
     router: Router,
     numbers: Option<Numbers>,
     read: &(dyn Fn(&str) -> Option<String> + Send + Sync),
@@ -59,9 +59,13 @@ pub(super) async fn run<P: Provider>(
     if let Some(numbers) = numbers {
         tokio::spawn(every_minute(numbers));
     }
+    tokio::spawn(Arc::clone(service).work(told_to_stop.clone()));
     let places = Places::of(MOST_CONNECTIONS, service.limits());
     let connections = Connections::of(router, places, HEADERS_WITHIN, service.deadline());
-    connections.serve(listener, &told_to_stop).await;
+    tokio::select! {
+        () = connections.serve(listener, &told_to_stop) => {}
+        () = service.watch() => {}
+    }
     service.finish().await;
     tracing::info!("stopped");
     Ok(())

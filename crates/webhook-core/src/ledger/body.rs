@@ -35,6 +35,11 @@ impl<'b> Body<'b> {
         Some(lz4_flex::compress_prepend_size(self.bytes)).filter(|small| small.len() <= MOST_BYTES)
     }
 
+    /// Whether it is small enough to be kept, once it is needed.
+    pub fn can_be_kept(&self) -> bool {
+        self.bytes.len() <= MOST_BYTES || self.is_kept_already() || self.to_keep().is_some()
+    }
+
     /// Another event of the same delivery need not keep it again.
     pub(super) fn is_kept(&self) {
         self.kept.store(true, Ordering::Relaxed);

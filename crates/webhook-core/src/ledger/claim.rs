@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::record::{
-    EventRecord, EventStatus, KnownCustomer, Lease, PaymentRecord, SubjectRecord, body_key,
-    customer_key, decoded, event_key, payment_key, subject_key,
+    EventRecord, EventStatus, KnownCustomer, Lease, PaymentRecord, SubjectRecord, SubjectState,
+    body_key, customer_key, decoded, event_key, payment_key, subject_key,
 };
 use super::store::{Committed, Expect, Write};
 use super::{Body, EventKey, Held, Leases, Ledger, LedgerError, expectation, version_after, write};
@@ -27,6 +28,15 @@ pub struct About {
     pub payments: BTreeSet<PaymentId>,
 }
 
+/// How long a lease is to last.
+#[derive(Debug, Clone, Copy)]
+pub struct Term {
+    /// When it is taken.
+    pub now: Timestamp,
+    /// When it is over, if it is not released before.
+    pub until: Timestamp,
+}
+
 /// What a delivery may do about an event.
 #[derive(Debug)]
 pub enum Claim {
@@ -43,7 +53,41 @@ pub enum Claim {
         /// Whether it will not be released before.
         abandoned: bool,
     },
+    /// Nothing yet: it was not admitted, and holds no lease.
+    NotAdmitted,
 }
+
+/// What the ledger knows of an event that nobody else is at, before it is claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'k> {
+    subjects: &'k BTreeMap<Subject, Held>,
+    customers: &'k BTreeMap<CustomerId, KnownCustomer>,
+}
+
+impl Known<'_> {
+    /// What is known of one of its subjects.
+    pub fn state(&self, subject: &Subject) -> Option<&SubjectState> {
+        self.subjects.get(subject).map(|held| &held.record.state)
+    }
+
+    /// Whether the slots of a subject hold all of its licenses, each made by us, and no event left it half-done.
+    pub fn all_ours(&self, subject: &Subject) -> bool {
+        self.subjects.get(subject).is_some_and(Held::is_all_ours)
+    }
+
+    /// Whether a customer's user is known.
+    pub fn has_user(&self, customer: &CustomerId) -> bool {
+        self.customers.get(customer).is_some_and(|known| known.user.is_some())
+    }
+
+    /// Whether its effect may be there in part.
+    pub fn was_begun(&self) -> bool {
+        self.subjects.values().any(|held| held.again)
+    }
+}
+
+/// Asked before an event is claimed, however long the answer takes; without a yes no lease is taken.
+pub type Admission<'a> = dyn Fn(Known<'_>) -> BoxFuture<'a, bool> + Send + Sync + 'a;
 
 impl Ledger {
     /// One read; for an event that is not done, one commit that takes all leases or none, and keeps the body.
@@ -55,8 +99,8 @@ impl Ledger {
         about: &About,
         all_but: Option<&BTreeSet<EventId>>,
         body: &Body<'_>,
-        now: Timestamp,
-        until: Timestamp,
+        Term { now, until }: Term,
+        admission: &Admission<'_>,
     ) -> Result<Claim, LedgerError> {
         let event_key = event_key(event.provider, &event.id);
         let mut keys = vec![event_key.clone()];
@@ -120,8 +164,9 @@ impl Ledger {
                 let again = record.begin(&event);
                 let by = self.store.sole_owner().map(|owner| owner.id);
                 record.lease = Some(Lease { event, since: now, until, abandoned: false, by });
+                let all_ours = std::mem::take(&mut record.all_ours);
                 writes.push(write(&key, expect, &record)?);
-                held.insert(subject.clone(), Held { version, again, record });
+                held.insert(subject.clone(), Held { version, again, all_ours, record });
             }
             if let Some((until, abandoned)) = busy {
                 return Ok(Claim::Busy { until, abandoned });
@@ -140,6 +185,9 @@ impl Ledger {
                 let key = payment_key(event.provider, payment);
                 let known: Option<PaymentRecord> = decoded(&key, next().as_ref())?;
                 payments.insert(payment.clone(), known.unwrap_or_default());
+            }
+            if !admission(Known { subjects: &held, customers: &customers }).await {
+                return Ok(Claim::NotAdmitted);
             }
             let keeps = if body_is_known { None } else { body.to_keep() };
             if let Some(value) = keeps {

@@ -1,12 +1,12 @@
 //! The embedded engine: redb in a file. One process writes it; tools may read beside it.
 
-use std::fs::OpenOptions;
+use std::fs::{Metadata, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
 use redb::backends::FileBackend;
 use redb::{
@@ -39,6 +39,8 @@ struct Inner {
     access: Access,
     clock: Clock,
     opened: Mutex<Option<Handle>>,
+    /// Device and number of the file that was opened to be written: its name may be another's by now.
+    file: Mutex<Option<(u64, u64)>>,
     /// When this process first had the file. What it lost to an error of the disk and opened again was its own all the time.
     owner: OnceLock<SoleOwner>,
     /// One writer at a time; who waits here does not hold a thread.
@@ -101,8 +103,8 @@ impl Embedded {
 
     fn new(path: &Path, access: Access, clock: Clock) -> Self {
         let path = path.to_owned();
-        let (opened, owner, turn, waiting) = <_>::default();
-        Self(Arc::new(Inner { path, access, clock, opened, owner, turn, waiting }))
+        let (opened, file, owner, turn, waiting) = <_>::default();
+        Self(Arc::new(Inner { path, access, clock, opened, file, owner, turn, waiting }))
     }
 
     /// A file is worked on beside the runtime: a disk may take its time.
@@ -184,6 +186,10 @@ impl Store for Embedded {
         }))
     }
 
+    fn is_in_place(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.run(|inner, _| Ok(inner.is_in_place())).map(Result::flatten))
+    }
+
     fn sole_owner(&self) -> Option<SoleOwner> {
         self.0.owner.get().copied()
     }
@@ -256,6 +262,24 @@ impl Inner {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn file(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file without a name is gone when its process ends.
+    fn is_in_place(&self) -> Result<(), StoreError> {
+        let Some(opened) = *self.file() else { return Ok(()) };
+        let what = match std::fs::metadata(&self.path) {
+            Ok(found) if identity(&found) == opened => return Ok(()),
+            Ok(_another) => "was replaced by another file",
+            Err(_gone) => "was deleted or moved",
+        };
+        let name = self.name();
+        Err(StoreError(format!(
+            "{name} {what} while it was in use: what this process remembers is lost when it ends; put the file back where it was, or restart to begin with what is there"
+        )))
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -318,6 +342,7 @@ impl Inner {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&self.path)?;
+        *self.file() = Some(identity(&file.metadata()?));
         let mut builder = builder();
         builder.set_check_integrity_on_open(true);
         builder.create_with_backend(FileBackend::new(file)?)
@@ -369,6 +394,10 @@ fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
     builder
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 fn versioned((version, _, value): Record<'_>) -> Versioned {

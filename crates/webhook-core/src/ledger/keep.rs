@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::claim::CLAIM_ATTEMPTS;
 use super::record::{EventRecord, EventStatus, body_key, decoded, event_key};
-use super::{Body, Committed, EventKey, Expect, Ledger, StoreError, Write};
+use super::waiting::{Listed, Waits, has_room, listed_write, part_key};
+use super::{Body, Committed, EventKey, Expect, Ledger, StoreError, Versioned, Write};
 
 impl Ledger {
     /// Whether a body of the event is kept; if nobody knows the event yet, this one is. A body may be too large.
@@ -14,43 +15,101 @@ impl Ledger {
         body: &Body<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let key = event_key(event.provider, &event.id);
+        self.keep_as(event, body, None, now).await
+    }
+
+    /// As `keep`, and in the same commit it is listed among those that wait. `false` also where no more can be listed; an event
+    /// that is done waits for nothing.
+    pub async fn keep_waiting(
+        &self,
+        event: &EventKey,
+        body: &Body<'_>,
+        waits: &Waits,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.keep_as(event, body, Some(waits), now).await
+    }
+
+    async fn keep_as(
+        &self,
+        event: &EventKey,
+        body: &Body<'_>,
+        waits: Option<&Waits>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut keys = vec![event_key(event.provider, &event.id)];
+        keys.extend(waits.map(|_| part_key(event.provider, &event.id)));
         for _ in 0..CLAIM_ATTEMPTS {
-            let found = self.store.read(std::slice::from_ref(&key)).await?;
-            let known: Option<EventRecord> = decoded(&key, found.first().and_then(Option::as_ref))?;
-            if let Some(known) = known {
-                let found = self.store.read(&[body_key(event.provider, &known.body)]).await?;
-                return Ok(found.iter().any(Option::is_some));
-            }
-            let record = EventRecord {
-                kind: event.kind.clone(),
-                live: event.live,
-                contract: event.contract.clone(),
-                subjects: Vec::new(),
-                customers: Vec::new(),
-                body: body.digest().to_owned(),
-                claimed_at: now,
-                claim: rand::random(),
-                attempts: 0,
-                status: EventStatus::Failed("it could not be begun yet".to_owned()),
-                told: false,
+            let found = self.store.read(&keys).await?;
+            let stored = |place: usize| found.get(place).and_then(Option::as_ref);
+            let known: Option<EventRecord> =
+                decoded(keys.first().map_or("", String::as_str), stored(0))?;
+            let is_new = known.is_none();
+            let mut writes = match &known {
+                Some(known) => {
+                    let found = self.store.read(&[body_key(event.provider, &known.body)]).await?;
+                    if !found.iter().any(Option::is_some) {
+                        return Ok(false);
+                    }
+                    Vec::new()
+                }
+                None => match self.first_writes(event, body, now)? {
+                    Some(writes) => writes,
+                    None => return Ok(false),
+                },
             };
-            let mut writes = vec![self.event_write(&key, Expect::Absent, &record)?];
-            match (body.to_keep(), body.is_kept_already()) {
-                (Some(value), _) => writes.push(Write {
-                    key: body_key(event.provider, body.digest()),
-                    expect: Expect::Anything,
-                    value,
-                    expires: now.checked_add(self.retention).ok(),
-                }),
-                (None, true) => {}
-                (None, false) => return Ok(false),
+            if let (Some(waits), Some(key)) = (waits, keys.get(1)) {
+                if let Some(EventRecord { status: EventStatus::Done(_), .. }) = &known {
+                    return Ok(true);
+                }
+                let list: Option<&Versioned> = stored(1);
+                if !has_room(key, list)? {
+                    return Ok(false);
+                }
+                writes.extend(listed_write(key, list, &event.id, &Listed::As(waits))?);
             }
-            if self.commit(&writes).await? == Committed::All {
-                body.is_kept();
+            if writes.is_empty() || self.commit(&writes).await? == Committed::All {
+                if is_new {
+                    body.is_kept();
+                }
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The record and the body of an event that nobody knows; `None` if the body is too large.
+    fn first_writes(
+        &self,
+        event: &EventKey,
+        body: &Body<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Write>>, StoreError> {
+        let record = EventRecord {
+            kind: event.kind.clone(),
+            live: event.live,
+            contract: event.contract.clone(),
+            subjects: Vec::new(),
+            customers: Vec::new(),
+            body: body.digest().to_owned(),
+            claimed_at: now,
+            claim: rand::random(),
+            attempts: 0,
+            status: EventStatus::Failed("it could not be begun yet".to_owned()),
+            told: false,
+        };
+        let key = event_key(event.provider, &event.id);
+        let mut writes = vec![self.event_write(&key, Expect::Absent, &record)?];
+        match (body.to_keep(), body.is_kept_already()) {
+            (Some(value), _) => writes.push(Write {
+                key: body_key(event.provider, body.digest()),
+                expect: Expect::Anything,
+                value,
+                expires: now.checked_add(self.retention).ok(),
+            }),
+            (None, true) => {}
+            (None, false) => return Ok(None),
+        }
+        Ok(Some(writes))
     }
 }

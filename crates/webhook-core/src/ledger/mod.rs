@@ -18,7 +18,9 @@ mod look;
 mod memory;
 mod owner;
 mod record;
+mod standing;
 mod store;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,7 +38,7 @@ use owner::Owner;
 use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};
 
 pub use body::Body;
-pub use claim::{About, Claim};
+pub use claim::{About, Admission, Claim, Known, Term};
 pub use dynamo::Dynamo;
 pub use embedded::{Compacted, Embedded};
 pub use memory::Memory;
@@ -44,7 +46,11 @@ pub use record::{
     Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, Paid, PaymentRecord,
     SubjectRecord, SubjectState, TakenBack, Unfinished,
 };
+pub use standing::LOOK_EVERY;
 pub use store::{Capacity, Committed, Expect, SoleOwner, Store, StoreError, Versioned, Write};
+pub use waiting::Waits;
+
+type StoreResult<T> = Result<T, StoreError>;
 
 /// One event as it was delivered.
 #[derive(Debug, Clone)]
@@ -100,6 +106,8 @@ pub struct Ledger {
     retention: SignedDuration,
     /// Leases that somebody took whose clock is ahead.
     ahead: Ahead,
+    /// What is known of the store by now.
+    standing: Arc<standing::Standing>,
 }
 
 /// Held by one delivery: an event and its subjects, with what is known of them.
@@ -124,7 +132,19 @@ struct Held {
     version: u64,
     /// The event was begun by an earlier delivery too.
     again: bool,
+    /// As it was before the claim, or as this delivery found it.
+    all_ours: bool,
     record: SubjectRecord,
+}
+
+impl Held {
+    fn is_half_done(&self) -> bool {
+        self.again || self.record.unfinished.len() > 1
+    }
+
+    fn is_all_ours(&self) -> bool {
+        self.all_ours && !self.is_half_done()
+    }
 }
 
 impl Leases {
@@ -137,6 +157,18 @@ impl Leases {
     pub fn set_state(&mut self, subject: &Subject, state: SubjectState) {
         if let Some(held) = self.subjects.get_mut(subject) {
             held.record.state = state;
+        }
+    }
+
+    /// Whether the slots of a subject hold all of its licenses, each made by us, and no event left it half-done.
+    pub fn all_ours(&self, subject: &Subject) -> bool {
+        self.subjects.get(subject).is_some_and(Held::is_all_ours)
+    }
+
+    /// Whether they do now, to be written with the outcome.
+    pub fn set_all_ours(&mut self, subject: &Subject, all_ours: bool) {
+        if let Some(held) = self.subjects.get_mut(subject) {
+            held.all_ours = all_ours;
         }
     }
 
@@ -178,6 +210,11 @@ impl Leases {
         self.touched = true;
     }
 
+    /// Whether it was.
+    pub fn is_touched(&self) -> bool {
+        self.touched
+    }
+
     /// Whether a person may be told of the event now; from then on nobody is.
     pub fn tell_once(&mut self) -> bool {
         !std::mem::replace(&mut self.record.told, true)
@@ -202,15 +239,7 @@ impl Ledger {
 
     /// The ledger over a store that was made before.
     pub fn new(store: Arc<dyn Store>, settle: SignedDuration, retention: SignedDuration) -> Self {
-        Self { store, settle, retention, ahead: Ahead::default() }
-    }
-
-    /// Whether the store can be read and written.
-    pub async fn check(&self) -> Result<(), StoreError> {
-        let key = "health".to_owned();
-        self.store.read(std::slice::from_ref(&key)).await?;
-        let write = Write { key, expect: Expect::Anything, value: Vec::new(), expires: None };
-        self.store.commit(&[write]).await.map(|_| ())
+        Self { store, settle, retention, ahead: Ahead::default(), standing: Arc::default() }
     }
 
     /// How many licenses of one subject its records have room for.
@@ -265,9 +294,10 @@ impl Ledger {
         let mut writes =
             vec![self.event_write(&key, expect, &EventRecord { status, ..leases.record })?];
         for (subject, held) in leases.subjects {
-            let mut record = SubjectRecord { lease: lease.clone(), ..held.record };
             // An earlier delivery may have written, too.
             let in_part = failed && (wrote || held.again);
+            let all_ours = held.all_ours && !in_part;
+            let mut record = SubjectRecord { lease: lease.clone(), all_ours, ..held.record };
             if !in_part {
                 record.unfinished.retain(|unfinished| unfinished.event != *id);
             }
@@ -332,8 +362,14 @@ impl Ledger {
         Ok(PaidBy::Known(paid.paid))
     }
 
-    /// An answer that got lost says nothing: the first record, which is unlike any other, tells whether it happened.
     async fn commit(&self, writes: &[Write]) -> Result<Committed, StoreError> {
+        let committed = self.commit_for_certain(writes).await;
+        self.standing.committed(&committed);
+        committed
+    }
+
+    /// An answer that got lost says nothing: the first record, which is unlike any other, tells whether it happened.
+    async fn commit_for_certain(&self, writes: &[Write]) -> Result<Committed, StoreError> {
         let mut unanswered = None;
         for _ in 0..COMMIT_ATTEMPTS {
             match self.store.commit(writes).await {

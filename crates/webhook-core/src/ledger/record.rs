@@ -81,6 +81,10 @@ pub struct SubjectRecord {
     /// Events that were begun and whose effect may be there in part, the oldest first.
     #[serde(default)]
     pub unfinished: VecDeque<Unfinished>,
+    /// The slots hold all of its licenses, and we made each of them. Not while an event is at it, nor after one that was left
+    /// half-done.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub all_ours: bool,
     /// What is known of it.
     pub state: SubjectState,
 }

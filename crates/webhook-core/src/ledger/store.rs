@@ -106,6 +106,11 @@ pub trait Store: Send + Sync {
         Capacity::LARGEST
     }
 
+    /// Whether what was opened is still found where it was opened. An engine without such a place has nothing to lose.
+    fn is_in_place(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Who alone has the store open, if it is of that kind: whoever else took a lease is dead.
     fn sole_owner(&self) -> Option<SoleOwner> {
         None

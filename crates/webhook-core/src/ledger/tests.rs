@@ -1,3 +1,5 @@
+use futures_util::future::BoxFuture;
+
 use super::*;
 use crate::command::SubjectKind;
 use crate::ids::{LicenseId, SubjectId, UserId};
@@ -33,19 +35,33 @@ fn subject(id: &str) -> Subject {
     Subject { provider: "stripe", kind: SubjectKind::Subscription, id: SubjectId::new(id).unwrap() }
 }
 
+fn term(now: i64, until: i64) -> Term {
+    Term { now: at(now), until: at(until) }
+}
+
+fn admitted(_: Known<'_>) -> BoxFuture<'static, bool> {
+    Box::pin(async { true })
+}
+
 async fn claim(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Claim {
     let about = About {
         subjects: subjects.iter().map(|id| subject(id)).collect(),
         customers: [CustomerId::new("cus_1").unwrap()].into(),
         payments: BTreeSet::new(),
     };
-    ledger.claim(&event(id), &about, None, &Body::new(BODY), at(now), at(now + 40)).await.unwrap()
+    ledger
+        .claim(&event(id), &about, None, &Body::new(BODY), term(now, now + 40), &admitted)
+        .await
+        .unwrap()
 }
 
 async fn acquire(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Leases {
     match claim(ledger, id, subjects, now).await {
         Claim::Acquired(leases) => *leases,
-        other @ (Claim::Done(_) | Claim::Unfinished(_) | Claim::Busy { .. }) => panic!("{other:?}"),
+        other @ (Claim::Done(_)
+        | Claim::Unfinished(_)
+        | Claim::Busy { .. }
+        | Claim::NotAdmitted) => panic!("{other:?}"),
     }
 }
 
@@ -98,12 +114,15 @@ async fn what_may_be_half_done_is_to_be_finished_before_anything_else_of_its_sub
     };
     let claim = async |id: &str, all_but: Option<&BTreeSet<EventId>>| {
         let body = Body::new(BODY);
-        ledger.claim(&event(id), &about, all_but, &body, at(0), at(0)).await.unwrap()
+        ledger.claim(&event(id), &about, all_but, &body, term(0, 0), &admitted).await.unwrap()
     };
     let begin = async |id: &str, all_but: Option<&BTreeSet<EventId>>| match claim(id, all_but).await
     {
         Claim::Acquired(leases) => *leases,
-        other @ (Claim::Done(_) | Claim::Unfinished(_) | Claim::Busy { .. }) => panic!("{other:?}"),
+        other @ (Claim::Done(_)
+        | Claim::Unfinished(_)
+        | Claim::Busy { .. }
+        | Claim::NotAdmitted) => panic!("{other:?}"),
     };
     // Nothing was written: nothing can be half-done.
     let leases = begin("evt_1", Some(&but(&[]))).await;
@@ -204,7 +223,8 @@ async fn a_record_of_a_newer_version_is_refused_by_name() {
             payments: BTreeSet::new(),
         };
         let event = event(if key.ends_with("evt_2") { "evt_2" } else { "evt_1" });
-        let refused = ledger.claim(&event, &about, None, &Body::new(BODY), at(0), at(40)).await;
+        let refused =
+            ledger.claim(&event, &about, None, &Body::new(BODY), term(0, 40), &admitted).await;
         let text = refused.unwrap_err().to_string();
         assert!(text.contains(key) && text.contains(says), "{text}");
     }
@@ -222,7 +242,16 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
     };
     // With a deadline of an hour.
     let claim = async |ledger: &Ledger, now: i64| {
-        ledger.claim(&event("evt_1"), &about, None, &Body::new(BODY), at(now), at(now + 3630)).await
+        ledger
+            .claim(
+                &event("evt_1"),
+                &about,
+                None,
+                &Body::new(BODY),
+                term(now, now + 3630),
+                &admitted,
+            )
+            .await
     };
     let first = open(0);
     assert!(matches!(claim(&first, 1).await, Ok(Claim::Acquired(_))));
@@ -270,7 +299,7 @@ async fn a_lease_from_the_future_is_over_once_its_length_has_passed() {
     let until =
         async |ledger: &Ledger, now: i64| match claim(ledger, "evt_1", &["sub_1"], now).await {
             Claim::Busy { until, .. } => Some(until.as_second()),
-            Claim::Acquired(_) | Claim::Done(_) | Claim::Unfinished(_) => None,
+            Claim::Acquired(_) | Claim::Done(_) | Claim::Unfinished(_) | Claim::NotAdmitted => None,
         };
     // Its holder may be alive, so nobody goes on before all of it has passed; each measures from when it first saw it.
     assert_eq!(until(&one, 100).await, Some(140));

@@ -26,6 +26,14 @@ pub(super) fn holder(
     })
 }
 
+/// Whether the slots hold every license that was found, and we made each of them. Of none, nobody knows.
+pub fn all_ours(snapshot: &Snapshot, state: &SubjectState) -> bool {
+    let known: BTreeSet<&LicenseId> = state.slots.values().collect();
+    let is_ours =
+        |license: &License| known.contains(&license.id) && license.metadata(SLOT_KEY).is_some();
+    !snapshot.licenses.is_empty() && snapshot.licenses.iter().all(is_ours)
+}
+
 /// Which slot a license fills, of several the first.
 pub(super) struct Slots<'s>(BTreeMap<&'s LicenseId, &'s Slot>);
 

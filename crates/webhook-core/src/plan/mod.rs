@@ -34,6 +34,7 @@ use history::Covers;
 
 pub use customer::{Left, association, found, holder, is_own, left, moves, user_of};
 pub use grant::SLOT_KEY;
+pub use holders::all_ours;
 pub use step::{Blank, Step};
 
 /// What is to be done now, and what is known once nothing is left to do.

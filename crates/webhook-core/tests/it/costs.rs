@@ -64,13 +64,34 @@ async fn a_known_customers_purchase_waits_for_two_calls() {
     costs_after(&["customer-created"], STRIPE, "checkout-subscription", &calls).await;
 }
 
+/// The ledger knows the one license by its id, and two by the one list that we write into.
 #[tokio::test]
 async fn a_renewal_waits_for_two_calls() {
-    let (list, renew) = ("GET /v3/licenses", "POST /v3/licenses/*/renew");
-    costs(STRIPE, "invoice-cycle", &[&[list; 2], &[renew]]).await;
-    costs(FASTSPRING, "charge-completed", &[&[list], &[renew]]).await;
+    let (read, list) = ("GET /v3/licenses/*", "GET /v3/licenses");
+    let renew = "POST /v3/licenses/*/renew";
+    costs(STRIPE, "invoice-cycle", &[&[read], &[renew]]).await;
+    costs(FASTSPRING, "charge-completed", &[&[read], &[renew]]).await;
     // Two licenses, side by side.
     costs(PADDLE, "transaction-recurring", &[&[list], &[renew; 2]]).await;
+}
+
+/// Nobody knows what there is: the predecessor's licenses may be among it.
+#[tokio::test]
+async fn a_renewal_without_its_purchase_reads_every_list() {
+    let (list, renew) = ("GET /v3/licenses", "POST /v3/licenses/*/renew");
+    for (provider, case, lists, renewals) in [
+        (STRIPE, "invoice-cycle", 2, 1),
+        (FASTSPRING, "charge-completed", 1, 1),
+        (PADDLE, "transaction-recurring", 1, 2),
+    ] {
+        let mut app = App::start().await;
+        prepare(&app, provider, case).await;
+        app.restart();
+        let (lists, renewals) = (vec![list; lists], vec![renew; renewals]);
+        let expected: [&[&str]; 5] = [&READ, &COMMIT, &lists, &renewals, &COMMIT];
+        let waits = waits(&app, provider, case, &expected);
+        tokio::time::timeout(PATIENCE, waits).await.expect("calls wait for one another");
+    }
 }
 
 /// Pages of a hundred, until one is not full; each license is renewed by itself.

@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use webhook_core::aws::Aws;
 use webhook_core::contract::Contract;
 use webhook_core::deadline::Timing;
-use webhook_core::ledger::{Committed, Store, StoreError, Versioned, Write};
+use webhook_core::ids::EventId;
+use webhook_core::ledger::{Committed, Ledger, Store, StoreError, Versioned, Write};
 use webhook_core::overflow::Overflow;
 use webhook_core::provider::{FastSpring, Paddle, Stripe};
 
@@ -139,7 +140,7 @@ async fn a_write_with_unknown_outcome_is_gone_on_with_when_its_lease_is_over() {
 async fn a_large_order_is_finished_after_its_provider_stopped_waiting() {
     let queue = Queue::start().await;
     // Ten calls in 100 ms: 300 seats take three seconds, and the provider waits for less than one.
-    let variables = [("CRYPTLEX_REQUESTS_PER_5S", "10"), ("DEADLINE_MS", "2000")];
+    let variables = [("CRYPTLEX_REQUESTS_PER_5S", "12"), ("DEADLINE_MS", "2000")];
     let app = queue.app(&variables).await;
     let timing = Timing {
         record: Duration::from_millis(200),
@@ -196,6 +197,34 @@ async fn every_event_of_a_batch_is_queued_by_itself() {
     let calm = App::start().await;
     assert_eq!(calm.case(FASTSPRING, "batch-three-orders").await.status, 200);
     assert_eq!(app.licenses(), calm.licenses());
+}
+
+/// A window that outlives the test: two purchases of six calls fit into it, whatever the machine does.
+#[tokio::test]
+async fn what_does_not_fit_under_the_limit_is_queued_unbegun() {
+    let queue = Queue::start().await;
+    let app = queue.app(&[("CRYPTLEX_REQUESTS_PER_5S", "12")]).await;
+    let timing = Timing { window: Duration::from_secs(600), ..TIMING };
+    let service = app.service::<Stripe>(app.store(), timing);
+    for number in 0..4 {
+        let body = purchase(number);
+        let answer = handle(&app, &service, STRIPE, Contract::V2, &body, LONG).await;
+        assert_eq!(answer, 200);
+    }
+    assert_eq!((app.sandbox.calls().len(), app.sandbox.licenses().len()), (12, 2));
+    let messages = queue.messages().await;
+    assert_eq!(messages.len(), 2);
+    for message in &messages {
+        // There is no place for it yet: it is not begun, and comes again.
+        assert!(service.resume(message, LONG).await.unwrap_err().contains("used up"));
+        app.service::<Stripe>(app.store(), timing).resume(message, LONG).await.unwrap();
+    }
+    assert_eq!((app.sandbox.calls().len(), app.sandbox.licenses().len()), (24, 4));
+    let ledger = Ledger::new(app.store(), <_>::default(), <_>::default());
+    for number in 0..4 {
+        let id = EventId::new(&format!("evt_{number}")).unwrap();
+        assert_eq!(ledger.event("stripe", &id).await.unwrap().unwrap().attempts, 1);
+    }
 }
 
 #[tokio::test]

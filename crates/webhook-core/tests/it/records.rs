@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use webhook_core::clock::Clock;
 use webhook_core::ids::EventId;
 use webhook_core::ledger::{
-    About, Body, Claim, Dynamo, Embedded, EventKey, Expect, Ledger, Store, Write,
+    About, Admission, Body, Claim, Dynamo, Embedded, EventKey, Expect, Ledger, Store, Term, Write,
 };
 
 use crate::moto::new_table;
@@ -209,7 +209,9 @@ async fn what_failed_is_listed_the_oldest_first() {
         contract: "v2".to_owned(),
     };
     let (about, body, began) = (About::default(), Body::new(b"{}"), now(&app));
-    let claimed = ledger.claim(&event, &about, None, &body, began, began).await.unwrap();
+    let term = Term { now: began, until: began };
+    let admitted: &Admission<'_> = &|_known| Box::pin(async { true });
+    let claimed = ledger.claim(&event, &about, None, &body, term, admitted).await.unwrap();
     assert!(matches!(claimed, Claim::Acquired(_)));
     assert_eq!(failed(&ledger, began).await.unwrap(), Vec::<String>::new());
     app.pass(31 * 60);

@@ -158,7 +158,7 @@ async fn a_large_quantity_is_refused_only_where_it_would_be_as_many_licenses() {
 }
 
 /// The vendor's own calls: deleting, suspending.
-async fn by_hand(app: &App, method: reqwest::Method, id: &str, change: Value) {
+pub(crate) async fn by_hand(app: &App, method: reqwest::Method, id: &str, change: Value) {
     let url = format!("{}/v3/licenses/{id}", app.sandbox.url());
     let call =
         devkit::send::client(0).request(method, url).bearer_auth(devkit::sandbox::ACCESS_TOKEN);

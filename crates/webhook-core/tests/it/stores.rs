@@ -10,6 +10,7 @@ use webhook_core::aws::Aws;
 use webhook_core::clock::Clock;
 use webhook_core::ledger::{Committed, Embedded, Expect, Memory, Store, StoreError, Write};
 
+use crate::burst::list_of_what_waits_is_kept;
 use crate::moto::{TABLE, dynamo, found, new_table, region, sdk, table};
 use crate::support::{App, FASTSPRING, STRIPE};
 
@@ -115,7 +116,9 @@ async fn a_list_is_sorted_and_complete(store: &dyn Store) {
 
 #[tokio::test]
 async fn the_engine_in_memory_honours_the_contract() {
-    honours_the_contract(&Memory::new(clock(0))).await;
+    let store = Arc::new(Memory::new(clock(0)));
+    honours_the_contract(&*store).await;
+    list_of_what_waits_is_kept(store).await;
 }
 
 #[tokio::test]
@@ -124,6 +127,7 @@ async fn the_embedded_engine_in_a_file_honours_the_contract() {
     let path = folder.path().join("ledger");
     let store = Embedded::file(&path, clock(0));
     honours_the_contract(&store).await;
+    list_of_what_waits_is_kept(Arc::new(store.clone())).await;
     let before = shown(&store, &["a", "race/1", "list/007"]).await;
     let beside = Embedded::file_to_read(&path, clock(0));
     assert_eq!(shown(&beside, &["a", "race/1", "list/007"]).await, before, "beside its writer");
@@ -137,7 +141,9 @@ async fn the_embedded_engine_in_a_file_honours_the_contract() {
 
 #[tokio::test]
 async fn dynamodb_honours_the_contract() {
-    honours_the_contract(&*new_table().await).await;
+    let store = new_table().await;
+    honours_the_contract(&*store).await;
+    list_of_what_waits_is_kept(store).await;
 }
 
 #[tokio::test]

@@ -182,7 +182,7 @@ impl App {
     fn parts(&self, loaded: &Loaded, store: Arc<dyn Store>) -> Parts {
         let config::Ledger { settle, retention, .. } = loaded.places.ledger;
         let ledger = Ledger::new(store, settle, retention);
-        Parts { ledger, notifier: self.notifier.clone(), overflow: self.overflow.clone() }
+        Parts::of(ledger, self.notifier.clone(), self.overflow.clone())
     }
 
     pub(crate) fn now(&self) -> i64 {
