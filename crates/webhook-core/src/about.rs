@@ -64,7 +64,7 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
     }
     for payment in &command.payments {
         let (through, pays) = match &command.action {
-            Action::Grant(grant) => (grant.paid_through.or(grant.period_end), grant.pays),
+            Action::Grant(grant) => (grant.paid_through, grant.pays),
             Action::Renew(Renew { through: Through::Until(end), pays }) => (Some(*end), *pays),
             Action::Renew(Renew { through: Through::NextPeriod { .. }, pays }) => (None, *pays),
             Action::PaymentFailed

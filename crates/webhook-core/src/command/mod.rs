@@ -362,10 +362,8 @@ pub struct Grant {
     pub unmapped: Vec<Unmapped>,
     /// Whether lines that are no business of ours were left out.
     pub foreign: bool,
-    /// The end of what was paid or is on trial, where the purchase decides it.
+    /// The end of what was paid or is on trial, where the purchase says it.
     pub paid_through: Option<Timestamp>,
-    /// The end of the period that the payment names, though intervals decide: a refund takes back that period.
-    pub period_end: Option<Timestamp>,
     /// Whether it pays for its subject, or for something that was added to it.
     pub pays: Pays,
     /// Who names its Cryptlex product.

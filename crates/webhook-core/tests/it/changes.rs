@@ -152,6 +152,7 @@ async fn an_add_on_before_its_parent_ends_with_it_whatever_its_own_template_says
         let item = &mut batch["events"][0]["data"]["items"][0];
         item["attributes"]["cryptlex_license_template_id"] =
             json!("66666666-6666-4666-8666-000000000002");
+        item["subscription"]["next"] = json!(1_790_812_800_000_i64);
     });
     for leeway in ["0", "3"] {
         let app = App::with(<_>::default(), &[("EXPIRY_LEEWAY_HOURS", leeway)]).await;

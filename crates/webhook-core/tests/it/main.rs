@@ -18,6 +18,7 @@ mod corpus;
 mod costs;
 mod counts;
 mod deliveries;
+mod ends;
 mod faults;
 mod function;
 mod gates;

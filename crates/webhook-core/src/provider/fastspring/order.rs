@@ -68,8 +68,7 @@ struct Purchase {
     lines: Vec<Line>,
     unmapped: Vec<Unmapped>,
     foreign: Vec<String>,
-    trial_end: Option<Timestamp>,
-    period_end: Option<Timestamp>,
+    paid_through: Option<Timestamp>,
     /// What is bought later for a subscription does not pay for the subscription.
     pays: Pays,
 }
@@ -81,20 +80,15 @@ impl Purchase {
             lines: Vec::new(),
             unmapped: Vec::new(),
             foreign: Vec::new(),
-            trial_end: None,
-            period_end: None,
+            paid_through: None,
             pays: Pays::Beside,
         }
     }
 
-    /// The next charge of a subscription is due when what was paid ends.
+    /// The next charge of a subscription is due when what was paid, or the trial, ends.
     fn ends(&mut self, item: &Object<'_>) -> Result<(), Unreadable> {
         let Some(subscription) = item.object("subscription", "subscription") else { return Ok(()) };
-        let next = subscription.millis("next");
-        if subscription.text("state") == Some("trial") {
-            self.trial_end = self.trial_end.max(next.clone()?);
-        }
-        self.period_end = self.period_end.max(next.ok().flatten());
+        self.paid_through = self.paid_through.max(subscription.millis("next")?);
         Ok(())
     }
 
@@ -108,8 +102,7 @@ impl Purchase {
             lines,
             unmapped: self.unmapped,
             foreign: !self.foreign.is_empty(),
-            paid_through: self.trial_end,
-            period_end: self.period_end,
+            paid_through: self.paid_through,
             pays: self.pays,
             named_by: NamedBy::Lines,
             lines_at: None,

@@ -74,7 +74,6 @@ fn sells_something_once(transaction: &Object<'_>) -> bool {
 fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
     let lines = lines(transaction)?;
     let buyer = buyer(transaction, &lines)?;
-    let is_a_trial = is_a_trial(transaction, &lines);
     let (recurring, one_time): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| line.recurring);
     let mut commands = Vec::new();
@@ -85,10 +84,8 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
         let grant = grant(lines, buyer.clone());
         let (subject, grant) = match kind {
             SubjectKind::Subscription => {
-                let end = billing_period_end(transaction);
-                let paid_through = if is_a_trial { end.clone()? } else { None };
-                let period_end = end.ok().flatten();
-                (subscription(transaction)?, Grant { paid_through, period_end, ..grant })
+                let paid_through = billing_period_end(transaction)?;
+                (subscription(transaction)?, Grant { paid_through, ..grant })
             }
             SubjectKind::Order | SubjectKind::Customer => (itself(transaction)?, grant),
         };
@@ -147,7 +144,6 @@ fn grant(read: Vec<ReadLine>, buyer: Option<Customer>) -> Grant {
         unmapped,
         foreign,
         paid_through: None,
-        period_end: None,
         pays: Pays::ForThePeriod,
         named_by: NamedBy::Lines,
         lines_at: None,
@@ -192,8 +188,6 @@ pub(super) fn interval(cycle: &Object<'_>) -> Result<Interval, Unreadable> {
 
 struct ReadLine {
     recurring: bool,
-    /// Whether it cost nothing, if it says so.
-    is_free: Option<bool>,
     read: Read,
 }
 
@@ -267,9 +261,7 @@ fn read_line(
             }))
         }
     };
-    let totals = line.object("totals", "line totals");
-    let is_free = totals.and_then(|totals| totals.text("total")).map(|total| total == "0");
-    Ok(ReadLine { recurring, is_free, read })
+    Ok(ReadLine { recurring, read })
 }
 
 fn subscription(transaction: &Object<'_>) -> Result<Subject, Unreadable> {
@@ -292,21 +284,11 @@ fn buyer(transaction: &Object<'_>, lines: &[ReadLine]) -> Result<Option<Customer
     Ok(Some(unnamed_customer(id)))
 }
 
+/// Until when a transaction pays, also the first one: a trial, free or paid, and a period of an invoice are as long as it
+/// says, whatever the interval of the price is.
 fn billing_period_end(transaction: &Object<'_>) -> Result<Option<Timestamp>, Unreadable> {
     match transaction.object("billing_period", "billing period") {
         Some(period) => period.rfc3339("ends_at"),
         None => Ok(None),
     }
-}
-
-/// A first transaction whose recurring lines cost nothing is a trial: it pays for its billing period, not for an interval.
-fn is_a_trial(transaction: &Object<'_>, lines: &[ReadLine]) -> bool {
-    let recurring = lines.iter().filter(|line| line.recurring);
-    let are_free: Option<Vec<bool>> = recurring.map(|line| line.is_free).collect();
-    if let Some(are_free) = are_free {
-        return are_free.into_iter().all(|is_free| is_free);
-    }
-    let details = transaction.object("details", "details");
-    let totals = details.and_then(|details| details.object("totals", "totals"));
-    totals.and_then(|totals| totals.text("total")) == Some("0")
 }

@@ -91,7 +91,6 @@ fn grant(
         unmapped: unmapped.into_iter().collect(),
         foreign: false,
         paid_through: None,
-        period_end: None,
         pays: Pays::ForThePeriod,
         named_by,
         lines_at,

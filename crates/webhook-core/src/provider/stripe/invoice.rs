@@ -202,7 +202,6 @@ fn first(
         unmapped: Vec::new(),
         foreign: false,
         paid_through: paid_through(invoice, billing)?,
-        period_end: None,
         pays: Pays::ForThePeriod,
         named_by,
         lines_at: invoice.seconds("created")?,
