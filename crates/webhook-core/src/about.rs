@@ -82,7 +82,7 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
     }
     let Action::Note(note) = &command.action else { return };
     match &note.keeps {
-        Keeps::Nothing => {}
+        Keeps::Nothing | Keeps::Undelivered(_) => {}
         Keeps::Link { payment, same_as } => leases.link(payment.clone(), same_as.clone()),
         Keeps::Customer(customer, change) => {
             let mut known = leases.customer(customer);

@@ -92,7 +92,7 @@ impl Ready {
             }
             Ok(Carried { outcome, unmapped, concerns }) => {
                 // Not done: a redelivery is tried again, whatever was answered.
-                let text = unmapped_text(&unmapped);
+                let text = unmapped_text(&unmapped, &concerns);
                 let told = leases.tell_once();
                 let wait = self.ledger.wait_for_mapping(*leases, &text);
                 self.recorded(deadline, wait).await?;
@@ -100,7 +100,10 @@ impl Ready {
                 if told {
                     self.tell_somebody(event, commands, &concerns, &text, deadline).await;
                 }
-                if !self.config.policy.accept_unmapped {
+                // What is undelivered, no redelivery mends.
+                let is_accepted =
+                    self.config.policy.accept_unmapped || concerns.contains(&Concern::Undelivered);
+                if !is_accepted {
                     return Err(Failure::person(text));
                 }
                 // Answered 2xx, so that nobody but this line tells.

@@ -46,6 +46,9 @@ impl Concern {
             Self::Unmapped => {
                 "Something was paid for that no Cryptlex product is named for: name one, then deliver the event again."
             }
+            Self::Undelivered => {
+                "A paid order was not fulfilled at FastSpring, so no license was made: mend it there, or make one by hand."
+            }
             Self::DisputeOpened => "A customer disputes a payment: answer the dispute.",
             Self::NothingReversed => {
                 "A refund or a dispute changed no license: look whether one should be suspended."

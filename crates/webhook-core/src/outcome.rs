@@ -1,5 +1,7 @@
 //! What a command came to, in a sentence and ids: for the provider, and for the ledger.
 
+use std::collections::BTreeSet;
+
 use crate::apply::Settled;
 use crate::command::{
     Action, Command, Concern, LicenseLine, Outcome, Reason, Reversal, Stands, Unmapped,
@@ -114,12 +116,16 @@ pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {
 /// Lines that a text names.
 const MOST_UNMAPPED: usize = 20;
 
-pub(crate) fn unmapped_text(unmapped: &[Unmapped]) -> String {
+pub(crate) fn unmapped_text(unmapped: &[Unmapped], concerns: &BTreeSet<Concern>) -> String {
     let line =
         |Unmapped { line, problem }: &Unmapped| format!("{}: {}", plain(line), plain(problem));
     let mut lines: Vec<String> = unmapped.iter().take(MOST_UNMAPPED).map(line).collect();
     if unmapped.len() > lines.len() {
         lines.push(format!("and {} more", unmapped.len().saturating_sub(lines.len())));
     }
-    format!("paid but not mapped to a Cryptlex product: {}", lines.join("; "))
+    let what = match concerns.contains(&Concern::Undelivered) {
+        true => "paid, and no license was made",
+        false => "paid but not mapped to a Cryptlex product",
+    };
+    format!("{what}: {}", lines.join("; "))
 }

@@ -218,6 +218,8 @@ pub enum Keeps {
     },
     /// Something about a customer.
     Customer(CustomerId, CustomerChange),
+    /// Something that was paid for and that no other event will report; it is over once its purchase is known all the same.
+    Undelivered(Unmapped),
 }
 
 /// What changed about a customer, apart from who he is.
@@ -326,6 +328,8 @@ pub enum Concern {
     PaymentFailed,
     /// Something was paid for that no Cryptlex product is named for.
     Unmapped,
+    /// Something was paid for whose delivery failed at the provider, so that no event will grant it.
+    Undelivered,
     /// A customer disputes a payment.
     DisputeOpened,
     /// A refund or a dispute of what no license is known to be paid by now.
@@ -497,7 +501,18 @@ pub enum Through {
         charged_at: Timestamp,
         /// The order of the charge: counted once.
         order: SubjectId,
+        /// Why.
+        why: Undated,
     },
+}
+
+/// Why a payment does not say until when it pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Undated {
+    /// The provider sends ids only.
+    NotExpanded,
+    /// No other charge is due: the subscription is charged on demand, or this was its last period.
+    NothingDue,
 }
 
 /// What a command came to: remembered with the event and told to the provider.

@@ -22,7 +22,8 @@ mod step;
 use jiff::Timestamp;
 
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Concern, Renew, Subject, Through, Unmapped,
+    Action, AtTheEnd, Cause, Command, Concern, Keeps, Note, Renew, Subject, Through, Undated,
+    Unmapped,
 };
 use crate::config::Policy;
 use crate::cryptlex::License;
@@ -100,7 +101,7 @@ pub fn plan(
         Action::SyncCustomer(customer) => {
             Ok(customer::plan(command.subject.provider, customer, at, snapshot))
         }
-        Action::Note(_) => Ok(Plan { state: snapshot.state.clone(), ..Plan::default() }),
+        Action::Note(note) => Ok(noted(note, snapshot)),
     }
 }
 
@@ -123,6 +124,17 @@ pub fn needs_a_look(action: &Action, state: &SubjectState, policy: &Policy) -> b
 
 fn stale(snapshot: &Snapshot) -> Plan {
     Plan { state: snapshot.state.clone(), stale: true, ..Plan::default() }
+}
+
+fn noted(note: &Note, snapshot: &Snapshot) -> Plan {
+    let plan = Plan { state: snapshot.state.clone(), ..Plan::default() };
+    match &note.keeps {
+        Keeps::Undelivered(line) if snapshot.state.lines.is_empty() => {
+            let concern = Some(Concern::Undelivered);
+            Plan { unmapped: vec![line.clone()], concern, ..plan }
+        }
+        Keeps::Undelivered(_) | Keeps::Nothing | Keeps::Link { .. } | Keeps::Customer(..) => plan,
+    }
 }
 
 fn renewal(
@@ -164,9 +176,16 @@ fn renewal(
             _ => Err(Refused::NoLicense(command.subject.clone())),
         };
     }
-    if let Through::NextPeriod { order, .. } = &renew.through {
+    if let Through::NextPeriod { order, why, .. } = &renew.through {
         plan.state.charges.insert(order.clone());
-        plan.warnings.push("the charge does not say what it paid for: switch on webhook expansion");
+        plan.warnings.push(match why {
+            Undated::NotExpanded => {
+                "the charge does not say what it paid for: switch on webhook expansion"
+            }
+            Undated::NothingDue => {
+                "the charge does not say until when it paid: no other one is due, so it counts as one interval"
+            }
+        });
     }
     let is_replaced = |license: &License| snapshot.state.replaced.contains(&license.id);
     for license in holders::current(snapshot).filter(|license| !is_replaced(license)) {

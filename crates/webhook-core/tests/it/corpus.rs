@@ -86,11 +86,14 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
             | "charge-completed"
             | "charge-completed-late"
             | "charge-completed-not-expanded"
+            | "charge-completed-on-demand"
             | "payment-overdue"
             | "charge-failed"
+            | "charge-failed-active"
             | "activated"
             | "canceled"
             | "paused"
+            | "pause-scheduled"
             | "return-subscription"
             | "deactivated",
         ) => &["order-subscription"],
@@ -127,7 +130,8 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
             | "subscription-updated-product"
             | "subscription-updated-scheduled-cancel"
             | "subscription-past-due"
-            | "customer-created",
+            | "customer-created"
+            | "customer-imported",
         ) => &["transaction-web"],
         (Signer::Paddle, "subscription-resumed") => &["transaction-web", "subscription-paused"],
         (Signer::Paddle, "customer-updated") => &["transaction-web", "customer-created"],

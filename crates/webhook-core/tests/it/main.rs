@@ -20,6 +20,7 @@ mod costs;
 mod counts;
 mod deliveries;
 mod ends;
+mod fastspring;
 mod faults;
 mod function;
 mod gates;

@@ -91,6 +91,7 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
     let data = |name| root.object("data", name).ok_or_else(|| root.lacks("data"));
     let commands = match envelope.event.kind {
         "order.completed" => order::completed(&data("order")?)?,
+        "fulfillment.failed" => vec![order::not_fulfilled(&data("fulfillment")?)?],
         "subscription.charge.completed" => subscription::charged(&data("charge")?)?,
         "subscription.payment.overdue" => vec![subscription::overdue(&data("subscription")?)?],
         "subscription.charge.failed" => vec![subscription::charge_failed(&data("charge")?)?],
@@ -107,7 +108,7 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
             vec![subscription::noted(&data("subscription")?, "it will renew after all")?]
         }
         "subscription.paused" => {
-            vec![subscription::with(&data("subscription")?, Action::Suspend(Cause::Pause))?]
+            vec![subscription::paused(&data("subscription")?)?]
         }
         "subscription.resumed" => {
             vec![subscription::with(&data("subscription")?, Action::Resume(&[Cause::Pause]))?]

@@ -86,7 +86,9 @@ fn read_event(kind: &str, event: &Object<'_>) -> Result<Meaning, Unreadable> {
         "subscription.updated" => vec![subscription::updated(&data("subscription")?)?],
         "subscription.canceled" => vec![subscription::with(&data("subscription")?, Action::End)?],
         "adjustment.created" | "adjustment.updated" => adjustment::changed(&data("adjustment")?)?,
-        "customer.created" | "customer.updated" => vec![customer_changed(&data("customer")?)?],
+        "customer.created" | "customer.imported" | "customer.updated" => {
+            vec![customer_changed(&data("customer")?)?]
+        }
         _ => return UNHANDLED,
     };
     let at = event.rfc3339("occurred_at")?.ok_or_else(|| event.lacks("occurred_at"))?;
