@@ -154,9 +154,11 @@ impl Ready {
     ) -> Result<Traced, LedgerError> {
         let mut traced = Vec::with_capacity(commands.len());
         for command in commands {
-            let Action::Reverse(reversal @ Reversal { of: Reversed::Payment(payments), .. }) =
-                &command.action
-            else {
+            let Action::Reverse(reversal) = &command.action else {
+                traced.push(command);
+                continue;
+            };
+            let Some(payments) = reversal.of.known_by() else {
                 traced.push(command);
                 continue;
             };
@@ -175,7 +177,7 @@ impl Ready {
                 traced.push(Command { subject, marks, action, ..command.clone() });
             }
             if paid.is_empty() {
-                let of = Reversed::Unknown;
+                let of = reversal.of.unknown();
                 let action = Action::Reverse(Reversal { of, ..reversal.clone() });
                 traced.push(Command { action, ..command });
             }

@@ -263,12 +263,34 @@ pub enum Stands {
 pub enum Reversed {
     /// Known by any of these; the ledger tells whose it was.
     Payment(Vec<PaymentId>),
+    /// Some items of one, known together by this; the ledger tells whose they were, where they are all that it had.
+    Items(PaymentId),
     /// The subject's, for this period.
     Period(Period),
     /// The subject's, for something beside the period that another payment is for.
     Beside,
     /// Of the subject's, nobody knows which.
     Unknown,
+}
+
+impl Reversed {
+    /// By what the ledger may know it; none for what it told already.
+    pub fn known_by(&self) -> Option<&[PaymentId]> {
+        match self {
+            Self::Payment(ids) => Some(ids),
+            Self::Items(id) => Some(std::slice::from_ref(id)),
+            Self::Period(_) | Self::Beside | Self::Unknown => None,
+        }
+    }
+
+    /// The same where the ledger does not know it.
+    #[must_use]
+    pub fn unknown(&self) -> Self {
+        match self {
+            Self::Items(id) => Self::Items(id.clone()),
+            Self::Payment(_) | Self::Period(_) | Self::Beside | Self::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// What a payment was for, as far as it must be told from other payments of the subject.

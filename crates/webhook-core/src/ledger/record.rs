@@ -244,6 +244,9 @@ pub struct TakenBack {
     /// Whether the money is gone, or came back; where nobody remembered, `open` tells.
     #[serde(default)]
     pub stands: Option<Stands>,
+    /// Of some items only, told before what else their purchase holds: a digest of what they are known by together.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub items: Option<u64>,
     /// Whether licenses are suspended for it: the money is gone, no other payment makes up for it, and nothing ended
     /// for it.
     pub open: bool,

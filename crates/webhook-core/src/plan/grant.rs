@@ -9,7 +9,7 @@ use super::granted::{self, first_mapping, knows_better};
 use super::history::Covers;
 use super::standing::{self, at_the_end};
 use super::step::{Blank, Step, metadata};
-use super::{Plan, Refused, expiry, history, holders, paid_until, seats, stale};
+use super::{Plan, Refused, expiry, history, holders, paid_until, reversal, seats, stale};
 use crate::command::{
     AtTheEnd, Command, Concern, Grant, Line, Mapping, NamedBy, Pays, QuantityMeans, Slot, Subject,
     SubjectKind, Term,
@@ -44,7 +44,8 @@ pub(super) fn plan(
     policy: &Policy,
 ) -> Result<Plan, Refused> {
     let (pays, covers) = (grant.pays, Covers::First(grant.paid_through));
-    let Some(mut payment) = history::payment(&snapshot.state, at, pays, covers, policy) else {
+    let known = reversal::with_early(&snapshot.state, &command.payments, policy);
+    let Some(mut payment) = history::payment(&known, at, pays, covers, policy) else {
         return Ok(stale(snapshot));
     };
     if payment.after_the_end && snapshot.state.deleted && snapshot.licenses.is_empty() {

@@ -3,13 +3,17 @@
 //! What is known of payments, and of the money that went back, is judged anew with each event of either kind: the order
 //! in which they are told decides nothing.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::{Plan, history, stale, standing};
 use crate::command::{
     AtTheEnd, Cause, Concern, Period, Reversal, Reversed, Stands, Subject, SubjectKind,
 };
 use crate::config::Policy;
+use crate::ids::PaymentId;
 use crate::interval::same_second;
 use crate::ledger::{SubjectState, TakenBack};
 use crate::snapshot::Snapshot;
@@ -26,6 +30,7 @@ pub(super) fn plan(
 ) -> Plan {
     let (state, cause) = (&snapshot.state, reversal.cause);
     let period = match (&reversal.of, subject.kind) {
+        (Reversed::Items(_), _) => Ok(Period::ONCE),
         (Reversed::Beside, _) => Err("it paid for something beside the period"),
         (Reversed::Period(_) | Reversed::Payment(_) | Reversed::Unknown, SubjectKind::Order) => {
             Ok(Period::ONCE)
@@ -42,7 +47,10 @@ pub(super) fn plan(
     };
     let since = reversal.since.or(Some(at));
     let stands = Some(reversal.stands);
-    let news = TakenBack { cause, period, at, since, stands, open: false };
+    let news = TakenBack { cause, period, at, since, stands, items: None, open: false };
+    if let Reversed::Items(items) = &reversal.of {
+        return of_a_part(items, news, snapshot, policy);
+    }
     let Some((known, taken)) = told(state, news, policy) else { return stale(snapshot) };
     // The end of a lost one may have deleted them just now.
     let had_licenses = !snapshot.licenses.is_empty()
@@ -77,6 +85,47 @@ pub(super) fn plan(
             None => standing::resumed(known, snapshot, policy),
         },
     }
+}
+
+/// Of items that are not known together: of a purchase that is known they are a part; one that may still come must tell.
+fn of_a_part(items: &PaymentId, news: TakenBack, snapshot: &Snapshot, policy: &Policy) -> Plan {
+    let noted = |why| match stands(&news) {
+        Stands::TakenBack => standing::noted(why, snapshot),
+        Stands::Open | Stands::Lost => in_vain(why, snapshot),
+    };
+    if !snapshot.state.lines.is_empty() || !snapshot.licenses.is_empty() {
+        return noted("a part went back of what it paid for");
+    }
+    let news = TakenBack { items: Some(digest(items)), ..news };
+    match told(&snapshot.state, news, policy) {
+        Some((state, _)) => Plan { state, ..noted("no license is known to be paid by it") },
+        None => stale(snapshot),
+    }
+}
+
+fn digest(items: &PaymentId) -> u64 {
+    let bytes = Sha256::digest(items.as_str());
+    bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// What went back before its purchase was told, now that it is known to be all of it.
+pub(super) fn with_early<'s>(
+    state: &'s SubjectState,
+    payments: &[PaymentId],
+    policy: &Policy,
+) -> Cow<'s, SubjectState> {
+    if state.taken_back.iter().all(|taken| taken.items.is_none()) {
+        return Cow::Borrowed(state);
+    }
+    let all_of_it: Vec<u64> = payments.iter().map(digest).collect();
+    let mut state = state.clone();
+    for taken in &mut state.taken_back {
+        if taken.items.is_some_and(|items| all_of_it.contains(&items)) {
+            taken.items = None;
+        }
+    }
+    judge(&mut state, policy);
+    Cow::Owned(state)
 }
 
 /// Told to a person: no license changes.
@@ -133,8 +182,9 @@ fn told(
     policy: &Policy,
 ) -> Option<(SubjectState, TakenBack)> {
     let mut state = state.clone();
-    let of_this_payment =
-        |taken: &TakenBack| taken.cause == news.cause && taken.period == news.period;
+    let of_this_payment = |taken: &TakenBack| {
+        (taken.cause, taken.period, taken.items) == (news.cause, news.period, news.items)
+    };
     match state.taken_back.iter().position(of_this_payment) {
         Some(place) => {
             let known = state.taken_back.remove(place);
@@ -165,6 +215,8 @@ pub(super) fn judge(state: &mut SubjectState, policy: &Policy) {
         policy.at_the_end != AtTheEnd::Nothing && (ended || paid_anew)
     };
     let is_open = |taken: &TakenBack| match stands(taken) {
+        // Nobody knows yet whether it is all of a purchase.
+        _ if taken.items.is_some() => false,
         Stands::TakenBack => false,
         Stands::Open => made_up_for(taken, state).is_none(),
         Stands::Lost => made_up_for(taken, state).is_none() && !is_over(taken),
@@ -217,6 +269,7 @@ fn was_gone(other: Period, taken: &TakenBack, state: &SubjectState) -> bool {
         Cause::Dispute => since(gone) <= since(taken),
         Cause::Refund | Cause::Payment | Cause::Pause | Cause::Collection => true,
     };
-    let mut back = state.taken_back.iter().filter(|gone| gone.period == other);
+    let mut back =
+        state.taken_back.iter().filter(|gone| gone.period == other && gone.items.is_none());
     back.any(|gone| is_gone(gone) && in_time(gone))
 }

@@ -18,13 +18,12 @@ use crate::notifications::Topic;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, end_of};
 
 /// What these situations come to is known to be wrong, and why. Whoever mends one takes it off the list.
-const KNOWN_WRONG: [(&str, &str); 19] = [
+const KNOWN_WRONG: [(&str, &str); 18] = [
     (
         "fastspring-edit-without-proration",
         "a change counts when it is told, not when it is charged",
     ),
     ("fastspring-next-date-moved", "a description moves no end"),
-    ("paddle-full-refund-by-items", "only the type of the whole adjustment counts"),
     ("paddle-imported-renewal-accept", "a payment without a purchase grants nothing"),
     ("paddle-refund-in-two-parts", "partial refunds are not added up"),
     ("paddle-subscription-gets-another-customer", "new seats go to the owner of the others"),

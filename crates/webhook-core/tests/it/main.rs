@@ -27,6 +27,7 @@ mod gates;
 mod histories;
 mod intake;
 mod interleavings;
+mod items;
 mod leaks;
 mod lifecycle;
 mod limits;

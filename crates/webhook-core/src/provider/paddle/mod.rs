@@ -1,6 +1,7 @@
 //! Paddle Billing: `ts=..;h1=..` headers; purchases and renewals are completed transactions.
 
 mod adjustment;
+mod items;
 mod subscription;
 mod transaction;
 

@@ -6,14 +6,14 @@ use serde_json_borrow::Value;
 use super::super::{
     Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
 };
-use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, unnamed_customer};
+use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, items, unnamed_customer};
 use crate::command::{
     Action, Command, Customer, Grant, Line, NamedBy, Note, Pays, Renew, Subject, SubjectKind, Term,
     Through, Unmapped, Unreadable,
 };
-use crate::ids::CustomerId;
+use crate::ids::{CustomerId, PaymentId};
 use crate::interval::Interval;
-use crate::json::Object;
+use crate::json::{Object, amount_of};
 
 pub(super) enum Decided {
     Commands(Vec<Command>),
@@ -39,9 +39,50 @@ pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable>
         }
         None => return Err(transaction.lacks("origin")),
     };
-    let payments = payment_ids([transaction.text("id")]);
-    let known = |command| Command { payments: payments.clone(), ..command };
+    let known = |command: Command| {
+        let payments = known_by(transaction, command.subject.kind);
+        Command { payments, ..command }
+    };
     Ok(Decided::Commands(commands.into_iter().map(known).collect()))
+}
+
+/// The transaction itself, all of its items together, and those of them that are the subject's.
+fn known_by(transaction: &Object<'_>, kind: SubjectKind) -> Vec<PaymentId> {
+    let mut payments = payment_ids([transaction.text("id")]);
+    let recurs = kind == SubjectKind::Subscription;
+    let is_own = |line: &Value<'_>| is_recurring(transaction, line) == recurs;
+    payments.extend(paid_items(transaction, |_| true));
+    if !paid_lines(transaction).all(is_own) {
+        payments.extend(paid_items(transaction, is_own));
+    }
+    payments
+}
+
+/// What those of the paid lines are known by together that count; nothing if one of them has no id.
+fn paid_items(transaction: &Object<'_>, counts: impl Fn(&Value<'_>) -> bool) -> Option<PaymentId> {
+    let lines = paid_lines(transaction).filter(|line| counts(line));
+    items::together(lines.map(|line| line.get("id").as_str()))
+}
+
+/// The lines that cost anything: nothing else can be refunded.
+fn paid_lines<'a>(transaction: &Object<'a>) -> impl Iterator<Item = &'a Value<'a>> {
+    let details = transaction.object("details", "details");
+    let lines = details.and_then(|details| details.value("line_items")?.as_array());
+    let costs =
+        |line: &&Value<'_>| amount_of(line.get("totals").get("total")).is_none_or(|n| n > 0.0);
+    lines.unwrap_or_default().iter().filter(costs)
+}
+
+/// Whether a line is of a price that recurs. One whose price is not among the items recurs if the transaction belongs to a
+/// subscription.
+fn is_recurring(transaction: &Object<'_>, line: &Value<'_>) -> bool {
+    let items = transaction.value("items").and_then(Value::as_array).unwrap_or_default();
+    let mut prices = items.iter().map(|item| item.get("price"));
+    let own = prices.find(|price| price.get("id").as_str() == line.get("price_id").as_str());
+    own.map_or_else(
+        || transaction.text("subscription_id").is_some(),
+        |price| price.get("billing_cycle").is_object(),
+    )
 }
 
 /// A payment for the subscription, and for whatever was charged once and waited for its next period.
