@@ -49,7 +49,7 @@ pub(super) fn plan(
     let stands = Some(reversal.stands);
     let news = TakenBack { cause, period, at, since, stands, items: None, open: false };
     if let Reversed::Items(items) = &reversal.of {
-        return of_a_part(items, news, snapshot, policy);
+        return of_a_part(items, news, snapshot);
     }
     let Some((known, taken)) = told(state, news, policy) else { return stale(snapshot) };
     // The end of a lost one may have deleted them just now.
@@ -88,7 +88,7 @@ pub(super) fn plan(
 }
 
 /// Of items that are not known together: of a purchase that is known they are a part; one that may still come must tell.
-fn of_a_part(items: &PaymentId, news: TakenBack, snapshot: &Snapshot, policy: &Policy) -> Plan {
+fn of_a_part(items: &PaymentId, news: TakenBack, snapshot: &Snapshot) -> Plan {
     let noted = |why| match stands(&news) {
         Stands::TakenBack => standing::noted(why, snapshot),
         Stands::Open | Stands::Lost => in_vain(why, snapshot),
@@ -97,10 +97,18 @@ fn of_a_part(items: &PaymentId, news: TakenBack, snapshot: &Snapshot, policy: &P
         return noted("a part went back of what it paid for");
     }
     let news = TakenBack { items: Some(digest(items)), ..news };
-    match told(&snapshot.state, news, policy) {
-        Some((state, _)) => Plan { state, ..noted("no license is known to be paid by it") },
-        None => stale(snapshot),
+    let mut state = snapshot.state.clone();
+    let is_it = |known: &TakenBack| (known.cause, known.items) == (news.cause, news.items);
+    if let Some(place) = state.taken_back.iter().position(is_it) {
+        let known = state.taken_back.swap_remove(place);
+        if (known.at, known.stands) > (news.at, news.stands) {
+            return stale(snapshot);
+        }
     }
+    if state.taken_back.len() < MOST {
+        state.taken_back.push(news);
+    }
+    Plan { state, ..noted("no license is known to be paid by it") }
 }
 
 fn digest(items: &PaymentId) -> u64 {

@@ -47,3 +47,4 @@ mod support;
 mod template;
 mod unfinished;
 mod unknowns;
+mod words;
