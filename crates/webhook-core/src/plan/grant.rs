@@ -87,11 +87,12 @@ pub(super) fn plan(
     state.unlicensed = nothing_is_ours && (known_as_foreign || policy.accept_unmapped);
 
     let written = |end: Option<Timestamp>| end.map(|end| paid_until(end, policy));
-    // What was added ends with what it was added to.
-    let known = state.paid_through.filter(|_| pays == Pays::ForThePeriod);
+    let only_line = grant.named_by != NamedBy::Lines;
+    // What was added ends with what it was added to, and what is bought after the first period is for a later one.
+    let is_told_twice = |end: &Timestamp| pays == Pays::ForThePeriod && *end > at;
+    let known = state.paid_through.filter(|end| only_line || is_told_twice(end));
     let paid_through = written(grant.paid_through.or(known));
     let renewed_until = written(state.renewed_until);
-    let only_line = grant.named_by != NamedBy::Lines;
     let presumed = snapshot.state.presumed_end;
     let first_end = |license: &License, end: Timestamp, later: Option<Timestamp>| {
         let end = later.map_or(end, |later| later.max(end));

@@ -133,6 +133,25 @@ async fn purchase_without_end_never_cuts_one_that_told_it() {
 }
 
 #[tokio::test]
+async fn purchase_without_end_in_a_later_year_runs_its_own() {
+    let app = late_by(0, &[]).await;
+    app.cases(FASTSPRING, &["order-subscription"]).await;
+    let mut order: Value = serde_json::from_slice(&by_hand(
+        FASTSPRING,
+        &body(FASTSPRING, "order-subscription"),
+        24 * 400,
+    ))
+    .unwrap();
+    let data = &mut order["events"][0]["data"];
+    (data["id"], data["order"]) = (json!("ord-of-next-year"), json!("ord-of-next-year"));
+    data["items"][0]["product"] = json!("another");
+    data["items"][0]["subscription"] = data["items"][0]["subscription"]["id"].clone();
+    app.sandbox.set_now(Timestamp::from_second(BOUGHT + 24 * 400 * HOUR).unwrap());
+    done(&app, FASTSPRING, &serde_json::to_vec(&order).unwrap()).await;
+    assert_eq!(ends(&app), ["2027-09-01T00:00", "2028-10-06T00:00"]);
+}
+
+#[tokio::test]
 async fn first_period_of_any_length_is_as_long_as_told() {
     let quarter = |delivery: &mut Value, provider: Signer| match provider {
         FASTSPRING => {
