@@ -47,7 +47,7 @@ impl Concern {
                 "Something was paid for that no Cryptlex product is named for: name one, then deliver the event again."
             }
             Self::Undelivered => {
-                "A paid order was not fulfilled at FastSpring, so no license was made: mend it there, or make one by hand."
+                "A paid order was not fulfilled at FastSpring, so no license is made for it: mend it there, or make one by hand."
             }
             Self::DisputeOpened => "A customer disputes a payment: answer the dispute.",
             Self::NothingReversed => {

@@ -205,7 +205,7 @@ pub(crate) fn unmapped_text(unmapped: &[Unmapped], concerns: &BTreeSet<Concern>)
         lines.push(format!("and {} more", unmapped.len().saturating_sub(lines.len())));
     }
     let what = match concerns.contains(&Concern::Undelivered) {
-        true => "paid, and no license was made",
+        true => "paid and not fulfilled",
         false => "paid but not mapped to a Cryptlex product",
     };
     format!("{what}: {}", lines.join("; "))

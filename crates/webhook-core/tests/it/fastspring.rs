@@ -179,8 +179,8 @@ async fn order_that_was_not_fulfilled_is_told_and_listed() {
         for _ in 0..3 {
             // No redelivery helps, so none is asked for.
             let answer = app.case(FASTSPRING, "fulfillment-failed").await;
-            let says = "paid, and no license was made: pro-annual: its fulfillment failed at \
-                        FastSpring, so that order.completed does not come";
+            let says = "paid and not fulfilled: pro-annual: FastSpring sends no order.completed \
+                        for it, so no license is made";
             assert_eq!((answer.status, answer.message().as_str()), (200, says));
         }
         assert!(app.sandbox.calls().is_empty());
@@ -207,13 +207,13 @@ async fn fulfillment_that_failed_before_its_order_came_worries_nobody() {
 #[tokio::test]
 async fn fulfillment_fields_of_any_type_are_named_or_left_out() {
     for (field, wrong, status, says) in [
-        ("subscription", Value::Null, 200, "paid, and no license was made: pro-annual: "),
-        ("subscription", json!(7), 200, "paid, and no license was made: pro-annual: "),
-        ("subscription", json!({"id": "sub"}), 200, "paid, and no license was made: pro-annual: "),
-        ("product", json!([]), 200, "paid, and no license was made: subscription 8Iab57"),
-        ("product", Value::Null, 200, "paid, and no license was made: subscription 8Iab57"),
-        ("reason", json!(1e300), 200, "paid, and no license was made: pro-annual: "),
-        ("type", json!(false), 200, "paid, and no license was made: pro-annual: "),
+        ("subscription", Value::Null, 200, "paid and not fulfilled: pro-annual: "),
+        ("subscription", json!(7), 200, "paid and not fulfilled: pro-annual: "),
+        ("subscription", json!({"id": "sub"}), 200, "paid and not fulfilled: pro-annual: "),
+        ("product", json!([]), 200, "paid and not fulfilled: subscription 8Iab57"),
+        ("product", Value::Null, 200, "paid and not fulfilled: subscription 8Iab57"),
+        ("reason", json!(1e300), 200, "paid and not fulfilled: pro-annual: "),
+        ("type", json!(false), 200, "paid and not fulfilled: pro-annual: "),
     ] {
         let app = App::start().await;
         let failed = edited(FASTSPRING, "fulfillment-failed", |batch| {
