@@ -12,6 +12,7 @@
 mod allocations;
 mod architecture;
 mod bad_input;
+mod cases;
 mod changes;
 mod charges;
 mod corpus;

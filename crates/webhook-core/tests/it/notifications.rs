@@ -20,14 +20,14 @@ use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited};
 const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:licenses";
 
 /// SNS, as far as one message is concerned.
-struct Topic {
+pub(crate) struct Topic {
     published: Arc<Mutex<Vec<String>>>,
-    notifier: Notifier,
+    pub(crate) notifier: Notifier,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Topic {
-    async fn answering(status: StatusCode) -> Self {
+    pub(crate) async fn answering(status: StatusCode) -> Self {
         let published: Arc<Mutex<Vec<String>>> = Arc::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -49,7 +49,7 @@ impl Topic {
     }
 
     /// What was published: kind of concern, and the whole message.
-    fn told(&self) -> Vec<(String, String)> {
+    pub(crate) fn told(&self) -> Vec<(String, String)> {
         let published = self.published.lock().unwrap();
         let message = |form: &String| {
             assert!(form.starts_with("Action=Publish"), "{form}");
