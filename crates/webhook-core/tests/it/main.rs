@@ -35,6 +35,7 @@ mod naming;
 mod notifications;
 mod overflow;
 mod purchases;
+mod readings;
 mod records;
 mod reversals;
 mod scenarios;

@@ -1,5 +1,7 @@
 //! `invoice.paid`, in both API generations of the payload.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
@@ -229,15 +231,27 @@ fn paid_through(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
 ) -> Result<Option<Timestamp>, Unreadable> {
-    let mut latest = None;
-    for line in period_lines(invoice, billing) {
-        let period = line
-            .object("period", "line period")
-            .ok_or_else(|| invoice.lacks("lines.data[].period"))?;
-        let end = period.seconds("end")?.ok_or_else(|| invoice.lacks("lines.data[].period.end"))?;
-        latest = latest.max(Some(end));
+    let (mut latest, mut charged, mut credited) = (None, Vec::new(), BTreeSet::new());
+    for line in item_lines(invoice, billing) {
+        match (is_proration(&line), line.amount("amount")) {
+            (false, _) => latest = latest.max(Some(end_of(invoice, &line)?)),
+            (true, Some(amount)) if amount > 0.0 => charged.push(end_of(invoice, &line)?),
+            (true, Some(amount)) if amount < 0.0 => {
+                credited.insert(end_of(invoice, &line)?);
+            }
+            (true, Some(_) | None) => {}
+        }
     }
-    Ok(latest)
+    // With flexible billing a new period comes as a proration. One until the end of what is credited pays for a change
+    // within a period, which another payment is for.
+    let new_periods = charged.into_iter().filter(|end| !credited.contains(end));
+    Ok(new_periods.max().max(latest))
+}
+
+fn end_of(invoice: &Object<'_>, line: &Object<'_>) -> Result<Timestamp, Unreadable> {
+    let period =
+        line.object("period", "line period").ok_or_else(|| invoice.lacks("lines.data[].period"))?;
+    period.seconds("end")?.ok_or_else(|| invoice.lacks("lines.data[].period.end"))
 }
 
 /// Of the first line that is not metered: metered lines have no quantity.
@@ -261,27 +275,41 @@ fn has_more_lines(invoice: &Object<'_>) -> bool {
 
 /// Lines of this subscription that are neither proration nor invoice item.
 fn period_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'a>> {
+    item_lines(invoice, billing).into_iter().filter(|line| !is_proration(line)).collect()
+}
+
+/// Lines of items of this subscription.
+fn item_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'a>> {
     let lines = invoice
         .object("lines", "lines")
         .map(|lines| lines.objects("data", "line"))
         .unwrap_or_default();
-    lines.into_iter().filter(|line| pays_for_a_period(line, billing.subscription)).collect()
+    lines.into_iter().filter(|line| is_of_an_item(line, billing.subscription)).collect()
 }
 
-fn pays_for_a_period(line: &Object<'_>, subscription: Option<&str>) -> bool {
+fn item_details<'a>(line: &Object<'a>) -> Option<Object<'a>> {
+    let parent = line.object("parent", "line parent")?;
+    parent.object("subscription_item_details", "subscription item details")
+}
+
+fn is_proration(line: &Object<'_>) -> bool {
+    let details = item_details(line).and_then(|details| details.flag("proration"));
+    details.or(line.flag("proration")).unwrap_or(false)
+}
+
+fn is_of_an_item(line: &Object<'_>, subscription: Option<&str>) -> bool {
     let parent = line.object("parent", "line parent");
-    let details =
-        parent.and_then(|p| p.object("subscription_item_details", "subscription item details"));
-    let of_item = parent.and_then(|parent| parent.text("type")) == Some("invoice_item_details")
-        || line.text("type") == Some("invoiceitem");
-    let proration =
-        details.and_then(|d| d.flag("proration")).or(line.flag("proration")).unwrap_or(false);
+    let details = item_details(line);
     let billed = first_reference([
         details.and_then(|details| details.value("subscription")),
         line.value("subscription"),
     ]);
+    // Old prorations are invoice items that name the subscription's item.
+    let of_item = line.text("subscription_item").is_some();
+    let of_none = parent.and_then(|parent| parent.text("type")) == Some("invoice_item_details")
+        || (line.text("type") == Some("invoiceitem") && !(is_proration(line) && of_item));
     let ours = billed.is_none_or(|billed| Some(billed) == subscription);
     let of_subscription =
         details.is_some() || line.text("type") == Some("subscription") || billed.is_some();
-    ours && of_subscription && !of_item && !proration
+    ours && of_subscription && !of_none
 }
