@@ -17,7 +17,7 @@ pub(crate) struct Told {
     pub(crate) unmapped: Vec<Unmapped>,
     /// What a person should do something about.
     pub(crate) concern: Option<Concern>,
-    /// It had no effect, because something newer is known.
+    /// It had no effect, because something newer is known, or says what was known: nobody need be told.
     pub(crate) stale: bool,
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn tell(
         outcome: Outcome { message, user, licenses },
         unmapped: settled.plan.unmapped.clone(),
         concern: settled.plan.concern,
-        stale: settled.plan.stale,
+        stale: settled.plan.stale || settled.plan.repeats,
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Plan {
     pub state: SubjectState,
     /// The command is older than what is known, and has no effect.
     pub stale: bool,
+    /// The command tells what was known: a person was told of it before.
+    pub repeats: bool,
     /// What was bought and cannot be granted for want of a mapping.
     pub unmapped: Vec<Unmapped>,
     /// What a person might want to know.

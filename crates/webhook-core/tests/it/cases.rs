@@ -18,7 +18,7 @@ use crate::notifications::Topic;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, end_of};
 
 /// What these situations come to is known to be wrong, and why. Whoever mends one takes it off the list.
-const KNOWN_WRONG: [(&str, &str); 22] = [
+const KNOWN_WRONG: [(&str, &str); 21] = [
     (
         "fastspring-edit-without-proration",
         "a change counts when it is told, not when it is charged",
@@ -36,7 +36,6 @@ const KNOWN_WRONG: [(&str, &str); 22] = [
     ("stripe-captured-later", "charge.captured is not handled"),
     ("stripe-connect-test-event", "a test event makes a license"),
     ("stripe-email-known-later", "a purchase without e-mail never finds its buyer"),
-    ("stripe-inquiry-becomes-chargeback", "charge.dispute.funds_withdrawn is not handled"),
     ("stripe-more-than-ten-lines", "a paying line on another page is an error"),
     ("stripe-old-invoice-retry-fails", "any payment that fails suspends"),
     ("stripe-one-time-quantity", "a checkout session counts as one"),

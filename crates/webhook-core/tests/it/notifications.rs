@@ -176,3 +176,20 @@ async fn a_topic_that_fails_fails_no_webhook() {
     let again = edited(STRIPE, "invoice-payment-failed", |event| event["id"] = json!("evt_again"));
     assert_eq!(app.deliver(STRIPE, "/v2", &again).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_dispute_that_several_events_open_notifies_once() {
+    let topic = Topic::answering(StatusCode::OK).await;
+    let app = topic.app(&[]).await;
+    app.cases(STRIPE, &["checkout-payment", "dispute-created"]).await;
+    for (kind, after) in [("funds_withdrawn", 0), ("updated", 60)] {
+        let again = edited(STRIPE, "dispute-created", |event| {
+            event["id"] = json!(format!("evt_{kind}"));
+            event["type"] = json!(format!("charge.dispute.{kind}"));
+            event["created"] = json!(event["created"].as_i64().unwrap() + after);
+        });
+        assert_eq!(app.deliver(STRIPE, "/v2", &again).await.status, 200);
+    }
+    assert_eq!(topic.told().iter().filter(|(kind, _)| kind == "dispute_opened").count(), 1);
+    assert_eq!(app.ends(), ["never suspended"]);
+}

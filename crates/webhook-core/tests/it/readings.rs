@@ -124,3 +124,64 @@ async fn a_seat_added_to_an_unpaid_period_does_not_pay_it() {
     let seat = invoice("in_seat", OCTOBER + DAY, "subscription_update", &lines);
     end_as(&[], &[&first(1), &seat], &["2026-10-01"]).await;
 }
+
+fn dispute(kind: &str, created: i64, status: &str) -> Vec<u8> {
+    let id = format!("evt_{kind}_{created}");
+    let dispute = json!({"id": "du_1", "object": "dispute", "charge": "ch_1", "payment_intent": "pi_1",
+        "created": SEPTEMBER + DAY, "status": status});
+    event(&id, &format!("charge.dispute.{kind}"), created, dispute)
+}
+
+fn linked() -> Vec<u8> {
+    let paid = json!({"id": "inpay_1", "object": "invoice_payment", "invoice": "in_first", "status": "paid",
+        "payment": {"type": "payment_intent", "payment_intent": "pi_1"}});
+    event("evt_linked", "invoice_payment.paid", SEPTEMBER + 1, paid)
+}
+
+#[tokio::test]
+async fn a_dispute_suspends_while_its_funds_are_gone() {
+    let inquiry = || dispute("created", SEPTEMBER + DAY, "warning_needs_response");
+    let withdrawn = || dispute("funds_withdrawn", SEPTEMBER + 9 * DAY, "needs_response");
+    let updated = |status| dispute("updated", SEPTEMBER + 9 * DAY, status);
+    let reinstated = || dispute("funds_reinstated", SEPTEMBER + 15 * DAY, "won");
+    for (told, end) in [
+        (vec![inquiry()], "2026-10-01"),
+        (vec![inquiry(), withdrawn()], "2026-10-01 suspended"),
+        (vec![inquiry(), updated("needs_response")], "2026-10-01 suspended"),
+        (vec![inquiry(), updated("under_review")], "2026-10-01 suspended"),
+        (vec![inquiry(), updated("warning_under_review")], "2026-10-01"),
+        (vec![inquiry(), updated("prevented")], "2026-10-01"),
+        (vec![inquiry(), updated("one that nobody knows")], "2026-10-01"),
+        (vec![inquiry(), updated("")], "2026-10-01"),
+        (vec![inquiry(), withdrawn(), updated("won")], "2026-10-01 suspended"),
+        (vec![inquiry(), withdrawn(), reinstated()], "2026-10-01"),
+        (vec![inquiry(), updated("needs_response"), reinstated()], "2026-10-01"),
+        (vec![dispute("created", SEPTEMBER + DAY, "needs_response"), reinstated()], "2026-10-01"),
+        (
+            vec![withdrawn(), reinstated(), dispute("closed", SEPTEMBER + 15 * DAY, "won")],
+            "2026-10-01",
+        ),
+    ] {
+        let bought = [first(1), linked()];
+        let in_order: Vec<&Vec<u8>> = bought.iter().chain(&told).collect();
+        let reversed: Vec<&Vec<u8>> = bought.iter().chain(told.iter().rev()).collect();
+        for order in [in_order, reversed] {
+            assert_eq!(ends(&[], &order).await, [end]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dispute_told_late_counts_from_when_the_funds_went() {
+    let october =
+        invoice("in_2", OCTOBER + 3600, "subscription_cycle", &[line(1, [OCTOBER, NOVEMBER])]);
+    let before = dispute("funds_withdrawn", SEPTEMBER + 9 * DAY, "needs_response");
+    let after = dispute("updated", OCTOBER + 9 * DAY, "under_review");
+    let (first, linked) = (first(1), linked());
+    for order in [[&before, &after], [&after, &before]] {
+        let events = [&[&first, &linked, &october], &order[..]].concat();
+        assert_eq!(ends(&[], &events).await, ["2026-11-01 suspended"]);
+    }
+    let events = [&first, &linked, &october, &after];
+    assert_eq!(ends(&[], &events).await, ["2026-11-01"], "October had made up for it");
+}

@@ -109,6 +109,9 @@ fn read_event(
         "charge.refunded" => charge::refunded,
         "refund.failed" => charge::refund_failed,
         "charge.dispute.created" => charge::dispute_opened,
+        "charge.dispute.updated" => charge::dispute_updated,
+        "charge.dispute.funds_withdrawn" => charge::funds_withdrawn,
+        "charge.dispute.funds_reinstated" => charge::funds_reinstated,
         "charge.dispute.closed" => charge::dispute_closed,
         _ => return UNHANDLED,
     };
