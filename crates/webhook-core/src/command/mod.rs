@@ -395,7 +395,7 @@ pub enum NamedBy {
 pub struct Line {
     /// The line part of the slot.
     pub key: String,
-    /// At least 1.
+    /// At least 1 in a purchase; 0 in a change gives all of it up.
     pub quantity: u32,
     /// What the product itself says about quantities; else the vendor's policy holds.
     pub quantity_means: Option<QuantityMeans>,

@@ -162,7 +162,12 @@ fn product_and_template(product: Option<&str>, template: Option<&str>, names: [&
     }
 }
 
-/// The quantity of a line: at least 1.
+/// The quantity of a line of a subscription: 0 is one, too.
+fn subscribed_quantity(item: &Object<'_>) -> Result<u32, Unreadable> {
+    Ok(item.count("quantity")?.unwrap_or(1))
+}
+
+/// The quantity of a line that was bought: at least 1.
 fn quantity(item: &Object<'_>) -> Result<u32, Unreadable> {
     Ok(item.count("quantity")?.unwrap_or(1).max(1))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{App, STRIPE};
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited};
 
 const DAY: i64 = 86_400;
 /// 2026-09-01
@@ -184,4 +184,111 @@ async fn a_dispute_told_late_counts_from_when_the_funds_went() {
     }
     let events = [&first, &linked, &october, &after];
     assert_eq!(ends(&[], &events).await, ["2026-11-01"], "October had made up for it");
+}
+
+const SEATS: (&str, &str) = ("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses");
+const ACTIVATIONS: (&str, &str) = ("CRYPTLEX_MAPPINGS_QUANTITY", "allowed_activations");
+
+fn of_item(mut line: Value, item: &str, price: &str) -> Value {
+    line["parent"]["subscription_item_details"]["subscription_item"] = json!(item);
+    line["pricing"]["price_details"]["price"] = json!(price);
+    line
+}
+
+/// The subscription, with items of a price and a quantity.
+fn described(created: i64, items: &[(&str, Value)]) -> Vec<u8> {
+    let item = |(price, quantity): &(&str, Value)| {
+        json!({"id": format!("si_{price}"), "price": {"id": price, "recurring": {"usage_type": "licensed"}},
+            "quantity": quantity})
+    };
+    let items: Vec<Value> = items.iter().map(item).collect();
+    let subscription = json!({"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active",
+        "items": {"data": items}});
+    event(
+        &format!("evt_described_{created}"),
+        "customer.subscription.updated",
+        created,
+        subscription,
+    )
+}
+
+#[tokio::test]
+async fn the_same_item_gives_the_quantity_in_any_order_of_items() {
+    let period = [SEPTEMBER, OCTOBER];
+    let seats = || of_item(line(3, period), "si_seats", "price_seats");
+    let fee = || of_item(line(1, period), "si_fee", "price_fee");
+    for lines in [[seats(), fee()], [fee(), seats()]] {
+        for items in [["price_seats", "price_fee"], ["price_fee", "price_seats"]] {
+            let bought = invoice("in_first", SEPTEMBER + 1, "subscription_create", &lines);
+            let items = items.map(|price| (price, json!(if price == "price_fee" { 1 } else { 3 })));
+            let events = [&bought, &described(SEPTEMBER + DAY, &items)];
+            end_as(&[SEATS], &events, &["2026-10-01"; 3]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn tiers_of_an_item_add_up_but_not_items() {
+    let period = [SEPTEMBER, OCTOBER];
+    let tier = |quantity, item: &str| of_item(line(quantity, period), item, "price_tiers");
+    let flat = || {
+        let mut line = tier(0, "si_1");
+        line["amount"] = json!(500);
+        line
+    };
+    for (lines, licenses) in [
+        (vec![tier(2, "si_1"), tier(3, "si_1")], 5),
+        (vec![tier(2, "si_1"), flat(), tier(3, "si_1")], 5),
+        (vec![tier(2, "si_1"), tier(3, "si_2")], 3),
+        (vec![proration(100, 9, period), tier(2, "si_1")], 2),
+        (vec![flat()], 1),
+    ] {
+        let bought = invoice("in_first", SEPTEMBER + 1, "subscription_create", &lines);
+        assert_eq!(ends(&[SEATS], &[&bought]).await.len(), licenses, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quantity_of_zero_suspends_until_there_are_seats_again() {
+    let none = described(SEPTEMBER + DAY, &[("price_1", json!(0))]);
+    let unsaid = described(SEPTEMBER + DAY, &[("price_1", json!(null))]);
+    let back = described(SEPTEMBER + 2 * DAY, &[("price_1", json!(2))]);
+    let suspended = ["2026-10-01 suspended"; 2];
+    end_as(&[SEATS], &[&first(2), &none], &suspended).await;
+    end_as(&[SEATS], &[&first(2), &none, &back], &["2026-10-01"; 2]).await;
+    end_as(&[SEATS], &[&first(2), &unsaid], &["2026-10-01"; 2]).await;
+    for means in [ACTIVATIONS, ("CRYPTLEX_MAPPINGS_QUANTITY", "one")] {
+        end_as(&[means], &[&first(2), &none], &suspended[..1]).await;
+        end_as(&[means], &[&first(2), &none, &back], &["2026-10-01"]).await;
+    }
+    let renewal = |quantity| {
+        let lines = [line(quantity, [OCTOBER, NOVEMBER])];
+        invoice(&format!("in_{quantity}"), OCTOBER + 3600, "subscription_cycle", &lines)
+    };
+    end_as(&[SEATS], &[&first(2), &none, &renewal(0)], &suspended).await;
+    end_as(&[SEATS], &[&first(2), &none, &back, &renewal(2)], &["2026-11-01"; 2]).await;
+}
+
+#[tokio::test]
+async fn a_quantity_of_zero_leaves_activations_alone() {
+    let app = App::with(<_>::default(), &[ACTIVATIONS]).await;
+    for event in [first(3), described(SEPTEMBER + DAY, &[("price_1", json!(0))])] {
+        assert_eq!(app.deliver(STRIPE, "/v1", &event).await.status, 200);
+    }
+    assert_eq!(app.sandbox.licenses()[0].allowed_activations, 3);
+    for (provider, purchase, change, pointer) in [
+        (FASTSPRING, "order-subscription-seats", "updated-seats", "/events/0/data/quantity"),
+        (PADDLE, "transaction-web", "subscription-updated-seats", "/data/items/0/quantity"),
+    ] {
+        let app = App::with(<_>::default(), &[ACTIVATIONS]).await;
+        app.cases(provider, &[purchase]).await;
+        let before: Vec<_> = app.sandbox.licenses().iter().map(|l| l.allowed_activations).collect();
+        let none =
+            edited(provider, change, |event| *event.pointer_mut(pointer).unwrap() = json!(0));
+        assert_eq!(app.deliver(provider, "/v1", &none).await.status, 200);
+        let after = app.sandbox.licenses();
+        assert!(after.iter().any(|license| license.suspended), "{provider}");
+        let after: Vec<_> = after.iter().map(|license| license.allowed_activations).collect();
+        assert_eq!(after, before, "{provider}");
+    }
 }

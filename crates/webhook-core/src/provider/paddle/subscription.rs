@@ -1,7 +1,7 @@
 //! `subscription.*`: how a subscription stands. Its dates are no proof of a payment: only transactions are.
 
 use super::super::{
-    Named, Provider as _, add_up, marks, product_and_template, quantity, subject_of,
+    Named, Provider as _, add_up, marks, product_and_template, subject_of, subscribed_quantity,
 };
 use super::transaction::interval;
 use super::{Paddle, SUBSCRIPTION_KEY, about};
@@ -55,7 +55,7 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
         };
         lines.push(Line {
             key: key.to_owned(),
-            quantity: quantity(&item)?,
+            quantity: subscribed_quantity(&item)?,
             quantity_means: None,
             mapping: Some(mapping),
             term,

@@ -1,13 +1,13 @@
 //! `invoice.paid`, in both API generations of the payload.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
 use super::{
-    Decided, Stripe, configured, first_reference, named_in, of_data, subject_marks, the_line,
-    written_marks,
+    Decided, Stripe, configured, first_reference, is_metered, named_in, of_data, subject_marks,
+    the_item, the_line, written_marks,
 };
 use crate::command::{
     Action, Command, Concern, Customer, Email, Grant, Keeps, Name, NamedBy, Note, Pays, Renew,
@@ -234,6 +234,7 @@ fn paid_through(
     let (mut latest, mut charged, mut credited) = (None, Vec::new(), BTreeSet::new());
     for line in item_lines(invoice, billing) {
         match (is_proration(&line), line.amount("amount")) {
+            (false, _) if renews_none(invoice, &line)? => {}
             (false, _) => latest = latest.max(Some(end_of(invoice, &line)?)),
             (true, Some(amount)) if amount > 0.0 => charged.push(end_of(invoice, &line)?),
             (true, Some(amount)) if amount < 0.0 => {
@@ -248,25 +249,52 @@ fn paid_through(
     Ok(new_periods.max().max(latest))
 }
 
+/// A period to come of a quantity of 0 is not paid for. What is billed afterwards may be 0 for want of use.
+fn renews_none(invoice: &Object<'_>, line: &Object<'_>) -> Result<bool, Unreadable> {
+    let is_first = invoice.text("billing_reason") == Some("subscription_create");
+    let is_to_come = || Ok(Some(end_of(invoice, line)?) > invoice.seconds("created")?);
+    Ok(!is_first && line.count("quantity")? == Some(0) && is_to_come()?)
+}
+
 fn end_of(invoice: &Object<'_>, line: &Object<'_>) -> Result<Timestamp, Unreadable> {
     let period =
         line.object("period", "line period").ok_or_else(|| invoice.lacks("lines.data[].period"))?;
     period.seconds("end")?.ok_or_else(|| invoice.lacks("lines.data[].period.end"))
 }
 
-/// Of the first line that is not metered: metered lines have no quantity.
+/// Of the item that counts. Lines of one item are tiers of its price; that it is 0 of says nothing in a first invoice:
+/// usage begins so.
 fn quantity(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Option<u32>, Unreadable> {
+    let mut items: BTreeMap<&str, (u32, Option<&str>)> = BTreeMap::new();
     for line in period_lines(invoice, billing) {
-        let usage = line
-            .object("price", "price")
-            .and_then(|price| price.object("recurring", "recurring"))
-            .and_then(|recurring| recurring.text("usage_type"));
-        let counted = line.count("quantity")?.is_some_and(|quantity| quantity > 0);
-        if usage != Some("metered") && counted {
-            return super::super::quantity(&line).map(Some);
+        if is_metered(line.object("price", "price").as_ref()) {
+            continue;
         }
+        let Some(quantity) = line.count("quantity")? else { continue };
+        let price = price_of(&line);
+        let item = item_of(&line).or(price).or(line.text("id")).unwrap_or_default();
+        let (sum, _) = items.entry(item).or_insert((0, price));
+        *sum = sum.saturating_add(quantity);
     }
-    Ok(None)
+    Ok(the_item(items.into_values()).map(|(quantity, _)| quantity).filter(|n| *n > 0))
+}
+
+fn item_of<'a>(line: &Object<'a>) -> Option<&'a str> {
+    let details = item_details(line);
+    first_reference([
+        details.and_then(|details| details.value("subscription_item")),
+        line.value("subscription_item"),
+    ])
+}
+
+fn price_of<'a>(line: &Object<'a>) -> Option<&'a str> {
+    let details = line
+        .object("pricing", "pricing")
+        .and_then(|pricing| pricing.object("price_details", "price details"));
+    first_reference([
+        details.and_then(|details| details.value("price")),
+        line.value("price").or(line.value("plan")),
+    ])
 }
 
 fn has_more_lines(invoice: &Object<'_>) -> bool {

@@ -187,6 +187,20 @@ fn configured(product: &ProductId) -> Mapping {
     Mapping { product: product.clone(), template: None, entitlement_set: None }
 }
 
+/// Which item of a subscription counts, of those that have a quantity: the one with the largest; at equal quantities the
+/// one whose price has the lowest id. An invoice and a description list them in orders of their own.
+fn the_item<'i>(
+    items: impl IntoIterator<Item = (u32, Option<&'i str>)>,
+) -> Option<(u32, Option<&'i str>)> {
+    items.into_iter().max_by_key(|(quantity, price)| (*quantity, std::cmp::Reverse(*price)))
+}
+
+/// Usage has no quantity that anybody ordered.
+fn is_metered(price: Option<&Object<'_>>) -> bool {
+    let recurring = price.and_then(|price| price.object("recurring", "recurring"));
+    recurring.and_then(|recurring| recurring.text("usage_type")) == Some("metered")
+}
+
 /// The only line that a Stripe purchase has: one product per subscription or session.
 fn the_line(quantity: u32, mapping: Option<Mapping>, metadata: Vec<Mark>) -> Line {
     Line {
