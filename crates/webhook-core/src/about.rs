@@ -43,7 +43,7 @@ fn described(action: &Action) -> Option<&Customer> {
         Action::Grant(grant) => grant.customer.as_ref(),
         Action::SyncCustomer(customer) => Some(customer),
         Action::Renew(_)
-        | Action::PaymentFailed
+        | Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Resume(_)
         | Action::Reverse(_)
@@ -66,8 +66,11 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
         let (through, pays) = match &command.action {
             Action::Grant(grant) => (grant.paid_through.or(grant.period_end), grant.pays),
             Action::Renew(Renew { through: Through::Until(end), pays }) => (Some(*end), *pays),
-            Action::Renew(Renew { through: Through::NextPeriod { .. }, pays }) => (None, *pays),
-            Action::PaymentFailed
+            Action::Renew(Renew {
+                through: Through::NextPeriod { .. } | Through::Described { .. },
+                pays,
+            }) => (None, *pays),
+            Action::PaymentFailed(_)
             | Action::Suspend(_)
             | Action::Resume(_)
             | Action::Reverse(_)

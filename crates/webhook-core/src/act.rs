@@ -366,7 +366,7 @@ impl Ready {
                 Action::Grant(_)
                 | Action::SyncCustomer(_)
                 | Action::Renew(_)
-                | Action::PaymentFailed
+                | Action::PaymentFailed(_)
                 | Action::Suspend(_)
                 | Action::Resume(_)
                 | Action::Reverse(_)

@@ -72,10 +72,10 @@ pub(crate) fn tell(
             format!("Nothing to do: the licenses of {subject} run at least that long.")
         }
         Action::Renew(_) => "License(s) renewed successfully.".to_owned(),
-        Action::PaymentFailed if policy.grace.is_positive() => {
+        Action::PaymentFailed(_) if policy.grace.is_positive() => {
             "Payment failure recorded successfully.".to_owned()
         }
-        Action::PaymentFailed | Action::Suspend(_) => {
+        Action::PaymentFailed(_) | Action::Suspend(_) => {
             "License(s) suspended successfully.".to_owned()
         }
         Action::Resume(_) => "License(s) resumed successfully.".to_owned(),

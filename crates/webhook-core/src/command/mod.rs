@@ -170,8 +170,8 @@ pub enum Action {
     Grant(Grant),
     /// A later payment: the licenses must run through what it paid for.
     Renew(Renew),
-    /// A payment for a further period failed; what follows is the vendor's policy.
-    PaymentFailed,
+    /// A payment failed, for a further period if it does not say which; what follows is the vendor's policy.
+    PaymentFailed(Option<Through>),
     /// A cause for suspension arose.
     Suspend(Cause),
     /// Causes for suspension went away without a payment.
@@ -306,6 +306,9 @@ pub struct SubscriptionRecord {
     pub plan: Option<String>,
     /// How many.
     pub quantity: Option<u32>,
+    /// The beginning of the current period, where it is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period_start: Option<Timestamp>,
     /// The end of the current period.
     pub period_end: Option<Timestamp>,
     /// Why it was canceled.
@@ -330,6 +333,8 @@ pub enum Concern {
     DisputeOpened,
     /// A refund or a dispute of what no license is known to be paid by now.
     NothingReversed,
+    /// A payment did not say until when, and neither did anything else.
+    PeriodPresumed,
 }
 
 /// Why licenses of a subject are suspended. A license is suspended while any cause is left.
@@ -498,6 +503,13 @@ pub enum Through {
         /// When it was charged.
         charged_at: Timestamp,
         /// The order of the charge: counted once.
+        order: SubjectId,
+    },
+    /// The period that it was billed in, as the subscription is described; where that is not known, one interval.
+    Described {
+        /// When it was billed.
+        billed_at: Timestamp,
+        /// The invoice: counted once.
         order: SubjectId,
     },
 }

@@ -162,6 +162,9 @@ pub struct SubjectState {
     /// The newest payment for the subscription itself, which no pause before it outlives.
     #[serde(skip_serializing_if = "is_default")]
     pub renewed_at: Option<Timestamp>,
+    /// The newest payment that may be for what was used before: it takes back no end.
+    #[serde(skip_serializing_if = "is_default")]
+    pub used_paid_at: Option<Timestamp>,
     /// The latest end that a later payment paid for.
     #[serde(skip_serializing_if = "is_default")]
     pub renewed_until: Option<Timestamp>,
@@ -171,6 +174,9 @@ pub struct SubjectState {
     /// Payments that failed since the last one that succeeded.
     #[serde(skip_serializing_if = "is_default")]
     pub failures: BTreeSet<Timestamp>,
+    /// Until when those would have paid that say it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub failed_through: BTreeMap<Timestamp, Timestamp>,
     /// Why it is suspended, and since when.
     #[serde(skip_serializing_if = "is_default")]
     pub causes: BTreeMap<Cause, Timestamp>,

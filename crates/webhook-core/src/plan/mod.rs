@@ -8,6 +8,7 @@
 //! not by what was sent.
 
 mod customer;
+mod described;
 mod expiry;
 mod grant;
 mod granted;
@@ -91,7 +92,9 @@ pub fn plan(
     match &command.action {
         Action::Grant(grant) => grant::plan(command, grant, at, snapshot, policy),
         Action::Renew(renew) => renewal(command, renew, at, snapshot, policy),
-        Action::PaymentFailed => Ok(standing::payment_failed(at, snapshot, policy)),
+        Action::PaymentFailed(of) => {
+            Ok(standing::payment_failed(of.as_ref(), at, snapshot, policy))
+        }
         Action::Suspend(cause) => Ok(standing::suspension(*cause, at, snapshot, policy)),
         Action::Resume(causes) => Ok(standing::resumption(causes, at, snapshot, policy)),
         Action::Reverse(reversal) => {
@@ -114,7 +117,7 @@ pub fn needs_a_look(action: &Action, state: &SubjectState, policy: &Policy) -> b
         Action::ChangePlan(subscribed) => !lines::are_known(subscribed, state, policy),
         Action::Grant(_)
         | Action::Renew(_)
-        | Action::PaymentFailed
+        | Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Reverse(_)
         | Action::End
@@ -134,48 +137,48 @@ fn renewal(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let covers = match &renew.through {
-        Through::Until(end) => Covers::Until(*end),
-        Through::NextPeriod { .. } => Covers::OneMore,
+    let is_told = !matches!(renew.through, Through::Described { .. });
+    let through = &*described::resolved(&renew.through, &snapshot.state);
+    let covers = match through {
+        Through::Until(end) if is_told => Covers::Until(*end),
+        Through::Until(end) => Covers::Described(Some(*end)),
+        Through::NextPeriod { .. } if is_told => Covers::OneMore,
+        Through::NextPeriod { .. } | Through::Described { .. } => Covers::Described(None),
     };
-    if snapshot.state.ended_at.is_some() && is_over(&renew.through, at) {
+    let is_over = is_over(through, at)
+        // What was used is billed afterwards, and buys no time after an end.
+        || (!is_told && (snapshot.state.ended_at.is_some() || presumes_too_much(through, snapshot)));
+    if snapshot.state.ended_at.is_some() && is_over {
         return Ok(standing::noted("it was paid for a time before its end", snapshot));
     }
     let Some(payment) = history::payment(&snapshot.state, at, renew.pays, covers, policy) else {
         return Ok(stale(snapshot));
     };
     let mut plan = Plan { state: payment.state.clone(), ..Plan::default() };
-    if let Through::Until(end) = &renew.through {
+    if let Through::Until(end) = through {
         plan.state.renewed_until = plan.state.renewed_until.max(Some(*end));
     }
     if snapshot.licenses.is_empty() {
-        return match &snapshot.state {
-            _ if is_over(&renew.through, at) => Ok(plan),
-            state if state.unlicensed && !is_subscribed_to_a_product(state) => Ok(plan),
-            state if state.deleted => Err(Refused::Deleted(command.subject.clone())),
-            // A purchase that comes later runs until then.
-            state
-                if (policy.accept_unmapped || command.incidental)
-                    && plan.state.renewed_until.is_some()
-                    && !is_ours(state) =>
-            {
-                plan.noted =
-                    Some("nothing of it is known: it is taken for something without licenses");
-                Ok(plan)
-            }
-            _ => Err(Refused::NoLicense(command.subject.clone())),
-        };
+        let is_known = is_over || is_known_to_have_none(&snapshot.state);
+        return if is_known { Ok(plan) } else { without_license(command, renew, plan, policy) };
     }
-    if let Through::NextPeriod { order, .. } = &renew.through {
+    if let Through::NextPeriod { order, .. } = through {
         plan.state.charges.insert(order.clone());
-        plan.warnings.push("the charge does not say what it paid for: switch on webhook expansion");
+        match is_told {
+            true => plan
+                .warnings
+                .push("the charge does not say what it paid for: switch on webhook expansion"),
+            false if is_over => {}
+            false => plan.concern = Some(Concern::PeriodPresumed),
+        }
     }
     let is_replaced = |license: &License| snapshot.state.replaced.contains(&license.id);
     for license in holders::current(snapshot).filter(|license| !is_replaced(license)) {
-        let expiry = match &renew.through {
-            through if is_over(through, at) => None,
+        let expiry = match through {
+            _ if is_over => None,
             Through::Until(end) => expiry::renewed(license, paid_until(*end, policy)),
             Through::NextPeriod { order, .. } if snapshot.state.charges.contains(order) => None,
+            Through::Described { .. } => None,
             Through::NextPeriod { charged_at, .. } => {
                 let before_grace = snapshot.state.before_grace.get(&license.id).copied();
                 expiry::renewed_once(license, before_grace, *charged_at, policy.leeway)
@@ -197,6 +200,31 @@ fn renewal(
     Ok(plan)
 }
 
+fn is_known_to_have_none(state: &SubjectState) -> bool {
+    state.unlicensed && !is_subscribed_to_a_product(state)
+}
+
+/// Its purchase may be on its way; a purchase that comes later runs until what the payment says.
+fn without_license(
+    command: &Command,
+    renew: &Renew,
+    mut plan: Plan,
+    policy: &Policy,
+) -> Result<Plan, Refused> {
+    let may_be_foreign = (policy.accept_unmapped || command.incidental) && !is_ours(&plan.state);
+    // Usage that nobody describes has nothing to be remembered.
+    let is_kept =
+        plan.state.renewed_until.is_some() || matches!(renew.through, Through::Described { .. });
+    if plan.state.deleted {
+        return Err(Refused::Deleted(command.subject.clone()));
+    }
+    if !may_be_foreign || !is_kept {
+        return Err(Refused::NoLicense(command.subject.clone()));
+    }
+    plan.noted = Some("nothing of it is known: it is taken for something without licenses");
+    Ok(plan)
+}
+
 /// Whether licenses of it were made, or will be, because their product is known.
 fn is_ours(state: &SubjectState) -> bool {
     state.granted.is_some() || !state.lines.is_empty() || is_subscribed_to_a_product(state)
@@ -211,6 +239,11 @@ fn is_subscribed_to_a_product(state: &SubjectState) -> bool {
 /// Paid for a time that ended before the payment: nothing but a record.
 fn is_over(through: &Through, at: Timestamp) -> bool {
     matches!(through, Through::Until(end) if *end < at)
+}
+
+/// One more period of what will not renew.
+fn presumes_too_much(through: &Through, snapshot: &Snapshot) -> bool {
+    matches!(through, Through::NextPeriod { .. }) && described::was_the_last(&snapshot.state)
 }
 
 /// The end of a paid period as it is written: in whole seconds, with the vendor's leeway.

@@ -42,7 +42,7 @@ impl Topic {
         Self { published, notifier, server }
     }
 
-    async fn app(&self, variables: &[(&str, &str)]) -> App {
+    pub(crate) async fn app(&self, variables: &[(&str, &str)]) -> App {
         let mut app = App::with(Settings::default(), variables).await;
         app.notifier = self.notifier.clone();
         app

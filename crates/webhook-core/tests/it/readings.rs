@@ -1,7 +1,9 @@
 //! What an invoice or a description of Stripe says, in the smallest bodies: one situation each, in every order that counts.
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::notifications::Topic;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited};
 
 const DAY: i64 = 86_400;
@@ -9,6 +11,7 @@ const DAY: i64 = 86_400;
 const SEPTEMBER: i64 = 1_788_220_800;
 const OCTOBER: i64 = SEPTEMBER + 30 * DAY;
 const NOVEMBER: i64 = OCTOBER + 31 * DAY;
+const DECEMBER: i64 = NOVEMBER + 30 * DAY;
 
 fn event(id: &str, kind: &str, created: i64, object: Value) -> Vec<u8> {
     let data = json!({ "object": object });
@@ -290,5 +293,195 @@ async fn a_quantity_of_zero_leaves_activations_alone() {
         assert!(after.iter().any(|license| license.suspended), "{provider}");
         let after: Vec<_> = after.iter().map(|license| license.allowed_activations).collect();
         assert_eq!(after, before, "{provider}");
+    }
+}
+
+fn renewal(id: &str, created: i64, period: [i64; 2]) -> Vec<u8> {
+    invoice(id, created, "subscription_cycle", &[line(1, period)])
+}
+
+fn failed(id: &str, at: i64, bill: Value) -> Vec<u8> {
+    event(&format!("evt_failed_{id}_{at}"), "invoice.payment_failed", at, bill)
+}
+
+fn failed_renewal(at: i64, period: [i64; 2]) -> Vec<u8> {
+    let id = format!("in_{}", period[0]);
+    failed(&id, at, bill(&id, period[0] + 3600, "subscription_cycle", &[line(1, period)]))
+}
+
+#[tokio::test]
+async fn a_failed_payment_counts_while_its_period_is_unpaid() {
+    let [october, november] = [[OCTOBER, NOVEMBER], [NOVEMBER, DECEMBER]];
+    let october_fails = || failed_renewal(OCTOBER + 3600, october);
+    let october_fails_again = || failed_renewal(NOVEMBER + 9 * DAY, october);
+    let november_fails = || failed_renewal(NOVEMBER + 10 * DAY, november);
+    let november_paid = || renewal("in_11", NOVEMBER + 3600, november);
+    let past_due = || {
+        let subscription = json!({"id": "sub_1", "object": "subscription", "status": "past_due"});
+        event("evt_past_due", "customer.subscription.updated", NOVEMBER + 11 * DAY, subscription)
+    };
+    for (told, suspended, grace) in [
+        (vec![october_fails()], "2026-10-01 suspended", "2026-10-08"),
+        (vec![october_fails(), november_paid()], "2026-12-01", "2026-12-01"),
+        (vec![november_paid(), october_fails_again()], "2026-12-01", "2026-12-01"),
+        (
+            vec![november_paid(), october_fails_again(), past_due()],
+            "2026-12-01 suspended",
+            "2026-12-01",
+        ),
+        // The failure of a payment that succeeded later.
+        (
+            vec![november_fails(), renewal("in_11", NOVEMBER + 12 * DAY, november)],
+            "2026-12-01",
+            "2026-12-01",
+        ),
+    ] {
+        let told: Vec<&Vec<u8>> = told.iter().collect();
+        let bought = first(1);
+        let events = [&[&bought], &told[..]].concat();
+        end_as(&[], &events, &[suspended]).await;
+        end_as(&[("GRACE_DAYS", "7")], &events, &[grace]).await;
+    }
+    // What is suspended for two reasons is not resumed when one goes.
+    let events = [first(1), october_fails_again(), past_due(), november_paid()];
+    end_as(&[], &events.iter().collect::<Vec<_>>(), &["2026-12-01 suspended"]).await;
+}
+
+#[tokio::test]
+async fn a_charge_that_fails_beside_an_active_subscription_suspends_nothing() {
+    for (state, end) in [("active", "2027-09-01"), ("overdue", "2027-09-01 suspended")] {
+        let app = App::start().await;
+        let failed = edited(FASTSPRING, "charge-failed", |batch| {
+            batch["events"][0]["data"]["subscription"]["state"] = json!(state);
+        });
+        app.cases(FASTSPRING, &["order-subscription"]).await;
+        assert_eq!(app.deliver(FASTSPRING, "/v1", &failed).await.status, 200);
+        assert_eq!(app.ends(), [end], "{state}");
+    }
+}
+
+/// Usage of a time that is over, billed then.
+fn usage(id: &str, [start, end]: [i64; 2]) -> Vec<u8> {
+    invoice(id, end + 3600, "subscription_cycle", &[line(7, [start, end - 300])])
+}
+
+fn period_described(period: [i64; 2], status: &str, cancels: bool) -> Vec<u8> {
+    let [start, end] = period;
+    let item = json!({"id": "si_1", "price": {"id": "price_1", "recurring": {"usage_type": "metered"}},
+        "current_period_start": start, "current_period_end": end});
+    let subscription = json!({"id": "sub_1", "object": "subscription", "status": status,
+        "cancel_at_period_end": cancels, "items": {"data": [item]}});
+    let kind = if status == "canceled" { "deleted" } else { "updated" };
+    let at = if status == "canceled" { end } else { start };
+    event(&format!("evt_{kind}_{at}"), &format!("customer.subscription.{kind}"), at, subscription)
+}
+
+#[tokio::test]
+async fn usage_that_is_paid_renews_to_the_end_of_the_described_period() {
+    let [october, november] = [[OCTOBER, NOVEMBER], [NOVEMBER, DECEMBER]];
+    let until_november = [
+        &first(1),
+        &period_described(october, "active", false),
+        &usage("in_9", [SEPTEMBER, OCTOBER]),
+    ];
+    end_as(&[], &until_november, &["2026-11-01"]).await;
+    // The description of a later period is none of what was billed before it.
+    let early = [
+        &first(1),
+        &period_described(november, "active", false),
+        &usage("in_9", [SEPTEMBER, OCTOBER]),
+    ];
+    end_as(&[], &early, &["2026-11-01"]).await;
+    end_as(&[], &[&first(1), &usage("in_9", [SEPTEMBER, OCTOBER])], &["2026-11-01"]).await;
+}
+
+#[tokio::test]
+async fn usage_that_is_billed_at_the_end_buys_no_more_time() {
+    let september = [SEPTEMBER, OCTOBER];
+    let cancels = period_described(september, "active", true);
+    let ended = period_described(september, "canceled", true);
+    let last = usage("in_9", september);
+    end_as(&[], &[&first(1), &cancels, &last], &["2026-10-01"]).await;
+    let bought = first(1);
+    for rest in [[&cancels, &ended, &last], [&last, &ended, &cancels], [&ended, &last, &cancels]] {
+        // Who does not know that it ends presumes one more period, which the end takes back.
+        let events = [&[&bought], &rest[..]].concat();
+        assert!(ends(&[], &events).await[0].ends_with("revoked"));
+        if rest[0] != &last {
+            let none = [("CRYPTLEX_CANCELLATION_ACTION", "none")];
+            assert_eq!(ends(&none, &events).await, ["2026-10-01"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn usage_whose_payment_fails_is_of_the_period_it_was_billed_in() {
+    let lines = [line(7, [SEPTEMBER, OCTOBER - 300])];
+    let bill = || bill("in_9", OCTOBER + 3600, "subscription_cycle", &lines);
+    let fails = failed("in_9", OCTOBER + 3600, bill());
+    let fails_again = failed("in_9", NOVEMBER + 9 * DAY, bill());
+    let described = period_described([OCTOBER, NOVEMBER], "active", false);
+    end_as(&[], &[&first(1), &fails], &["2026-10-01 suspended"]).await;
+    end_as(&[], &[&first(1), &described, &fails], &["2026-10-01 suspended"]).await;
+    let paid = renewal("in_11", NOVEMBER + 3600, [NOVEMBER, DECEMBER]);
+    end_as(&[], &[&first(1), &fails_again, &paid], &["2026-12-01"]).await;
+}
+
+#[tokio::test]
+async fn a_period_that_nobody_told_is_presumed_and_notified() {
+    let topic = Topic::answering(StatusCode::OK).await;
+    let monthly = ("CRYPTLEX_PRODUCT_ID", devkit::sandbox::catalogue::MONTHLY_PRODUCT);
+    let app = topic.app(&[monthly, ("UNMAPPED", "accept")]).await;
+    // It was sold before we were connected, or is none of ours.
+    let unknown = usage("in_0", [SEPTEMBER, OCTOBER]);
+    assert_eq!(app.deliver(STRIPE, "/v1", &unknown).await.status, 200);
+    let app = topic.app(&[monthly]).await;
+    for event in
+        [first(1), usage("in_9", [SEPTEMBER, OCTOBER]), usage("in_9", [SEPTEMBER, OCTOBER])]
+    {
+        assert_eq!(app.deliver(STRIPE, "/v1", &event).await.status, 200);
+    }
+    assert_eq!(app.ends(), ["2026-11-01"]);
+    let told: Vec<String> = topic.told().into_iter().map(|(concern, _)| concern).collect();
+    assert_eq!(told, ["period_presumed"]);
+}
+
+#[tokio::test]
+async fn what_an_invoice_lacks_is_named() {
+    let app = App::start().await;
+    let broken = |edit: &dyn Fn(&mut Value)| {
+        let mut event: Value =
+            serde_json::from_slice(&usage("in_9", [SEPTEMBER, OCTOBER])).unwrap();
+        edit(&mut event["data"]["object"]);
+        serde_json::to_vec(&event).unwrap()
+    };
+    for (body, named) in [
+        (
+            broken(&|invoice| {
+                invoice["created"] = json!(null);
+                invoice["lines"] = json!({"data": [], "has_more": true});
+            }),
+            "created not found in invoice with ID: in_9",
+        ),
+        (
+            broken(&|invoice| invoice["created"] = json!("soon")),
+            "created in invoice with ID: in_9 is not",
+        ),
+        (
+            broken(&|invoice| invoice["created"] = json!(9e15)),
+            "created in invoice with ID: in_9 is not",
+        ),
+        (
+            broken(&|invoice| invoice["lines"]["data"][0]["period"]["end"] = json!(9e15)),
+            "end in line period",
+        ),
+        (
+            broken(&|invoice| invoice["lines"]["data"][0]["quantity"] = json!("many")),
+            "quantity in line",
+        ),
+    ] {
+        let answer = app.deliver(STRIPE, "/v1", &body).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.message().contains(named), "{}", answer.body);
     }
 }

@@ -88,7 +88,7 @@ fn next_period(charge: &Object<'_>) -> Result<Through, Unreadable> {
 
 /// `subscription.payment.overdue`: a reminder was sent.
 pub(super) fn overdue(subscription: &Object<'_>) -> Result<Command, Unreadable> {
-    failed(with(subscription, Action::PaymentFailed)?)
+    failed(with(subscription, Action::PaymentFailed(None))?)
 }
 
 /// `subscription.charge.failed`: an automatic charge, for whatever reason.
@@ -96,8 +96,15 @@ pub(super) fn charge_failed(charge: &Object<'_>) -> Result<Command, Unreadable> 
     let id = charge.reference("subscription");
     let subject =
         subject_of(FastSpring::NAME, SubjectKind::Subscription, charge, "subscription", id)?;
-    let record = charge.object("subscription", "subscription").map(|s| record(&s)).transpose()?;
-    failed(Command { record, ..about(subject, Action::PaymentFailed) })
+    let subscription = charge.object("subscription", "subscription");
+    let record = subscription.map(|subscription| record(&subscription)).transpose()?;
+    // A charge beside its renewals, or one that is tried again.
+    let stays_active = subscription.and_then(|s| s.text("state")) == Some("active");
+    let action = match stays_active {
+        true => Action::Note(Note::of("a charge failed, and the subscription stays active")),
+        false => Action::PaymentFailed(None),
+    };
+    failed(Command { record, ..about(subject, action) })
 }
 
 fn failed(command: Command) -> Result<Command, Unreadable> {
@@ -156,6 +163,7 @@ fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
         status: subscription.text("state").map(str::to_owned),
         plan: product_path(subscription).map(str::to_owned),
         quantity: subscription.count("quantity")?,
+        period_start: None,
         period_end: subscription.millis("next")?,
         cancellation_reason: None,
         cancel_at_period_end: Some(canceled),

@@ -20,7 +20,7 @@ pub(super) fn with(subscription: &Object<'_>, action: Action) -> Result<Command,
 /// `subscription.past_due`.
 pub(super) fn past_due(subscription: &Object<'_>) -> Result<Command, Unreadable> {
     let concern = Some(Concern::PaymentFailed);
-    Ok(Command { concern, ..with(subscription, Action::PaymentFailed)? })
+    Ok(Command { concern, ..with(subscription, Action::PaymentFailed(None))? })
 }
 
 /// `subscription.updated`: all of its items as they are now.
@@ -97,6 +97,7 @@ fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
         status: subscription.text("status").map(str::to_owned),
         plan: price.and_then(|price| price.text("id")).map(str::to_owned),
         quantity,
+        period_start: None,
         period_end: period.map(|period| period.rfc3339("ends_at")).transpose()?.flatten(),
         cancellation_reason: None,
         cancel_at_period_end: Some(ends),

@@ -13,7 +13,7 @@ use crate::command::{
     Action, Command, Concern, Customer, Email, Grant, Keeps, Name, NamedBy, Note, Pays, Renew,
     SubjectKind, Through, Unreadable,
 };
-use crate::ids::{CustomerId, PaymentId};
+use crate::ids::{CustomerId, PaymentId, SubjectId};
 use crate::json::Object;
 
 /// What an invoice says about the subscription that it bills.
@@ -69,21 +69,35 @@ fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unrea
         billing.subscription,
     )?;
     let marks = subject_marks(&subject);
-    let action = match paid_through(invoice, billing)? {
-        Some(end) => {
-            Action::Renew(Renew { through: Through::Until(end), pays: Pays::ForThePeriod })
-        }
-        // The webhook carries the first ten lines only; the one that pays may be among the others.
-        None if has_more_lines(invoice) => {
-            return Err(invoice
-                .lacks("a line that pays for a period, among the first ones of a longer list,"));
-        }
+    let action = match through(invoice, billing)? {
+        Some(through) => Action::Renew(Renew { through, pays: Pays::ForThePeriod }),
         None => {
             Action::Note(Note::of("no line of the invoice pays for a period of the subscription"))
         }
     };
     let payments = known_as(invoice);
     Ok(Command { payments, ..Command::new(subject, marks, action) }.into())
+}
+
+/// Until when an invoice pays for a subscription. Where its lines all lie in the past (usage), or the one that pays may be
+/// among those that the webhook leaves out, it is the period that it was billed in. An invoice that does not say when it
+/// was made is believed to pay until its lines end.
+fn through(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Option<Through>, Unreadable> {
+    let billed_at = invoice.seconds("created")?;
+    let latest = paid_through(invoice, billing)?;
+    if let Some(end) = latest.filter(|end| billed_at.is_none_or(|at| *end > at)) {
+        return Ok(Some(Through::Until(end)));
+    }
+    let renews =
+        matches!(invoice.text("billing_reason"), Some("subscription_cycle" | "subscription"));
+    let is_of_usage = renews && latest.is_some();
+    if !is_of_usage && !has_more_lines(invoice) {
+        return Ok(latest.map(Through::Until));
+    }
+    let billed_at = billed_at.ok_or_else(|| invoice.lacks("created"))?;
+    let id = invoice.text("id").ok_or_else(|| invoice.lacks("id"))?;
+    let order = SubjectId::new(id).map_err(|_not_an_id| invoice.misshapen("id", "an id"))?;
+    Ok(Some(Through::Described { billed_at, order }))
 }
 
 /// New payloads do not say which payment paid, unless they are expanded: `invoice_payment.paid` does.
@@ -129,7 +143,7 @@ pub(super) fn payment_failed(
     let invoice = of_data(data, "invoice")?;
     let action = match invoice.text("billing_reason") {
         Some("subscription_cycle" | "subscription_threshold" | "subscription") => {
-            Action::PaymentFailed
+            Action::PaymentFailed(through(&invoice, &billing(&invoice))?)
         }
         Some(_) | None => Action::Note(Note::of("a payment failed that renews nothing")),
     };

@@ -1,5 +1,7 @@
 //! `customer.subscription.*`: how a subscription stands, whatever was paid for it.
 
+use jiff::Timestamp;
+
 use super::super::{ProductSource, Provider as _, subject_of};
 use super::{
     Decided, Stripe, is_metered, named_in, of_data, subject_marks, the_item, the_line,
@@ -49,7 +51,7 @@ pub(super) fn updated(data: &Object<'_>, source: &ProductSource) -> Result<Decid
         false => Action::Suspend(Cause::Collection),
     };
     let mut actions = match (subscription.text("status"), collects) {
-        (Some("past_due"), _) => vec![Action::PaymentFailed, collection],
+        (Some("past_due"), _) => vec![Action::PaymentFailed(None), collection],
         (Some("unpaid"), _) => vec![Action::Suspend(Cause::Payment), collection],
         (Some("active" | "trialing"), true) => {
             vec![Action::Resume(&[Cause::Payment, Cause::Pause, Cause::Collection])]
@@ -138,9 +140,13 @@ fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
         item.reference("price").or(item.reference("plan"))
     };
     let plan = counted.and_then(|(_, price)| price).or_else(first);
-    let mut period_end = subscription.seconds("current_period_end")?;
+    // Items may have periods of their own: that which ends last.
+    let (mut period_start, mut period_end) = period(subscription)?;
     for item in &items {
-        period_end = period_end.max(item.seconds("current_period_end")?);
+        let (start, end) = period(item)?;
+        if end > period_end {
+            (period_start, period_end) = (start, end);
+        }
     }
     let details = subscription.object("cancellation_details", "cancellation details");
     Ok(SubscriptionRecord {
@@ -148,8 +154,14 @@ fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
         status: subscription.text("status").map(str::to_owned),
         plan: plan.map(str::to_owned),
         quantity: counted.map(|(quantity, _)| quantity),
+        period_start,
         period_end,
         cancellation_reason: details.and_then(|d| d.text("reason")).map(str::to_owned),
         cancel_at_period_end: subscription.flag("cancel_at_period_end"),
     })
+}
+
+/// Of a subscription in old payloads, of its items in new ones.
+fn period(of: &Object<'_>) -> Result<(Option<Timestamp>, Option<Timestamp>), Unreadable> {
+    Ok((of.seconds("current_period_start")?, of.seconds("current_period_end")?))
 }
