@@ -378,6 +378,9 @@ pub struct Grant {
     /// As of when its lines are, where it was paid later: a change in between is newer than they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lines_at: Option<Timestamp>,
+    /// What it is instead, where something was bought before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub else_renews: Option<Box<Renew>>,
 }
 
 /// Who names the Cryptlex product of a purchase. Stripe tells one purchase in several events, and of those a later one in

@@ -90,7 +90,10 @@ pub fn plan(
     policy: &Policy,
 ) -> Result<Plan, Refused> {
     match &command.action {
-        Action::Grant(grant) => grant::plan(command, grant, at, snapshot, policy),
+        Action::Grant(grant) => match &grant.else_renews {
+            Some(renew) if was_bought(snapshot) => renewal(command, renew, at, snapshot, policy),
+            Some(_) | None => grant::plan(command, grant, at, snapshot, policy),
+        },
         Action::Renew(renew) => renewal(command, renew, at, snapshot, policy),
         Action::PaymentFailed(of) => {
             Ok(standing::payment_failed(of.as_ref(), at, snapshot, policy))
@@ -223,6 +226,13 @@ fn without_license(
     }
     plan.noted = Some("nothing of it is known: it is taken for something without licenses");
     Ok(plan)
+}
+
+/// Whether anything was made for it, by whomever, or ended.
+fn was_bought(snapshot: &Snapshot) -> bool {
+    let state = &snapshot.state;
+    let is_known = !state.slots.is_empty() || state.ended_at.is_some() || state.deleted;
+    is_known || !snapshot.licenses.is_empty()
 }
 
 /// Whether licenses of it were made, or will be, because their product is known.

@@ -446,6 +446,82 @@ async fn a_period_that_nobody_told_is_presumed_and_notified() {
     assert_eq!(told, ["period_presumed"]);
 }
 
+fn of_version(version: Value, body: &[u8]) -> Vec<u8> {
+    let mut event: Value = serde_json::from_slice(body).unwrap();
+    event["api_version"] = version;
+    serde_json::to_vec(&event).unwrap()
+}
+
+#[tokio::test]
+async fn old_versions_call_a_first_invoice_an_update() {
+    let update = |id: &str, period: [i64; 2], quantity| {
+        invoice(id, period[0] + 1, "subscription_update", &[line(quantity, period)])
+    };
+    let old = |body: Vec<u8>| of_version(json!("2018-05-21"), &body);
+    let bought = old(update("in_1", [SEPTEMBER, OCTOBER], 2));
+    end_as(&[SEATS], &[&bought], &["2026-10-01"; 2]).await;
+    let changed = old(update("in_2", [OCTOBER, NOVEMBER], 3));
+    assert_eq!(ends(&[SEATS], &[&bought, &changed]).await, ["2026-11-01"; 2]);
+    // New versions have another name for it.
+    for version in
+        [json!("2018-10-31"), json!("2026-09-30.endive"), json!(null), json!(2018), json!({})]
+    {
+        let app = App::start().await;
+        let update = of_version(version, &update("in_1", [SEPTEMBER, OCTOBER], 2));
+        assert_eq!(app.deliver(STRIPE, "/v1", &update).await.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn an_old_update_is_a_purchase_only_where_its_product_is_known() {
+    let update =
+        invoice("in_1", SEPTEMBER + 1, "subscription_update", &[line(1, [SEPTEMBER, OCTOBER])]);
+    let nameless = of_version(json!("2018-05-21"), &update);
+    let mut named: Value = serde_json::from_slice(&nameless).unwrap();
+    named["data"]["object"]["parent"]["subscription_details"]["metadata"] = json!({
+        "CRYPTLEX_PRODUCT_ID": devkit::sandbox::catalogue::MONTHLY_PRODUCT,
+        "CRYPTLEX_LICENSE_TEMPLATE": devkit::sandbox::catalogue::MONTHLY_TEMPLATE,
+    });
+    let named = serde_json::to_vec(&named).unwrap();
+    for (path, body, licenses) in [
+        ("/v1", &nameless, 1),
+        ("/v2", &nameless, 0),
+        ("/webhooks/stripe", &nameless, 0),
+        ("/v2", &named, 1),
+        ("/webhooks/stripe", &named, 1),
+    ] {
+        let app = App::start().await;
+        let answer = app.deliver(STRIPE, path, body).await;
+        assert_eq!(
+            (answer.status == 200, app.sandbox.licenses().len()),
+            (licenses == 1, licenses),
+            "{path}"
+        );
+    }
+    // What ended or was deleted by hand is not bought again.
+    let app = App::start().await;
+    let ended = period_described([SEPTEMBER, OCTOBER], "canceled", false);
+    for event in [&first(1), &ended] {
+        assert_eq!(app.deliver(STRIPE, "/v1", event).await.status, 200);
+    }
+    assert_eq!(app.deliver(STRIPE, "/v1", &nameless).await.status, 200);
+    assert_eq!(app.sandbox.licenses().len(), 1);
+}
+
+#[tokio::test]
+async fn a_one_off_invoice_that_needs_action_says_so() {
+    let app = App::start().await;
+    let mut bill = bill("in_once", SEPTEMBER, "manual", &[]);
+    bill["parent"] = json!(null);
+    for (kind, message) in [
+        ("invoice.payment_action_required", "Noted: the customer must confirm a payment."),
+        ("invoice.payment_failed", "Noted: a payment failed that renews nothing."),
+    ] {
+        let answer = app.deliver(STRIPE, "/v1", &event(kind, kind, SEPTEMBER, bill.clone())).await;
+        assert_eq!((answer.status, answer.message().as_str()), (200, message));
+    }
+}
+
 #[tokio::test]
 async fn what_an_invoice_lacks_is_named() {
     let app = App::start().await;

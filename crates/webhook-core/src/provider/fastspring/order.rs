@@ -114,6 +114,7 @@ impl Purchase {
             pays: self.pays,
             named_by: NamedBy::Lines,
             lines_at: None,
+            else_renews: None,
         };
         command(self.subject, Action::Grant(grant))
     }

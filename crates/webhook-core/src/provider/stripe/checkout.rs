@@ -95,6 +95,7 @@ fn grant(
         pays: Pays::ForThePeriod,
         named_by,
         lines_at,
+        else_renews: None,
     };
     let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
     let payments = payment_ids([intent, invoice]);

@@ -1,5 +1,6 @@
 //! Stripe: `t=..,v1=..` headers, and the meaning of its events in both API generations of the payload.
 
+mod billed;
 mod charge;
 mod checkout;
 mod customer;
@@ -7,6 +8,8 @@ mod invoice;
 mod subscription;
 
 use serde_json_borrow::Value;
+
+use invoice::FirstInvoice;
 
 use super::{
     Named, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, nothing_to_do, parsed,
@@ -84,7 +87,10 @@ fn read_event(
         "checkout.session.completed" => checkout::completed,
         "checkout.session.async_payment_succeeded" => checkout::paid,
         "checkout.session.async_payment_failed" => return nothing_to_do("the payment failed"),
-        "invoice.paid" => invoice::paid,
+        "invoice.paid" => {
+            let first = FirstInvoice::of(event);
+            return of_event(event, source, |data, source| invoice::paid(data, source, first));
+        }
         "invoice.payment_failed" => invoice::payment_failed,
         "invoice.payment_action_required" => invoice::action_required,
         "invoice_payment.paid" => invoice::payment_linked,
