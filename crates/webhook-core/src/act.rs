@@ -4,6 +4,7 @@
 //! says so; the next delivery goes on from there.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,6 +41,8 @@ pub(crate) struct Ready {
     pub(crate) notifier: Notifier,
     pub(crate) overflow: Option<Overflow>,
     pub(crate) timing: Timing,
+    /// Whether a test event was refused: people look for its license.
+    pub(crate) refused_a_test: AtomicBool,
 }
 
 /// What the events of one delivery have in common.
@@ -254,7 +257,8 @@ impl Ready {
             )) => return Ok(()),
             Err(_late) => return Err(Failure::delayed("ledger: no answer in time", None)),
         };
-        let Remembered { notice: Notice { id, kind, live, meaning }, contract, body } = remembered;
+        let Remembered { notice: Notice { id, kind, live, money: _, meaning }, contract, body } =
+            remembered;
         let Ok(Meaning::Act { at, commands }) = meaning else { return Ok(()) };
         tracing::info!(
             provider = P::NAME,

@@ -103,6 +103,9 @@ pub(crate) fn tell(
     }
 }
 
+/// An event about test money that `TEST_EVENTS` keeps from having an effect.
+pub(crate) const TEST_REFUSED: &str = "test event refused (TEST_EVENTS)";
+
 pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {
     let message = match reason {
         Reason::UnhandledType => format!("Webhook with event type {kind} is not handled: ignored."),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::command::Outcome;
 use crate::ids::EventId;
+use crate::outcome::TEST_REFUSED;
 
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +169,8 @@ fn lifecycle(reports: &[Report], batches: bool) -> Reply {
     let failed: Vec<&Failure> =
         reports.iter().filter_map(|report| report.result.as_ref().err()).collect();
     if failed.is_empty() {
-        return json_reply(StatusCode::OK, &json!({ "status": "success" }));
+        let status = if are_refused_tests(reports) { TEST_REFUSED } else { "success" };
+        return json_reply(StatusCode::OK, &json!({ "status": status }));
     }
     if batches && !done.is_empty() {
         return accepted(&done);
@@ -183,6 +185,12 @@ fn lifecycle(reports: &[Report], batches: bool) -> Reply {
         }
         None => error(StatusCode::INTERNAL_SERVER_ERROR, FAILED),
     }
+}
+
+/// Somebody tries something, and would look for a license for long.
+fn are_refused_tests(reports: &[Report]) -> bool {
+    let mut outcomes = reports.iter().filter_map(|report| report.result.as_ref().ok());
+    !reports.is_empty() && outcomes.all(|outcome| outcome.message == TEST_REFUSED)
 }
 
 /// `{"message": ..}` with a status.

@@ -25,10 +25,52 @@ pub struct Notice {
     pub id: EventId,
     /// The provider's name for what happened, such as `invoice.paid`.
     pub kind: String,
-    /// `livemode` or `live`: recorded, decides nothing.
+    /// `livemode` or `live`, as the event says it: recorded.
     pub live: Option<bool>,
+    /// Whose money it is about.
+    #[serde(skip_serializing_if = "Money::is_real")]
+    pub money: Money,
     /// What to do about it, or why it could not be understood.
     pub meaning: Result<Meaning, Unreadable>,
+}
+
+/// Whether an event is about real money, and if not, what its signature says of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub enum Money {
+    /// Real, or nothing else is said.
+    #[default]
+    Real,
+    /// Test money; the secret that signed it signs test events only.
+    Test,
+    /// Test money, signed with the secret that signs live events, too: who gave this secret may not have meant it.
+    TestAmongReal,
+}
+
+impl Money {
+    fn is_real(&self) -> bool {
+        *self == Self::Real
+    }
+}
+
+/// What is done with test events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestEvents {
+    /// Refused where one secret signs test and live events.
+    Auto,
+    /// Handled like any other.
+    Accept,
+    /// Acknowledged without effect.
+    Refuse,
+}
+
+impl TestEvents {
+    /// Whether an event about that money is acknowledged without effect.
+    pub fn refuse(self, money: Money) -> bool {
+        match (self, money) {
+            (_, Money::Real) | (Self::Accept, _) | (Self::Auto, Money::Test) => false,
+            (Self::Auto, Money::TestAmongReal) | (Self::Refuse, _) => true,
+        }
+    }
 }
 
 /// What an event asks for.

@@ -43,5 +43,6 @@ mod secrets;
 mod stores;
 mod support;
 mod template;
+mod test_events;
 mod unfinished;
 mod unknowns;

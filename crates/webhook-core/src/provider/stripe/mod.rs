@@ -12,11 +12,12 @@ use serde_json_borrow::Value;
 use invoice::FirstInvoice;
 
 use super::{
-    Named, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, nothing_to_do, parsed,
-    product_and_template,
+    Envelope, Named, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, nothing_to_do,
+    parsed, product_and_template,
 };
 use crate::command::{
-    AtTheEnd, Command, Line, Mapping, Meaning, Notice, QuantityMeans, Subject, Term, Unreadable,
+    AtTheEnd, Command, Line, Mapping, Meaning, Money, Notice, QuantityMeans, Subject, Term,
+    Unreadable,
 };
 use crate::ids::{EntitlementSetId, Mark, ProductId};
 use crate::json::Object;
@@ -66,8 +67,18 @@ impl Provider for Stripe {
         parsed(delivery.body(), |value| {
             let envelope = envelope(value, Self::TITLE, ["id", "type", "livemode"])?;
             let meaning = read_event(envelope.event.kind, &envelope.root, source);
-            Ok(vec![envelope.notice(meaning)?])
+            Ok(vec![envelope.notice(money(&envelope), meaning)?])
         })
+    }
+}
+
+/// Sandbox and live have secrets of their own, but for events of connected accounts:
+/// <https://support.stripe.com/questions/connect-account-webhook-configurations>.
+fn money(envelope: &Envelope<'_>) -> Money {
+    match (envelope.live, envelope.root.value("account")) {
+        (Some(false), Some(_connected)) => Money::TestAmongReal,
+        (Some(false), None) => Money::Test,
+        (Some(true) | None, _) => Money::Real,
     }
 }
 
