@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::command::{
-    Action, Command, Customer, CustomerChange, Keeps, Note, Pays, Period, Renew, Subject,
+    Action, Command, Customer, CustomerChange, Grant, Keeps, Note, Pays, Period, Renew, Subject,
     SubjectKind, Through,
 };
 use crate::ids::{CustomerId, SubjectId};
@@ -33,6 +33,9 @@ fn buyer(command: &Command) -> Option<Subject> {
 pub(crate) fn customer_of(command: &Command) -> Option<&CustomerId> {
     if let Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) = &command.action {
         return Some(id);
+    }
+    if let Action::Grant(Grant { nobody: Some(unknown), .. }) = &command.action {
+        return unknown.id.as_ref();
     }
     described(&command.action)?.id.as_ref()
 }

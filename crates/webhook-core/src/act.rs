@@ -3,6 +3,8 @@
 //! The order never changes: lease, look, plan, write, record. A failure anywhere leaves what was done in place and
 //! says so; the next delivery goes on from there.
 
+mod buyers;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -32,6 +34,7 @@ use crate::provider::Provider;
 use crate::remembered::{Forgotten, Remembered, remembered};
 use crate::reply::{Class, Failure};
 use crate::snapshot::Snapshot;
+use buyers::{Unserved, Waits, no_longer_waits};
 
 /// Everything that handling an event needs.
 pub(crate) struct Ready {
@@ -60,13 +63,27 @@ pub(crate) struct Delivery<'d> {
 }
 
 impl Ready {
-    pub(crate) async fn act<P: Provider>(
+    pub(crate) fn act<P: Provider>(
         &self,
         event: &EventKey,
         at: Timestamp,
         commands: Vec<Command>,
         delivery: &Delivery<'_>,
         clock: &Clock,
+    ) -> impl Future<Output = Result<Outcome, Failure>> {
+        const NOTHING_TRIED: &BTreeSet<EventId> = &BTreeSet::new();
+        self.act_after::<P>(event, at, commands, delivery, clock, NOTHING_TRIED)
+    }
+
+    /// After those purchases were `tried` that waited for the customer whom it describes.
+    async fn act_after<P: Provider>(
+        &self,
+        event: &EventKey,
+        at: Timestamp,
+        commands: Vec<Command>,
+        delivery: &Delivery<'_>,
+        clock: &Clock,
+        tried: &BTreeSet<EventId>,
     ) -> Result<Outcome, Failure> {
         let deadline = delivery.deadline;
         if deadline.left().is_zero() {
@@ -81,7 +98,16 @@ impl Ready {
             Claimed::Leases(leases) => leases,
             Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
         };
-        match self.carry_out(commands, at, &mut leases, deadline).await {
+        let carried = self.carry_out(commands, at, &mut leases, deadline).await;
+        if carried.is_ok() {
+            let waiting = no_longer_waits(event, commands, &mut leases, tried);
+            if !waiting.is_empty() {
+                let wait = Waits { waiting, leases };
+                let first = self.finish_first::<P>(event, at, commands, delivery, clock, wait);
+                return Box::pin(first).await;
+            }
+        }
+        match carried {
             Ok(Carried { outcome, unmapped, concerns }) if unmapped.is_empty() => {
                 let told = !concerns.is_empty() && leases.tell_once();
                 let complete = self.ledger.complete(*leases, outcome.clone());
@@ -115,6 +141,11 @@ impl Ready {
                     event.id,
                 );
                 Ok(Outcome { message: text, ..outcome })
+            }
+            Err((failure, Keep::Release)) if failure.class == Class::Buyer => {
+                let wait = Unserved { leases, failure };
+                let now = clock.now();
+                Box::pin(self.wait_for_buyer(event, at, commands, wait, deadline, now)).await
             }
             Err((failure, keep)) => {
                 let fail = self.ledger.fail(*leases, &failure.message, keep);
@@ -263,7 +294,7 @@ impl Ready {
         tracing::info!(
             provider = P::NAME,
             event.id = %id,
-            "Webhook event {id} was left half-done: it is finished first",
+            "Webhook event {id} was not done: it is finished first",
         );
         let body = Body::new(&body);
         let delivery = Delivery {
@@ -278,7 +309,7 @@ impl Ready {
         match self.act::<P>(&event, at, commands, &delivery, clock).await {
             Ok(_done) => Ok(()),
             Err(failure) => match failure.class {
-                Class::Person | Class::Passing(_) => Ok(()),
+                Class::Person | Class::Passing(_) | Class::Buyer => Ok(()),
                 Class::Token | Class::Delayed(_) => {
                     let message = format!(
                         "event {} must be finished before it: {}",
@@ -405,14 +436,14 @@ impl Ready {
                     Cause::Call(error) | Cause::Unknown(error) => {
                         Failure { message: stopped.to_string(), ..call_failure(error) }
                     }
+                    Cause::Refused(Refused::NoCustomer(_)) => {
+                        Failure { message: stopped.to_string(), class: Class::Buyer }
+                    }
                     Cause::Refused(Refused::NoLicense(_)) => {
                         Failure::passing(stopped.to_string(), None)
                     }
                     Cause::Refused(
-                        Refused::Deleted(_)
-                        | Refused::NoCustomer(_)
-                        | Refused::NoUser(_)
-                        | Refused::TooMany(..),
+                        Refused::Deleted(_) | Refused::NoUser(_) | Refused::TooMany(..),
                     )
                     | Cause::NoChange => Failure::person(stopped.to_string()),
                 };

@@ -130,6 +130,18 @@ impl Ready {
 
 /// What an event came to in the end.
 pub(crate) fn tell_failure<P: Provider>(id: &EventId, failure: &Failure, duration_ms: u64) {
+    if failure.class == Class::Buyer {
+        // The usual way of some accounts: nobody has to be called for it.
+        tracing::warn!(
+            provider = P::NAME,
+            event.id = %id,
+            outcome = "waiting",
+            duration_ms,
+            "Webhook event {id} waits for its customer: {}",
+            failure.message,
+        );
+        return;
+    }
     count(Count::Failed);
     if failure.class == Class::Token {
         count(Count::TokenRefused);

@@ -47,6 +47,9 @@ impl Concern {
                 "Something was paid for that no Cryptlex product is named for: name one, then deliver the event again."
             }
             Self::DisputeOpened => "A customer disputes a payment: answer the dispute.",
+            Self::BuyerUnknown => {
+                "Something was bought by a customer whose e-mail is not known: tell the provider the customer's e-mail, and the license is made."
+            }
             Self::PeriodPresumed => {
                 "A payment did not say which period it is for: look whether its licenses run as long as it paid."
             }

@@ -57,6 +57,8 @@ pub enum Class {
     Token,
     /// Time, or another event.
     Passing(Option<Duration>),
+    /// The customer's own event, which tells who bought.
+    Buyer,
     /// Time alone: nothing is wrong with the event itself.
     Delayed(Option<Duration>),
 }
@@ -178,6 +180,7 @@ fn lifecycle(reports: &[Report], batches: bool) -> Reply {
     let passing = failed.iter().filter_map(|failure| match failure.class {
         Class::Person | Class::Token => None,
         Class::Passing(after) | Class::Delayed(after) => Some(after.unwrap_or(USUAL_RETRY)),
+        Class::Buyer => Some(USUAL_RETRY),
     });
     match passing.max() {
         Some(after) => {
@@ -224,7 +227,7 @@ fn cryptlex(reports: &[Report], batches: bool) -> Reply {
         (Some(first), _) => {
             let text = texts_of(&failed);
             let retry_after = match first.class {
-                Class::Person | Class::Token => None,
+                Class::Person | Class::Token | Class::Buyer => None,
                 Class::Passing(after) | Class::Delayed(after) => after,
             };
             Reply { retry_after, ..message(StatusCode::BAD_REQUEST, &text) }

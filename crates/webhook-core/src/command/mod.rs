@@ -377,6 +377,8 @@ pub enum Concern {
     NothingReversed,
     /// A payment did not say until when, and neither did anything else.
     PeriodPresumed,
+    /// Something was bought by a customer whose e-mail nobody told.
+    BuyerUnknown,
 }
 
 /// Why licenses of a subject are suspended. A license is suspended while any cause is left.
@@ -402,7 +404,7 @@ pub struct Grant {
     pub customer: Option<Customer>,
     /// Why nobody does, to be told if one has to be made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub nobody: Option<Unreadable>,
+    pub nobody: Option<Box<UnknownBuyer>>,
     /// What was bought, parents before what was added to them.
     pub lines: Vec<Line>,
     /// Lines that should have named a Cryptlex product and did not.
@@ -423,6 +425,15 @@ pub struct Grant {
     /// What it is instead, where something was bought before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub else_renews: Option<Box<Renew>>,
+}
+
+/// A customer whose e-mail the purchase does not tell.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnknownBuyer {
+    /// The provider's id of them: an event of their own may tell more.
+    pub id: Option<CustomerId>,
+    /// Where the e-mail should stand.
+    pub why: Unreadable,
 }
 
 /// Who names the Cryptlex product of a purchase. Stripe tells one purchase in several events, and of those a later one in

@@ -428,7 +428,7 @@ fn creation(
 
 fn nobody(command: &Command, grant: &Grant) -> Refused {
     let text = match &grant.nobody {
-        Some(why) => why.to_string(),
+        Some(unknown) => unknown.why.to_string(),
         None => format!("customer email not found for {}", command.subject),
     };
     Refused::NoCustomer(text)

@@ -83,12 +83,13 @@ pub(super) fn payment(
     if pays != Pays::Beside {
         state.paid_at = state.paid_at.max(Some(at));
         if matches!(covers, Covers::Described(_)) {
-            state.used_paid_at = state.used_paid_at.max(Some(at));
+            let odd = state.odd_payments.get_or_insert_default();
+            odd.used_at = odd.used_at.max(Some(at));
         }
         let through = covers.end().max(paid_through(&state));
-        let made_up_for: BTreeSet<Timestamp> = state
-            .failed_through
-            .iter()
+        let odd = state.odd_payments.iter();
+        let made_up_for: BTreeSet<Timestamp> = odd
+            .flat_map(|odd| &odd.failed_through)
             .filter(|(_, failed)| through.is_some_and(|paid| paid >= **failed))
             .map(|(at, _)| *at)
             .collect();
@@ -167,7 +168,9 @@ pub(super) fn paid_through(state: &SubjectState) -> Option<Timestamp> {
 
 fn forget_failures(state: &mut SubjectState, is_over: impl Fn(Timestamp) -> bool) {
     state.failures.retain(|failed| !is_over(*failed));
-    state.failed_through.retain(|failed, _| !is_over(*failed));
+    if let Some(odd) = &mut state.odd_payments {
+        odd.failed_through.retain(|failed, _| !is_over(*failed));
+    }
     if state.failures.is_empty() {
         state.before_grace.clear();
     }
@@ -208,9 +211,10 @@ fn remember_failure(state: &mut SubjectState, at: Timestamp) {
 
 /// Until when the payment would have paid that failed at that time. It counts until as much is paid.
 pub(super) fn would_have_paid(state: &mut SubjectState, at: Timestamp, through: Timestamp) {
-    state.failed_through.insert(at, through);
-    if state.failed_through.len() > MOST_FAILURES {
-        state.failed_through.pop_last();
+    let failed = &mut state.odd_payments.get_or_insert_default().failed_through;
+    failed.insert(at, through);
+    if failed.len() > MOST_FAILURES {
+        failed.pop_last();
     }
 }
 
@@ -254,8 +258,8 @@ pub(super) fn resumed(
 }
 
 pub(super) fn ended(state: &SubjectState, at: Timestamp) -> Option<SubjectState> {
-    let pays_on = state.paid_at != state.used_paid_at;
-    if pays_on && state.paid_at.is_some_and(|paid| paid > at) {
+    let is_of_use = state.odd_payments.as_ref().is_some_and(|odd| odd.used_at == state.paid_at);
+    if !is_of_use && state.paid_at.is_some_and(|paid| paid > at) {
         return None;
     }
     Some(SubjectState { ended_at: state.ended_at.max(Some(at)), ..state.clone() })

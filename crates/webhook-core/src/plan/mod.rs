@@ -242,7 +242,7 @@ fn is_ours(state: &SubjectState) -> bool {
 
 /// Whether its newest change names a Cryptlex product.
 fn is_subscribed_to_a_product(state: &SubjectState) -> bool {
-    let mut lines = state.subscribed.iter().flat_map(|(_, subscribed)| &subscribed.lines);
+    let mut lines = state.subscribed.iter().flat_map(|known| &known.1.lines);
     lines.any(|line| line.mapping.is_some())
 }
 

@@ -12,6 +12,7 @@
 mod allocations;
 mod architecture;
 mod bad_input;
+mod buyers;
 mod cases;
 mod changes;
 mod charges;

@@ -3,13 +3,14 @@
 use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
 use super::billed::{Billing, billing, made_at, paid_through, quantity, through};
 use super::{
-    Decided, Stripe, configured, named_in, of_data, subject_marks, the_line, written_marks,
+    Decided, Stripe, configured, customer_id, known, named_in, of_data, subject_marks, the_line,
+    written_marks,
 };
 use crate::command::{
     Action, Command, Concern, Customer, Email, Grant, Keeps, Mapping, Name, NamedBy, Note, Pays,
     Renew, SubjectKind, Unreadable,
 };
-use crate::ids::{CustomerId, PaymentId};
+use crate::ids::PaymentId;
 use crate::json::Object;
 
 /// How an API version calls the first invoice of a subscription.
@@ -222,10 +223,8 @@ fn purchase(
     let find = subject_marks(&subject);
     let quantity = quantity(invoice, billing)?;
     // It is no fault that the payer is not known where the session granted, or will.
-    let (customer, nobody) = match payer(invoice) {
-        Ok(payer) => (Some(payer), None),
-        Err(unknown) => (None, Some(unknown)),
-    };
+    let (customer, nobody) = known(payer(invoice), invoice);
+    let for_an_id = nobody.is_some();
     let grant = Grant {
         customer,
         nobody,
@@ -240,13 +239,13 @@ fn purchase(
         else_renews: else_renews.map(Box::new),
     };
     let payments = known_as(invoice);
-    Ok(Command { payments, ..Command::new(subject, find, Action::Grant(grant)) }.into())
+    Ok(Command { payments, for_an_id, ..Command::new(subject, find, Action::Grant(grant)) }.into())
 }
 
 fn payer(invoice: &Object<'_>) -> Result<Customer, Unreadable> {
     let missing = || Unreadable(format!("Customer email not found in {}", invoice.title()));
     Ok(Customer {
-        id: invoice.reference("customer").and_then(|id| CustomerId::new(id).ok()),
+        id: customer_id(invoice),
         email: invoice.text("customer_email").and_then(Email::real).ok_or_else(missing)?,
         name: Name::of(invoice.text("customer_name"), None),
         company: None,

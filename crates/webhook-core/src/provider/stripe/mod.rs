@@ -16,10 +16,10 @@ use super::{
     parsed, product_and_template,
 };
 use crate::command::{
-    AtTheEnd, Command, Line, Mapping, Meaning, Money, Notice, QuantityMeans, Subject, Term,
-    Unreadable,
+    AtTheEnd, Command, Customer, Line, Mapping, Meaning, Money, Notice, QuantityMeans, Subject,
+    Term, UnknownBuyer, Unreadable,
 };
-use crate::ids::{EntitlementSetId, Mark, ProductId};
+use crate::ids::{CustomerId, EntitlementSetId, Mark, ProductId};
 use crate::json::Object;
 use crate::signature::{Claimed, Scheme, Verified, from_hex, unix_seconds};
 
@@ -157,6 +157,22 @@ enum Decided {
 impl From<Command> for Decided {
     fn from(command: Command) -> Self {
         Self::Commands(vec![command])
+    }
+}
+
+/// Whose purchase it is, by the id that the customer's own events carry.
+fn customer_id(of: &Object<'_>) -> Option<CustomerId> {
+    of.reference("customer").and_then(|id| CustomerId::new(id).ok())
+}
+
+/// Whoever bought it, or why that is not known.
+fn known(
+    buyer: Result<Customer, Unreadable>,
+    of: &Object<'_>,
+) -> (Option<Customer>, Option<Box<UnknownBuyer>>) {
+    match buyer {
+        Ok(buyer) => (Some(buyer), None),
+        Err(why) => (None, Some(Box::new(UnknownBuyer { id: customer_id(of), why }))),
     }
 }
 
