@@ -270,6 +270,10 @@ async fn a_quantity_of_zero_suspends_until_there_are_seats_again() {
     };
     end_as(&[SEATS], &[&first(2), &none, &renewal(0)], &suspended).await;
     end_as(&[SEATS], &[&first(2), &none, &back, &renewal(2)], &["2026-11-01"; 2]).await;
+    // Seats that were added and given up within the period are billed with it.
+    let lines = [proration(100, 1, [SEPTEMBER + DAY, OCTOBER]), line(0, [OCTOBER, NOVEMBER])];
+    let billed = invoice("in_late", OCTOBER + 3600, "subscription_cycle", &lines);
+    end_as(&[SEATS], &[&first(2), &none, &billed], &suspended).await;
 }
 
 #[tokio::test]

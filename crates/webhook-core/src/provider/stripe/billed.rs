@@ -43,16 +43,25 @@ pub(super) fn through(
     if let Some(end) = latest.filter(|end| billed_at.is_none_or(|at| *end > at)) {
         return Ok(Some(Through::Until(end)));
     }
-    let renews =
-        matches!(invoice.text("billing_reason"), Some("subscription_cycle" | "subscription"));
-    let is_of_usage = renews && latest.is_some();
-    if !is_of_usage && !has_more_lines(invoice) {
+    if !is_of_usage(invoice, billing)? && !has_more_lines(invoice) {
         return Ok(latest.map(Through::Until));
     }
     let billed_at = billed_at.ok_or_else(|| invoice.lacks("created"))?;
     let id = invoice.text("id").ok_or_else(|| invoice.lacks("id"))?;
     let order = SubjectId::new(id).map_err(|_not_an_id| invoice.misshapen("id", "an id"))?;
     Ok(Some(Through::Described { billed_at, order }))
+}
+
+/// Usage is billed when its period is over, with the renewal.
+fn is_of_usage(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<bool, Unreadable> {
+    let renews =
+        matches!(invoice.text("billing_reason"), Some("subscription_cycle" | "subscription"));
+    let lines = period_lines(invoice, billing);
+    let mut is_of_usage = renews && !lines.is_empty();
+    for line in &lines {
+        is_of_usage &= !renews_none(invoice, line)?;
+    }
+    Ok(is_of_usage)
 }
 
 /// `date` is what old API versions called it.
