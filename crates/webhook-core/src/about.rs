@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::command::{
-    Action, Command, Customer, CustomerChange, Keeps, Note, Pays, Period, Renew, Subject,
+    Action, Command, Customer, CustomerChange, Grant, Keeps, Note, Pays, Period, Renew, Subject,
     SubjectKind, Through,
 };
 use crate::ids::{CustomerId, SubjectId};
@@ -34,6 +34,9 @@ pub(crate) fn customer_of(command: &Command) -> Option<&CustomerId> {
     if let Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) = &command.action {
         return Some(id);
     }
+    if let Action::Grant(Grant { nobody: Some(unknown), .. }) = &command.action {
+        return unknown.id.as_ref();
+    }
     described(&command.action)?.id.as_ref()
 }
 
@@ -43,7 +46,7 @@ fn described(action: &Action) -> Option<&Customer> {
         Action::Grant(grant) => grant.customer.as_ref(),
         Action::SyncCustomer(customer) => Some(customer),
         Action::Renew(_)
-        | Action::PaymentFailed
+        | Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Resume(_)
         | Action::Reverse(_)
@@ -66,8 +69,11 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
         let (through, pays) = match &command.action {
             Action::Grant(grant) => (grant.paid_through, grant.pays),
             Action::Renew(Renew { through: Through::Until(end), pays }) => (Some(*end), *pays),
-            Action::Renew(Renew { through: Through::NextPeriod { .. }, pays }) => (None, *pays),
-            Action::PaymentFailed
+            Action::Renew(Renew {
+                through: Through::NextPeriod { .. } | Through::Described { .. },
+                pays,
+            }) => (None, *pays),
+            Action::PaymentFailed(_)
             | Action::Suspend(_)
             | Action::Resume(_)
             | Action::Reverse(_)

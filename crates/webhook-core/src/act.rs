@@ -3,7 +3,10 @@
 //! The order never changes: lease, look, plan, write, record. A failure anywhere leaves what was done in place and
 //! says so; the next delivery goes on from there.
 
+mod buyers;
+
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,6 +34,7 @@ use crate::provider::Provider;
 use crate::remembered::{Forgotten, Remembered, remembered};
 use crate::reply::{Class, Failure};
 use crate::snapshot::Snapshot;
+use buyers::{Unserved, Waits, no_longer_waits};
 
 /// Everything that handling an event needs.
 pub(crate) struct Ready {
@@ -40,6 +44,8 @@ pub(crate) struct Ready {
     pub(crate) notifier: Notifier,
     pub(crate) overflow: Option<Overflow>,
     pub(crate) timing: Timing,
+    /// Whether a test event was refused: people look for its license.
+    pub(crate) refused_a_test: AtomicBool,
 }
 
 /// What the events of one delivery have in common.
@@ -57,13 +63,27 @@ pub(crate) struct Delivery<'d> {
 }
 
 impl Ready {
-    pub(crate) async fn act<P: Provider>(
+    pub(crate) fn act<P: Provider>(
         &self,
         event: &EventKey,
         at: Timestamp,
         commands: Vec<Command>,
         delivery: &Delivery<'_>,
         clock: &Clock,
+    ) -> impl Future<Output = Result<Outcome, Failure>> {
+        const NOTHING_TRIED: &BTreeSet<EventId> = &BTreeSet::new();
+        self.act_after::<P>(event, at, commands, delivery, clock, NOTHING_TRIED)
+    }
+
+    /// After those purchases were `tried` that waited for the customer whom it describes.
+    async fn act_after<P: Provider>(
+        &self,
+        event: &EventKey,
+        at: Timestamp,
+        commands: Vec<Command>,
+        delivery: &Delivery<'_>,
+        clock: &Clock,
+        tried: &BTreeSet<EventId>,
     ) -> Result<Outcome, Failure> {
         let deadline = delivery.deadline;
         if deadline.left().is_zero() {
@@ -78,7 +98,16 @@ impl Ready {
             Claimed::Leases(leases) => leases,
             Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
         };
-        match self.carry_out(commands, at, &mut leases, deadline).await {
+        let carried = self.carry_out(commands, at, &mut leases, deadline).await;
+        if carried.is_ok() {
+            let waiting = no_longer_waits(event, commands, &mut leases, tried);
+            if !waiting.is_empty() {
+                let wait = Waits { waiting, leases };
+                let first = self.finish_first::<P>(event, at, commands, delivery, clock, wait);
+                return Box::pin(first).await;
+            }
+        }
+        match carried {
             Ok(Carried { outcome, unmapped, concerns }) if unmapped.is_empty() => {
                 let told = !concerns.is_empty() && leases.tell_once();
                 let complete = self.ledger.complete(*leases, outcome.clone());
@@ -115,6 +144,11 @@ impl Ready {
                     event.id,
                 );
                 Ok(Outcome { message: text, ..outcome })
+            }
+            Err((failure, Keep::Release)) if failure.class == Class::Buyer => {
+                let wait = Unserved { leases, failure };
+                let now = clock.now();
+                Box::pin(self.wait_for_buyer(event, at, commands, wait, deadline, now)).await
             }
             Err((failure, keep)) => {
                 let fail = self.ledger.fail(*leases, &failure.message, keep);
@@ -259,12 +293,13 @@ impl Ready {
             )) => return Ok(()),
             Err(_late) => return Err(Failure::delayed("ledger: no answer in time", None)),
         };
-        let Remembered { notice: Notice { id, kind, live, meaning }, contract, body } = remembered;
+        let Remembered { notice: Notice { id, kind, live, money: _, meaning }, contract, body } =
+            remembered;
         let Ok(Meaning::Act { at, commands }) = meaning else { return Ok(()) };
         tracing::info!(
             provider = P::NAME,
             event.id = %id,
-            "Webhook event {id} was left half-done: it is finished first",
+            "Webhook event {id} was not done: it is finished first",
         );
         let body = Body::new(&body);
         let delivery = Delivery {
@@ -279,7 +314,7 @@ impl Ready {
         match self.act::<P>(&event, at, commands, &delivery, clock).await {
             Ok(_done) => Ok(()),
             Err(failure) => match failure.class {
-                Class::Person | Class::Passing(_) => Ok(()),
+                Class::Person | Class::Passing(_) | Class::Buyer => Ok(()),
                 Class::Token | Class::Delayed(_) => {
                     let message = format!(
                         "event {} must be finished before it: {}",
@@ -371,7 +406,7 @@ impl Ready {
                 Action::Grant(_)
                 | Action::SyncCustomer(_)
                 | Action::Renew(_)
-                | Action::PaymentFailed
+                | Action::PaymentFailed(_)
                 | Action::Suspend(_)
                 | Action::Resume(_)
                 | Action::Reverse(_)
@@ -406,14 +441,14 @@ impl Ready {
                     Cause::Call(error) | Cause::Unknown(error) => {
                         Failure { message: stopped.to_string(), ..call_failure(error) }
                     }
+                    Cause::Refused(Refused::NoCustomer(_)) => {
+                        Failure { message: stopped.to_string(), class: Class::Buyer }
+                    }
                     Cause::Refused(Refused::NoLicense(_)) => {
                         Failure::passing(stopped.to_string(), None)
                     }
                     Cause::Refused(
-                        Refused::Deleted(_)
-                        | Refused::NoCustomer(_)
-                        | Refused::NoUser(_)
-                        | Refused::TooMany(..),
+                        Refused::Deleted(_) | Refused::NoUser(_) | Refused::TooMany(..),
                     )
                     | Cause::NoChange => Failure::person(stopped.to_string()),
                 };

@@ -50,6 +50,12 @@ impl Concern {
                 "A paid order was not fulfilled at FastSpring, so no license is made for it: mend it there, or make one by hand."
             }
             Self::DisputeOpened => "A customer disputes a payment: answer the dispute.",
+            Self::BuyerUnknown => {
+                "Something was bought by a customer whose e-mail is not known: tell the provider the customer's e-mail, and the license is made."
+            }
+            Self::PeriodPresumed => {
+                "A payment did not say which period it is for: look whether its licenses run as long as it paid."
+            }
             Self::NothingReversed => {
                 "A refund or a dispute changed no license: look whether one should be suspended."
             }

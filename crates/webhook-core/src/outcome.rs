@@ -19,7 +19,7 @@ pub(crate) struct Told {
     pub(crate) unmapped: Vec<Unmapped>,
     /// What a person should do something about.
     pub(crate) concern: Option<Concern>,
-    /// It had no effect, because something newer is known.
+    /// It had no effect, because something newer is known, or says what was known: nobody need be told.
     pub(crate) stale: bool,
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn tell(
         outcome: Outcome { message, user, licenses },
         unmapped: settled.plan.unmapped.clone(),
         concern: settled.plan.concern,
-        stale: settled.plan.stale,
+        stale: settled.plan.stale || settled.plan.repeats,
     }
 }
 
@@ -107,13 +107,13 @@ fn sentence(command: &Command, done: &Done, snapshot: &Snapshot, policy: &Policy
     match &command.action {
         Action::Grant(_) => granted(subject, done, snapshot),
         Action::Renew(_) => renewed(subject, done, snapshot),
-        Action::PaymentFailed if policy.grace.is_positive() => {
+        Action::PaymentFailed(_) if policy.grace.is_positive() => {
             "Payment failure recorded successfully.".to_owned()
         }
         Action::Reverse(Reversal { stands: Stands::Lost, .. }) if done.ended => {
             format!("{subject} ended successfully.")
         }
-        Action::PaymentFailed
+        Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Reverse(Reversal { stands: Stands::Open | Stands::Lost, .. }) => {
             suspended(subject, done, snapshot)
@@ -185,6 +185,9 @@ fn resumed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
         Done { .. } => format!("Nothing to do: no license of {subject} is suspended for that."),
     }
 }
+
+/// An event about test money that `TEST_EVENTS` keeps from having an effect.
+pub(crate) const TEST_REFUSED: &str = "test event refused (TEST_EVENTS)";
 
 pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {
     let message = match reason {

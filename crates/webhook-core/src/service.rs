@@ -96,7 +96,7 @@ impl<P: Provider> Service<P> {
         };
         match problem {
             Some(problem) => Health::NoLedger(problem),
-            None => Health::Ok(state.alarms.iter().chain(&state.warnings).cloned().collect()),
+            None => Health::Ok(state.notes()),
         }
     }
 

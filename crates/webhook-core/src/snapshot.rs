@@ -58,7 +58,7 @@ impl Snapshot {
                 try_join(licenses(session, &command.marks, state), people).await?
             }
             Action::Renew(_)
-            | Action::PaymentFailed
+            | Action::PaymentFailed(_)
             | Action::Suspend(_)
             | Action::Resume(_)
             | Action::Reverse(_)

@@ -1,5 +1,6 @@
 //! What a function works with: made when it starts, and made again when its secrets changed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::deadline::Timing;
 use crate::ledger::Ledger;
 use crate::limits::Rules;
 use crate::notify::Notifier;
+use crate::outcome::TEST_REFUSED;
 use crate::overflow::Overflow;
 use crate::provider::Provider;
 use crate::secrets::{Held, NotRead, PATIENCE, Vault};
@@ -67,7 +69,8 @@ impl State {
                 vec![NO_AUTHORITIES]
             })?;
             let Parts { ledger, notifier, overflow } = parts.clone();
-            Ok(Ready { config, cryptlex, ledger, notifier, overflow, timing })
+            let refused_a_test = AtomicBool::new(false);
+            Ok(Ready { config, cryptlex, ledger, notifier, overflow, timing, refused_a_test })
         });
         let state = Self { ready, warnings, alarms };
         state.report(P::NAME);
@@ -85,6 +88,13 @@ impl State {
         for warning in &self.warnings {
             tracing::warn!(provider, "{warning}");
         }
+    }
+
+    /// What works and should be looked at all the same.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let refused = self.ready.as_ref().is_ok_and(|it| it.refused_a_test.load(Ordering::Relaxed));
+        let refused = refused.then(|| TEST_REFUSED.to_owned());
+        self.alarms.iter().chain(&self.warnings).cloned().chain(refused).collect()
     }
 
     pub(crate) fn problems(&self) -> &[Problem] {

@@ -27,10 +27,52 @@ pub struct Notice {
     pub id: EventId,
     /// The provider's name for what happened, such as `invoice.paid`.
     pub kind: String,
-    /// `livemode` or `live`: recorded, decides nothing.
+    /// `livemode` or `live`, as the event says it: recorded.
     pub live: Option<bool>,
+    /// Whose money it is about.
+    #[serde(skip_serializing_if = "Money::is_real")]
+    pub money: Money,
     /// What to do about it, or why it could not be understood.
     pub meaning: Result<Meaning, Unreadable>,
+}
+
+/// Whether an event is about real money, and if not, what its signature says of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub enum Money {
+    /// Real, or nothing else is said.
+    #[default]
+    Real,
+    /// Test money; the secret that signed it signs test events only.
+    Test,
+    /// Test money, signed with the secret that signs live events, too: who gave this secret may not have meant it.
+    TestAmongReal,
+}
+
+impl Money {
+    fn is_real(&self) -> bool {
+        *self == Self::Real
+    }
+}
+
+/// What is done with test events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestEvents {
+    /// Refused where one secret signs test and live events.
+    Auto,
+    /// Handled like any other.
+    Accept,
+    /// Acknowledged without effect.
+    Refuse,
+}
+
+impl TestEvents {
+    /// Whether an event about that money is acknowledged without effect.
+    pub fn refuse(self, money: Money) -> bool {
+        match (self, money) {
+            (_, Money::Real) | (Self::Accept, _) | (Self::Auto, Money::Test) => false,
+            (Self::Auto, Money::TestAmongReal) | (Self::Refuse, _) => true,
+        }
+    }
 }
 
 /// What an event asks for.
@@ -172,8 +214,8 @@ pub enum Action {
     Grant(Grant),
     /// A later payment: the licenses must run through what it paid for.
     Renew(Renew),
-    /// A payment for a further period failed; what follows is the vendor's policy.
-    PaymentFailed,
+    /// A payment failed, for a further period if it does not say which; what follows is the vendor's policy.
+    PaymentFailed(Option<Through>),
     /// A cause for suspension arose.
     Suspend(Cause),
     /// Causes for suspension went away without a payment.
@@ -258,6 +300,9 @@ pub struct SubscriptionRecord {
     pub plan: Option<String>,
     /// How many.
     pub quantity: Option<u32>,
+    /// The beginning of the current period, where it is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period_start: Option<Timestamp>,
     /// The end of the current period.
     pub period_end: Option<Timestamp>,
     /// Why it was canceled.
@@ -284,6 +329,10 @@ pub enum Concern {
     DisputeOpened,
     /// A refund or a dispute of what no license is known to be paid by now.
     NothingReversed,
+    /// A payment did not say until when, and neither did anything else.
+    PeriodPresumed,
+    /// Something was bought by a customer whose e-mail nobody told.
+    BuyerUnknown,
 }
 
 /// Why licenses of a subject are suspended. A license is suspended while any cause is left.
@@ -309,7 +358,7 @@ pub struct Grant {
     pub customer: Option<Customer>,
     /// Why nobody does, to be told if one has to be made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub nobody: Option<Unreadable>,
+    pub nobody: Option<Box<UnknownBuyer>>,
     /// What was bought, parents before what was added to them.
     pub lines: Vec<Line>,
     /// Lines that should have named a Cryptlex product and did not.
@@ -325,6 +374,18 @@ pub struct Grant {
     /// As of when its lines are, where it was paid later: a change in between is newer than they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lines_at: Option<Timestamp>,
+    /// What it is instead, where something was bought before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub else_renews: Option<Box<Renew>>,
+}
+
+/// A customer whose e-mail the purchase does not tell.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnknownBuyer {
+    /// The provider's id of them: an event of their own may tell more.
+    pub id: Option<CustomerId>,
+    /// Where the e-mail should stand.
+    pub why: Unreadable,
 }
 
 /// Who names the Cryptlex product of a purchase. Stripe tells one purchase in several events, and of those a later one in
@@ -347,7 +408,7 @@ pub enum NamedBy {
 pub struct Line {
     /// The line part of the slot.
     pub key: String,
-    /// At least 1.
+    /// At least 1 in a purchase; 0 in a change gives all of it up.
     pub quantity: u32,
     /// What the product itself says about quantities; else the vendor's policy holds.
     pub quantity_means: Option<QuantityMeans>,
@@ -453,6 +514,13 @@ pub enum Through {
         order: SubjectId,
         /// Why.
         why: Undated,
+    },
+    /// The period that it was billed in, as the subscription is described; where that is not known, one interval.
+    Described {
+        /// When it was billed.
+        billed_at: Timestamp,
+        /// The invoice: counted once.
+        order: SubjectId,
     },
 }
 

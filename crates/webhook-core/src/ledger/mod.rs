@@ -37,8 +37,8 @@ pub use dynamo::Dynamo;
 pub use embedded::Embedded;
 pub use memory::Memory;
 pub use record::{
-    Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, Paid, PaymentRecord,
-    SubjectRecord, SubjectState, TakenBack, Unfinished,
+    Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, OddPayments, Paid,
+    PaymentRecord, SubjectRecord, SubjectState, TakenBack, Unfinished,
 };
 pub use store::{Committed, Expect, Store, StoreError, Versioned, Write};
 

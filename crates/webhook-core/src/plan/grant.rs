@@ -9,10 +9,10 @@ use super::granted::{self, first_mapping, knows_better};
 use super::history::Covers;
 use super::standing::{self, at_the_end};
 use super::step::{Blank, Step, metadata};
-use super::{Plan, Refused, expiry, history, holders, paid_until, reversal, seats, stale};
+use super::{Plan, Refused, expiry, history, holders, lines, paid_until, reversal, seats, stale};
 use crate::command::{
-    AtTheEnd, Command, Concern, Grant, Line, Mapping, NamedBy, Pays, QuantityMeans, Slot, Subject,
-    SubjectKind, Term,
+    AtTheEnd, Command, Concern, Grant, Line, Mapping, NamedBy, Pays, Slot, Subject, SubjectKind,
+    Term,
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
@@ -247,11 +247,7 @@ fn wanted<'g>(
                 (granted, state.quantity.unwrap_or(line.quantity))
             }
         };
-        let (count, activations) = match line.quantity_means.unwrap_or(policy.quantity_means) {
-            QuantityMeans::One => (1, None),
-            QuantityMeans::Licenses => (quantity, None),
-            QuantityMeans::Activations => (1, Some(quantity)),
-        };
+        let (count, activations) = lines::counted(quantity, line.quantity_means, policy);
         total = total.saturating_add(u64::from(count));
         if let Some(refused) = too_many(&command.subject, total) {
             return Err(refused);
@@ -460,7 +456,7 @@ fn creation(
 
 fn nobody(command: &Command, grant: &Grant) -> Refused {
     let text = match &grant.nobody {
-        Some(why) => why.to_string(),
+        Some(unknown) => unknown.why.to_string(),
         None => format!("customer email not found for {}", command.subject),
     };
     Refused::NoCustomer(text)

@@ -18,7 +18,7 @@ pub(super) fn remember(grant: &Grant, at: Timestamp, state: &mut SubjectState) {
     {
         grants(state, mapping, grant.named_by, at);
     }
-    let subscribed = state.subscribed.as_ref();
+    let subscribed = state.subscribed.as_deref();
     if let Some((since, mapping)) =
         subscribed.and_then(|(since, subscribed)| Some((*since, first_mapping(&subscribed.lines)?)))
         // After whoever named a product, it is a change of it.

@@ -51,7 +51,27 @@ pub(super) fn plan(
     if let Reversed::Items(items) = &reversal.of {
         return of_a_part(items, news, snapshot);
     }
-    let Some((known, taken)) = told(state, news, policy) else { return stale(snapshot) };
+    let (known, taken, repeats) = match told(state, news, policy) {
+        Told::Newer { state, taken, repeats } => (state, taken, repeats),
+        // It was gone before a payment was made that seemed to make up for it.
+        Told::Older(known) if known.causes.len() > state.causes.len() => {
+            return standing::suspended(known, snapshot);
+        }
+        Told::Older(state) => return Plan { state, ..stale(snapshot) },
+    };
+    let plan = judged(reversal, known, taken, snapshot, policy);
+    Plan { repeats, ..plan }
+}
+
+/// What is to be done now that the money of a payment is known to be gone, or back.
+fn judged(
+    reversal: &Reversal,
+    known: SubjectState,
+    taken: TakenBack,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Plan {
+    let (state, cause) = (&snapshot.state, reversal.cause);
     // The end of a lost one may have deleted them just now.
     let had_licenses = !snapshot.licenses.is_empty()
         || (policy.at_the_end == AtTheEnd::Delete && !state.slots.is_empty());
@@ -183,25 +203,42 @@ fn is_gone(taken: &TakenBack) -> bool {
     }
 }
 
-/// What is known after the event, unless it is older than what is known of this payment. At equal times the money is gone.
-fn told(
-    state: &SubjectState,
-    mut news: TakenBack,
-    policy: &Policy,
-) -> Option<(SubjectState, TakenBack)> {
+/// What is known of money that went back, after an event.
+enum Told {
+    Newer {
+        state: SubjectState,
+        taken: TakenBack,
+        /// It was known to be gone.
+        repeats: bool,
+    },
+    /// What is known of this payment is newer.
+    Older(SubjectState),
+}
+
+/// What is known after the event. At equal times the money is gone.
+fn told(state: &SubjectState, mut news: TakenBack, policy: &Policy) -> Told {
     let mut state = state.clone();
+    let mut repeats = false;
     let of_this_payment = |taken: &TakenBack| {
         (taken.cause, taken.period, taken.items) == (news.cause, news.period, news.items)
     };
     match state.taken_back.iter().position(of_this_payment) {
         Some(place) => {
-            let known = state.taken_back.remove(place);
-            if (known.at, Some(stands(&known))) > (news.at, news.stands) {
-                return None;
+            let mut known = state.taken_back.remove(place);
+            let was_gone = is_gone(&known);
+            if was_gone && stands(&news) == Stands::Open && since(&news) < since(&known) {
+                // It is told late that the money was gone before.
+                known.since = Some(since(&news));
             }
-            if is_gone(&known) {
+            if (known.at, Some(stands(&known))) > (news.at, news.stands) {
+                state.taken_back.insert(place, known);
+                judge(&mut state, policy);
+                return Told::Older(state);
+            }
+            if was_gone {
                 news.since = Some(since(&known));
             }
+            repeats = was_gone && stands(&known) == stands(&news);
         }
         None if state.taken_back.len() >= MOST => {
             let idle = state.taken_back.iter().position(|taken| !taken.open);
@@ -211,8 +248,8 @@ fn told(
     }
     state.taken_back.push(news);
     judge(&mut state, policy);
-    let taken = *state.taken_back.last()?;
-    Some((state, taken))
+    let taken = state.taken_back.last().copied().unwrap_or(news);
+    Told::Newer { state, taken, repeats }
 }
 
 /// Licenses are suspended for money that is gone, unless other money makes up for it, or it came to the end.

@@ -29,13 +29,13 @@ pub(super) fn plan(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let known = snapshot.state.subscribed.as_ref();
+    let known = snapshot.state.subscribed.as_deref();
     let is_older = known.is_some_and(|(newest, _)| *newest > at);
     if is_older || history::ended_since(&snapshot.state, at, policy) {
         return Ok(stale(snapshot));
     }
     let mut state = snapshot.state.clone();
-    state.subscribed = Some((at, subscribed.clone()));
+    state.subscribed = Some(Box::new((at, subscribed.clone())));
     if snapshot.state.ended_at.is_some_and(|ended| ended < at) {
         let noted = Some("it is over until it is paid for again");
         return Ok(Plan { state, noted, ..Plan::default() });
@@ -70,7 +70,7 @@ pub(super) fn changed_since(
     at: Timestamp,
     state: &SubjectState,
 ) -> Option<(Timestamp, Subscribed)> {
-    let (changed_at, subscribed) = state.subscribed.as_ref()?;
+    let (changed_at, subscribed) = state.subscribed.as_deref()?;
     (*changed_at >= at).then(|| (*changed_at, as_it_counts(*changed_at, subscribed, state)))
 }
 

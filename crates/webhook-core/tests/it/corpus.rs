@@ -76,7 +76,12 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
         (Signer::Stripe, "dispute-won" | "dispute-lost") => {
             &["checkout-payment", "dispute-created"]
         }
-        (Signer::Stripe, "dispute-inquiry-closed") => &["checkout-payment", "dispute-inquiry"],
+        (Signer::Stripe, "dispute-inquiry-closed" | "dispute-funds-withdrawn") => {
+            &["checkout-payment", "dispute-inquiry"]
+        }
+        (Signer::Stripe, "dispute-updated" | "dispute-funds-reinstated") => {
+            &["checkout-payment", "dispute-inquiry", "dispute-funds-withdrawn"]
+        }
         (Signer::Stripe, "subscription-resumed") => {
             &["checkout-subscription", "invoice-create", "subscription-paused"]
         }

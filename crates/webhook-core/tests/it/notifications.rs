@@ -42,7 +42,7 @@ impl Topic {
         Self { published, notifier, server }
     }
 
-    async fn app(&self, variables: &[(&str, &str)]) -> App {
+    pub(crate) async fn app(&self, variables: &[(&str, &str)]) -> App {
         let mut app = App::with(Settings::default(), variables).await;
         app.notifier = self.notifier.clone();
         app
@@ -175,4 +175,21 @@ async fn a_topic_that_fails_fails_no_webhook() {
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
     let again = edited(STRIPE, "invoice-payment-failed", |event| event["id"] = json!("evt_again"));
     assert_eq!(app.deliver(STRIPE, "/v2", &again).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_dispute_that_several_events_open_notifies_once() {
+    let topic = Topic::answering(StatusCode::OK).await;
+    let app = topic.app(&[]).await;
+    app.cases(STRIPE, &["checkout-payment", "dispute-created"]).await;
+    for (kind, after) in [("funds_withdrawn", 0), ("updated", 60)] {
+        let again = edited(STRIPE, "dispute-created", |event| {
+            event["id"] = json!(format!("evt_{kind}"));
+            event["type"] = json!(format!("charge.dispute.{kind}"));
+            event["created"] = json!(event["created"].as_i64().unwrap() + after);
+        });
+        assert_eq!(app.deliver(STRIPE, "/v2", &again).await.status, 200);
+    }
+    assert_eq!(topic.told().iter().filter(|(kind, _)| kind == "dispute_opened").count(), 1);
+    assert_eq!(app.ends(), ["never suspended"]);
 }

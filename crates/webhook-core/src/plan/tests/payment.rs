@@ -90,7 +90,7 @@ fn a_renewal_ends_where_the_payment_puts_it() {
 #[test]
 fn what_was_paid_for_a_time_that_is_over_moves_no_expiry_but_is_a_payment() {
     let mut world = World::with_license(license("2026-08-01", "P1M"));
-    world.settle(&about(Action::PaymentFailed), "2026-09-01").unwrap();
+    world.settle(&about(Action::PaymentFailed(None)), "2026-09-01").unwrap();
     world.settle(&renew_until("2026-09-01"), "2026-09-10").unwrap();
     assert_eq!(world.shown(), ["2026-08-01"]);
 }
@@ -157,7 +157,7 @@ fn command(word: &str) -> Command {
             let through = Through::Until(at("2026-12-01"));
             about(Action::Renew(Renew { through, pays: Pays::ForAChange }))
         }
-        "fail" => about(Action::PaymentFailed),
+        "fail" => about(Action::PaymentFailed(None)),
         "pause" => about(Action::Suspend(Cause::Pause)),
         "resume" => about(Action::Resume(&[Cause::Pause])),
         "end" => about(Action::End),

@@ -73,6 +73,7 @@ pub(super) fn purchase(lines: Vec<Line>) -> Grant {
         pays: Pays::ForThePeriod,
         named_by: NamedBy::Lines,
         lines_at: None,
+        else_renews: None,
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json_borrow::Value;
 
 use super::super::{
     Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
+    subscribed_quantity,
 };
 use super::{DRIVER_KEY, FastSpring, ORDER_KEY, SUBSCRIPTION_KEY};
 use crate::command::{
@@ -124,6 +125,7 @@ impl Purchase {
             pays: self.pays,
             named_by: NamedBy::Lines,
             lines_at: None,
+            else_renews: None,
         };
         command(self.subject, Action::Grant(grant))
     }
@@ -307,7 +309,7 @@ pub(super) fn subscribed_line(
     };
     Ok(Read::Line(Box::new(Line {
         key,
-        quantity: quantity(item)?,
+        quantity: subscribed_quantity(item)?,
         quantity_means: attributes.quantity_means(),
         mapping,
         term,

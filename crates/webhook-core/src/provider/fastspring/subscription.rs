@@ -90,7 +90,7 @@ fn next_period(charge: &Object<'_>, is_expanded: bool) -> Result<Through, Unread
 
 /// `subscription.payment.overdue`: a reminder was sent.
 pub(super) fn overdue(subscription: &Object<'_>) -> Result<Command, Unreadable> {
-    failed(with(subscription, Action::PaymentFailed)?)
+    failed(with(subscription, Action::PaymentFailed(None))?)
 }
 
 /// `subscription.paused`, which also comes when a pause is only scheduled: FastSpring sets `isPauseScheduled`, and the
@@ -117,7 +117,7 @@ pub(super) fn charge_failed(charge: &Object<'_>) -> Result<Command, Unreadable> 
         Some(state) if RUNNING.iter().any(|running| is(state, running)) => {
             Action::Note(Note::of("a charge failed, and its subscription runs on"))
         }
-        Some(_) | None => Action::PaymentFailed,
+        Some(_) | None => Action::PaymentFailed(None),
     };
     failed(Command { record, ..about(subject, action) })
 }
@@ -185,6 +185,7 @@ fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
         status: subscription.text("state").map(str::to_owned),
         plan: product_path(subscription).map(str::to_owned),
         quantity: subscription.count("quantity")?,
+        period_start: None,
         period_end: subscription.millis("next")?,
         cancellation_reason: None,
         cancel_at_period_end: Some(canceled),

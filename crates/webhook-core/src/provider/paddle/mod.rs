@@ -7,8 +7,8 @@ mod transaction;
 
 use super::{NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parsed, subject_of};
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, QuantityMeans,
-    Subject, SubjectKind, Unreadable,
+    Action, AtTheEnd, Cause, Command, Customer, Email, Meaning, Money, Name, Note, Notice,
+    QuantityMeans, Subject, SubjectKind, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
 use crate::json::Object;
@@ -65,7 +65,7 @@ impl Provider for Paddle {
             // Test and live are different accounts; no field tells them apart.
             let envelope = envelope(value, Self::TITLE, ["event_id", "event_type", "live"])?;
             let meaning = read_event(envelope.event.kind, &envelope.root);
-            Ok(vec![envelope.notice(meaning)?])
+            Ok(vec![envelope.notice(Money::Real, meaning)?])
         })
     }
 }

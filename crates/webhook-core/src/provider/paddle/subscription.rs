@@ -1,7 +1,7 @@
 //! `subscription.*`: how a subscription stands. Its dates are no proof of a payment: only transactions are.
 
 use super::super::{
-    Named, Provider as _, add_up, marks, product_and_template, quantity, subject_of,
+    Named, Provider as _, add_up, marks, product_and_template, subject_of, subscribed_quantity,
 };
 use super::transaction::interval;
 use super::{Paddle, SUBSCRIPTION_KEY, about};
@@ -20,7 +20,7 @@ pub(super) fn with(subscription: &Object<'_>, action: Action) -> Result<Command,
 /// `subscription.past_due`.
 pub(super) fn past_due(subscription: &Object<'_>) -> Result<Command, Unreadable> {
     let concern = Some(Concern::PaymentFailed);
-    Ok(Command { concern, ..with(subscription, Action::PaymentFailed)? })
+    Ok(Command { concern, ..with(subscription, Action::PaymentFailed(None))? })
 }
 
 /// `subscription.updated`: all of its items as they are now.
@@ -54,7 +54,7 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
         };
         lines.push(Line {
             key: key.to_owned(),
-            quantity: quantity(&item)?,
+            quantity: subscribed_quantity(&item)?,
             quantity_means: None,
             mapping,
             term,
@@ -104,6 +104,7 @@ fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
         status: subscription.text("status").map(str::to_owned),
         plan: price.and_then(|price| price.text("id")).map(str::to_owned),
         quantity,
+        period_start: None,
         period_end: period.map(|period| period.rfc3339("ends_at")).transpose()?.flatten(),
         cancellation_reason: None,
         cancel_at_period_end: Some(ends),

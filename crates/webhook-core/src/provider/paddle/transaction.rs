@@ -188,6 +188,7 @@ fn grant(read: Vec<ReadLine>, buyer: Option<Customer>) -> Grant {
         pays: Pays::ForThePeriod,
         named_by: NamedBy::Lines,
         lines_at: None,
+        else_renews: None,
     }
 }
 
