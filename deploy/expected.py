@@ -62,6 +62,7 @@ def everything(platform):
         "ExpiryLeewayHours": 6,
         "Unmapped": "accept",
         "PauseCollection": "suspend",
+        "TestEvents": "refuse",
         "EventRetentionDays": 30,
         "IpAllowlist": "provider",
         "RequestsPer5s": 20,
@@ -238,6 +239,7 @@ def of_provider(title, p):
         "EXPIRY_LEEWAY_HOURS": p["ExpiryLeewayHours"],
         "UNMAPPED": p["Unmapped"],
         "PAUSE_COLLECTION": p["PauseCollection"],
+        "TEST_EVENTS": p["TestEvents"],
         "IP_ALLOWLIST": p["IpAllowlist"],
         **({"CRYPTLEX_PRODUCT_ID": p["CryptlexProductId"]} if title == "Stripe" else {}),
     }

@@ -103,6 +103,7 @@ pub async fn agree(provider: Provider, binary: &Path) {
     let licenses = host.licenses();
     let url = server.url().to_owned();
     assert!(is_healthy(binary, &url).await, "{}", server.logs());
+    says_what_it_is(provider, binary, &url).await;
     let exit = server.stop().await.expect("the server stops when it is told to");
     assert!(exit.status.success(), "{}", exit.logs);
     host.check_log(provider, &exit.logs, "Received ");
@@ -131,6 +132,24 @@ pub async fn agree(provider: Provider, binary: &Path) {
         let exit = function.stop().await.expect("the function stops");
         host.check_log(provider, &exit.logs, "\"message\":\"Received ");
     }
+}
+
+/// What a first visitor finds, in a browser and on the command line.
+async fn says_what_it_is(provider: Provider, binary: &Path, url: &str) {
+    let page = crate::send::client(0).get(format!("{url}/")).send().await.expect("an answer");
+    let page = page.text().await.expect("a text");
+    let path = format!("POST /webhooks/{}", provider.name());
+    assert!(page.contains(provider.binary()) && page.contains(&path), "{page}");
+    for (argument, says) in
+        [("--version", provider.binary()), ("--help", provider.secret_variable())]
+    {
+        let output = Command::new(binary).arg(argument).output().await.expect("the binary runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains(says), "{argument}: {text}");
+    }
+    let refused = Command::new(binary).arg("serve").output().await.expect("the binary runs");
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && text.contains("see --help"), "{text}");
 }
 
 /// What a container's health check finds.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::command::{
-    Action, Command, Customer, CustomerChange, Keeps, Note, Pays, Period, Renew, Subject,
+    Action, Command, Customer, CustomerChange, Grant, Keeps, Note, Pays, Period, Renew, Subject,
     SubjectKind, Through,
 };
 use crate::ids::{CustomerId, SubjectId};
@@ -35,6 +35,9 @@ pub(crate) fn customer_of(command: &Command) -> Option<&CustomerId> {
     if let Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) = &command.action {
         return Some(id);
     }
+    if let Action::Grant(Grant { nobody: Some(unknown), .. }) = &command.action {
+        return unknown.id.as_ref();
+    }
     described(&command.action)?.id.as_ref()
 }
 
@@ -44,7 +47,7 @@ fn described(action: &Action) -> Option<&Customer> {
         Action::Grant(grant) => grant.customer.as_ref(),
         Action::SyncCustomer(customer, _) => Some(customer),
         Action::Renew(_)
-        | Action::PaymentFailed
+        | Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Resume(_)
         | Action::Reverse(_)
@@ -65,10 +68,13 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
     }
     for payment in &command.payments {
         let (through, pays) = match &command.action {
-            Action::Grant(grant) => (grant.paid_through.or(grant.period_end), grant.pays),
+            Action::Grant(grant) => (grant.paid_through, grant.pays),
             Action::Renew(Renew { through: Through::Until(end), pays }) => (Some(*end), *pays),
-            Action::Renew(Renew { through: Through::NextPeriod { .. }, pays }) => (None, *pays),
-            Action::PaymentFailed
+            Action::Renew(Renew {
+                through: Through::NextPeriod { .. } | Through::Described { .. },
+                pays,
+            }) => (None, *pays),
+            Action::PaymentFailed(_)
             | Action::Suspend(_)
             | Action::Resume(_)
             | Action::Reverse(_)
@@ -83,7 +89,7 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
     }
     let Action::Note(note) = &command.action else { return };
     match &note.keeps {
-        Keeps::Nothing => {}
+        Keeps::Nothing | Keeps::Undelivered(_) => {}
         Keeps::Link { payment, same_as } => leases.link(payment.clone(), same_as.clone()),
         Keeps::Customer(customer, change) => {
             let mut known = leases.customer(customer);

@@ -3,44 +3,42 @@
 //! The order never changes: lease, look, plan, write, record. A failure anywhere leaves what was done in place and
 //! says so; the next delivery goes on from there.
 
+mod buyers;
 mod gate;
+mod one;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::about::{concerned, customer_of, write_down};
-use crate::apply::{Cause, Settled, Stopped, settle};
+use crate::about::{concerned, write_down};
 use crate::clock::Clock;
 use crate::command::{
     Action, Command, Concern, Meaning, Notice, Outcome, Reversal, Reversed, Subject, Unmapped,
 };
 use crate::config::Config;
-use crate::cryptlex::{ApiError, Client, Kind, Rank, Reserved, Session, Turn};
-use crate::customers::{
-    Looking, MOST_LOOKS, NotSeen, is_gone, lost_address, remember, told_by, unless_refused,
-    with_address,
-};
+use crate::cryptlex::{Client, Rank, Reserved, Session, Turn};
+use crate::customers::{Looking, told_by, with_address};
 use crate::deadline::{Deadline, Timing};
 use crate::expected::turn;
 use crate::health::Failures;
 use crate::ids::EventId;
 use crate::ledger::{
-    Admission, Body, Claim, EventKey, Keep, Known, KnownCustomer, Leases, Ledger, LedgerError,
-    Paid, PaidBy, Term,
+    Admission, Body, Claim, EventKey, Keep, Known, Leases, Ledger, LedgerError, Paid, PaidBy, Term,
 };
 use crate::measure::{Count, count};
 use crate::notify::{Notification, Notifier};
-use crate::outcome::{Told, tell, unmapped_text};
+use crate::outcome::unmapped_text;
 use crate::overflow::Overflow;
-use crate::plan::{Refused, all_ours, association, needs_a_look, plan, user_of};
+use crate::plan::needs_a_look;
 use crate::provider::Provider;
 use crate::remembered::{Forgotten, Remembered, remembered};
 use crate::reply::{Class, Failure};
-use crate::snapshot::{Look, Snapshot};
 use crate::waiting::Waiting;
+use buyers::{Unserved, Waits, no_longer_waits};
 use gate::Gate;
 
 pub(crate) use gate::Patience;
@@ -55,6 +53,8 @@ pub(crate) struct Ready {
     pub(crate) failures: Arc<Failures>,
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) timing: Timing,
+    /// Whether a test event was refused: people look for its license.
+    pub(crate) refused_a_test: AtomicBool,
 }
 
 /// What the events of one delivery have in common.
@@ -96,13 +96,27 @@ impl Delivery<'_> {
 }
 
 impl Ready {
-    pub(crate) async fn act<P: Provider>(
+    pub(crate) fn act<P: Provider>(
         &self,
         event: &EventKey,
         at: Timestamp,
         commands: Vec<Command>,
         delivery: &Delivery<'_>,
         clock: &Clock,
+    ) -> impl Future<Output = Result<Outcome, Failure>> {
+        const NOTHING_TRIED: &BTreeSet<EventId> = &BTreeSet::new();
+        self.act_after::<P>(event, at, commands, delivery, clock, NOTHING_TRIED)
+    }
+
+    /// After those purchases were `tried` that waited for the customer whom it describes.
+    async fn act_after<P: Provider>(
+        &self,
+        event: &EventKey,
+        at: Timestamp,
+        commands: Vec<Command>,
+        delivery: &Delivery<'_>,
+        clock: &Clock,
+        tried: &BTreeSet<EventId>,
     ) -> Result<Outcome, Failure> {
         let deadline = delivery.deadline;
         if deadline.left().is_zero() {
@@ -120,7 +134,16 @@ impl Ready {
             };
         let addressed = self.addressed::<P>(commands, &leases, deadline).await;
         let commands = addressed.as_deref().unwrap_or(commands);
-        match self.carry_out(commands, at, &mut leases, session, deadline, clock).await {
+        let carried = self.carry_out(commands, at, &mut leases, session, deadline, clock).await;
+        if carried.is_ok() {
+            let waiting = no_longer_waits(event, commands, &mut leases, tried);
+            if !waiting.is_empty() {
+                let wait = Waits { waiting, leases };
+                let first = self.finish_first::<P>(event, at, commands, delivery, clock, wait);
+                return Box::pin(first).await;
+            }
+        }
+        match carried {
             Ok(Carried { outcome, unmapped, concerns }) if unmapped.is_empty() => {
                 let told = !concerns.is_empty() && leases.tell_once();
                 let complete = self.ledger.complete(*leases, outcome.clone());
@@ -134,7 +157,7 @@ impl Ready {
             }
             Ok(Carried { outcome, unmapped, concerns }) => {
                 // Not done: a redelivery is tried again, whatever was answered.
-                let text = unmapped_text(&unmapped);
+                let text = unmapped_text(&unmapped, &concerns);
                 let told = leases.tell_once();
                 let wait = self.ledger.wait_for_mapping(*leases, &text);
                 self.recorded(deadline, wait).await?;
@@ -142,7 +165,10 @@ impl Ready {
                 if told {
                     self.tell_somebody(event, commands, &concerns, &text, deadline).await;
                 }
-                if !self.config.policy.accept_unmapped {
+                // What is undelivered, no redelivery mends.
+                let is_accepted =
+                    self.config.policy.accept_unmapped || concerns.contains(&Concern::Undelivered);
+                if !is_accepted {
                     return Err(Failure::person(text));
                 }
                 // Answered 2xx, so that nobody but this line tells.
@@ -154,6 +180,11 @@ impl Ready {
                     event.id,
                 );
                 Ok(Outcome { message: text, ..outcome })
+            }
+            Err((failure, Keep::Release)) if failure.class == Class::Buyer => {
+                let wait = Unserved { leases, failure };
+                let now = clock.now();
+                Box::pin(self.wait_for_buyer(event, at, commands, wait, deadline, now)).await
             }
             Err((failure, keep)) => {
                 if leases.is_touched() || keep == Keep::RunOut {
@@ -213,9 +244,11 @@ impl Ready {
     ) -> Result<Traced, LedgerError> {
         let mut traced = Vec::with_capacity(commands.len());
         for command in commands {
-            let Action::Reverse(reversal @ Reversal { of: Reversed::Payment(payments), .. }) =
-                &command.action
-            else {
+            let Action::Reverse(reversal) = &command.action else {
+                traced.push(command);
+                continue;
+            };
+            let Some(payments) = reversal.of.known_by() else {
                 traced.push(command);
                 continue;
             };
@@ -234,7 +267,7 @@ impl Ready {
                 traced.push(Command { subject, marks, action, ..command.clone() });
             }
             if paid.is_empty() {
-                let of = Reversed::Unknown;
+                let of = reversal.of.unknown();
                 let action = Action::Reverse(Reversal { of, ..reversal.clone() });
                 traced.push(Command { action, ..command });
             }
@@ -329,12 +362,13 @@ impl Ready {
             )) => return Ok(()),
             Err(_late) => return Err(Failure::delayed("ledger: no answer in time", None)),
         };
-        let Remembered { notice: Notice { id, kind, live, meaning }, contract, body } = remembered;
+        let Remembered { notice: Notice { id, kind, live, money: _, meaning }, contract, body } =
+            remembered;
         let Ok(Meaning::Act { at, commands }) = meaning else { return Ok(()) };
         tracing::info!(
             provider = P::NAME,
             event.id = %id,
-            "Webhook event {id} was left half-done: it is finished first",
+            "Webhook event {id} was not done: it is finished first",
         );
         let body = Body::new(&body);
         let delivery = Delivery {
@@ -352,7 +386,7 @@ impl Ready {
         match self.act::<P>(&event, at, commands, &delivery, clock).await {
             Ok(_done) => Ok(()),
             Err(failure) => match failure.class {
-                Class::Person | Class::Passing(_) => Ok(()),
+                Class::Person | Class::Passing(_) | Class::Buyer => Ok(()),
                 Class::Token | Class::Delayed(_) => {
                     let message = format!(
                         "event {} must be finished before it: {}",
@@ -409,109 +443,6 @@ impl Ready {
         }
         Ok(carried)
     }
-
-    async fn one(
-        &self,
-        looking: Option<Looking<'_>>,
-        command: &Command,
-        at: Timestamp,
-        leases: &mut Leases,
-    ) -> Result<Told, (Failure, Keep)> {
-        let customer = customer_of(command);
-        let known = customer.map(|id| leases.customer(id)).unwrap_or_default();
-        let mut state = leases.state(&command.subject);
-        let is_needed = needs_a_look(&command.action, &state, &self.config.policy);
-        let Some(looking) = looking.filter(|_| is_needed) else {
-            let snapshot = Snapshot { state, ..Snapshot::default() };
-            let plan = plan(command, at, &snapshot, &self.config.policy)
-                .map_err(|refused| (Failure::person(refused.to_string()), Keep::Release))?;
-            let settled = Settled { plan, done: Vec::new() };
-            let told = tell(command, &settled, &snapshot, None, &self.config.policy);
-            leases.set_state(&command.subject, settled.plan.state);
-            return Ok(told);
-        };
-        let look = match leases.all_ours(&command.subject) {
-            true => Look::AtOurs,
-            false => Look::Everywhere,
-        };
-        let (mut known, mut looks) = (known, 0);
-        let (snapshot, settled) = loop {
-            let seen = looking.take(command, look, &mut state, &known, leases).await;
-            // What turned out to be gone is not looked for again, whatever becomes of this delivery.
-            leases.set_state(&command.subject, state.clone());
-            let mut snapshot = seen.map_err(|why| match why {
-                NotSeen::Call(error) => (call_failure(&error), Keep::Release),
-                NotSeen::Ledger(failure) => (failure, Keep::Release),
-            })?;
-            let settled =
-                settle(looking.session, command, at, &mut snapshot, &self.config.policy).await;
-            let settled = unless_refused(command, settled, &snapshot, leases.attempts());
-            let done =
-                settled.as_ref().map_or_else(|stopped| &stopped.done, |settled| &settled.done);
-            if !done.is_empty() {
-                leases.touch();
-            }
-            match &settled {
-                // Whose user that is must be known before it gets a license.
-                Err(Stopped { cause: Cause::Faster, .. }) if looks < MOST_LOOKS => looks += 1,
-                Err(stopped) if is_gone(looking.session, stopped, &snapshot.people).await => {
-                    known = KnownCustomer { user: None, owns_user: false, ..known };
-                }
-                Ok(_) | Err(_) => {
-                    if let Some(customer) = customer {
-                        let concern =
-                            settled.as_ref().ok().and_then(|settled| settled.plan.concern);
-                        remember(command, customer, known, (&snapshot, concern), leases);
-                    }
-                    break (snapshot, settled);
-                }
-            }
-        };
-        let user = match matches!(command.action, Action::SyncCustomer(..)) {
-            true => association(&snapshot.people).map(|user| &user.id),
-            false => user_of(&snapshot.people),
-        };
-        match settled {
-            Ok(settled) => {
-                for warning in &settled.plan.warnings {
-                    tracing::warn!(subject = %command.subject, "{}: {warning}", command.subject);
-                }
-                let mut told =
-                    tell(command, &settled, &snapshot, user.cloned(), &self.config.policy);
-                let lost = customer.and_then(|id| lost_address(command, id, &snapshot, leases));
-                leases.set_all_ours(&command.subject, all_ours(&snapshot, &settled.plan.state));
-                leases.set_state(&command.subject, settled.plan.state);
-                told.concern = told.concern.or(lost);
-                Ok(told)
-            }
-            Err(stopped) => {
-                leases.set_state(&command.subject, snapshot.state);
-                let failure = match &stopped.cause {
-                    Cause::Faster => Failure::delayed(stopped.to_string(), None),
-                    Cause::Call(error) | Cause::Unknown(error) => {
-                        Failure { message: stopped.to_string(), ..call_failure(error) }
-                    }
-                    Cause::Refused(Refused::NoLicense(_)) => {
-                        Failure::passing(stopped.to_string(), None)
-                    }
-                    Cause::Refused(
-                        Refused::Deleted(_)
-                        | Refused::NoCustomer(_)
-                        | Refused::NoUser(_)
-                        | Refused::TooMany(..),
-                    )
-                    | Cause::NoChange => Failure::person(stopped.to_string()),
-                };
-                let keep = match stopped.cause {
-                    Cause::Unknown(_) => Keep::RunOut,
-                    Cause::Call(_) | Cause::Refused(_) | Cause::NoChange | Cause::Faster => {
-                        Keep::Release
-                    }
-                };
-                Err((failure, keep))
-            }
-        }
-    }
 }
 
 /// What a delivery came to.
@@ -542,15 +473,6 @@ enum Claimed<'c> {
     /// With places for its calls, if it makes any.
     Leases(Box<Leases>, Option<Session<'c>>),
     Done(Outcome),
-}
-
-fn call_failure(error: &ApiError) -> Failure {
-    let message = error.to_string();
-    match (error.kind, error.passes_by_itself()) {
-        (Kind::Unauthorized(_), _) => Failure { message, class: Class::Token },
-        (_, true) => Failure::delayed(message, error.retry_after()),
-        (_, false) => Failure::person(message),
-    }
 }
 
 async fn in_time<T>(

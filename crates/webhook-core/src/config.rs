@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 
-use crate::command::{AtTheEnd, QuantityMeans};
+use crate::command::{AtTheEnd, QuantityMeans, TestEvents};
 use crate::ids::ProductId;
 use crate::limits::{Networks, Rules};
 use crate::provider::Provider;
@@ -101,6 +101,8 @@ pub struct Policy {
     pub pause_collection: bool,
     /// `UNMAPPED=accept`: a purchase without mapping is answered 2xx.
     pub accept_unmapped: bool,
+    /// `TEST_EVENTS`.
+    pub test_events: TestEvents,
 }
 
 impl Policy {
@@ -113,6 +115,7 @@ impl Policy {
             leeway: SignedDuration::ZERO,
             pause_collection: false,
             accept_unmapped: false,
+            test_events: TestEvents::Auto,
         }
     }
 }
@@ -491,6 +494,16 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             policy.pause_collection,
             &[("suspend", true), ("note", false)],
             "suspend or note",
+        );
+        policy.test_events = self.choice(
+            "TEST_EVENTS",
+            policy.test_events,
+            &[
+                ("auto", TestEvents::Auto),
+                ("accept", TestEvents::Accept),
+                ("refuse", TestEvents::Refuse),
+            ],
+            "auto, accept or refuse",
         );
         policy
     }

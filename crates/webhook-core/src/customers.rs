@@ -5,9 +5,7 @@ use std::time::Duration;
 use crate::about::customer_of;
 use crate::apply::{Cause, Settled, Stopped};
 use crate::clock::Clock;
-use crate::command::{
-    Action, Command, Concern, Customer, Grant, Subject, SubjectKind, email_digest,
-};
+use crate::command::{Action, Command, Concern, Customer, Subject, SubjectKind, email_digest};
 use crate::cryptlex::{ApiError, Kind, Session};
 use crate::deadline::{Deadline, Timing};
 use crate::ids::{CustomerId, EventId, Mark, SubjectId, UserId};
@@ -130,7 +128,7 @@ fn shared_user(command: &Command, people: &People) -> Option<Shared> {
             holder(people).filter(|to| !moves(command.subject.provider, to, people).is_empty())
         }
         Action::Renew(_)
-        | Action::PaymentFailed
+        | Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Resume(_)
         | Action::Reverse(_)
@@ -147,24 +145,37 @@ fn shared_user(command: &Command, people: &People) -> Option<Shared> {
 
 /// The event that told the address of a customer of whom a purchase says the id only, if their user may have another one.
 pub(crate) fn told_by(command: &Command, leases: &Leases) -> Option<EventId> {
-    let Action::Grant(Grant { customer: Some(customer), .. }) = &command.action else {
-        return None;
-    };
-    let known = leases.customer(customer.id.as_ref().filter(|_| customer.is_stand_in())?);
+    let known = leases.customer(customer_of(command).filter(|_| names_an_id_only(command))?);
     let is_own = known.owns_user && known.user.is_none_or(|user| !known.shared.contains(&user));
     known.told_by.filter(|_| !is_own)
+}
+
+fn names_an_id_only(command: &Command) -> bool {
+    match &command.action {
+        Action::Grant(grant) => grant.customer.as_ref().is_none_or(Customer::is_stand_in),
+        Action::Renew(_)
+        | Action::PaymentFailed(_)
+        | Action::Suspend(_)
+        | Action::Resume(_)
+        | Action::Reverse(_)
+        | Action::ChangePlan(_)
+        | Action::End
+        | Action::SyncCustomer(..)
+        | Action::Note(_) => false,
+    }
 }
 
 /// A purchase with the customer as they told themselves.
 pub(crate) fn with_address(command: &Command, told: &[Command]) -> Command {
     let mut command = command.clone();
-    if let Action::Grant(Grant { customer: Some(customer), .. }) = &mut command.action {
+    let id = customer_of(&command).filter(|_| names_an_id_only(&command)).cloned();
+    if let (Some(id), Action::Grant(grant)) = (id, &mut command.action) {
         for told in told {
             if let Action::SyncCustomer(told, _) = &told.action
-                && told.id == customer.id
-                && customer.is_stand_in()
+                && told.id.as_ref() == Some(&id)
             {
-                customer.clone_from(told);
+                grant.customer = Some(told.clone());
+                grant.nobody = None;
             }
         }
     }
@@ -233,7 +244,7 @@ pub(crate) fn remember(
     command: &Command,
     customer: &CustomerId,
     known: KnownCustomer,
-    (snapshot, concern): (&Snapshot, Option<Concern>),
+    (snapshot, settled): (&Snapshot, &Result<Settled, Stopped>),
     leases: &mut Leases,
 ) {
     let people = &snapshot.people;
@@ -255,12 +266,15 @@ pub(crate) fn remember(
             now_known.owns_user = user.is_some_and(|user| is_own(user, people));
             now_known.email = told(Some(customer)).or(now_known.email);
             now_known.told_by = Some(leases.event().clone());
-            if concern == Some(Concern::UserKept) {
-                now_known.kept_for.clone_from(&now_known.email);
+            if let Ok(Settled { plan, .. }) = settled {
+                now_known.held_by_stand_in.clear();
+                if plan.concern == Some(Concern::UserKept) {
+                    now_known.kept_for.clone_from(&now_known.email);
+                }
             }
         }
         Action::Renew(_)
-        | Action::PaymentFailed
+        | Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Resume(_)
         | Action::Reverse(_)

@@ -1,5 +1,6 @@
 //! One event to its end: handled, or handed to the overflow queue, and told in the log once.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::act::{Delivery, Patience, Ready};
@@ -11,7 +12,7 @@ use crate::expected::rank;
 use crate::ids::EventId;
 use crate::ledger::{Body, EventKey, Waits};
 use crate::measure::{Count, count};
-use crate::outcome::ignored;
+use crate::outcome::{TEST_REFUSED, ignored};
 use crate::overflow::Queued;
 use crate::provider::Provider;
 use crate::reply::{Class, Failure};
@@ -29,7 +30,7 @@ impl Ready {
         delivery: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<Outcome, Failure> {
-        let Notice { id, kind, live, meaning } = notice;
+        let Notice { id, kind, live, money, meaning } = notice;
         let began = tokio::time::Instant::now();
         tracing::info!(
             provider = P::NAME,
@@ -40,6 +41,17 @@ impl Ready {
             P::TITLE,
         );
         count(Count::Received);
+        if self.config.policy.test_events.refuse(money) {
+            count(Count::Ignored);
+            self.refused_a_test.store(true, Ordering::Relaxed);
+            tracing::warn!(
+                provider = P::NAME,
+                event.id = %id,
+                outcome = "refused",
+                "Webhook event {id}: {TEST_REFUSED}",
+            );
+            return Ok(Outcome { message: TEST_REFUSED.to_owned(), ..Outcome::default() });
+        }
         let contract = delivery.contract.to_owned();
         let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
         let mut turn = None;
@@ -179,6 +191,18 @@ impl Ready {
 
 /// What an event came to in the end.
 pub(crate) fn tell_failure<P: Provider>(id: &EventId, failure: &Failure, duration_ms: u64) {
+    if failure.class == Class::Buyer {
+        // The usual way of some accounts: nobody has to be called for it.
+        tracing::warn!(
+            provider = P::NAME,
+            event.id = %id,
+            outcome = "waiting",
+            duration_ms,
+            "Webhook event {id} waits for its customer: {}",
+            failure.message,
+        );
+        return;
+    }
     count(Count::Failed);
     if failure.class == Class::Token {
         count(Count::TokenRefused);

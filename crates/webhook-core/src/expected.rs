@@ -60,7 +60,7 @@ fn calls(command: &Command, known: Known<'_>, policy: &Policy) -> usize {
             every_list.saturating_add(bought(&subscribed.lines, policy).max(each))
         }
         Action::Renew(_)
-        | Action::PaymentFailed
+        | Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Resume(_)
         | Action::Reverse(_)

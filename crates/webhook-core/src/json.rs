@@ -104,8 +104,7 @@ impl<'a> Object<'a> {
 
     /// An amount of money, as a number or as text.
     pub fn amount(&self, field: &str) -> Option<f64> {
-        let value = self.value(field)?;
-        value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|n| n.is_finite())
+        amount_of(self.value(field)?)
     }
 
     /// A whole number, also written `28.0`, `4E+1` or `"15"`; absent is `None`, nonsense an error.
@@ -154,6 +153,11 @@ impl<'a> Object<'a> {
             None => Err(self.misshapen(field, wanted)),
         }
     }
+}
+
+/// An amount of money, as a number or as text.
+pub fn amount_of(value: &Value<'_>) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|n| n.is_finite())
 }
 
 /// An id that stands there itself or under `id` of the expanded object.

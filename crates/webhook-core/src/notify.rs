@@ -46,12 +46,21 @@ impl Concern {
             Self::Unmapped => {
                 "Something was paid for that no Cryptlex product is named for: name one, then deliver the event again."
             }
+            Self::Undelivered => {
+                "A paid order was not fulfilled at FastSpring, so no license is made for it: mend it there, or make one by hand."
+            }
             Self::DisputeOpened => "A customer disputes a payment: answer the dispute.",
             Self::UserKept => {
                 "A customer has another e-mail address now, and their Cryptlex user was not changed: look whether licenses should move."
             }
             Self::UserRefused => {
                 "Cryptlex refused a user with a customer's address or name: correct it at the provider, or make the user by hand."
+            }
+            Self::BuyerUnknown => {
+                "Something was bought by a customer whose e-mail is not known: tell the provider the customer's e-mail, and the license is made."
+            }
+            Self::PeriodPresumed => {
+                "A payment did not say which period it is for: look whether its licenses run as long as it paid."
             }
             Self::NothingReversed => {
                 "A refund or a dispute changed no license: look whether one should be suspended."

@@ -1,5 +1,7 @@
 //! What a command came to, in a sentence and ids: for the provider, and for the ledger.
 
+use std::collections::BTreeSet;
+
 use crate::apply::Settled;
 use crate::command::{
     Action, Command, Concern, LicenseLine, Outcome, Reason, Reversal, Stands, Subject, Unmapped,
@@ -17,7 +19,7 @@ pub(crate) struct Told {
     pub(crate) unmapped: Vec<Unmapped>,
     /// What a person should do something about.
     pub(crate) concern: Option<Concern>,
-    /// It had no effect, because something newer is known.
+    /// It had no effect, because something newer is known, or says what was known: nobody need be told.
     pub(crate) stale: bool,
 }
 
@@ -46,58 +48,19 @@ pub(crate) fn tell(
     user: Option<UserId>,
     policy: &Policy,
 ) -> Told {
-    let made = settled.done.iter().filter(|step| matches!(step, Step::CreateLicense(_))).count();
-    let made_user = settled.done.iter().any(|step| matches!(step, Step::CreateUser(_)));
     let subject = &command.subject;
-    let message = match &command.action {
+    let message = match settled.plan.noted {
         _ if settled.plan.stale => {
             format!("Nothing to do: the event is older than what is known of {subject}.")
         }
-        _ if settled.plan.noted.is_some() => {
-            format!("Noted: {}.", settled.plan.noted.unwrap_or_default())
-        }
-        Action::Grant(_) if made == 1 => ONE_CREATED.to_owned(),
-        Action::Grant(_) if made > 1 => MANY_CREATED.to_owned(),
-        Action::Grant(_) if snapshot.licenses.is_empty() => {
-            format!("Recorded: no license of {subject} is to be created by this event.")
-        }
-        Action::Grant(_) if !settled.done.is_empty() => {
-            "License(s) updated successfully.".to_owned()
-        }
-        Action::Grant(_) => format!("Nothing to do: the licenses of {subject} are there."),
-        Action::Renew(_) if snapshot.licenses.is_empty() => {
-            format!("Nothing to do: {subject} has no license.")
-        }
-        Action::Renew(_) if settled.done.is_empty() => {
-            format!("Nothing to do: the licenses of {subject} run at least that long.")
-        }
-        Action::Renew(_) => "License(s) renewed successfully.".to_owned(),
-        Action::PaymentFailed if policy.grace.is_positive() => {
-            "Payment failure recorded successfully.".to_owned()
-        }
-        Action::PaymentFailed | Action::Suspend(_) => {
-            "License(s) suspended successfully.".to_owned()
-        }
-        Action::Resume(_) => "License(s) resumed successfully.".to_owned(),
-        Action::Reverse(Reversal { stands: Stands::TakenBack, .. }) => {
-            "License(s) resumed successfully.".to_owned()
-        }
-        Action::Reverse(Reversal { stands: Stands::Lost, .. }) => {
-            format!("{subject} ended successfully.")
-        }
-        Action::Reverse(_) => "License(s) suspended successfully.".to_owned(),
-        Action::ChangePlan(_) => "License(s) changed successfully.".to_owned(),
-        Action::End => format!("{subject} ended successfully."),
-        Action::SyncCustomer(_, address) if settled.plan.concern == Some(Concern::UserKept) => {
-            let left = left(subject.provider, *address, &snapshot.people);
-            left.map(|left| left_text(subject, &left)).unwrap_or_default()
-        }
-        Action::SyncCustomer(..) if made_user => "User created successfully.".to_owned(),
-        Action::SyncCustomer(..) if settled.done.is_empty() => {
-            format!("Nothing to do: the user of {subject} was not changed.")
-        }
-        Action::SyncCustomer(..) => "User updated successfully.".to_owned(),
-        Action::Note(note) => format!("Noted: {}.", note.why),
+        Some(why) => format!("Noted: {why}."),
+        None => match (&command.action, settled.plan.concern) {
+            (Action::SyncCustomer(_, address), Some(Concern::UserKept)) => {
+                let left = left(subject.provider, *address, &snapshot.people);
+                left.map(|left| left_text(subject, &left)).unwrap_or_default()
+            }
+            _ => sentence(command, &Done::of(&settled.done), snapshot, policy),
+        },
     };
     let line =
         |license: &License| LicenseLine { id: license.id.clone(), expires_at: license.expires_at };
@@ -106,7 +69,131 @@ pub(crate) fn tell(
         outcome: Outcome { message, user, licenses },
         unmapped: settled.plan.unmapped.clone(),
         concern: settled.plan.concern,
-        stale: settled.plan.stale,
+        stale: settled.plan.stale || settled.plan.repeats,
+    }
+}
+
+/// What was written, as far as sentences tell it.
+#[derive(Default)]
+struct Done {
+    anything: bool,
+    made_user: bool,
+    made: usize,
+    prolonged: bool,
+    suspended: bool,
+    resumed: bool,
+    ended: bool,
+}
+
+impl Done {
+    fn of(steps: &[Step]) -> Self {
+        let mut done = Self { anything: !steps.is_empty(), ..Self::default() };
+        for step in steps {
+            match step {
+                Step::CreateUser(_) => done.made_user = true,
+                Step::CreateLicense(_) => done.made = done.made.saturating_add(1),
+                Step::Renew { .. } | Step::SetExpiry { .. } => done.prolonged = true,
+                Step::SetSuspended { suspended: true, .. } => done.suspended = true,
+                Step::SetSuspended { suspended: false, .. } | Step::Reinstate(_) => {
+                    done.resumed = true;
+                }
+                Step::Revoke(_) | Step::Delete(_) => done.ended = true,
+                Step::ChangeUser(..)
+                | Step::PutBack(..)
+                | Step::SetActivations { .. }
+                | Step::Move { .. } => {}
+            }
+        }
+        done
+    }
+}
+
+const SUSPENDED: &str = "License(s) suspended successfully.";
+const RESUMED: &str = "License(s) resumed successfully.";
+
+fn sentence(command: &Command, done: &Done, snapshot: &Snapshot, policy: &Policy) -> String {
+    let subject = &command.subject;
+    match &command.action {
+        Action::Grant(_) => granted(subject, done, snapshot),
+        Action::Renew(_) => renewed(subject, done, snapshot),
+        Action::PaymentFailed(_) if policy.grace.is_positive() => {
+            "Payment failure recorded successfully.".to_owned()
+        }
+        Action::Reverse(Reversal { stands: Stands::Lost, .. }) if done.ended => {
+            format!("{subject} ended successfully.")
+        }
+        Action::PaymentFailed(_)
+        | Action::Suspend(_)
+        | Action::Reverse(Reversal { stands: Stands::Open | Stands::Lost, .. }) => {
+            suspended(subject, done, snapshot)
+        }
+        Action::Resume(_) | Action::Reverse(Reversal { stands: Stands::TakenBack, .. }) => {
+            resumed(subject, done, snapshot)
+        }
+        Action::ChangePlan(_) if done.anything => "License(s) changed successfully.".to_owned(),
+        Action::ChangePlan(_) => {
+            format!("Nothing to do: the licenses of {subject} match it already.")
+        }
+        Action::End if done.anything || !snapshot.licenses.is_empty() => {
+            format!("{subject} ended successfully.")
+        }
+        Action::End => format!("Recorded: {subject} ended, and has no license."),
+        Action::SyncCustomer(..) if done.made_user => "User created successfully.".to_owned(),
+        Action::SyncCustomer(..) if done.anything => "User updated successfully.".to_owned(),
+        Action::SyncCustomer(..) => {
+            format!("Nothing to do: the user of {subject} was not changed.")
+        }
+        Action::Note(note) => format!("Noted: {}.", note.why),
+    }
+}
+
+fn granted(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+    match done.made {
+        1 => ONE_CREATED.to_owned(),
+        2.. => MANY_CREATED.to_owned(),
+        0 if snapshot.licenses.is_empty() => {
+            format!("Recorded: no license of {subject} is to be created by this event.")
+        }
+        0 if done.anything => "License(s) updated successfully.".to_owned(),
+        0 => format!("Nothing to do: the licenses of {subject} are there."),
+    }
+}
+
+fn renewed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+    if snapshot.licenses.is_empty() {
+        return format!("Nothing to do: {subject} has no license.");
+    }
+    match done {
+        Done { prolonged: true, .. } => "License(s) renewed successfully.".to_owned(),
+        Done { resumed: true, .. } => RESUMED.to_owned(),
+        Done { suspended: true, .. } => SUSPENDED.to_owned(),
+        Done { .. } => format!("Nothing to do: the licenses of {subject} run at least that long."),
+    }
+}
+
+fn suspended(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+    match done {
+        Done { suspended: true, .. } => SUSPENDED.to_owned(),
+        Done { resumed: true, .. } => RESUMED.to_owned(),
+        Done { .. } if snapshot.licenses.is_empty() => {
+            format!("Recorded: {subject} has no license to suspend.")
+        }
+        Done { .. } if snapshot.licenses.iter().any(License::is_suspended) => {
+            format!("Nothing to do: the licenses of {subject} are suspended.")
+        }
+        Done { .. } => format!("Recorded: no license of {subject} was suspended."),
+    }
+}
+
+fn resumed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+    match done {
+        Done { resumed: true, .. } => RESUMED.to_owned(),
+        Done { suspended: true, .. } => SUSPENDED.to_owned(),
+        Done { .. } if snapshot.licenses.iter().any(License::is_suspended) => {
+            format!("Recorded: the licenses of {subject} stay suspended for another reason.")
+        }
+        // It may not have been looked at: nothing was known to be suspended.
+        Done { .. } => format!("Nothing to do: no license of {subject} is suspended for that."),
     }
 }
 
@@ -128,6 +215,9 @@ fn left_text(customer: &Subject, left: &Left) -> String {
     }
 }
 
+/// An event about test money that `TEST_EVENTS` keeps from having an effect.
+pub(crate) const TEST_REFUSED: &str = "test event refused (TEST_EVENTS)";
+
 pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {
     let message = match reason {
         Reason::UnhandledType => format!("Webhook with event type {kind} is not handled: ignored."),
@@ -139,12 +229,16 @@ pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {
 /// Lines that a text names.
 const MOST_UNMAPPED: usize = 20;
 
-pub(crate) fn unmapped_text(unmapped: &[Unmapped]) -> String {
+pub(crate) fn unmapped_text(unmapped: &[Unmapped], concerns: &BTreeSet<Concern>) -> String {
     let line =
         |Unmapped { line, problem }: &Unmapped| format!("{}: {}", plain(line), plain(problem));
     let mut lines: Vec<String> = unmapped.iter().take(MOST_UNMAPPED).map(line).collect();
     if unmapped.len() > lines.len() {
         lines.push(format!("and {} more", unmapped.len().saturating_sub(lines.len())));
     }
-    format!("paid but not mapped to a Cryptlex product: {}", lines.join("; "))
+    let what = match concerns.contains(&Concern::Undelivered) {
+        true => "paid and not fulfilled",
+        false => "paid but not mapped to a Cryptlex product",
+    };
+    format!("{what}: {}", lines.join("; "))
 }

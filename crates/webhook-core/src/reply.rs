@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::command::Outcome;
 use crate::ids::EventId;
+use crate::outcome::TEST_REFUSED;
 
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub enum Class {
     Token,
     /// Time, or another event.
     Passing(Option<Duration>),
+    /// The customer's own event, which tells who bought.
+    Buyer,
     /// Time alone: nothing is wrong with the event itself.
     Delayed(Option<Duration>),
 }
@@ -168,7 +171,8 @@ fn lifecycle(reports: &[Report], batches: bool) -> Reply {
     let failed: Vec<&Failure> =
         reports.iter().filter_map(|report| report.result.as_ref().err()).collect();
     if failed.is_empty() {
-        return json_reply(StatusCode::OK, &json!({ "status": "success" }));
+        let status = if are_refused_tests(reports) { TEST_REFUSED } else { "success" };
+        return json_reply(StatusCode::OK, &json!({ "status": status }));
     }
     if batches && !done.is_empty() {
         return accepted(&done);
@@ -176,6 +180,7 @@ fn lifecycle(reports: &[Report], batches: bool) -> Reply {
     let passing = failed.iter().filter_map(|failure| match failure.class {
         Class::Person | Class::Token => None,
         Class::Passing(after) | Class::Delayed(after) => Some(after.unwrap_or(USUAL_RETRY)),
+        Class::Buyer => Some(USUAL_RETRY),
     });
     match passing.max() {
         Some(after) => {
@@ -183,6 +188,12 @@ fn lifecycle(reports: &[Report], batches: bool) -> Reply {
         }
         None => error(StatusCode::INTERNAL_SERVER_ERROR, FAILED),
     }
+}
+
+/// Somebody tries something, and would look for a license for long.
+fn are_refused_tests(reports: &[Report]) -> bool {
+    let mut outcomes = reports.iter().filter_map(|report| report.result.as_ref().ok());
+    !reports.is_empty() && outcomes.all(|outcome| outcome.message == TEST_REFUSED)
 }
 
 /// `{"message": ..}` with a status.
@@ -216,7 +227,7 @@ fn cryptlex(reports: &[Report], batches: bool) -> Reply {
         (Some(first), _) => {
             let text = texts_of(&failed);
             let retry_after = match first.class {
-                Class::Person | Class::Token => None,
+                Class::Person | Class::Token | Class::Buyer => None,
                 Class::Passing(after) | Class::Delayed(after) => after,
             };
             Reply { retry_after, ..message(StatusCode::BAD_REQUEST, &text) }

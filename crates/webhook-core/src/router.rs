@@ -50,6 +50,7 @@ pub fn router<P: Provider>(service: Arc<Service<P>>) -> Router {
         }
         router = router.route(&format!("{prefix}/health"), get(health::<P>));
     }
+    let router = router.route("/", get(about::<P>).fallback(not_found));
     router.fallback(not_found).method_not_allowed_fallback(wrong_method).with_state(service)
 }
 
@@ -151,6 +152,16 @@ async fn health<P: Provider>(State(service): State<Arc<Service<P>>>, request: Re
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     response(json_reply(status, &health.json()))
+}
+
+/// For whoever opens it in a browser to see whether it is there.
+async fn about<P: Provider>() -> Response {
+    let (name, version) = (P::NAME, env!("CARGO_PKG_VERSION"));
+    let text = format!(
+        "{name}-webhook {version} takes {} webhooks and makes Cryptlex hold the licenses that were paid for: POST /webhooks/{name}, GET /health.",
+        P::TITLE,
+    );
+    response(message(StatusCode::OK, &text))
 }
 
 async fn not_found(uri: Uri) -> Response {

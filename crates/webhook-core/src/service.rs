@@ -92,9 +92,7 @@ impl<P: Provider> Service<P> {
                     ready.ledger.look(ready.config.deadline).await;
                 }
                 match ready.ledger.standing() {
-                    Ok(()) => {
-                        Standing::Ok(state.alarms.iter().chain(&state.warnings).cloned().collect())
-                    }
+                    Ok(()) => Standing::Ok(state.notes()),
                     Err(error) => Standing::NoLedger(error.to_string()),
                 }
             }

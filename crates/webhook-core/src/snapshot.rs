@@ -55,7 +55,7 @@ impl Snapshot {
                 (licenses(session, &command.marks, state).await?, People::default())
             }
             Action::Renew(_)
-            | Action::PaymentFailed
+            | Action::PaymentFailed(_)
             | Action::Suspend(_)
             | Action::Resume(_)
             | Action::Reverse(_)

@@ -1,6 +1,7 @@
 //! What a function works with: made when it starts, and made again when its secrets changed.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::health::Failures;
 use crate::ledger::Ledger;
 use crate::limits::Rules;
 use crate::notify::Notifier;
+use crate::outcome::TEST_REFUSED;
 use crate::overflow::Overflow;
 use crate::provider::Provider;
 use crate::secrets::{Held, NotRead, PATIENCE, Vault};
@@ -80,7 +82,18 @@ impl State {
                 vec![NO_AUTHORITIES]
             })?;
             let Parts { ledger, notifier, overflow, failures, waiting } = parts.clone();
-            Ok(Ready { config, cryptlex, ledger, notifier, overflow, failures, waiting, timing })
+            let refused_a_test = AtomicBool::new(false);
+            Ok(Ready {
+                config,
+                cryptlex,
+                ledger,
+                notifier,
+                overflow,
+                failures,
+                waiting,
+                timing,
+                refused_a_test,
+            })
         });
         let state = Self { ready, warnings, alarms };
         state.report(P::NAME);
@@ -98,6 +111,13 @@ impl State {
         for warning in &self.warnings {
             tracing::warn!(provider, "{warning}");
         }
+    }
+
+    /// What works and should be looked at all the same.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let refused = self.ready.as_ref().is_ok_and(|it| it.refused_a_test.load(Ordering::Relaxed));
+        let refused = refused.then(|| TEST_REFUSED.to_owned());
+        self.alarms.iter().chain(&self.warnings).cloned().chain(refused).collect()
     }
 
     pub(crate) fn problems(&self) -> &[Problem] {

@@ -212,6 +212,12 @@ fn paddle(what: What, sale: &Sale, number: usize) -> Result<String, CrashError> 
         "txn_01m3tfngsdss4qpy96tafgdbe4",
         &format!("txn_crash{:05}_{number:05}", sale.number),
     );
+    for item in
+        ["01m1d454cx2ctr851jhfavhxeg", "01m1d45515dqqqgmfdfejr21xe", "01m3tfjjcjp0xm0rq1tdbyd7pq"]
+    {
+        let own = format!("{item}_{:05}_{number:05}", sale.number);
+        body.rename(&format!("txnitm_{item}"), &format!("txnitm_{own}"));
+    }
     body.rename("ctm_01m1d3yt1we2989nemfgfxp6k4", &format!("ctm_crash{:05}", sale.customer));
     body.rename("ada@example.com", &sale.email());
     match what {

@@ -3,6 +3,7 @@
 //! Invariant: nothing in here knows Stripe, FastSpring, Paddle or an HTTP call. `read` produces these values, `plan` consumes them.
 
 mod customer;
+mod reversal;
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::interval::Interval;
 pub use customer::{
     CUSTOMER_KEYS, Customer, Email, Name, customer_mark, email_digest, is_placeholder,
 };
+pub use reversal::{Period, Reversal, Reversed, Stands};
 
 /// One event of a delivery, translated.
 #[derive(Debug, Clone, Serialize)]
@@ -27,10 +29,52 @@ pub struct Notice {
     pub id: EventId,
     /// The provider's name for what happened, such as `invoice.paid`.
     pub kind: String,
-    /// `livemode` or `live`: recorded, decides nothing.
+    /// `livemode` or `live`, as the event says it: recorded.
     pub live: Option<bool>,
+    /// Whose money it is about.
+    #[serde(skip_serializing_if = "Money::is_real")]
+    pub money: Money,
     /// What to do about it, or why it could not be understood.
     pub meaning: Result<Meaning, Unreadable>,
+}
+
+/// Whether an event is about real money, and if not, what its signature says of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub enum Money {
+    /// Real, or nothing else is said.
+    #[default]
+    Real,
+    /// Test money; the secret that signed it signs test events only.
+    Test,
+    /// Test money, signed with the secret that signs live events, too: who gave this secret may not have meant it.
+    TestAmongReal,
+}
+
+impl Money {
+    fn is_real(&self) -> bool {
+        *self == Self::Real
+    }
+}
+
+/// What is done with test events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestEvents {
+    /// Refused where one secret signs test and live events.
+    Auto,
+    /// Handled like any other.
+    Accept,
+    /// Acknowledged without effect.
+    Refuse,
+}
+
+impl TestEvents {
+    /// Whether an event about that money is acknowledged without effect.
+    pub fn refuse(self, money: Money) -> bool {
+        match (self, money) {
+            (_, Money::Real) | (Self::Accept, _) | (Self::Auto, Money::Test) => false,
+            (Self::Auto, Money::TestAmongReal) | (Self::Refuse, _) => true,
+        }
+    }
 }
 
 /// What an event asks for.
@@ -172,8 +216,8 @@ pub enum Action {
     Grant(Grant),
     /// A later payment: the licenses must run through what it paid for.
     Renew(Renew),
-    /// A payment for a further period failed; what follows is the vendor's policy.
-    PaymentFailed,
+    /// A payment failed, for a further period if it does not say which; what follows is the vendor's policy.
+    PaymentFailed(Option<Through>),
     /// A cause for suspension arose.
     Suspend(Cause),
     /// Causes for suspension went away without a payment.
@@ -229,6 +273,8 @@ pub enum Keeps {
     },
     /// Something about a customer.
     Customer(CustomerId, CustomerChange),
+    /// Something that was paid for and that no other event will report; it is over once its purchase is known all the same.
+    Undelivered(Unmapped),
 }
 
 /// What changed about a customer, apart from who he is.
@@ -240,58 +286,6 @@ pub enum CustomerChange {
     Pays(String),
     /// This payment method is not his any more.
     PaysNoMore(String),
-}
-
-/// A refund or a dispute of a payment, or the end of one.
-#[derive(Debug, Clone, Serialize)]
-pub struct Reversal {
-    /// `Refund` or `Dispute`.
-    pub cause: Cause,
-    /// How it stands.
-    pub stands: Stands,
-    /// Since when the money is gone, where the event of an end says it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
-    /// Which payment.
-    pub of: Reversed,
-}
-
-/// How a refund or a dispute stands; of what is told at the same time, the last of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Stands {
-    /// The vendor has the money after all.
-    TakenBack,
-    /// The money is gone, or held.
-    Open,
-    /// The money is gone for good.
-    Lost,
-}
-
-/// Which payment was reversed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub enum Reversed {
-    /// Known by any of these; the ledger tells whose it was.
-    Payment(Vec<PaymentId>),
-    /// The subject's, for this period.
-    Period(Period),
-    /// The subject's, for something beside the period that another payment is for.
-    Beside,
-    /// Of the subject's, nobody knows which.
-    Unknown,
-}
-
-/// What a payment was for, as far as it must be told from other payments of the subject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Period {
-    /// When it was paid, by the provider's clock.
-    pub at: Timestamp,
-    /// Until when it runs, if the payment says so.
-    pub through: Option<Timestamp>,
-}
-
-impl Period {
-    /// What is paid for once.
-    pub const ONCE: Self = Self { at: Timestamp::UNIX_EPOCH, through: None };
 }
 
 /// The lines of a subscription after a change.
@@ -317,6 +311,9 @@ pub struct SubscriptionRecord {
     pub plan: Option<String>,
     /// How many.
     pub quantity: Option<u32>,
+    /// The beginning of the current period, where it is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period_start: Option<Timestamp>,
     /// The end of the current period.
     pub period_end: Option<Timestamp>,
     /// Why it was canceled.
@@ -337,6 +334,8 @@ pub enum Concern {
     PaymentFailed,
     /// Something was paid for that no Cryptlex product is named for.
     Unmapped,
+    /// Something was paid for whose delivery failed at the provider, so that no event will grant it.
+    Undelivered,
     /// A customer disputes a payment.
     DisputeOpened,
     /// A customer's address changed, and the user that they were known as did not.
@@ -345,6 +344,10 @@ pub enum Concern {
     UserRefused,
     /// A refund or a dispute of what no license is known to be paid by now.
     NothingReversed,
+    /// A payment did not say until when, and neither did anything else.
+    PeriodPresumed,
+    /// Something was bought by a customer whose e-mail nobody told.
+    BuyerUnknown,
 }
 
 /// Why licenses of a subject are suspended. A license is suspended while any cause is left.
@@ -370,17 +373,15 @@ pub struct Grant {
     pub customer: Option<Customer>,
     /// Why nobody does, to be told if one has to be made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub nobody: Option<Unreadable>,
+    pub nobody: Option<Box<UnknownBuyer>>,
     /// What was bought, parents before what was added to them.
     pub lines: Vec<Line>,
     /// Lines that should have named a Cryptlex product and did not.
     pub unmapped: Vec<Unmapped>,
     /// Whether lines that are no business of ours were left out.
     pub foreign: bool,
-    /// The end of what was paid or is on trial, where the purchase decides it.
+    /// The end of what was paid or is on trial, where the purchase says it.
     pub paid_through: Option<Timestamp>,
-    /// The end of the period that the payment names, though intervals decide: a refund takes back that period.
-    pub period_end: Option<Timestamp>,
     /// Whether it pays for its subject, or for something that was added to it.
     pub pays: Pays,
     /// Who names its Cryptlex product.
@@ -388,6 +389,18 @@ pub struct Grant {
     /// As of when its lines are, where it was paid later: a change in between is newer than they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lines_at: Option<Timestamp>,
+    /// What it is instead, where something was bought before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub else_renews: Option<Box<Renew>>,
+}
+
+/// A customer whose e-mail the purchase does not tell.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnknownBuyer {
+    /// The provider's id of them: an event of their own may tell more.
+    pub id: Option<CustomerId>,
+    /// Where the e-mail should stand.
+    pub why: Unreadable,
 }
 
 /// Who names the Cryptlex product of a purchase. Stripe tells one purchase in several events, and of those a later one in
@@ -410,7 +423,7 @@ pub enum NamedBy {
 pub struct Line {
     /// The line part of the slot.
     pub key: String,
-    /// At least 1.
+    /// At least 1 in a purchase; 0 in a change gives all of it up.
     pub quantity: u32,
     /// What the product itself says about quantities; else the vendor's policy holds.
     pub quantity_means: Option<QuantityMeans>,
@@ -514,7 +527,25 @@ pub enum Through {
         charged_at: Timestamp,
         /// The order of the charge: counted once.
         order: SubjectId,
+        /// Why.
+        why: Undated,
     },
+    /// The period that it was billed in, as the subscription is described; where that is not known, one interval.
+    Described {
+        /// When it was billed.
+        billed_at: Timestamp,
+        /// The invoice: counted once.
+        order: SubjectId,
+    },
+}
+
+/// Why a payment does not say until when it pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Undated {
+    /// The provider sends ids only.
+    NotExpanded,
+    /// No other charge is due: the subscription is charged on demand, or this was its last period.
+    NothingDue,
 }
 
 /// What a command came to: remembered with the event and told to the provider.

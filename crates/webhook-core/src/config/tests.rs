@@ -73,6 +73,7 @@ fn values_that_mean_nothing_name_what_is_allowed() {
         ("UNMAPPED", "maybe"),
         ("NOTIFICATION_TOPIC_ARN", "my-topic"),
         ("PAUSE_COLLECTION", "maybe"),
+        ("TEST_EVENTS", "yes"),
         ("SIGNATURE_TOLERANCE_SECS", "999999999"),
         ("DEADLINE_MS", "soon"),
         ("SETTLE_SECS", "99999"),

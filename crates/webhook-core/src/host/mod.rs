@@ -1,5 +1,6 @@
 //! Two hosts for one router: Lambda when the Runtime API is there, else an HTTP server.
 
+mod arguments;
 mod gateway;
 mod healthy;
 mod lambda;
@@ -8,6 +9,8 @@ mod places;
 mod server;
 
 use std::sync::Arc;
+
+use arguments::Asked;
 
 use crate::clock::Clock;
 use crate::deadline::Timing;
@@ -19,15 +22,23 @@ use crate::state::Variables;
 /// A process that cannot go on; its text says why.
 pub type Fatal = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs one provider's function until it is told to stop; with `--healthy`, asks the one beside it. `read` gives the value of an environment variable.
+/// Does what the command line asks: without arguments, runs one provider's function until it is told to stop. `read` gives
+/// the value of an environment variable.
 pub fn run<P: Provider>(
     read: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) -> Result<(), Fatal> {
     let read: Variables = Arc::new(mounted::or_in_a_file(read));
-    if std::env::args().nth(1).as_deref() == Some("--healthy") {
-        return healthy::ask(&*read);
-    }
     let in_lambda = read("AWS_LAMBDA_RUNTIME_API").is_some();
+    // A container image for Lambda may be given the name of a handler.
+    let arguments = std::env::args().skip(1).filter(|_| !in_lambda);
+    match arguments::asked::<P>(arguments)? {
+        Asked::Serve => {}
+        Asked::Healthy => return healthy::ask(&*read),
+        Asked::Say(text) => {
+            arguments::say(&text);
+            return Ok(());
+        }
+    }
     crate::telemetry::install(in_lambda, read("RUST_LOG").as_deref());
     // Once more, now that somebody hears of a file that cannot be read.
     read("RUST_LOG");

@@ -43,8 +43,8 @@ pub use dynamo::Dynamo;
 pub use embedded::{Compacted, Embedded};
 pub use memory::Memory;
 pub use record::{
-    Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, Paid, PaymentRecord,
-    SubjectRecord, SubjectState, TakenBack, Unfinished,
+    Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, OddPayments, Paid,
+    PaymentRecord, SubjectRecord, SubjectState, TakenBack, Unfinished,
 };
 pub use standing::LOOK_EVERY;
 pub use store::{Capacity, Committed, Expect, SoleOwner, Store, StoreError, Versioned, Write};

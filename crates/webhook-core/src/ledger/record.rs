@@ -27,6 +27,8 @@ const MOST_UNFINISHED: usize = 16;
 
 /// Purchases that a customer is known by; of one with more, the oldest count as somebody else's.
 const MOST_BOUGHT: usize = 500;
+/// Of a customer whom nobody describes.
+const MOST_WAITING: usize = 64;
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,6 +183,9 @@ pub struct SubjectState {
     /// Payments that failed since the last one that succeeded.
     #[serde(skip_serializing_if = "is_default")]
     pub failures: BTreeSet<Timestamp>,
+    /// What few payments say.
+    #[serde(skip_serializing_if = "is_default")]
+    pub odd_payments: Option<Box<OddPayments>>,
     /// Why it is suspended, and since when.
     #[serde(skip_serializing_if = "is_default")]
     pub causes: BTreeMap<Cause, Timestamp>,
@@ -204,7 +209,7 @@ pub struct SubjectState {
     pub lines: BTreeMap<String, Bought>,
     /// What is subscribed to since the newest change, and since when.
     #[serde(skip_serializing_if = "is_default")]
-    pub subscribed: Option<(Timestamp, Subscribed)>,
+    pub subscribed: Option<Box<(Timestamp, Subscribed)>>,
     /// As the provider described it last, and when.
     #[serde(skip_serializing_if = "is_default")]
     pub record: Option<(Timestamp, SubscriptionRecord)>,
@@ -226,6 +231,16 @@ pub struct SubjectState {
     /// Orders of charges that were counted by their id, for want of a date.
     #[serde(skip_serializing_if = "is_default")]
     pub charges: BTreeSet<SubjectId>,
+}
+
+/// What few payments say, and few subjects have to remember.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OddPayments {
+    /// Until when payments would have paid that failed, by when they did.
+    pub failed_through: BTreeMap<Timestamp, Timestamp>,
+    /// The newest payment that may be for what was used before: it takes back no end.
+    pub used_at: Option<Timestamp>,
 }
 
 /// A product that was granted.
@@ -254,6 +269,9 @@ pub struct TakenBack {
     /// Whether the money is gone, or came back; where nobody remembered, `open` tells.
     #[serde(default)]
     pub stands: Option<Stands>,
+    /// Of some items only, told before what else their purchase holds: a digest of what they are known by together.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub items: Option<u64>,
     /// Whether licenses are suspended for it: the money is gone, no other payment makes up for it, and nothing ended
     /// for it.
     pub open: bool,
@@ -343,9 +361,20 @@ pub struct KnownCustomer {
     pub pays_by: Option<String>,
     /// What he bought last, the newest last: licenses of something else belong to somebody else.
     pub bought: VecDeque<SubjectId>,
+    /// Purchases that wait for the customer's e-mail.
+    #[serde(skip_serializing_if = "is_default")]
+    pub waiting: BTreeSet<EventId>,
 }
 
 impl KnownCustomer {
+    /// Remembers a purchase that waits for the customer's e-mail.
+    pub fn keeps_waiting(&mut self, event: &EventId) {
+        self.waiting.insert(event.clone());
+        if self.waiting.len() > MOST_WAITING {
+            self.waiting.pop_first();
+        }
+    }
+
     /// Remembers a purchase of his.
     pub fn buys(&mut self, subject: &SubjectId) {
         self.bought.retain(|known| known != subject);

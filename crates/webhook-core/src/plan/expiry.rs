@@ -4,9 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::step::Step;
 use crate::cryptlex::License;
-use crate::interval::{same_second, shifted};
+use crate::interval::{same_second, shifted, whole_second_from};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// A license that is made at once ends seconds after what was paid.
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// A later payment paid until `end`.
 ///
@@ -63,8 +65,8 @@ pub(super) fn at_least(license: &License, end: Timestamp) -> Option<Step> {
 
 /// The first payment, or the trial, lasts until `end`.
 ///
-/// A license that ends much later is cut only while it still has the expiry that it was made with, or that was `presumed`:
-/// after that somebody meant it.
+/// A license that ends later is cut only while it still has the expiry that it was made with, or that was `presumed`:
+/// after that somebody meant it. Where it is late by less than a day, an expiry near that one may be meant, too.
 pub(super) fn first(
     license: &License,
     presumed: Option<Timestamp>,
@@ -73,10 +75,36 @@ pub(super) fn first(
 ) -> Option<Step> {
     let expires_at = license.expires_at?;
     let too_early = expires_at < end;
-    let is_presumed = presumed.is_some_and(|presumed| within(expires_at, presumed, DAY));
-    let too_late = expires_at > shifted(end, DAY)
-        && (is_presumed || has_first_expiry(license, expires_at, leeway));
+    let near = if expires_at > shifted(end, DAY) { DAY } else { MINUTE };
+    let is_presumed = presumed.is_some_and(|presumed| within(expires_at, presumed, near));
+    let too_late = expires_at > shifted(end, MINUTE)
+        && (is_presumed || has_first_expiry(license, expires_at, leeway, near));
     (too_early || too_late).then(|| Step::expire(license, end))
+}
+
+/// A purchase that does not say until when it pays: one interval from when it was made, however late its license is.
+///
+/// What is sent again by hand may carry a newer time, so nothing counts from after the license was made.
+pub(super) fn one_interval(
+    license: &License,
+    bought_at: Timestamp,
+    leeway: SignedDuration,
+) -> Option<Timestamp> {
+    let from = bought_at.min(license.created_at?);
+    Some(shifted(whole_second_from(license.interval()?.after(from)?), leeway))
+}
+
+/// The same for a license that nobody has moved since it was made: to `end`, once. Told again, the purchase has no other.
+pub(super) fn untouched(
+    license: &License,
+    presumed: Option<Timestamp>,
+    end: Timestamp,
+) -> Option<Step> {
+    let expires_at = license.expires_at?;
+    let is_settled = presumed.is_some_and(|presumed| within(expires_at, presumed, MINUTE));
+    let is_untouched = within(expires_at, first_expiry(license)?, MINUTE);
+    (is_untouched && !is_settled && !within(expires_at, end, MINUTE))
+        .then(|| Step::expire(license, end))
 }
 
 /// A license of an add-on ends with the license that it was added to.
@@ -87,7 +115,8 @@ pub(super) fn as_parent(
 ) -> Option<Step> {
     let expires_at = license.expires_at?;
     let end = parent.expires_at?;
-    let differs = !same_second(expires_at, end) && has_first_expiry(license, expires_at, leeway);
+    let differs =
+        !same_second(expires_at, end) && has_first_expiry(license, expires_at, leeway, DAY);
     differs.then(|| Step::expire(license, end))
 }
 
@@ -108,14 +137,6 @@ pub(super) fn orphan(
     Some(Step::expire(license, renewed_until.map_or(end, |later| later.max(end))))
 }
 
-/// A renewing license whose interval decides gets the vendor's leeway once.
-pub(super) fn with_leeway(license: &License, leeway: SignedDuration) -> Option<Step> {
-    let expires_at = license.expires_at?;
-    let made_with = first_expiry(license)?;
-    let untouched = within(expires_at, made_with, SignedDuration::from_mins(1));
-    (leeway.is_positive() && untouched).then(|| Step::expire(license, shifted(made_with, leeway)))
-}
-
 fn renew(license: &License, from: Timestamp) -> Step {
     Step::Renew { license: license.id.clone(), from }
 }
@@ -129,9 +150,14 @@ fn first_expiry(license: &License) -> Option<Timestamp> {
     license.interval()?.after(license.created_at?)
 }
 
-fn has_first_expiry(license: &License, expires_at: Timestamp, leeway: SignedDuration) -> bool {
+fn has_first_expiry(
+    license: &License,
+    expires_at: Timestamp,
+    leeway: SignedDuration,
+    near: SignedDuration,
+) -> bool {
     first_expiry(license).is_some_and(|first| {
-        within(expires_at, first, DAY) || within(expires_at, shifted(first, leeway), DAY)
+        within(expires_at, first, near) || within(expires_at, shifted(first, leeway), near)
     })
 }
 

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::customer::{new_user, take_over, user_of};
 use super::granted::{self, first_mapping, knows_better};
 use super::history::Covers;
 use super::standing::{self, at_the_end};
 use super::step::{Blank, Step, metadata};
-use super::{Excess, Plan, Refused, expiry, history, holders, paid_until, seats, stale};
+use super::{
+    Excess, Plan, Refused, expiry, history, holders, lines, paid_until, reversal, seats, stale,
+};
 use crate::command::{
-    AtTheEnd, Command, Concern, Grant, Line, Mapping, NamedBy, Pays, QuantityMeans, Slot, Subject,
-    SubjectKind, Term,
+    AtTheEnd, Command, Concern, Grant, Line, Mapping, NamedBy, Pays, Slot, Subject, SubjectKind,
+    Term,
 };
 use crate::config::Policy;
 use crate::cryptlex::{License, NewLicense};
@@ -41,8 +43,9 @@ pub(super) fn plan(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let (pays, covers) = (grant.pays, Covers::First(grant.paid_through.or(grant.period_end)));
-    let Some(mut payment) = history::payment(&snapshot.state, at, pays, covers, policy) else {
+    let (pays, covers) = (grant.pays, Covers::First(grant.paid_through));
+    let known = reversal::with_early(&snapshot.state, &command.payments, policy);
+    let Some(mut payment) = history::payment(&known, at, pays, covers, policy) else {
         return Ok(stale(snapshot));
     };
     if payment.after_the_end && snapshot.state.deleted && snapshot.licenses.is_empty() {
@@ -84,23 +87,34 @@ pub(super) fn plan(
     state.unlicensed = nothing_is_ours && (known_as_foreign || policy.accept_unmapped);
 
     let written = |end: Option<Timestamp>| end.map(|end| paid_until(end, policy));
-    let paid_through = written(grant.paid_through.or(state.paid_through));
-    let renewed_until = written(state.renewed_until);
     let only_line = grant.named_by != NamedBy::Lines;
-    let presumed = snapshot.state.presumed_end.filter(|_| only_line);
+    // What was added ends with what it was added to, and what is bought after the first period is for a later one.
+    let is_told_twice = |end: &Timestamp| pays == Pays::ForThePeriod && *end > at;
+    let known = state.paid_through.filter(|end| only_line || is_told_twice(end));
+    let paid_through = written(grant.paid_through.or(known));
+    let renewed_until = written(state.renewed_until);
+    let presumed = snapshot.state.presumed_end;
     let first_end = |license: &License, end: Timestamp, later: Option<Timestamp>| {
         let end = later.map_or(end, |later| later.max(end));
         expiry::first(license, presumed, end, policy.leeway)
     };
-    let mut missing = 0_usize;
+    let (mut missing, mut presumed_end) = (0_usize, None);
     for wanted in &wanted {
         match (held.filled.get(&wanted.slot), &wanted.mapping) {
             (Some(license), _) => {
-                let decided = || interval_decides(command, wanted.line, license, snapshot, policy);
-                let expiry = match (paid_through, renewed_until) {
-                    (Some(end), later) => first_end(license, end, later),
-                    (None, Some(later)) => decided().or_else(|| expiry::at_least(license, later)),
-                    (None, None) => decided(),
+                let expiry = match paid_through {
+                    Some(end) => first_end(license, end, renewed_until),
+                    None => {
+                        let length = interval_decides(command, wanted.line, license, at, policy);
+                        presumed_end = presumed_end.max(length);
+                        let end =
+                            length.map(|end| renewed_until.map_or(end, |later| later.max(end)));
+                        let decided = match end {
+                            Some(end) => expiry::untouched(license, presumed, end),
+                            None => parent_decides(wanted.line, license, snapshot, policy),
+                        };
+                        decided.or_else(|| expiry::at_least(license, renewed_until?))
+                    }
                 };
                 let activations = || more_activations(license, wanted.activations);
                 let step = expiry.or_else(|| standing::grace(license, &mut state, policy));
@@ -124,6 +138,7 @@ pub(super) fn plan(
             (None, None) => {}
         }
     }
+    state.presumed_end = state.presumed_end.or(presumed_end);
     // More of it was made before anybody knew until when it is paid.
     if let Some(end) = paid_through.filter(|_| only_line) {
         let looked_at: BTreeSet<&LicenseId> =
@@ -237,11 +252,7 @@ fn wanted<'g>(
                 (granted, state.quantity.unwrap_or(line.quantity))
             }
         };
-        let (count, activations) = match line.quantity_means.unwrap_or(policy.quantity_means) {
-            QuantityMeans::One => (1, None),
-            QuantityMeans::Licenses => (quantity, None),
-            QuantityMeans::Activations => (1, Some(quantity)),
-        };
+        let (count, activations) = lines::counted(quantity, line.quantity_means, policy);
         total = total.saturating_add(u64::from(count));
         fits(&command.subject, total, Capacity::LARGEST)?;
         all.extend((1..=count).map(|ordinal| Wanted {
@@ -366,20 +377,35 @@ fn still_unmapped(grant: &Grant, held: &Held<'_>) -> Vec<crate::command::Unmappe
     if content { Vec::new() } else { grant.unmapped.clone() }
 }
 
+/// The end of a license whose purchase does not say until when it pays.
 fn interval_decides(
     command: &Command,
+    line: &Line,
+    license: &License,
+    bought_at: Timestamp,
+    policy: &Policy,
+) -> Option<Timestamp> {
+    let leeway = match command.subject.kind {
+        SubjectKind::Subscription => policy.leeway,
+        // No payment that could be late follows.
+        SubjectKind::Order | SubjectKind::Customer => SignedDuration::ZERO,
+    };
+    match line.term {
+        Term::Template | Term::Every(_) => expiry::one_interval(license, bought_at, leeway),
+        Term::Perpetual | Term::AsParent(_) => None,
+    }
+}
+
+fn parent_decides(
     line: &Line,
     license: &License,
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Option<Step> {
-    match &line.term {
+    match line.term {
         Term::AsParent(_) => {
             let parent = parent(&snapshot.licenses);
             parent.and_then(|parent| expiry::as_parent(license, parent, policy.leeway))
-        }
-        Term::Template | Term::Every(_) if command.subject.kind == SubjectKind::Subscription => {
-            expiry::with_leeway(license, policy.leeway)
         }
         Term::Template | Term::Every(_) | Term::Perpetual => None,
     }
@@ -440,7 +466,7 @@ fn creation(
 
 fn nobody(command: &Command, grant: &Grant) -> Refused {
     let text = match &grant.nobody {
-        Some(why) => why.to_string(),
+        Some(unknown) => unknown.why.to_string(),
         None => format!("customer email not found for {}", command.subject),
     };
     Refused::NoCustomer(text)

@@ -7,18 +7,18 @@ use crate::ledger::{Granted, SubjectState};
 
 /// The parts of a purchase that another event of it may need: Stripe tells them in several.
 pub(super) fn remember(grant: &Grant, at: Timestamp, state: &mut SubjectState) {
+    state.paid_through = state.paid_through.or(grant.paid_through);
     if grant.named_by == NamedBy::Lines {
         return;
     }
     let quantity = grant.lines.iter().map(|line| line.quantity).max();
     state.quantity = state.quantity.max(quantity);
-    state.paid_through = state.paid_through.or(grant.paid_through);
     if let Some(mapping) = first_mapping(&grant.lines)
         && knows_better(grant.named_by, state)
     {
         grants(state, mapping, grant.named_by, at);
     }
-    let subscribed = state.subscribed.as_ref();
+    let subscribed = state.subscribed.as_deref();
     if let Some((since, mapping)) =
         subscribed.and_then(|(since, subscribed)| Some((*since, first_mapping(&subscribed.lines)?)))
         // After whoever named a product, it is a change of it.

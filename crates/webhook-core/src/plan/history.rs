@@ -39,15 +39,26 @@ pub(super) enum Covers {
     First(Option<Timestamp>),
     Until(Timestamp),
     OneMore,
+    /// The described one, which ends then if anybody knows: perhaps what was used before it.
+    Described(Option<Timestamp>),
 }
 
 impl Covers {
+    fn end(self) -> Option<Timestamp> {
+        match self {
+            Self::First(through) => through,
+            Self::Until(through) => Some(through),
+            Self::OneMore => None,
+            Self::Described(end) => end,
+        }
+    }
+
     fn period(self, at: Timestamp) -> Option<Period> {
         match self {
             Self::First(None) => None,
             Self::First(through) => Some(Period { at, through }),
             Self::Until(through) => Some(Period { at, through: Some(through) }),
-            Self::OneMore => Some(Period { at, through: None }),
+            Self::OneMore | Self::Described(_) => Some(Period { at, through: None }),
         }
     }
 }
@@ -68,9 +79,21 @@ pub(super) fn payment(
     if after_the_end {
         state.ended_at = None;
     }
+    let failed_before = !state.failures.is_empty();
     if pays != Pays::Beside {
         state.paid_at = state.paid_at.max(Some(at));
-        forget_failures(&mut state, |failed| failed <= at);
+        if matches!(covers, Covers::Described(_)) {
+            let odd = state.odd_payments.get_or_insert_default();
+            odd.used_at = odd.used_at.max(Some(at));
+        }
+        let through = covers.end().max(paid_through(&state));
+        let odd = state.odd_payments.iter();
+        let made_up_for: BTreeSet<Timestamp> = odd
+            .flat_map(|odd| &odd.failed_through)
+            .filter(|(_, failed)| through.is_some_and(|paid| paid >= **failed))
+            .map(|(at, _)| *at)
+            .collect();
+        forget_failures(&mut state, |failed| failed <= at || made_up_for.contains(&failed));
     }
     if pays == Pays::ForThePeriod {
         state.renewed_at = state.renewed_at.max(Some(at));
@@ -84,6 +107,13 @@ pub(super) fn payment(
             }
             reversal::judge(&mut state, policy);
         }
+    }
+    if failed_before && !policy.grace.is_positive() && pays != Pays::Beside {
+        // What is left of them is newer, and for a later period.
+        match state.failures.last() {
+            Some(newest) => state.causes.insert(Cause::Payment, *newest),
+            None => state.causes.remove(&Cause::Payment),
+        };
     }
     state.causes.retain(|cause, since| match (cause, pays) {
         (Cause::Payment, Pays::ForThePeriod | Pays::ForAChange)
@@ -130,8 +160,17 @@ pub(super) fn has_cause(state: &SubjectState, license: &License) -> bool {
     !state.causes.is_empty() || state.seats.contains(&license.id)
 }
 
+/// The latest end that any payment is known to have paid for.
+pub(super) fn paid_through(state: &SubjectState) -> Option<Timestamp> {
+    let periods = state.periods.iter().filter_map(|period| period.through).max();
+    periods.max(state.paid_through).max(state.renewed_until)
+}
+
 fn forget_failures(state: &mut SubjectState, is_over: impl Fn(Timestamp) -> bool) {
     state.failures.retain(|failed| !is_over(*failed));
+    if let Some(odd) = &mut state.odd_payments {
+        odd.failed_through.retain(|failed, _| !is_over(*failed));
+    }
     if state.failures.is_empty() {
         state.before_grace.clear();
     }
@@ -157,7 +196,26 @@ pub(super) fn suspended(
     let mut state = state.clone();
     let since = state.causes.entry(cause).or_insert(at);
     *since = (*since).max(at);
+    if cause == Cause::Payment && !policy.grace.is_positive() {
+        remember_failure(&mut state, at);
+    }
     Some(state)
+}
+
+fn remember_failure(state: &mut SubjectState, at: Timestamp) {
+    state.failures.insert(at);
+    if state.failures.len() > MOST_FAILURES {
+        state.failures.pop_last();
+    }
+}
+
+/// Until when the payment would have paid that failed at that time. It counts until as much is paid.
+pub(super) fn would_have_paid(state: &mut SubjectState, at: Timestamp, through: Timestamp) {
+    let failed = &mut state.odd_payments.get_or_insert_default().failed_through;
+    failed.insert(at, through);
+    if failed.len() > MOST_FAILURES {
+        failed.pop_last();
+    }
 }
 
 pub(super) fn failing(
@@ -171,10 +229,7 @@ pub(super) fn failing(
         return None;
     }
     let mut state = state.clone();
-    state.failures.insert(at);
-    if state.failures.len() > MOST_FAILURES {
-        state.failures.pop_last();
-    }
+    remember_failure(&mut state, at);
     Some(state)
 }
 
@@ -203,7 +258,8 @@ pub(super) fn resumed(
 }
 
 pub(super) fn ended(state: &SubjectState, at: Timestamp) -> Option<SubjectState> {
-    if state.paid_at.is_some_and(|paid| paid > at) {
+    let is_of_use = state.odd_payments.as_ref().is_some_and(|odd| odd.used_at == state.paid_at);
+    if !is_of_use && state.paid_at.is_some_and(|paid| paid > at) {
         return None;
     }
     Some(SubjectState { ended_at: state.ended_at.max(Some(at)), ..state.clone() })

@@ -18,13 +18,23 @@ pub(super) fn bought(
     policy: &Policy,
 ) -> Bought {
     let means = line.quantity_means.or(known.and_then(|known| known.means));
-    let (licenses, activations) = match means.unwrap_or(policy.quantity_means) {
-        QuantityMeans::One => (1, None),
-        QuantityMeans::Licenses => (line.quantity, None),
-        QuantityMeans::Activations => (1, Some(line.quantity)),
-    };
+    let (licenses, activations) = counted(line.quantity, means, policy);
     let since = known.and_then(|known| known.since);
     Bought { product, licenses, activations, means, since }
+}
+
+/// How many licenses a quantity buys, and how many activations each. Of nothing there is no license, and its activations
+/// are left alone: none means any number to Cryptlex.
+pub(super) fn counted(
+    quantity: u32,
+    means: Option<QuantityMeans>,
+    policy: &Policy,
+) -> (u32, Option<u32>) {
+    match means.unwrap_or(policy.quantity_means) {
+        QuantityMeans::One => (quantity.min(1), None),
+        QuantityMeans::Licenses => (quantity, None),
+        QuantityMeans::Activations => (quantity.min(1), Some(quantity).filter(|n| *n > 0)),
+    }
 }
 
 /// Whether the licenses are for these lines already, as far as the ledger knows.

@@ -8,6 +8,7 @@
 //! not by what was sent.
 
 mod customer;
+mod described;
 mod expiry;
 mod grant;
 mod granted;
@@ -22,7 +23,8 @@ mod step;
 use jiff::Timestamp;
 
 use crate::command::{
-    Action, AtTheEnd, Cause, Command, Concern, Renew, Subject, Through, Unmapped,
+    Action, AtTheEnd, Cause, Command, Concern, Keeps, Note, Renew, Subject, Through, Undated,
+    Unmapped,
 };
 use crate::config::Policy;
 use crate::cryptlex::License;
@@ -46,6 +48,8 @@ pub struct Plan {
     pub state: SubjectState,
     /// The command is older than what is known, and has no effect.
     pub stale: bool,
+    /// The command tells what was known: a person was told of it before.
+    pub repeats: bool,
     /// What was bought and cannot be granted for want of a mapping.
     pub unmapped: Vec<Unmapped>,
     /// What a person might want to know.
@@ -100,9 +104,14 @@ pub fn plan(
     policy: &Policy,
 ) -> Result<Plan, Refused> {
     match &command.action {
-        Action::Grant(grant) => grant::plan(command, grant, at, snapshot, policy),
+        Action::Grant(grant) => match &grant.else_renews {
+            Some(renew) if was_bought(snapshot) => renewal(command, renew, at, snapshot, policy),
+            Some(_) | None => grant::plan(command, grant, at, snapshot, policy),
+        },
         Action::Renew(renew) => renewal(command, renew, at, snapshot, policy),
-        Action::PaymentFailed => Ok(standing::payment_failed(at, snapshot, policy)),
+        Action::PaymentFailed(of) => {
+            Ok(standing::payment_failed(of.as_ref(), at, snapshot, policy))
+        }
         Action::Suspend(cause) => Ok(standing::suspension(*cause, at, snapshot, policy)),
         Action::Resume(causes) => Ok(standing::resumption(causes, at, snapshot, policy)),
         Action::Reverse(reversal) => {
@@ -113,7 +122,7 @@ pub fn plan(
         Action::SyncCustomer(customer, address) => {
             Ok(customer::plan(command.subject.provider, customer, *address, at, snapshot))
         }
-        Action::Note(_) => Ok(Plan { state: snapshot.state.clone(), ..Plan::default() }),
+        Action::Note(note) => Ok(noted(note, snapshot)),
     }
 }
 
@@ -125,7 +134,7 @@ pub fn needs_a_look(action: &Action, state: &SubjectState, policy: &Policy) -> b
         Action::ChangePlan(subscribed) => !lines::are_known(subscribed, state, policy),
         Action::Grant(_)
         | Action::Renew(_)
-        | Action::PaymentFailed
+        | Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Reverse(_)
         | Action::End
@@ -138,6 +147,17 @@ fn stale(snapshot: &Snapshot) -> Plan {
     Plan { state: snapshot.state.clone(), stale: true, ..Plan::default() }
 }
 
+fn noted(note: &Note, snapshot: &Snapshot) -> Plan {
+    let plan = Plan { state: snapshot.state.clone(), ..Plan::default() };
+    match &note.keeps {
+        Keeps::Undelivered(line) if snapshot.state.lines.is_empty() => {
+            let concern = Some(Concern::Undelivered);
+            Plan { unmapped: vec![line.clone()], concern, ..plan }
+        }
+        Keeps::Undelivered(_) | Keeps::Nothing | Keeps::Link { .. } | Keeps::Customer(..) => plan,
+    }
+}
+
 fn renewal(
     command: &Command,
     renew: &Renew,
@@ -145,48 +165,51 @@ fn renewal(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let covers = match &renew.through {
-        Through::Until(end) => Covers::Until(*end),
-        Through::NextPeriod { .. } => Covers::OneMore,
+    let is_told = !matches!(renew.through, Through::Described { .. });
+    let through = &*described::resolved(&renew.through, &snapshot.state);
+    let covers = match through {
+        Through::Until(end) if is_told => Covers::Until(*end),
+        Through::Until(end) => Covers::Described(Some(*end)),
+        Through::NextPeriod { .. } if is_told => Covers::OneMore,
+        Through::NextPeriod { .. } | Through::Described { .. } => Covers::Described(None),
     };
-    if snapshot.state.ended_at.is_some() && is_over(&renew.through, at) {
+    let is_over = is_over(through, at)
+        // What was used is billed afterwards, and buys no time after an end.
+        || (!is_told && (snapshot.state.ended_at.is_some() || presumes_too_much(through, snapshot)));
+    if snapshot.state.ended_at.is_some() && is_over {
         return Ok(standing::noted("it was paid for a time before its end", snapshot));
     }
     let Some(payment) = history::payment(&snapshot.state, at, renew.pays, covers, policy) else {
         return Ok(stale(snapshot));
     };
     let mut plan = Plan { state: payment.state.clone(), ..Plan::default() };
-    if let Through::Until(end) = &renew.through {
+    if let Through::Until(end) = through {
         plan.state.renewed_until = plan.state.renewed_until.max(Some(*end));
     }
     if snapshot.licenses.is_empty() {
-        return match &snapshot.state {
-            _ if is_over(&renew.through, at) => Ok(plan),
-            state if state.unlicensed && !is_subscribed_to_a_product(state) => Ok(plan),
-            state if state.deleted => Err(Refused::Deleted(command.subject.clone())),
-            // A purchase that comes later runs until then.
-            state
-                if (policy.accept_unmapped || command.incidental)
-                    && plan.state.renewed_until.is_some()
-                    && !is_ours(state) =>
-            {
-                plan.noted =
-                    Some("nothing of it is known: it is taken for something without licenses");
-                Ok(plan)
-            }
-            _ => Err(Refused::NoLicense(command.subject.clone())),
-        };
+        let is_known = is_over || is_known_to_have_none(&snapshot.state);
+        return if is_known { Ok(plan) } else { without_license(command, renew, plan, policy) };
     }
-    if let Through::NextPeriod { order, .. } = &renew.through {
+    if let Through::NextPeriod { order, why, .. } = through {
         plan.state.charges.insert(order.clone());
-        plan.warnings.push("the charge does not say what it paid for: switch on webhook expansion");
+        match (is_told, why) {
+            (true, Undated::NotExpanded) => plan
+                .warnings
+                .push("the charge does not say what it paid for: switch on webhook expansion"),
+            (true, Undated::NothingDue) => plan
+                .warnings
+                .push("the charge does not say until when it paid: no other one is due, so it counts as one interval"),
+            (false, _) if is_over => {}
+            (false, _) => plan.concern = Some(Concern::PeriodPresumed),
+        }
     }
     let is_replaced = |license: &License| snapshot.state.replaced.contains(&license.id);
     for license in holders::current(snapshot).filter(|license| !is_replaced(license)) {
-        let expiry = match &renew.through {
-            through if is_over(through, at) => None,
+        let expiry = match through {
+            _ if is_over => None,
             Through::Until(end) => expiry::renewed(license, paid_until(*end, policy)),
             Through::NextPeriod { order, .. } if snapshot.state.charges.contains(order) => None,
+            Through::Described { .. } => None,
             Through::NextPeriod { charged_at, .. } => {
                 let before_grace = snapshot.state.before_grace.get(&license.id).copied();
                 expiry::renewed_once(license, before_grace, *charged_at, policy.leeway)
@@ -208,6 +231,38 @@ fn renewal(
     Ok(plan)
 }
 
+fn is_known_to_have_none(state: &SubjectState) -> bool {
+    state.unlicensed && !is_subscribed_to_a_product(state)
+}
+
+/// Its purchase may be on its way; a purchase that comes later runs until what the payment says.
+fn without_license(
+    command: &Command,
+    renew: &Renew,
+    mut plan: Plan,
+    policy: &Policy,
+) -> Result<Plan, Refused> {
+    let may_be_foreign = (policy.accept_unmapped || command.incidental) && !is_ours(&plan.state);
+    // Usage that nobody describes has nothing to be remembered.
+    let is_kept =
+        plan.state.renewed_until.is_some() || matches!(renew.through, Through::Described { .. });
+    if plan.state.deleted {
+        return Err(Refused::Deleted(command.subject.clone()));
+    }
+    if !may_be_foreign || !is_kept {
+        return Err(Refused::NoLicense(command.subject.clone()));
+    }
+    plan.noted = Some("nothing of it is known: it is taken for something without licenses");
+    Ok(plan)
+}
+
+/// Whether anything was made for it, by whomever, or ended.
+fn was_bought(snapshot: &Snapshot) -> bool {
+    let state = &snapshot.state;
+    let is_known = !state.slots.is_empty() || state.ended_at.is_some() || state.deleted;
+    is_known || !snapshot.licenses.is_empty()
+}
+
 /// Whether licenses of it were made, or will be, because their product is known.
 fn is_ours(state: &SubjectState) -> bool {
     state.granted.is_some() || !state.lines.is_empty() || is_subscribed_to_a_product(state)
@@ -215,13 +270,18 @@ fn is_ours(state: &SubjectState) -> bool {
 
 /// Whether its newest change names a Cryptlex product.
 fn is_subscribed_to_a_product(state: &SubjectState) -> bool {
-    let mut lines = state.subscribed.iter().flat_map(|(_, subscribed)| &subscribed.lines);
+    let mut lines = state.subscribed.iter().flat_map(|known| &known.1.lines);
     lines.any(|line| line.mapping.is_some())
 }
 
 /// Paid for a time that ended before the payment: nothing but a record.
 fn is_over(through: &Through, at: Timestamp) -> bool {
     matches!(through, Through::Until(end) if *end < at)
+}
+
+/// One more period of what will not renew.
+fn presumes_too_much(through: &Through, snapshot: &Snapshot) -> bool {
+    matches!(through, Through::NextPeriod { .. }) && described::was_the_last(&snapshot.state)
 }
 
 /// The end of a paid period as it is written: in whole seconds, with the vendor's leeway.

@@ -3,13 +3,17 @@
 //! What is known of payments, and of the money that went back, is judged anew with each event of either kind: the order
 //! in which they are told decides nothing.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::{Plan, history, stale, standing};
 use crate::command::{
     AtTheEnd, Cause, Concern, Period, Reversal, Reversed, Stands, Subject, SubjectKind,
 };
 use crate::config::Policy;
+use crate::ids::PaymentId;
 use crate::interval::same_second;
 use crate::ledger::{SubjectState, TakenBack};
 use crate::snapshot::Snapshot;
@@ -26,6 +30,7 @@ pub(super) fn plan(
 ) -> Plan {
     let (state, cause) = (&snapshot.state, reversal.cause);
     let period = match (&reversal.of, subject.kind) {
+        (Reversed::Items(_), _) => Ok(Period::ONCE),
         (Reversed::Beside, _) => Err("it paid for something beside the period"),
         (Reversed::Period(_) | Reversed::Payment(_) | Reversed::Unknown, SubjectKind::Order) => {
             Ok(Period::ONCE)
@@ -42,8 +47,31 @@ pub(super) fn plan(
     };
     let since = reversal.since.or(Some(at));
     let stands = Some(reversal.stands);
-    let news = TakenBack { cause, period, at, since, stands, open: false };
-    let Some((known, taken)) = told(state, news, policy) else { return stale(snapshot) };
+    let news = TakenBack { cause, period, at, since, stands, items: None, open: false };
+    if let Reversed::Items(items) = &reversal.of {
+        return of_a_part(items, news, snapshot);
+    }
+    let (known, taken, repeats) = match told(state, news, policy) {
+        Told::Newer { state, taken, repeats } => (state, taken, repeats),
+        // It was gone before a payment was made that seemed to make up for it.
+        Told::Older(known) if known.causes.len() > state.causes.len() => {
+            return standing::suspended(known, snapshot);
+        }
+        Told::Older(state) => return Plan { state, ..stale(snapshot) },
+    };
+    let plan = judged(reversal, known, taken, snapshot, policy);
+    Plan { repeats, ..plan }
+}
+
+/// What is to be done now that the money of a payment is known to be gone, or back.
+fn judged(
+    reversal: &Reversal,
+    known: SubjectState,
+    taken: TakenBack,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Plan {
+    let (state, cause) = (&snapshot.state, reversal.cause);
     // The end of a lost one may have deleted them just now.
     let had_licenses = !snapshot.licenses.is_empty()
         || (policy.at_the_end == AtTheEnd::Delete && !state.slots.is_empty());
@@ -77,6 +105,55 @@ pub(super) fn plan(
             None => standing::resumed(known, snapshot, policy),
         },
     }
+}
+
+/// Of items that are not known together: of a purchase that is known they are a part; one that may still come must tell.
+fn of_a_part(items: &PaymentId, news: TakenBack, snapshot: &Snapshot) -> Plan {
+    let noted = |why| match stands(&news) {
+        Stands::TakenBack => standing::noted(why, snapshot),
+        Stands::Open | Stands::Lost => in_vain(why, snapshot),
+    };
+    if !snapshot.state.lines.is_empty() || !snapshot.licenses.is_empty() {
+        return noted("a part went back of what it paid for");
+    }
+    let news = TakenBack { items: Some(digest(items)), ..news };
+    let mut state = snapshot.state.clone();
+    let is_it = |known: &TakenBack| (known.cause, known.items) == (news.cause, news.items);
+    if let Some(place) = state.taken_back.iter().position(is_it) {
+        let known = state.taken_back.swap_remove(place);
+        if (known.at, known.stands) > (news.at, news.stands) {
+            return stale(snapshot);
+        }
+    }
+    if state.taken_back.len() < MOST {
+        state.taken_back.push(news);
+    }
+    Plan { state, ..noted("no license is known to be paid by it") }
+}
+
+fn digest(items: &PaymentId) -> u64 {
+    let bytes = Sha256::digest(items.as_str());
+    bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// What went back before its purchase was told, now that it is known to be all of it.
+pub(super) fn with_early<'s>(
+    state: &'s SubjectState,
+    payments: &[PaymentId],
+    policy: &Policy,
+) -> Cow<'s, SubjectState> {
+    if state.taken_back.iter().all(|taken| taken.items.is_none()) {
+        return Cow::Borrowed(state);
+    }
+    let all_of_it: Vec<u64> = payments.iter().map(digest).collect();
+    let mut state = state.clone();
+    for taken in &mut state.taken_back {
+        if taken.items.is_some_and(|items| all_of_it.contains(&items)) {
+            taken.items = None;
+        }
+    }
+    judge(&mut state, policy);
+    Cow::Owned(state)
 }
 
 /// Told to a person: no license changes.
@@ -126,24 +203,42 @@ fn is_gone(taken: &TakenBack) -> bool {
     }
 }
 
-/// What is known after the event, unless it is older than what is known of this payment. At equal times the money is gone.
-fn told(
-    state: &SubjectState,
-    mut news: TakenBack,
-    policy: &Policy,
-) -> Option<(SubjectState, TakenBack)> {
+/// What is known of money that went back, after an event.
+enum Told {
+    Newer {
+        state: SubjectState,
+        taken: TakenBack,
+        /// It was known to be gone.
+        repeats: bool,
+    },
+    /// What is known of this payment is newer.
+    Older(SubjectState),
+}
+
+/// What is known after the event. At equal times the money is gone.
+fn told(state: &SubjectState, mut news: TakenBack, policy: &Policy) -> Told {
     let mut state = state.clone();
-    let of_this_payment =
-        |taken: &TakenBack| taken.cause == news.cause && taken.period == news.period;
+    let mut repeats = false;
+    let of_this_payment = |taken: &TakenBack| {
+        (taken.cause, taken.period, taken.items) == (news.cause, news.period, news.items)
+    };
     match state.taken_back.iter().position(of_this_payment) {
         Some(place) => {
-            let known = state.taken_back.remove(place);
-            if (known.at, Some(stands(&known))) > (news.at, news.stands) {
-                return None;
+            let mut known = state.taken_back.remove(place);
+            let was_gone = is_gone(&known);
+            if was_gone && stands(&news) == Stands::Open && since(&news) < since(&known) {
+                // It is told late that the money was gone before.
+                known.since = Some(since(&news));
             }
-            if is_gone(&known) {
+            if (known.at, Some(stands(&known))) > (news.at, news.stands) {
+                state.taken_back.insert(place, known);
+                judge(&mut state, policy);
+                return Told::Older(state);
+            }
+            if was_gone {
                 news.since = Some(since(&known));
             }
+            repeats = was_gone && stands(&known) == stands(&news);
         }
         None if state.taken_back.len() >= MOST => {
             let idle = state.taken_back.iter().position(|taken| !taken.open);
@@ -153,8 +248,8 @@ fn told(
     }
     state.taken_back.push(news);
     judge(&mut state, policy);
-    let taken = *state.taken_back.last()?;
-    Some((state, taken))
+    let taken = state.taken_back.last().copied().unwrap_or(news);
+    Told::Newer { state, taken, repeats }
 }
 
 /// Licenses are suspended for money that is gone, unless other money makes up for it, or it came to the end.
@@ -165,6 +260,8 @@ pub(super) fn judge(state: &mut SubjectState, policy: &Policy) {
         policy.at_the_end != AtTheEnd::Nothing && (ended || paid_anew)
     };
     let is_open = |taken: &TakenBack| match stands(taken) {
+        // Nobody knows yet whether it is all of a purchase.
+        _ if taken.items.is_some() => false,
         Stands::TakenBack => false,
         Stands::Open => made_up_for(taken, state).is_none(),
         Stands::Lost => made_up_for(taken, state).is_none() && !is_over(taken),
@@ -217,6 +314,7 @@ fn was_gone(other: Period, taken: &TakenBack, state: &SubjectState) -> bool {
         Cause::Dispute => since(gone) <= since(taken),
         Cause::Refund | Cause::Payment | Cause::Pause | Cause::Collection => true,
     };
-    let mut back = state.taken_back.iter().filter(|gone| gone.period == other);
+    let mut back =
+        state.taken_back.iter().filter(|gone| gone.period == other && gone.items.is_none());
     back.any(|gone| is_gone(gone) && in_time(gone))
 }

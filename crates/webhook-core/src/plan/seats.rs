@@ -29,13 +29,13 @@ pub(super) fn plan(
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let known = snapshot.state.subscribed.as_ref();
+    let known = snapshot.state.subscribed.as_deref();
     let is_older = known.is_some_and(|(newest, _)| *newest > at);
     if is_older || history::ended_since(&snapshot.state, at, policy) {
         return Ok(stale(snapshot));
     }
     let mut state = snapshot.state.clone();
-    state.subscribed = Some((at, subscribed.clone()));
+    state.subscribed = Some(Box::new((at, subscribed.clone())));
     if snapshot.state.ended_at.is_some_and(|ended| ended < at) {
         let noted = Some("it is over until it is paid for again");
         return Ok(Plan { state, noted, ..Plan::default() });
@@ -70,7 +70,7 @@ pub(super) fn changed_since(
     at: Timestamp,
     state: &SubjectState,
 ) -> Option<(Timestamp, Subscribed)> {
-    let (changed_at, subscribed) = state.subscribed.as_ref()?;
+    let (changed_at, subscribed) = state.subscribed.as_deref()?;
     (*changed_at >= at).then(|| (*changed_at, as_it_counts(*changed_at, subscribed, state)))
 }
 
@@ -226,7 +226,24 @@ impl<'c> Change<'c> {
                 }),
             }
         }
+        // Beside lines that are known, and where none of those is gone, it is taken for something that needs no license.
+        if !targets.is_empty() && self.all_known_are_listed(state) {
+            unknown.retain(|unmapped| self.subscribed.unmapped.contains(unmapped));
+        }
         (targets, unknown)
+    }
+
+    fn all_known_are_listed(&self, state: &SubjectState) -> bool {
+        let listed = |key: &str| self.subscribed.lines.iter().any(|line| line.key == key);
+        let from_licenses = || {
+            let lines = self.snapshot.licenses.iter().map(|license| self.line_of(license));
+            lines.collect::<Option<BTreeSet<&str>>>().unwrap_or_default()
+        };
+        let known = match state.lines.is_empty() {
+            true => from_licenses(),
+            false => state.lines.keys().map(String::as_str).collect(),
+        };
+        !known.is_empty() && known.into_iter().all(|key| listed(key) || self.keeps(key))
     }
 
     /// A line that does not name its product has the one that its licenses are of. Those of the predecessor do not say
@@ -236,6 +253,14 @@ impl<'c> Change<'c> {
         let own = current.iter().filter(|license| of_line(license));
         if let Some(own) = own.min_by_key(|license| (license.is_revoked(), self.order_of(license)))
         {
+            return own.product_id.clone();
+        }
+        // Whatever they are for since, some may have been made for it.
+        let made_for = |license: &&License| {
+            let slot = license.metadata(SLOT_KEY);
+            slot.and_then(|slot| lines::line_of(slot, self.subject)) == Some(line.key.as_str())
+        };
+        if let Some(own) = self.snapshot.licenses.iter().find(made_for) {
             return own.product_id.clone();
         }
         let counted = || {

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::step::Step;
-use super::{Plan, history, holders, stale};
-use crate::command::{AtTheEnd, Cause};
+use super::{Plan, described, history, holders, stale};
+use crate::command::{AtTheEnd, Cause, Through};
 use crate::config::Policy;
 use crate::cryptlex::License;
 use crate::interval::{same_second, shifted, whole_second_from};
@@ -42,7 +42,25 @@ pub(super) fn suspended(state: SubjectState, snapshot: &Snapshot) -> Plan {
 
 /// With days of grace the licenses are not suspended: they run on from the first failed payment for so many days, and
 /// then end by themselves.
-pub(super) fn payment_failed(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
+///
+/// A failure counts only if it is for a later time than what is paid: an old invoice may be tried again and again.
+pub(super) fn payment_failed(
+    of: Option<&Through>,
+    at: Timestamp,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Plan {
+    let mut plan = failed(at, snapshot, policy);
+    let would_have_paid = of.and_then(|of| described::failed_through(of, &snapshot.state));
+    let Some(through) = would_have_paid.filter(|_| !plan.stale) else { return plan };
+    if history::paid_through(&snapshot.state).is_some_and(|paid| paid >= through) {
+        return noted("what it was for, or a later time, is paid for", snapshot);
+    }
+    history::would_have_paid(&mut plan.state, at, through);
+    plan
+}
+
+fn failed(at: Timestamp, snapshot: &Snapshot, policy: &Policy) -> Plan {
     if !policy.grace.is_positive() {
         return suspension(Cause::Payment, at, snapshot, policy);
     }

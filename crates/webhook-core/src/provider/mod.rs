@@ -14,7 +14,7 @@ pub use stripe::Stripe;
 use serde_json_borrow::Value;
 
 use crate::command::{
-    AtTheEnd, Customer, Email, Line, Mapping, Meaning, Name, Notice, QuantityMeans, Reason,
+    AtTheEnd, Customer, Email, Line, Mapping, Meaning, Money, Name, Notice, QuantityMeans, Reason,
     Subject, SubjectKind, Unreadable, customer_mark,
 };
 use crate::ids::{CustomerId, EventId, Mark, PaymentId, ProductId, SubjectId, TemplateId};
@@ -102,12 +102,16 @@ fn envelope<'a>(
 }
 
 impl Envelope<'_> {
-    fn notice(&self, meaning: Result<Meaning, Unreadable>) -> Result<Notice, NotEvents> {
+    fn notice(
+        &self,
+        money: Money,
+        meaning: Result<Meaning, Unreadable>,
+    ) -> Result<Notice, NotEvents> {
         let id = EventId::new(self.event.id)
             .map_err(|e| NotEvents::NotAnEvent(format!("event id: {e}")))?;
         // It is logged and told, so it is plain and short.
         let plain = self.event.kind.chars().filter(|c| !c.is_control()).take(100);
-        Ok(Notice { id, kind: plain.collect(), live: self.live, meaning })
+        Ok(Notice { id, kind: plain.collect(), live: self.live, money, meaning })
     }
 }
 
@@ -168,7 +172,12 @@ fn product_and_template(product: Option<&str>, template: Option<&str>, names: [&
     }
 }
 
-/// The quantity of a line: at least 1.
+/// The quantity of a line of a subscription: 0 is one, too.
+fn subscribed_quantity(item: &Object<'_>) -> Result<u32, Unreadable> {
+    Ok(item.count("quantity")?.unwrap_or(1))
+}
+
+/// The quantity of a line that was bought: at least 1.
 fn quantity(item: &Object<'_>) -> Result<u32, Unreadable> {
     Ok(item.count("quantity")?.unwrap_or(1).max(1))
 }

@@ -202,7 +202,7 @@ impl<P: Provider> Service<P> {
                 self.try_later(ready, &id, delivery.take_turn(), None).await;
             }
             // A person, or another event, must come first: the provider's own retries are the better alarm.
-            Err(Failure { class: Class::Person | Class::Passing(_), .. }) => {
+            Err(Failure { class: Class::Person | Class::Passing(_) | Class::Buyer, .. }) => {
                 self.wait_no_more(ready, &id).await;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{try_join, try_join_all};
 
-use crate::command::{Customer, Email, email_digest};
+use crate::command::{Customer, email_digest};
 use crate::cryptlex::{ApiError, License, Session, User};
 use crate::ids::{LicenseId, Mark, SubjectId, UserId};
 use crate::ledger::KnownCustomer;
@@ -130,15 +130,14 @@ pub(super) async fn buyer(
         Remembered { id, is_own, user: None }
     });
     let people = People { mark, remembered, bought, shared, ..People::default() };
-    let Some(customer) = customer else { return Ok(people) };
     if people.remembered.as_ref().is_some_and(|known| known.is_own) {
         return Ok(people);
     }
-    if let Email::Real { .. } = customer.email {
+    if let Some(customer) = customer.filter(|customer| !customer.is_stand_in()) {
         // A crash between the making of a user and its record loses nothing: it is found by its e-mail, too.
         return Ok(People { by_email: with_email(session, customer).await?, ..people });
     }
-    // The user of somebody else may have got another address since.
+    // Only their id is known. The user of somebody else may have got another address since.
     if let Some(known) = &people.remembered {
         let user = session.user(&known.id).await?;
         let is_theirs = |user: &User| {
@@ -149,7 +148,10 @@ pub(super) async fn buyer(
             return Ok(People { by_email: vec![user], ..people });
         }
     }
-    Ok(People { by_mark: with_mark(session, customer).await?, ..people })
+    match customer {
+        Some(customer) => Ok(People { by_mark: with_mark(session, customer).await?, ..people }),
+        None => Ok(people),
+    }
 }
 
 /// For a change of the customer all of their users count, whatever the ledger remembers.

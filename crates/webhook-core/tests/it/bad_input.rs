@@ -63,6 +63,8 @@ async fn paths_methods_and_sizes() {
         (STRIPE, Method::POST, "/v3", 404),
         (STRIPE, Method::POST, "/paddle/v1", 404),
         (STRIPE, Method::POST, "/", 404),
+        (STRIPE, Method::GET, "/", 200),
+        (PADDLE, Method::DELETE, "/", 404),
         (FASTSPRING, Method::POST, "/v2", 404),
         (PADDLE, Method::POST, "/paddle/v2", 404),
         (PADDLE, Method::POST, "/v1/", 404),

@@ -3,7 +3,7 @@
 use devkit::sandbox::License;
 use serde_json::{Value, json};
 
-use crate::support::{App, FASTSPRING, PRODUCT, STRIPE, body, edited, json};
+use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, edited, json};
 
 const SUBSCRIPTION: &str = "8nu4GK0DC54E6ff8HSVurg";
 
@@ -152,6 +152,7 @@ async fn an_add_on_before_its_parent_ends_with_it_whatever_its_own_template_says
         let item = &mut batch["events"][0]["data"]["items"][0];
         item["attributes"]["cryptlex_license_template_id"] =
             json!("66666666-6666-4666-8666-000000000002");
+        item["subscription"]["next"] = json!(1_790_812_800_000_i64);
     });
     for leeway in ["0", "3"] {
         let app = App::with(<_>::default(), &[("EXPIRY_LEEWAY_HOURS", leeway)]).await;
@@ -206,4 +207,104 @@ async fn more_seats_beside_a_license_that_belongs_to_nobody_are_an_error_until_i
     assert_eq!(answer.status, 400);
     assert!(answer.message().contains("give one of them its user in Cryptlex"), "{}", answer.body);
     assert_eq!(app.ends(), ["2027-09-01"]);
+}
+
+/// The items of a Paddle subscription without what their products say: the price is all that there is.
+fn without_products(event: &mut Value) {
+    for item in event["data"]["items"].as_array_mut().unwrap() {
+        item.as_object_mut().unwrap().remove("product");
+    }
+}
+
+fn paddle(case: &str, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+    edited(PADDLE, case, edit)
+}
+
+#[tokio::test]
+async fn change_without_products_is_of_those_that_are_known() {
+    for case in ["subscription-updated-seats", "subscription-updated-fewer-seats"] {
+        let whole = App::start().await;
+        whole.cases(PADDLE, &["transaction-web", case]).await;
+        let bare = App::start().await;
+        let update = paddle(case, without_products);
+        for event in [&body(PADDLE, "transaction-web"), &update, &update] {
+            done(&bare, PADDLE, event).await;
+        }
+        assert_eq!(bare.licenses(), whole.licenses(), "{case}");
+        // Told before its purchase, and after a loss of the ledger.
+        let mut early = App::start().await;
+        for event in [&update, &body(PADDLE, "transaction-web")] {
+            done(&early, PADDLE, event).await;
+        }
+        assert_eq!(early.ends(), whole.ends(), "{case}");
+        early.restart();
+        done(&early, PADDLE, &update).await;
+        assert_eq!(early.ends(), whole.ends(), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn price_back_to_the_first_needs_no_product() {
+    let app = App::start().await;
+    app.cases(PADDLE, &["transaction-web", "subscription-updated-product"]).await;
+    let switched = app.licenses();
+    let back = paddle("subscription-updated-seats", |event| {
+        without_products(event);
+        event["event_id"] = json!("evt_back");
+        event["occurred_at"] = json!("2026-09-25T00:00:00Z");
+        event["data"]["items"][0]["quantity"] = json!(2);
+    });
+    done(&app, PADDLE, &back).await;
+    let first = "product 2 until 2026-10-01 for";
+    let running =
+        |licenses: &[String]| licenses.iter().filter(|license| license.contains(first)).count();
+    assert_eq!((running(&switched), running(&app.licenses())), (0, 2), "{:?}", app.licenses());
+}
+
+#[tokio::test]
+async fn unknown_price_without_product_waits_or_is_not_ours() {
+    let other = |event: &mut Value, beside: bool| {
+        without_products(event);
+        let items = event["data"]["items"].as_array_mut().unwrap();
+        let mut unknown = items[0].clone();
+        unknown["price"]["id"] = json!("pri_unknown");
+        if !beside {
+            items.clear();
+        }
+        items.push(unknown);
+    };
+    for (beside, status) in [(true, 200), (false, 400)] {
+        let app = App::start().await;
+        app.cases(PADDLE, &["transaction-web", "subscription-updated-seats"]).await;
+        let ends = app.ends();
+        let update = paddle("subscription-updated-seats", |event| {
+            other(event, beside);
+            event["event_id"] = json!("evt_unknown");
+        });
+        let answer = app.deliver(PADDLE, "/v1", &update).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        assert_eq!(app.ends(), ends);
+        if !beside {
+            let says = "pri_unknown: the change does not say which Cryptlex product it is";
+            assert!(answer.message().ends_with(says), "{}", answer.body);
+        }
+    }
+    // What nothing is known of is nobody's business here.
+    let app = App::start().await;
+    let update = paddle("subscription-updated-seats", without_products);
+    done(&app, PADDLE, &update).await;
+    assert!(app.writes().is_empty());
+}
+
+#[tokio::test]
+async fn products_of_any_type_are_none_or_say_nothing() {
+    for wrong in [json!("pro_1"), json!(7), json!([]), Value::Null] {
+        let app = App::start().await;
+        app.cases(PADDLE, &["transaction-web"]).await;
+        let update = paddle("subscription-updated-seats", |event| {
+            event["data"]["items"][0]["product"] = wrong;
+        });
+        done(&app, PADDLE, &update).await;
+        assert_eq!(app.ends().len(), 5);
+    }
 }

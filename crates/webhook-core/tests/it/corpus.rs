@@ -76,7 +76,12 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
         (Signer::Stripe, "dispute-won" | "dispute-lost") => {
             &["checkout-payment", "dispute-created"]
         }
-        (Signer::Stripe, "dispute-inquiry-closed") => &["checkout-payment", "dispute-inquiry"],
+        (Signer::Stripe, "dispute-inquiry-closed" | "dispute-funds-withdrawn") => {
+            &["checkout-payment", "dispute-inquiry"]
+        }
+        (Signer::Stripe, "dispute-updated" | "dispute-funds-reinstated") => {
+            &["checkout-payment", "dispute-inquiry", "dispute-funds-withdrawn"]
+        }
         (Signer::Stripe, "subscription-resumed") => {
             &["checkout-subscription", "invoice-create", "subscription-paused"]
         }
@@ -86,11 +91,14 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
             | "charge-completed"
             | "charge-completed-late"
             | "charge-completed-not-expanded"
+            | "charge-completed-on-demand"
             | "payment-overdue"
             | "charge-failed"
+            | "charge-failed-active"
             | "activated"
             | "canceled"
             | "paused"
+            | "pause-scheduled"
             | "return-subscription"
             | "deactivated",
         ) => &["order-subscription"],
@@ -127,7 +135,8 @@ pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
             | "subscription-updated-product"
             | "subscription-updated-scheduled-cancel"
             | "subscription-past-due"
-            | "customer-created",
+            | "customer-created"
+            | "customer-imported",
         ) => &["transaction-web"],
         (Signer::Paddle, "subscription-resumed") => &["transaction-web", "subscription-paused"],
         (Signer::Paddle, "customer-updated") => &["transaction-web", "customer-created"],

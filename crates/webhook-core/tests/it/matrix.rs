@@ -359,7 +359,8 @@ async fn a_fresh_event_costs_three_calls_of_the_ledger_a_duplicate_one_an_ignore
         );
         function.deliver(&app, path(provider, name), &body(provider, name), PATIENT).await;
         let again = &store.calls()[fresh.len()..];
-        if status == 200 {
+        // What waits for an order is looked at again whenever it comes.
+        if status == 200 && name != "fulfillment-failed" {
             assert_eq!(again, vec!["read"; fresh.len() / 3], "{provider} {name}");
             told += usize::from(!again.is_empty());
         }

@@ -21,14 +21,14 @@ use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited};
 const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:licenses";
 
 /// SNS, as far as one message is concerned.
-struct Topic {
+pub(crate) struct Topic {
     published: Arc<Mutex<Vec<String>>>,
-    notifier: Notifier,
+    pub(crate) notifier: Notifier,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Topic {
-    async fn answering(status: StatusCode) -> Self {
+    pub(crate) async fn answering(status: StatusCode) -> Self {
         let published: Arc<Mutex<Vec<String>>> = Arc::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -43,14 +43,14 @@ impl Topic {
         Self { published, notifier, server }
     }
 
-    async fn app(&self, variables: &[(&str, &str)]) -> App {
+    pub(crate) async fn app(&self, variables: &[(&str, &str)]) -> App {
         let mut app = App::with(Settings::default(), variables).await;
         app.notifier = self.notifier.clone();
         app
     }
 
     /// What was published: kind of concern, and the whole message.
-    fn told(&self) -> Vec<(String, String)> {
+    pub(crate) fn told(&self) -> Vec<(String, String)> {
         let published = self.published.lock().unwrap();
         let message = |form: &String| {
             assert!(form.starts_with("Action=Publish"), "{form}");
@@ -222,4 +222,21 @@ async fn a_topic_that_fails_fails_no_webhook() {
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
     let again = edited(STRIPE, "invoice-payment-failed", |event| event["id"] = json!("evt_again"));
     assert_eq!(app.deliver(STRIPE, "/v2", &again).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_dispute_that_several_events_open_notifies_once() {
+    let topic = Topic::answering(StatusCode::OK).await;
+    let app = topic.app(&[]).await;
+    app.cases(STRIPE, &["checkout-payment", "dispute-created"]).await;
+    for (kind, after) in [("funds_withdrawn", 0), ("updated", 60)] {
+        let again = edited(STRIPE, "dispute-created", |event| {
+            event["id"] = json!(format!("evt_{kind}"));
+            event["type"] = json!(format!("charge.dispute.{kind}"));
+            event["created"] = json!(event["created"].as_i64().unwrap() + after);
+        });
+        assert_eq!(app.deliver(STRIPE, "/v2", &again).await.status, 200);
+    }
+    assert_eq!(topic.told().iter().filter(|(kind, _)| kind == "dispute_opened").count(), 1);
+    assert_eq!(app.ends(), ["never suspended"]);
 }

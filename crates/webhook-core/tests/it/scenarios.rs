@@ -1,8 +1,10 @@
 //! Stories that somebody thought up to break it, each once broken: a customer locked out, or served for free.
 
 use devkit::sandbox::{Fault, Precision};
+use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::notifications::Topic;
 use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, edited};
 
 const DAY: i64 = 86_400;
@@ -462,12 +464,15 @@ async fn a_recipient_who_is_named_twice_is_one() {
 }
 
 #[tokio::test]
-async fn an_invoice_whose_paying_line_may_be_beyond_the_first_ten_is_not_waved_through() {
-    let app = App::start().await;
+async fn a_long_invoice_that_shows_no_paying_line_is_told_to_a_person() {
+    let topic = Topic::answering(StatusCode::OK).await;
+    let app = topic.app(&[]).await;
     app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
     let long = edited(STRIPE, "invoice-update-proration-only", |event| {
         event["data"]["object"]["lines"]["has_more"] = json!(true);
     });
     let answer = app.deliver(STRIPE, "/v2", &long).await;
-    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(app.ends(), ["2027-09-01"]);
+    assert_eq!(topic.told()[0].0, "period_presumed");
 }

@@ -95,7 +95,8 @@ fn the_end_of_the_first_payment_wins_over_the_template() {
         ("yearly price, monthly template", "P1M", DAY, "2026-10-01", "2027-09-01", "2027-09-01"),
         ("a trial of a yearly plan", "P1Y", DAY, "2027-09-01", "2026-09-15", "2026-09-15"),
         ("as long as the template", "P1Y", DAY, "2027-09-01", "2027-09-01", "2027-09-01"),
-        ("a day more is left", "P1Y", DAY, "2027-09-01", "2027-08-31", "2027-09-01"),
+        ("made a day late", "P1Y", DAY, "2027-09-01", "2027-08-31", "2027-08-31"),
+        ("a day that somebody added", "P1Y", DAY, "2027-09-02", "2027-09-01", "2027-09-02"),
         ("moved since it was made", "P1Y", DAY, "2028-09-01", "2026-09-15", "2028-09-01"),
         ("made long before", "P1Y", "2025-01-01", "2027-09-01", "2026-09-15", "2027-09-01"),
     ] {

@@ -5,7 +5,7 @@ use super::world::{POLICY, about, renew_until};
 use super::{World, at};
 use crate::command::{
     Action, AtTheEnd, Cause, Command, Concern, Pays, Period, Renew, Reversal, Reversed, Stands,
-    Through,
+    Through, Undated,
 };
 use crate::config::Policy;
 use crate::ids::SubjectId;
@@ -90,7 +90,7 @@ fn a_renewal_ends_where_the_payment_puts_it() {
 #[test]
 fn what_was_paid_for_a_time_that_is_over_moves_no_expiry_but_is_a_payment() {
     let mut world = World::with_license(license("2026-08-01", "P1M"));
-    world.settle(&about(Action::PaymentFailed), "2026-09-01").unwrap();
+    world.settle(&about(Action::PaymentFailed(None)), "2026-09-01").unwrap();
     world.settle(&renew_until("2026-09-01"), "2026-09-10").unwrap();
     assert_eq!(world.shown(), ["2026-08-01"]);
 }
@@ -106,8 +106,25 @@ fn leeway_is_kept_from_renewal_to_renewal() {
 
 fn charge(order: &str, charged_at: &str) -> Command {
     let order = SubjectId::new(order).unwrap();
-    let through = Through::NextPeriod { charged_at: at(charged_at), order };
+    let through =
+        Through::NextPeriod { charged_at: at(charged_at), order, why: Undated::NotExpanded };
     about(Action::Renew(Renew { through, pays: Pays::ForThePeriod }))
+}
+
+#[test]
+fn charge_without_a_date_advises_expansion_only_where_it_is_off() {
+    let world = World::with_license(license("2026-10-01", "P1M"));
+    for (why, advised) in [(Undated::NotExpanded, true), (Undated::NothingDue, false)] {
+        let through = Through::NextPeriod {
+            charged_at: at("2026-10-01"),
+            order: SubjectId::new("ord_1").unwrap(),
+            why,
+        };
+        let charge = about(Action::Renew(Renew { through, pays: Pays::ForThePeriod }));
+        let warnings = world.plan(&charge, "2026-10-01").unwrap().warnings;
+        let advises = |text: &&str| text.contains("expansion");
+        assert_eq!((warnings.len(), warnings.iter().any(advises)), (1, advised), "{why:?}");
+    }
 }
 
 #[test]
@@ -140,7 +157,7 @@ fn command(word: &str) -> Command {
             let through = Through::Until(at("2026-12-01"));
             about(Action::Renew(Renew { through, pays: Pays::ForAChange }))
         }
-        "fail" => about(Action::PaymentFailed),
+        "fail" => about(Action::PaymentFailed(None)),
         "pause" => about(Action::Suspend(Cause::Pause)),
         "resume" => about(Action::Resume(&[Cause::Pause])),
         "end" => about(Action::End),

@@ -55,7 +55,7 @@ fn seats_that_were_given_up_come_back_before_new_ones_are_made() {
 fn a_seat_comes_back_suspended_while_another_cause_is_left() {
     let mut world = bought(vec![line("price", 2)]);
     world.settle(&change(vec![line("price", 1)]), "2026-10-01").unwrap();
-    world.settle(&about(Action::PaymentFailed), "2026-10-02").unwrap();
+    world.settle(&about(Action::PaymentFailed(None)), "2026-10-02").unwrap();
     world.settle(&change(vec![line("price", 2)]), "2026-10-03").unwrap();
     assert_eq!(world.shown(), ["2027-09-01 suspended"; 2]);
     world.settle(&super::world::renew_until("2027-09-01"), "2026-10-04").unwrap();

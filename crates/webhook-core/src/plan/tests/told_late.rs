@@ -255,7 +255,7 @@ fn what_was_replaced_and_runs_on_is_suspended_no_longer_than_the_rest() {
     world.settle(&grant(vec![of("yearly", "one")]), "2026-09-01").unwrap();
     world.interval = "P1M";
     world.settle(&change(vec![of("monthly", "two")]), "2026-09-02").unwrap();
-    world.settle(&about(Action::PaymentFailed), "2026-10-01").unwrap();
+    world.settle(&about(Action::PaymentFailed(None)), "2026-10-01").unwrap();
     assert!(world.shown().iter().all(|shown| shown.contains("suspended")));
     world.settle(&renew_until("2027-11-01"), "2026-10-03").unwrap();
     assert_eq!(world.shown(), ["2027-09-01", "2027-11-01"]);

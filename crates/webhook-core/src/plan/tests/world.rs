@@ -70,10 +70,10 @@ pub(super) fn purchase(lines: Vec<Line>) -> Grant {
         unmapped: Vec::new(),
         foreign: false,
         paid_through: None,
-        period_end: None,
         pays: Pays::ForThePeriod,
         named_by: NamedBy::Lines,
         lines_at: None,
+        else_renews: None,
     }
 }
 

@@ -11,8 +11,8 @@ use super::{
     subject_of,
 };
 use crate::command::{
-    Action, AddressTold, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice,
-    QuantityMeans, Subject, SubjectKind, Unreadable,
+    Action, AddressTold, AtTheEnd, Cause, Command, Customer, Email, Meaning, Money, Name, Note,
+    Notice, QuantityMeans, Subject, SubjectKind, Unreadable,
 };
 use crate::ids::{CustomerId, EventId, Mark};
 use crate::json::Object;
@@ -63,7 +63,7 @@ fn read_batch(body: &Value<'_>) -> Result<Vec<Notice>, NotEvents> {
     let (mut notices, mut nameless) = (Vec::new(), Vec::new());
     for (index, event) in events.iter().enumerate() {
         let notice = envelope(event, FastSpring::TITLE, ["id", "type", "live"])
-            .and_then(|envelope| envelope.notice(read_event(&envelope)));
+            .and_then(|envelope| envelope.notice(money(&envelope), read_event(&envelope)));
         match notice {
             Ok(notice) => notices.push(notice),
             Err(problem) => nameless.push((index, problem)),
@@ -71,6 +71,15 @@ fn read_batch(body: &Value<'_>) -> Result<Vec<Notice>, NotEvents> {
     }
     notices.extend(without_envelope(&nameless)?);
     Ok(notices)
+}
+
+/// One HMAC secret signs test and live events of a webhook. The flag is on the event, and again on most of its data.
+fn money(envelope: &Envelope<'_>) -> Money {
+    let data = envelope.root.object("data", "data").and_then(|data| data.flag("live"));
+    match envelope.live == Some(false) || data == Some(false) {
+        true => Money::TestAmongReal,
+        false => Money::Real,
+    }
 }
 
 /// Events that cannot even be acknowledged: they keep no other from being handled, and are told together.
@@ -85,6 +94,7 @@ fn without_envelope(nameless: &[(usize, NotEvents)]) -> Result<Option<Notice>, N
         id: EventId::new(&id).map_err(|e| NotEvents::NotAnEvent(e.to_string()))?,
         kind: "without envelope".to_owned(),
         live: None,
+        money: Money::Real,
         meaning: Err(Unreadable(format!("{id}: {problem}{more}"))),
     }))
 }
@@ -94,6 +104,7 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
     let data = |name| root.object("data", name).ok_or_else(|| root.lacks("data"));
     let commands = match envelope.event.kind {
         "order.completed" => order::completed(&data("order")?)?,
+        "fulfillment.failed" => vec![order::not_fulfilled(&data("fulfillment")?)?],
         "subscription.charge.completed" => subscription::charged(&data("charge")?)?,
         "subscription.payment.overdue" => vec![subscription::overdue(&data("subscription")?)?],
         "subscription.charge.failed" => vec![subscription::charge_failed(&data("charge")?)?],
@@ -110,7 +121,7 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
             vec![subscription::noted(&data("subscription")?, "it will renew after all")?]
         }
         "subscription.paused" => {
-            vec![subscription::with(&data("subscription")?, Action::Suspend(Cause::Pause))?]
+            vec![subscription::paused(&data("subscription")?)?]
         }
         "subscription.resumed" => {
             vec![subscription::with(&data("subscription")?, Action::Resume(&[Cause::Pause]))?]

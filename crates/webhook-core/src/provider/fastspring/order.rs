@@ -1,15 +1,17 @@
 //! `order.completed`: plain items, subscriptions, bundles and add-ons, in one order side by side.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json_borrow::Value;
 
 use super::super::{
     Named, Provider as _, add_up, customer, marks, payment_ids, product_and_template, quantity,
-    subject_of,
+    subject_of, subscribed_quantity,
 };
 use super::{DRIVER_KEY, FastSpring, ORDER_KEY, SUBSCRIPTION_KEY};
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Line, Name, NamedBy, Note, Pays, QuantityMeans,
+    Action, Command, Customer, Email, Grant, Keeps, Line, Name, NamedBy, Note, Pays, QuantityMeans,
     Subject, SubjectKind, Term, Unmapped, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
@@ -64,13 +66,28 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
     Ok(purchases.into_iter().map(command).collect())
 }
 
+/// `fulfillment.failed`: a paid order that FastSpring could not fulfil. `order.completed` does not come for it
+/// (<https://developer.fastspring.com/docs/ordercompleted>), so a person must see to it.
+pub(super) fn not_fulfilled(fulfillment: &Object<'_>) -> Result<Command, Unreadable> {
+    let [order, subscription] = ["order", "subscription"].map(|field| fulfillment.reference(field));
+    let (kind, field, id) = match subscription {
+        Some(id) => (SubjectKind::Subscription, "subscription", Some(id)),
+        None => (SubjectKind::Order, "order", order),
+    };
+    let subject = subject_of(FastSpring::NAME, kind, fulfillment, field, id)?;
+    let line = product_path(fulfillment).map_or_else(|| subject.to_string(), str::to_owned);
+    let problem = "FastSpring sends no order.completed for it, so no license is made".to_owned();
+    let why = "a fulfillment failed of an order that was completed";
+    let keeps = Keeps::Undelivered(Unmapped { line, problem });
+    Ok(command(subject, Action::Note(Note { why, keeps })))
+}
+
 struct Purchase {
     subject: Subject,
     lines: Vec<Line>,
     unmapped: Vec<Unmapped>,
     foreign: Vec<String>,
-    trial_end: Option<Timestamp>,
-    period_end: Option<Timestamp>,
+    paid_through: Option<Timestamp>,
     /// What is bought later for a subscription does not pay for the subscription.
     pays: Pays,
 }
@@ -82,20 +99,15 @@ impl Purchase {
             lines: Vec::new(),
             unmapped: Vec::new(),
             foreign: Vec::new(),
-            trial_end: None,
-            period_end: None,
+            paid_through: None,
             pays: Pays::Beside,
         }
     }
 
-    /// The next charge of a subscription is due when what was paid ends.
+    /// The next charge of a subscription is due when what was paid, or the trial, ends.
     fn ends(&mut self, item: &Object<'_>) -> Result<(), Unreadable> {
         let Some(subscription) = item.object("subscription", "subscription") else { return Ok(()) };
-        let next = subscription.millis("next");
-        if subscription.text("state") == Some("trial") {
-            self.trial_end = self.trial_end.max(next.clone()?);
-        }
-        self.period_end = self.period_end.max(next.ok().flatten());
+        self.paid_through = self.paid_through.max(subscription.millis("next")?);
         Ok(())
     }
 
@@ -109,11 +121,11 @@ impl Purchase {
             lines,
             unmapped: self.unmapped,
             foreign: !self.foreign.is_empty(),
-            paid_through: self.trial_end,
-            period_end: self.period_end,
+            paid_through: self.paid_through,
             pays: self.pays,
             named_by: NamedBy::Lines,
             lines_at: None,
+            else_renews: None,
         };
         command(self.subject, Action::Grant(grant))
     }
@@ -217,7 +229,7 @@ fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<
     }
     let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
     let [product, template] = names.map(|name| attributes.text(name));
-    let mapping = match product_and_template(product, template, names) {
+    let mapping = match product_and_template(product.as_deref(), template.as_deref(), names) {
         Named::Whole(mapping) => mapping,
         Named::Partly(problem) => {
             return Ok(Read::Partly(Unmapped { line: path.to_owned(), problem }));
@@ -257,7 +269,7 @@ fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<
         mapping: Some(mapping),
         term,
         driver,
-        max_release: attributes.text("cryptlex_max_allowed_release_version").map(str::to_owned),
+        max_release: attributes.text("cryptlex_max_allowed_release_version").map(Cow::into_owned),
         metadata,
     })))
 }
@@ -277,7 +289,7 @@ pub(super) fn subscribed_line(
     let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
     let [product, template] = names.map(|name| attributes.text(name));
     let partly = |problem| Ok(Read::Partly(Unmapped { line: path.to_owned(), problem }));
-    let mapping = match product_and_template(product, template, names) {
+    let mapping = match product_and_template(product.as_deref(), template.as_deref(), names) {
         Named::Whole(mapping) => Some(mapping),
         Named::Partly(problem) => return partly(problem),
         Named::None => None,
@@ -297,12 +309,12 @@ pub(super) fn subscribed_line(
     };
     Ok(Read::Line(Box::new(Line {
         key,
-        quantity: quantity(item)?,
+        quantity: subscribed_quantity(item)?,
         quantity_means: attributes.quantity_means(),
         mapping,
         term,
         driver,
-        max_release: attributes.text("cryptlex_max_allowed_release_version").map(str::to_owned),
+        max_release: attributes.text("cryptlex_max_allowed_release_version").map(Cow::into_owned),
         metadata,
     })))
 }
@@ -338,10 +350,22 @@ impl<'a> Attributes<'a> {
         self.0.iter().find_map(|attributes| attributes.value(name))
     }
 
-    fn text(&self, name: &str) -> Option<&'a str> {
-        let value = self.value(name)?;
-        let text = if value == &Value::Bool(true) { Some("true") } else { value.as_str() };
-        text.map(str::trim).filter(|text| !text.is_empty())
+    /// Whatever type it was given: a release version `2` is a number in the JSON.
+    fn written(&self, name: &str) -> Option<Cow<'a, str>> {
+        match self.value(name)? {
+            Value::Str(text) => Some(Cow::Borrowed(text.trim())),
+            // A float stays one: release `2.0` is not `2`.
+            Value::Number(number) => Some(Cow::Owned(match (number.as_i64(), number.as_f64()) {
+                (None, Some(float)) => format!("{float:?}"),
+                (Some(_) | None, _) => number.to_string(),
+            })),
+            Value::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.written(name).filter(|text| !text.is_empty())
     }
 
     /// A bundle that is no license itself.
@@ -352,7 +376,7 @@ impl<'a> Attributes<'a> {
     /// The name that the code of the predecessor reads first, then the one that was documented. Empty means perpetual.
     fn interval(&self) -> Result<Option<Term>, String> {
         for name in ["cryptlex_license_subscription_interval", "cryptlex_subscription_interval"] {
-            match self.value(name).and_then(Value::as_str).map(str::trim) {
+            match self.written(name).as_deref() {
                 None => {}
                 Some("") => return Ok(Some(Term::Perpetual)),
                 Some(text) => {
@@ -366,7 +390,7 @@ impl<'a> Attributes<'a> {
 
     /// A value that nobody documents counts as one license, as it did with the predecessor.
     fn quantity_means(&self) -> Option<QuantityMeans> {
-        Some(match self.text("cryptlex_mappings_quantity")? {
+        Some(match self.text("cryptlex_mappings_quantity")?.as_ref() {
             "total_licenses" => QuantityMeans::Licenses,
             "allowed_activations" => QuantityMeans::Activations,
             _ => QuantityMeans::One,

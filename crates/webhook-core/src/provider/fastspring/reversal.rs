@@ -37,9 +37,13 @@ pub(super) fn returned(returned: &Object<'_>) -> Result<Command, Unreadable> {
     Ok(Command { concern: instead.and_then(|(_, concern)| concern), ..command })
 }
 
-/// The items of a return do not tell what else was ordered; amounts do. Of what went back before, no event tells the tax:
-/// the net amounts count too.
+/// The items of a return do not tell what else was ordered; amounts do, in the same currency. Of what went back before, no
+/// event tells the tax: the net amounts count too.
 fn is_all(returned: &Object<'_>, original: Option<Object<'_>>) -> Option<bool> {
+    let currencies = returned.text("currency").zip(original?.text("currency"));
+    if currencies.is_some_and(|(back, paid)| !back.eq_ignore_ascii_case(paid)) {
+        return None;
+    }
     let amounts = [("totalReturn", "total"), ("subtotal", "subtotal")].map(|(back, paid)| {
         let paid = original?.amount(paid).filter(|paid| *paid > 0.0)?;
         Some(returned.amount(back)? > paid - HALF_A_CENT)

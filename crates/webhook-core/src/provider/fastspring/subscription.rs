@@ -7,8 +7,8 @@ use super::super::{Provider as _, add_up, marks, payment_ids, subject_of};
 use super::order::{self, Read, product_path};
 use super::{FastSpring, SUBSCRIPTION_KEY};
 use crate::command::{
-    Action, Command, Concern, Note, Pays, Renew, Subject, SubjectKind, Subscribed,
-    SubscriptionRecord, Through, Unreadable,
+    Action, Cause, Command, Concern, Note, Pays, Renew, Subject, SubjectKind, Subscribed,
+    SubscriptionRecord, Through, Undated, Unreadable,
 };
 use crate::ids::{CustomerId, SubjectId};
 use crate::json::Object;
@@ -70,34 +70,63 @@ fn charged_itself(charge: &Object<'_>) -> Result<Command, Unreadable> {
     };
     let through = match next {
         Some(next) => Through::Until(next),
-        None => next_period(charge)?,
+        None => next_period(charge, subscription.is_some())?,
     };
     let record = subscription.map(|subscription| record(&subscription)).transpose()?;
     let payments = payment_ids([charge.reference("order")]);
     Ok(Command { payments, record, ..about(subject, renewal(through)) })
 }
 
-/// Without webhook expansion the payload has no date of the next charge.
-fn next_period(charge: &Object<'_>) -> Result<Through, Unreadable> {
+/// Without webhook expansion the payload has no date of the next charge. With it there is none where no other charge is
+/// due: on demand, or in the last period.
+fn next_period(charge: &Object<'_>, is_expanded: bool) -> Result<Through, Unreadable> {
     let charged_at: Timestamp =
         charge.millis("timestamp")?.ok_or_else(|| charge.lacks("timestamp"))?;
     let order = charge.reference("order").ok_or_else(|| charge.lacks("order"))?;
     let order = SubjectId::new(order).map_err(|_not_an_id| charge.misshapen("order", "an id"))?;
-    Ok(Through::NextPeriod { charged_at, order })
+    let why = if is_expanded { Undated::NothingDue } else { Undated::NotExpanded };
+    Ok(Through::NextPeriod { charged_at, order, why })
 }
 
 /// `subscription.payment.overdue`: a reminder was sent.
 pub(super) fn overdue(subscription: &Object<'_>) -> Result<Command, Unreadable> {
-    failed(with(subscription, Action::PaymentFailed)?)
+    failed(with(subscription, Action::PaymentFailed(None))?)
 }
 
-/// `subscription.charge.failed`: an automatic charge, for whatever reason.
+/// `subscription.paused`, which also comes when a pause is only scheduled: FastSpring sets `isPauseScheduled`, and the
+/// subscription runs until then (<https://developer.fastspring.com/docs/pausing-subscriptions>).
+pub(super) fn paused(subscription: &Object<'_>) -> Result<Command, Unreadable> {
+    let is_paused = subscription.text("state").is_some_and(|state| is(state, "paused"));
+    match subscription.flag("isPauseScheduled") {
+        Some(true) if !is_paused => {
+            noted(subscription, "a pause is scheduled, and it runs until then")
+        }
+        Some(_) | None => with(subscription, Action::Suspend(Cause::Pause)),
+    }
+}
+
+/// `subscription.charge.failed`: an automatic charge, for whatever reason. While FastSpring itself does not call the
+/// subscription overdue, what failed was not for its period: an add-on, a change in between.
 pub(super) fn charge_failed(charge: &Object<'_>) -> Result<Command, Unreadable> {
     let id = charge.reference("subscription");
     let subject =
         subject_of(FastSpring::NAME, SubjectKind::Subscription, charge, "subscription", id)?;
     let record = charge.object("subscription", "subscription").map(|s| record(&s)).transpose()?;
-    failed(Command { record, ..about(subject, Action::PaymentFailed) })
+    let state = record.as_ref().and_then(|record| record.status.as_deref());
+    let action = match state {
+        Some(state) if RUNNING.iter().any(|running| is(state, running)) => {
+            Action::Note(Note::of("a charge failed, and its subscription runs on"))
+        }
+        Some(_) | None => Action::PaymentFailed(None),
+    };
+    failed(Command { record, ..about(subject, action) })
+}
+
+/// States of a subscription that is paid for.
+const RUNNING: [&str; 3] = ["active", "trial", "canceled"];
+
+fn is(state: &str, name: &str) -> bool {
+    state.eq_ignore_ascii_case(name)
 }
 
 fn failed(command: Command) -> Result<Command, Unreadable> {
@@ -156,6 +185,7 @@ fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
         status: subscription.text("state").map(str::to_owned),
         plan: product_path(subscription).map(str::to_owned),
         quantity: subscription.count("quantity")?,
+        period_start: None,
         period_end: subscription.millis("next")?,
         cancellation_reason: None,
         cancel_at_period_end: Some(canceled),

@@ -1,13 +1,14 @@
 //! Paddle Billing: `ts=..;h1=..` headers; purchases and renewals are completed transactions.
 
 mod adjustment;
+mod items;
 mod subscription;
 mod transaction;
 
 use super::{NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parsed, subject_of};
 use crate::command::{
-    Action, AddressTold, AtTheEnd, Cause, Command, Customer, Email, Meaning, Name, Note, Notice,
-    QuantityMeans, Subject, SubjectKind, Unreadable,
+    Action, AddressTold, AtTheEnd, Cause, Command, Customer, Email, Meaning, Money, Name, Note,
+    Notice, QuantityMeans, Subject, SubjectKind, Unreadable,
 };
 use crate::ids::{CustomerId, Mark};
 use crate::json::Object;
@@ -65,7 +66,7 @@ impl Provider for Paddle {
             // Test and live are different accounts; no field tells them apart.
             let envelope = envelope(value, Self::TITLE, ["event_id", "event_type", "live"])?;
             let meaning = read_event(envelope.event.kind, &envelope.root);
-            Ok(vec![envelope.notice(meaning)?])
+            Ok(vec![envelope.notice(Money::Real, meaning)?])
         })
     }
 }
@@ -87,7 +88,9 @@ fn read_event(kind: &str, event: &Object<'_>) -> Result<Meaning, Unreadable> {
         "subscription.updated" => vec![subscription::updated(&data("subscription")?)?],
         "subscription.canceled" => vec![subscription::with(&data("subscription")?, Action::End)?],
         "adjustment.created" | "adjustment.updated" => adjustment::changed(&data("adjustment")?)?,
-        "customer.created" | "customer.updated" => vec![customer_changed(&data("customer")?)?],
+        "customer.created" | "customer.imported" | "customer.updated" => {
+            vec![customer_changed(&data("customer")?)?]
+        }
         _ => return UNHANDLED,
     };
     let at = event.rfc3339("occurred_at")?.ok_or_else(|| event.lacks("occurred_at"))?;

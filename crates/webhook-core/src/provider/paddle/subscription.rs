@@ -1,7 +1,7 @@
 //! `subscription.*`: how a subscription stands. Its dates are no proof of a payment: only transactions are.
 
 use super::super::{
-    Named, Provider as _, add_up, marks, product_and_template, quantity, subject_of,
+    Named, Provider as _, add_up, marks, product_and_template, subject_of, subscribed_quantity,
 };
 use super::transaction::interval;
 use super::{Paddle, SUBSCRIPTION_KEY, about};
@@ -20,7 +20,7 @@ pub(super) fn with(subscription: &Object<'_>, action: Action) -> Result<Command,
 /// `subscription.past_due`.
 pub(super) fn past_due(subscription: &Object<'_>) -> Result<Command, Unreadable> {
     let concern = Some(Concern::PaymentFailed);
-    Ok(Command { concern, ..with(subscription, Action::PaymentFailed)? })
+    Ok(Command { concern, ..with(subscription, Action::PaymentFailed(None))? })
 }
 
 /// `subscription.updated`: all of its items as they are now.
@@ -34,17 +34,16 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
         let price = item.object("price", "price").ok_or_else(|| item.lacks("price"))?;
         let key = price.text("id").ok_or_else(|| price.lacks("id"))?;
         let product = item.object("product", "product").or(price.object("product", "product"));
-        let custom_data = product.and_then(|product| product.object("custom_data", "custom data"));
-        let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
-        let [id, template] = names.map(|name| custom_data.as_ref().and_then(|d| d.text(name)));
-        let mapping = match product_and_template(id, template, names) {
-            Named::Whole(mapping) => mapping,
-            Named::Partly(problem) => {
+        let mapping = match product.map(|product| named(&product)) {
+            // It has the product that its licenses are of.
+            None => None,
+            Some(Named::Whole(mapping)) => Some(mapping),
+            Some(Named::Partly(problem)) => {
                 unmapped.push(Unmapped { line: key.to_owned(), problem });
                 continue;
             }
             // Beside mapped items it is not ours.
-            Named::None => continue,
+            Some(Named::None) => continue,
         };
         let cycle = price
             .object("billing_cycle", "billing cycle")
@@ -55,9 +54,9 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
         };
         lines.push(Line {
             key: key.to_owned(),
-            quantity: quantity(&item)?,
+            quantity: subscribed_quantity(&item)?,
             quantity_means: None,
-            mapping: Some(mapping),
+            mapping,
             term,
             driver: None,
             max_release: None,
@@ -74,6 +73,14 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
     let command = with(subscription, Action::ChangePlan(subscribed))?;
     // New seats are made for whoever has the first one.
     Ok(Command { for_an_id: true, ..command })
+}
+
+/// What a product says about Cryptlex.
+fn named(product: &Object<'_>) -> Named {
+    let custom_data = product.object("custom_data", "custom data");
+    let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
+    let [id, template] = names.map(|name| custom_data.as_ref().and_then(|d| d.text(name)));
+    product_and_template(id, template, names)
 }
 
 fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {
@@ -97,6 +104,7 @@ fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
         status: subscription.text("status").map(str::to_owned),
         plan: price.and_then(|price| price.text("id")).map(str::to_owned),
         quantity,
+        period_start: None,
         period_end: period.map(|period| period.rfc3339("ends_at")).transpose()?.flatten(),
         cancellation_reason: None,
         cancel_at_period_end: Some(ends),

@@ -6,14 +6,14 @@ use serde_json_borrow::Value;
 use super::super::{
     Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
 };
-use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, unnamed_customer};
+use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, items, unnamed_customer};
 use crate::command::{
     Action, Command, Customer, Grant, Line, NamedBy, Note, Pays, Renew, Subject, SubjectKind, Term,
     Through, Unmapped, Unreadable,
 };
-use crate::ids::CustomerId;
+use crate::ids::{CustomerId, PaymentId};
 use crate::interval::Interval;
-use crate::json::Object;
+use crate::json::{Object, amount_of};
 
 pub(super) enum Decided {
     Commands(Vec<Command>),
@@ -39,9 +39,50 @@ pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable>
         }
         None => return Err(transaction.lacks("origin")),
     };
-    let payments = payment_ids([transaction.text("id")]);
-    let known = |command| Command { payments: payments.clone(), ..command };
+    let known = |command: Command| {
+        let payments = known_by(transaction, command.subject.kind);
+        Command { payments, ..command }
+    };
     Ok(Decided::Commands(commands.into_iter().map(known).collect()))
+}
+
+/// The transaction itself, all of its items together, and those of them that are the subject's.
+fn known_by(transaction: &Object<'_>, kind: SubjectKind) -> Vec<PaymentId> {
+    let mut payments = payment_ids([transaction.text("id")]);
+    let recurs = kind == SubjectKind::Subscription;
+    let is_own = |line: &Value<'_>| is_recurring(transaction, line) == recurs;
+    payments.extend(paid_items(transaction, |_| true));
+    if !paid_lines(transaction).all(is_own) {
+        payments.extend(paid_items(transaction, is_own));
+    }
+    payments
+}
+
+/// What those of the paid lines are known by together that count; nothing if one of them has no id.
+fn paid_items(transaction: &Object<'_>, counts: impl Fn(&Value<'_>) -> bool) -> Option<PaymentId> {
+    let lines = paid_lines(transaction).filter(|line| counts(line));
+    items::together(lines.map(|line| line.get("id").as_str()))
+}
+
+/// The lines that cost anything: nothing else can be refunded.
+fn paid_lines<'a>(transaction: &Object<'a>) -> impl Iterator<Item = &'a Value<'a>> {
+    let details = transaction.object("details", "details");
+    let lines = details.and_then(|details| details.value("line_items")?.as_array());
+    let costs =
+        |line: &&Value<'_>| amount_of(line.get("totals").get("total")).is_none_or(|n| n > 0.0);
+    lines.unwrap_or_default().iter().filter(costs)
+}
+
+/// Whether a line is of a price that recurs. One whose price is not among the items recurs if the transaction belongs to a
+/// subscription.
+fn is_recurring(transaction: &Object<'_>, line: &Value<'_>) -> bool {
+    let items = transaction.value("items").and_then(Value::as_array).unwrap_or_default();
+    let mut prices = items.iter().map(|item| item.get("price"));
+    let own = prices.find(|price| price.get("id").as_str() == line.get("price_id").as_str());
+    own.map_or_else(
+        || transaction.text("subscription_id").is_some(),
+        |price| price.get("billing_cycle").is_object(),
+    )
 }
 
 /// A payment for the subscription, and for whatever was charged once and waited for its next period.
@@ -74,7 +115,6 @@ fn sells_something_once(transaction: &Object<'_>) -> bool {
 fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
     let lines = lines(transaction)?;
     let buyer = buyer(transaction, &lines)?;
-    let is_a_trial = is_a_trial(transaction, &lines);
     let (recurring, one_time): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| line.recurring);
     let mut commands = Vec::new();
@@ -85,10 +125,8 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
         let grant = grant(lines, buyer.clone());
         let (subject, grant) = match kind {
             SubjectKind::Subscription => {
-                let end = billing_period_end(transaction);
-                let paid_through = if is_a_trial { end.clone()? } else { None };
-                let period_end = end.ok().flatten();
-                (subscription(transaction)?, Grant { paid_through, period_end, ..grant })
+                let paid_through = billing_period_end(transaction)?;
+                (subscription(transaction)?, Grant { paid_through, ..grant })
             }
             SubjectKind::Order | SubjectKind::Customer => (itself(transaction)?, grant),
         };
@@ -147,10 +185,10 @@ fn grant(read: Vec<ReadLine>, buyer: Option<Customer>) -> Grant {
         unmapped,
         foreign,
         paid_through: None,
-        period_end: None,
         pays: Pays::ForThePeriod,
         named_by: NamedBy::Lines,
         lines_at: None,
+        else_renews: None,
     }
 }
 
@@ -192,8 +230,6 @@ pub(super) fn interval(cycle: &Object<'_>) -> Result<Interval, Unreadable> {
 
 struct ReadLine {
     recurring: bool,
-    /// Whether it cost nothing, if it says so.
-    is_free: Option<bool>,
     read: Read,
 }
 
@@ -267,9 +303,7 @@ fn read_line(
             }))
         }
     };
-    let totals = line.object("totals", "line totals");
-    let is_free = totals.and_then(|totals| totals.text("total")).map(|total| total == "0");
-    Ok(ReadLine { recurring, is_free, read })
+    Ok(ReadLine { recurring, read })
 }
 
 fn subscription(transaction: &Object<'_>) -> Result<Subject, Unreadable> {
@@ -292,21 +326,11 @@ fn buyer(transaction: &Object<'_>, lines: &[ReadLine]) -> Result<Option<Customer
     Ok(Some(unnamed_customer(id)))
 }
 
+/// Until when a transaction pays, also the first one: a trial, free or paid, and a period of an invoice are as long as it
+/// says, whatever the interval of the price is.
 fn billing_period_end(transaction: &Object<'_>) -> Result<Option<Timestamp>, Unreadable> {
     match transaction.object("billing_period", "billing period") {
         Some(period) => period.rfc3339("ends_at"),
         None => Ok(None),
     }
-}
-
-/// A first transaction whose recurring lines cost nothing is a trial: it pays for its billing period, not for an interval.
-fn is_a_trial(transaction: &Object<'_>, lines: &[ReadLine]) -> bool {
-    let recurring = lines.iter().filter(|line| line.recurring);
-    let are_free: Option<Vec<bool>> = recurring.map(|line| line.is_free).collect();
-    if let Some(are_free) = are_free {
-        return are_free.into_iter().all(|is_free| is_free);
-    }
-    let details = transaction.object("details", "details");
-    let totals = details.and_then(|details| details.object("totals", "totals"));
-    totals.and_then(|totals| totals.text("total")) == Some("0")
 }

@@ -36,15 +36,39 @@ pub(super) fn dispute_opened(
 ) -> Result<Decided, Unreadable> {
     let dispute = of_data(data, "dispute")?;
     if is_inquiry(&dispute) {
-        return about(&dispute, Action::Note(Note::of("an inquiry moves no money")));
+        return about(&dispute, Action::Note(Note::of(INQUIRY)));
     }
-    let charge = dispute.reference("charge");
-    let mut commands =
-        about(&dispute, reversal(&dispute, charge, Cause::Dispute, Stands::Open, None))?;
-    if let Decided::Commands(commands) = &mut commands {
-        commands.iter_mut().for_each(|command| command.concern = Some(Concern::DisputeOpened));
+    opened(&dispute, None)
+}
+
+/// `charge.dispute.funds_withdrawn`: of a dispute when it is opened, of an inquiry when it becomes one.
+pub(super) fn funds_withdrawn(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let dispute = of_data(data, "dispute")?;
+    opened(&dispute, withdrawn_at(&dispute))
+}
+
+/// `charge.dispute.funds_reinstated`.
+pub(super) fn funds_reinstated(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let dispute = of_data(data, "dispute")?;
+    disputed(&dispute, Stands::TakenBack, None)
+}
+
+/// `charge.dispute.updated`: its status tells an inquiry that has become a dispute, and how a dispute ended.
+pub(super) fn dispute_updated(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let dispute = of_data(data, "dispute")?;
+    match dispute.text("status") {
+        Some("needs_response" | "under_review") => opened(&dispute, withdrawn_at(&dispute)),
+        Some(_) | None => ended(&dispute, "the dispute has a status that moves no money"),
     }
-    Ok(commands)
 }
 
 /// `charge.dispute.closed`.
@@ -52,20 +76,42 @@ pub(super) fn dispute_closed(
     data: &Object<'_>,
     _source: &ProductSource,
 ) -> Result<Decided, Unreadable> {
-    let dispute = of_data(data, "dispute")?;
-    let opened = dispute.seconds("created")?;
-    let stands = match dispute.text("status") {
-        Some("won") => Stands::TakenBack,
-        Some("lost") => Stands::Lost,
-        Some(_) if is_inquiry(&dispute) => {
-            return about(&dispute, Action::Note(Note::of("an inquiry moves no money")));
-        }
-        Some(_) | None => {
-            return about(&dispute, Action::Note(Note::of("the dispute was closed another way")));
-        }
-    };
-    let charge = dispute.reference("charge");
-    about(&dispute, reversal(&dispute, charge, Cause::Dispute, stands, opened))
+    ended(&of_data(data, "dispute")?, "the dispute was closed another way")
+}
+
+const INQUIRY: &str = "an inquiry moves no money";
+
+fn ended(dispute: &Object<'_>, otherwise: &'static str) -> Result<Decided, Unreadable> {
+    let since = withdrawn_at(dispute).or(dispute.seconds("created")?);
+    match dispute.text("status") {
+        Some("won") => disputed(dispute, Stands::TakenBack, since),
+        Some("lost") => disputed(dispute, Stands::Lost, since),
+        Some(_) if is_inquiry(dispute) => about(dispute, Action::Note(Note::of(INQUIRY))),
+        Some(_) | None => about(dispute, Action::Note(Note::of(otherwise))),
+    }
+}
+
+fn opened(dispute: &Object<'_>, since: Option<Timestamp>) -> Result<Decided, Unreadable> {
+    let mut commands = disputed(dispute, Stands::Open, since)?;
+    if let Decided::Commands(commands) = &mut commands {
+        commands.iter_mut().for_each(|command| command.concern = Some(Concern::DisputeOpened));
+    }
+    Ok(commands)
+}
+
+fn disputed(
+    dispute: &Object<'_>,
+    stands: Stands,
+    since: Option<Timestamp>,
+) -> Result<Decided, Unreadable> {
+    about(dispute, reversal(dispute, dispute.reference("charge"), Cause::Dispute, stands, since))
+}
+
+/// When the money went, where the dispute lists it. Of an inquiry that became a dispute that is later than its creation.
+fn withdrawn_at(dispute: &Object<'_>) -> Option<Timestamp> {
+    let moved = dispute.objects("balance_transactions", "balance transaction");
+    let withdrawn = moved.iter().filter(|moved| moved.amount("amount").is_some_and(|n| n < 0.0));
+    withdrawn.filter_map(|moved| moved.seconds("created").ok().flatten()).min()
 }
 
 fn is_inquiry(dispute: &Object<'_>) -> bool {

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::super::{ProductSource, Provider as _, customer, payment_ids, subject_of};
 use super::{
-    Decided, Stripe, configured, named_in, of_data, subject_marks, the_line, written_marks,
+    Decided, Stripe, configured, customer_id, known, named_in, of_data, subject_marks, the_line,
+    written_marks,
 };
 use crate::command::{
     Action, Command, Customer, Email, Grant, Name, NamedBy, Pays, SubjectKind, Unmapped, Unreadable,
 };
-use crate::ids::{CustomerId, Mark};
+use crate::ids::Mark;
 use crate::json::Object;
 
 /// `checkout.session.completed`: paid, or waiting for a delayed payment method.
@@ -78,27 +79,25 @@ fn grant(
         line: session.title(),
         problem: format!("{problem} in its metadata"),
     });
-    // Without a product the subscription may still have named one; else it is no fault that the buyer is not known.
-    let customer = match mapping {
-        Some(_) => Some(buyer(session)?),
-        None => buyer(session).ok(),
-    };
+    // It is no fault that the buyer is not known where the license is there, or the customer's own event tells.
+    let (customer, nobody) = known(buyer(session), session);
+    let for_an_id = nobody.is_some();
     let metadata = written_marks(&subject).into_iter().chain(write).collect();
     let grant = Grant {
         customer,
-        nobody: None,
+        nobody,
         lines: vec![the_line(1, mapping, metadata)],
         unmapped: unmapped.into_iter().collect(),
         foreign: false,
         paid_through: None,
-        period_end: None,
         pays: Pays::ForThePeriod,
         named_by,
         lines_at,
+        else_renews: None,
     };
     let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
     let payments = payment_ids([intent, invoice]);
-    Ok(Command { payments, ..Command::new(subject, find, Action::Grant(grant)) }.into())
+    Ok(Command { payments, for_an_id, ..Command::new(subject, find, Action::Grant(grant)) }.into())
 }
 
 fn buyer(session: &Object<'_>) -> Result<Customer, Unreadable> {
@@ -106,8 +105,8 @@ fn buyer(session: &Object<'_>) -> Result<Customer, Unreadable> {
     let detail = |field| details.as_ref().and_then(|details| details.text(field));
     let email = session.text("customer_email").or(detail("email")).and_then(Email::real);
     let missing = || Unreadable(format!("Customer email not found in {}", session.title()));
-    let id = session.reference("customer").and_then(|id| CustomerId::new(id).ok());
     let name = Name::of(detail("name"), None);
     let company = detail("business_name").map(str::to_owned);
-    Ok(Customer { company, ..customer::<Stripe>(id, email.ok_or_else(missing)?, name) })
+    let email = email.ok_or_else(missing)?;
+    Ok(Customer { company, ..customer::<Stripe>(customer_id(session), email, name) })
 }

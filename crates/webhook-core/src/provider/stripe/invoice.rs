@@ -1,32 +1,50 @@
 //! `invoice.paid`, in both API generations of the payload.
 
-use jiff::Timestamp;
-
 use super::super::{ProductSource, Provider as _, customer, payment_ids, subject_of};
+use super::billed::{Billing, billing, made_at, paid_through, quantity, through};
 use super::{
-    Decided, Stripe, configured, first_reference, named_in, of_data, subject_marks, the_line,
+    Decided, Stripe, configured, customer_id, known, named_in, of_data, subject_marks, the_line,
     written_marks,
 };
 use crate::command::{
-    Action, Command, Concern, Customer, Email, Grant, Keeps, Name, NamedBy, Note, Pays, Renew,
-    SubjectKind, Through, Unreadable,
+    Action, Command, Concern, Customer, Email, Grant, Keeps, Mapping, Name, NamedBy, Note, Pays,
+    Renew, SubjectKind, Unreadable,
 };
-use crate::ids::{CustomerId, PaymentId};
+use crate::ids::PaymentId;
 use crate::json::Object;
 
-/// What an invoice says about the subscription that it bills.
-struct Billing<'a> {
-    subscription: Option<&'a str>,
-    /// Metadata of the subscription, frozen when the invoice was made.
-    metadata: Option<Object<'a>>,
+/// How an API version calls the first invoice of a subscription.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstInvoice {
+    /// `subscription_create`.
+    Create,
+    /// `subscription_update`, like that of a change: before 2018-10-31, see <https://docs.stripe.com/upgrades>.
+    Update,
+}
+
+impl FirstInvoice {
+    /// An event that does not say its version has a new one.
+    pub(super) fn of(event: &Object<'_>) -> Self {
+        match event.text("api_version") {
+            Some(version) if version < "2018-10-31" => Self::Update,
+            Some(_) | None => Self::Create,
+        }
+    }
 }
 
 /// What `invoice.paid` means depends on why the invoice was made.
-pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn paid(
+    data: &Object<'_>,
+    source: &ProductSource,
+    first_invoice: FirstInvoice,
+) -> Result<Decided, Unreadable> {
     let invoice = of_data(data, "invoice")?;
     let billing = billing(&invoice);
     match invoice.text("billing_reason") {
         Some("subscription_create") => first(&invoice, &billing, source),
+        Some("subscription_update") if first_invoice == FirstInvoice::Update => {
+            first_or_change(&invoice, &billing, source)
+        }
         // `subscription` is how old API versions called all of them.
         Some(
             "subscription_cycle"
@@ -43,21 +61,6 @@ pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided,
     }
 }
 
-fn billing<'a>(invoice: &Object<'a>) -> Billing<'a> {
-    let details = invoice
-        .object("parent", "parent")
-        .and_then(|parent| parent.object("subscription_details", "subscription details"));
-    let old_details = invoice.object("subscription_details", "subscription details");
-    let subscription = details.and_then(|details| details.value("subscription"));
-    Billing {
-        subscription: first_reference([subscription, invoice.value("subscription")]),
-        metadata: [details, old_details]
-            .into_iter()
-            .flatten()
-            .find_map(|d| d.object("metadata", "metadata")),
-    }
-}
-
 fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unreadable> {
     let subject = subject_of(
         Stripe::NAME,
@@ -67,15 +70,8 @@ fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unrea
         billing.subscription,
     )?;
     let marks = subject_marks(&subject);
-    let action = match paid_through(invoice, billing)? {
-        Some(end) => {
-            Action::Renew(Renew { through: Through::Until(end), pays: Pays::ForThePeriod })
-        }
-        // The webhook carries the first ten lines only; the one that pays may be among the others.
-        None if has_more_lines(invoice) => {
-            return Err(invoice
-                .lacks("a line that pays for a period, among the first ones of a longer list,"));
-        }
+    let action = match through(invoice, billing)? {
+        Some(through) => Action::Renew(Renew { through, pays: Pays::ForThePeriod }),
         None => {
             Action::Note(Note::of("no line of the invoice pays for a period of the subscription"))
         }
@@ -127,7 +123,7 @@ pub(super) fn payment_failed(
     let invoice = of_data(data, "invoice")?;
     let action = match invoice.text("billing_reason") {
         Some("subscription_cycle" | "subscription_threshold" | "subscription") => {
-            Action::PaymentFailed
+            Action::PaymentFailed(through(&invoice, &billing(&invoice))?)
         }
         Some(_) | None => Action::Note(Note::of("a payment failed that renews nothing")),
     };
@@ -154,11 +150,11 @@ fn concerning(
         None => (SubjectKind::Order, "id", invoice.text("id")),
     };
     let subject = subject_of(Stripe::NAME, kind, invoice, field, id)?;
-    let action = match kind {
-        SubjectKind::Subscription => action,
-        SubjectKind::Order | SubjectKind::Customer => {
+    let action = match (kind, action) {
+        (SubjectKind::Order | SubjectKind::Customer, Action::PaymentFailed(_)) => {
             Action::Note(Note::of("a payment failed that renews nothing"))
         }
+        (_, action) => action,
     };
     let marks = subject_marks(&subject);
     Ok(Command { concern: Some(concern), ..Command::new(subject, marks, action) }.into())
@@ -170,6 +166,53 @@ fn first(
     billing: &Billing<'_>,
     source: &ProductSource,
 ) -> Result<Decided, Unreadable> {
+    let (mapping, named_by) = match (source, named(billing)) {
+        (ProductSource::Configured(product), _) | (ProductSource::MetadataOr(product), None) => {
+            (Some(configured(product)), NamedBy::Configuration)
+        }
+        (ProductSource::Metadata | ProductSource::MetadataOr(_), Some(named)) => {
+            (Some(named), NamedBy::Subscription)
+        }
+        (ProductSource::Metadata, None) => (None, NamedBy::Configuration),
+    };
+    purchase(invoice, billing, mapping, named_by, None)
+}
+
+/// Of a subscription that has no license it is the purchase, if its product is known by more than that none is named.
+fn first_or_change(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let mapping = match (source, named(billing)) {
+        (ProductSource::Configured(product), _) => {
+            Some((configured(product), NamedBy::Configuration))
+        }
+        (ProductSource::Metadata | ProductSource::MetadataOr(_), named) => {
+            named.map(|named| (named, NamedBy::Subscription))
+        }
+    };
+    match (mapping, through(invoice, billing)?) {
+        (Some((mapping, named_by)), Some(through)) => {
+            let renews = Renew { through, pays: Pays::ForThePeriod };
+            purchase(invoice, billing, Some(mapping), named_by, Some(renews))
+        }
+        (_, _) => renewal(invoice, billing),
+    }
+}
+
+/// Half a mapping here is none: the checkout session says all of it, and is where its lack is reported.
+fn named(billing: &Billing<'_>) -> Option<Mapping> {
+    named_in(billing.metadata.as_ref()).ok().flatten()
+}
+
+fn purchase(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    mapping: Option<Mapping>,
+    named_by: NamedBy,
+    else_renews: Option<Renew>,
+) -> Result<Decided, Unreadable> {
     let subject = subject_of(
         Stripe::NAME,
         SubjectKind::Subscription,
@@ -179,22 +222,9 @@ fn first(
     )?;
     let find = subject_marks(&subject);
     let quantity = quantity(invoice, billing)?;
-    // Half a mapping here is none: the checkout session says all of it, and is where its lack is reported.
-    let named = named_in(billing.metadata.as_ref()).ok().flatten();
-    let (mapping, named_by) = match (source, named) {
-        (ProductSource::Configured(product), _) | (ProductSource::MetadataOr(product), None) => {
-            (Some(configured(product)), NamedBy::Configuration)
-        }
-        (ProductSource::Metadata | ProductSource::MetadataOr(_), Some(named)) => {
-            (Some(named), NamedBy::Subscription)
-        }
-        (ProductSource::Metadata, None) => (None, NamedBy::Configuration),
-    };
     // It is no fault that the payer is not known where the session granted, or will.
-    let (customer, nobody) = match payer(invoice) {
-        Ok(payer) => (Some(payer), None),
-        Err(unknown) => (None, Some(unknown)),
-    };
+    let (customer, nobody) = known(payer(invoice), invoice);
+    let for_an_id = nobody.is_some();
     let grant = Grant {
         customer,
         nobody,
@@ -202,82 +232,18 @@ fn first(
         unmapped: Vec::new(),
         foreign: false,
         paid_through: paid_through(invoice, billing)?,
-        period_end: None,
         pays: Pays::ForThePeriod,
         named_by,
-        lines_at: invoice.seconds("created")?,
+        lines_at: made_at(invoice)?,
+        else_renews: else_renews.map(Box::new),
     };
     let payments = known_as(invoice);
-    Ok(Command { payments, ..Command::new(subject, find, Action::Grant(grant)) }.into())
+    Ok(Command { payments, for_an_id, ..Command::new(subject, find, Action::Grant(grant)) }.into())
 }
 
 fn payer(invoice: &Object<'_>) -> Result<Customer, Unreadable> {
     let missing = || Unreadable(format!("Customer email not found in {}", invoice.title()));
-    let id = invoice.reference("customer").and_then(|id| CustomerId::new(id).ok());
     let email = invoice.text("customer_email").and_then(Email::real).ok_or_else(missing)?;
-    Ok(customer::<Stripe>(id, email, Name::of(invoice.text("customer_name"), None)))
-}
-
-/// The latest end of a period that a line of this subscription pays for.
-///
-/// `invoice.period_end` is no help: on a renewal it is the end of the period before.
-fn paid_through(
-    invoice: &Object<'_>,
-    billing: &Billing<'_>,
-) -> Result<Option<Timestamp>, Unreadable> {
-    let mut latest = None;
-    for line in period_lines(invoice, billing) {
-        let period = line
-            .object("period", "line period")
-            .ok_or_else(|| invoice.lacks("lines.data[].period"))?;
-        let end = period.seconds("end")?.ok_or_else(|| invoice.lacks("lines.data[].period.end"))?;
-        latest = latest.max(Some(end));
-    }
-    Ok(latest)
-}
-
-/// Of the first line that is not metered: metered lines have no quantity.
-fn quantity(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Option<u32>, Unreadable> {
-    for line in period_lines(invoice, billing) {
-        let usage = line
-            .object("price", "price")
-            .and_then(|price| price.object("recurring", "recurring"))
-            .and_then(|recurring| recurring.text("usage_type"));
-        let counted = line.count("quantity")?.is_some_and(|quantity| quantity > 0);
-        if usage != Some("metered") && counted {
-            return super::super::quantity(&line).map(Some);
-        }
-    }
-    Ok(None)
-}
-
-fn has_more_lines(invoice: &Object<'_>) -> bool {
-    invoice.object("lines", "lines").and_then(|lines| lines.flag("has_more")).unwrap_or(false)
-}
-
-/// Lines of this subscription that are neither proration nor invoice item.
-fn period_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'a>> {
-    let lines = invoice
-        .object("lines", "lines")
-        .map(|lines| lines.objects("data", "line"))
-        .unwrap_or_default();
-    lines.into_iter().filter(|line| pays_for_a_period(line, billing.subscription)).collect()
-}
-
-fn pays_for_a_period(line: &Object<'_>, subscription: Option<&str>) -> bool {
-    let parent = line.object("parent", "line parent");
-    let details =
-        parent.and_then(|p| p.object("subscription_item_details", "subscription item details"));
-    let of_item = parent.and_then(|parent| parent.text("type")) == Some("invoice_item_details")
-        || line.text("type") == Some("invoiceitem");
-    let proration =
-        details.and_then(|d| d.flag("proration")).or(line.flag("proration")).unwrap_or(false);
-    let billed = first_reference([
-        details.and_then(|details| details.value("subscription")),
-        line.value("subscription"),
-    ]);
-    let ours = billed.is_none_or(|billed| Some(billed) == subscription);
-    let of_subscription =
-        details.is_some() || line.text("type") == Some("subscription") || billed.is_some();
-    ours && of_subscription && !of_item && !proration
+    let name = Name::of(invoice.text("customer_name"), None);
+    Ok(customer::<Stripe>(customer_id(invoice), email, name))
 }

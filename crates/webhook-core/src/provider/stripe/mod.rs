@@ -1,5 +1,6 @@
 //! Stripe: `t=..,v1=..` headers, and the meaning of its events in both API generations of the payload.
 
+mod billed;
 mod charge;
 mod checkout;
 mod customer;
@@ -8,14 +9,17 @@ mod subscription;
 
 use serde_json_borrow::Value;
 
+use invoice::FirstInvoice;
+
 use super::{
-    Named, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, nothing_to_do, parsed,
-    product_and_template,
+    Envelope, Named, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, nothing_to_do,
+    parsed, product_and_template,
 };
 use crate::command::{
-    AtTheEnd, Command, Line, Mapping, Meaning, Notice, QuantityMeans, Subject, Term, Unreadable,
+    AtTheEnd, Command, Customer, Line, Mapping, Meaning, Money, Notice, QuantityMeans, Subject,
+    Term, UnknownBuyer, Unreadable,
 };
-use crate::ids::{EntitlementSetId, Mark, ProductId};
+use crate::ids::{CustomerId, EntitlementSetId, Mark, ProductId};
 use crate::json::Object;
 use crate::signature::{Claimed, Scheme, Verified, from_hex, unix_seconds};
 
@@ -63,8 +67,18 @@ impl Provider for Stripe {
         parsed(delivery.body(), |value| {
             let envelope = envelope(value, Self::TITLE, ["id", "type", "livemode"])?;
             let meaning = read_event(envelope.event.kind, &envelope.root, source);
-            Ok(vec![envelope.notice(meaning)?])
+            Ok(vec![envelope.notice(money(&envelope), meaning)?])
         })
+    }
+}
+
+/// Sandbox and live have secrets of their own, but for events of connected accounts:
+/// <https://support.stripe.com/questions/connect-account-webhook-configurations>.
+fn money(envelope: &Envelope<'_>) -> Money {
+    match (envelope.live, envelope.root.value("account")) {
+        (Some(false), Some(_connected)) => Money::TestAmongReal,
+        (Some(false), None) => Money::Test,
+        (Some(true) | None, _) => Money::Real,
     }
 }
 
@@ -84,7 +98,10 @@ fn read_event(
         "checkout.session.completed" => checkout::completed,
         "checkout.session.async_payment_succeeded" => checkout::paid,
         "checkout.session.async_payment_failed" => return nothing_to_do("the payment failed"),
-        "invoice.paid" => invoice::paid,
+        "invoice.paid" => {
+            let first = FirstInvoice::of(event);
+            return of_event(event, source, |data, source| invoice::paid(data, source, first));
+        }
         "invoice.payment_failed" => invoice::payment_failed,
         "invoice.payment_action_required" => invoice::action_required,
         "invoice_payment.paid" => invoice::payment_linked,
@@ -109,6 +126,9 @@ fn read_event(
         "charge.refunded" => charge::refunded,
         "refund.failed" => charge::refund_failed,
         "charge.dispute.created" => charge::dispute_opened,
+        "charge.dispute.updated" => charge::dispute_updated,
+        "charge.dispute.funds_withdrawn" => charge::funds_withdrawn,
+        "charge.dispute.funds_reinstated" => charge::funds_reinstated,
         "charge.dispute.closed" => charge::dispute_closed,
         _ => return UNHANDLED,
     };
@@ -137,6 +157,22 @@ enum Decided {
 impl From<Command> for Decided {
     fn from(command: Command) -> Self {
         Self::Commands(vec![command])
+    }
+}
+
+/// Whose purchase it is, by the id that the customer's own events carry.
+fn customer_id(of: &Object<'_>) -> Option<CustomerId> {
+    of.reference("customer").and_then(|id| CustomerId::new(id).ok())
+}
+
+/// Whoever bought it, or why that is not known.
+fn known(
+    buyer: Result<Customer, Unreadable>,
+    of: &Object<'_>,
+) -> (Option<Customer>, Option<Box<UnknownBuyer>>) {
+    match buyer {
+        Ok(buyer) => (Some(buyer), None),
+        Err(why) => (None, Some(Box::new(UnknownBuyer { id: customer_id(of), why }))),
     }
 }
 
@@ -182,6 +218,20 @@ fn named_in(metadata: Option<&Object<'_>>) -> Result<Option<Mapping>, String> {
 /// The configured product, from its default template.
 fn configured(product: &ProductId) -> Mapping {
     Mapping { product: product.clone(), template: None, entitlement_set: None }
+}
+
+/// Which item of a subscription counts, of those that have a quantity: the one with the largest; at equal quantities the
+/// one whose price has the lowest id. An invoice and a description list them in orders of their own.
+fn the_item<'i>(
+    items: impl IntoIterator<Item = (u32, Option<&'i str>)>,
+) -> Option<(u32, Option<&'i str>)> {
+    items.into_iter().max_by_key(|(quantity, price)| (*quantity, std::cmp::Reverse(*price)))
+}
+
+/// Usage has no quantity that anybody ordered.
+fn is_metered(price: Option<&Object<'_>>) -> bool {
+    let recurring = price.and_then(|price| price.object("recurring", "recurring"));
+    recurring.and_then(|recurring| recurring.text("usage_type")) == Some("metered")
 }
 
 /// The only line that a Stripe purchase has: one product per subscription or session.

@@ -1,7 +1,12 @@
 //! `customer.subscription.*`: how a subscription stands, whatever was paid for it.
 
+use jiff::Timestamp;
+
 use super::super::{ProductSource, Provider as _, subject_of};
-use super::{Decided, Stripe, named_in, of_data, subject_marks, the_line, written_marks};
+use super::{
+    Decided, Stripe, is_metered, named_in, of_data, subject_marks, the_item, the_line,
+    written_marks,
+};
 use crate::command::{
     Action, Cause, Command, Concern, Note, Subject, SubjectKind, Subscribed, SubscriptionRecord,
     Unmapped, Unreadable,
@@ -46,7 +51,7 @@ pub(super) fn updated(data: &Object<'_>, source: &ProductSource) -> Result<Decid
         false => Action::Suspend(Cause::Collection),
     };
     let mut actions = match (subscription.text("status"), collects) {
-        (Some("past_due"), _) => vec![Action::PaymentFailed, collection],
+        (Some("past_due"), _) => vec![Action::PaymentFailed(None), collection],
         (Some("unpaid"), _) => vec![Action::Suspend(Cause::Payment), collection],
         (Some("active" | "trialing"), true) => {
             vec![Action::Resume(&[Cause::Payment, Cause::Pause, Cause::Collection])]
@@ -79,13 +84,13 @@ fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {
     subject_of(Stripe::NAME, SubjectKind::Subscription, subscription, "id", id)
 }
 
-/// The first item that is not metered counts; the product is another one only if the subscription's own metadata says so,
+/// One item counts; the product is another one only if the subscription's own metadata says so,
 /// where metadata counts at all.
 fn subscribed(
     subscription: &Object<'_>,
     source: &ProductSource,
 ) -> Result<Option<Subscribed>, Unreadable> {
-    let Some(quantity) = quantity(subscription)? else { return Ok(None) };
+    let Some((quantity, _)) = counted(subscription)? else { return Ok(None) };
     let named = match source {
         ProductSource::Configured(_) => Ok(None),
         ProductSource::Metadata | ProductSource::MetadataOr(_) => {
@@ -112,35 +117,51 @@ fn items<'a>(subscription: &Object<'a>) -> Vec<Object<'a>> {
     items.map(|items| items.objects("data", "subscription item")).unwrap_or_default()
 }
 
-fn quantity(subscription: &Object<'_>) -> Result<Option<u32>, Unreadable> {
+/// Of the item that counts: how many, and of which price.
+fn counted<'a>(subscription: &Object<'a>) -> Result<Option<(u32, Option<&'a str>)>, Unreadable> {
+    let mut counted = Vec::new();
     for item in items(subscription) {
-        let recurring =
-            item.object("price", "price").and_then(|price| price.object("recurring", "recurring"));
-        let metered = recurring.and_then(|r| r.text("usage_type")) == Some("metered");
-        if !metered && let Some(quantity) = item.count("quantity")?.filter(|quantity| *quantity > 0)
-        {
-            return Ok(Some(quantity));
+        let price = item.object("price", "price").or(item.object("plan", "plan"));
+        if is_metered(price.as_ref()) {
+            continue;
+        }
+        if let Some(quantity) = item.count("quantity")? {
+            counted.push((quantity, item.reference("price").or(item.reference("plan"))));
         }
     }
-    Ok(None)
+    Ok(the_item(counted))
 }
 
 fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
     let items = items(subscription);
-    let item = items.first();
-    let plan = item.and_then(|item| item.reference("price").or(item.reference("plan")));
-    let mut period_end = subscription.seconds("current_period_end")?;
+    let counted = counted(subscription)?;
+    let first = || {
+        let item = items.first()?;
+        item.reference("price").or(item.reference("plan"))
+    };
+    let plan = counted.and_then(|(_, price)| price).or_else(first);
+    // Items may have periods of their own: that which ends last.
+    let (mut period_start, mut period_end) = period(subscription)?;
     for item in &items {
-        period_end = period_end.max(item.seconds("current_period_end")?);
+        let (start, end) = period(item)?;
+        if end > period_end {
+            (period_start, period_end) = (start, end);
+        }
     }
     let details = subscription.object("cancellation_details", "cancellation details");
     Ok(SubscriptionRecord {
         customer: subscription.reference("customer").and_then(|id| CustomerId::new(id).ok()),
         status: subscription.text("status").map(str::to_owned),
         plan: plan.map(str::to_owned),
-        quantity: quantity(subscription)?,
+        quantity: counted.map(|(quantity, _)| quantity),
+        period_start,
         period_end,
         cancellation_reason: details.and_then(|d| d.text("reason")).map(str::to_owned),
         cancel_at_period_end: subscription.flag("cancel_at_period_end"),
     })
+}
+
+/// Of a subscription in old payloads, of its items in new ones.
+fn period(of: &Object<'_>) -> Result<(Option<Timestamp>, Option<Timestamp>), Unreadable> {
+    Ok((of.seconds("current_period_start")?, of.seconds("current_period_end")?))
 }

@@ -99,6 +99,7 @@ fn stripe(sketch: &Sketch, number: usize, at: Timestamp, what: What, seats: u32)
     };
     let invoice = |object: &mut Value, from: Timestamp, through: Timestamp, paid: Payment| {
         billed(object);
+        object["created"] = json!(from.as_second());
         object["payment_intent"] = json!(payment(Provider::Stripe, paid));
         object["customer"] = json!("cus_UOM4YOIUd3xZ0G");
         object["customer_email"] = json!("ada@example.com");
@@ -126,7 +127,13 @@ fn stripe(sketch: &Sketch, number: usize, at: Timestamp, what: What, seats: u32)
                 invoice(object, sketch.start, through, Payment::First);
             }
             What::Paid { from, through } => invoice(object, from, through, Payment::Later(number)),
-            What::Failed => billed(object),
+            What::Failed => {
+                billed(object);
+                // A renewal, for a time that nothing has paid.
+                object["created"] = json!(at.as_second());
+                object["lines"]["data"][0]["period"] =
+                    json!({"start": at.as_second(), "end": at.as_second() + 366 * 86_400});
+            }
             What::Changed { status } => {
                 object["id"] = json!(STRIPE_SUBSCRIPTION);
                 object["status"] = json!(match status {

@@ -1,0 +1,117 @@
+//! Purchases of customers who are known by their id only, until an event of their own tells the e-mail.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::about::customer_of;
+use crate::clock::Clock;
+use crate::command::{Action, Command, Concern, Outcome};
+use crate::deadline::Deadline;
+use crate::ids::EventId;
+use crate::interval::shifted;
+use crate::ledger::{EventKey, Keep, Leases};
+use crate::provider::Provider;
+use crate::reply::Failure;
+
+use super::{Delivery, Ready};
+
+/// As long as this the customer's event may be on its way: the provider delivers the purchase again meanwhile.
+const ON_THE_WAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A customer's event and what waits for it.
+pub(crate) struct Waits {
+    pub(crate) waiting: BTreeSet<EventId>,
+    pub(crate) leases: Box<Leases>,
+}
+
+/// A purchase whose buyer is not known.
+pub(crate) struct Unserved {
+    pub(crate) leases: Box<Leases>,
+    pub(crate) failure: Failure,
+}
+
+/// What waits for the customer whom an event describes, but what was `tried`. An event that was carried out waits no
+/// longer.
+pub(crate) fn no_longer_waits(
+    event: &EventKey,
+    commands: &[Command],
+    leases: &mut Leases,
+    tried: &BTreeSet<EventId>,
+) -> BTreeSet<EventId> {
+    let mut still_waiting = BTreeSet::new();
+    for command in commands {
+        let Some(customer) = customer_of(command) else { continue };
+        let mut known = leases.customer(customer);
+        known.waiting.retain(|waiting| *waiting != event.id && !tried.contains(waiting));
+        if matches!(command.action, Action::SyncCustomer(..)) {
+            still_waiting.extend(known.waiting.iter().cloned());
+        }
+        leases.set_customer(customer, known);
+    }
+    still_waiting
+}
+
+impl Ready {
+    /// The customer is known from here on. Their event is done when what waited for it was tried: until then its next
+    /// delivery tries it again.
+    pub(crate) async fn finish_first<P: Provider>(
+        &self,
+        event: &EventKey,
+        at: Timestamp,
+        commands: &[Command],
+        delivery: &Delivery<'_>,
+        clock: &Clock,
+        waits: Waits,
+    ) -> Result<Outcome, Failure> {
+        let why = "what waits for its customer is finished first";
+        let known = self.ledger.fail(*waits.leases, why, Keep::Release);
+        self.recorded(delivery.deadline, known).await?;
+        for waiting in &waits.waiting {
+            Box::pin(self.finish::<P>(waiting, delivery, clock)).await?;
+        }
+        let commands = commands.to_vec();
+        let again = self.act_after::<P>(event, at, commands, delivery, clock, &waits.waiting);
+        Box::pin(again).await
+    }
+
+    /// Retryable while the customer's event may be on its way; then it is recorded, told to a person, and acknowledged.
+    pub(crate) async fn wait_for_buyer(
+        &self,
+        event: &EventKey,
+        at: Timestamp,
+        commands: &[Command],
+        wait: Unserved,
+        deadline: Deadline,
+        now: Timestamp,
+    ) -> Result<Outcome, Failure> {
+        let Unserved { mut leases, failure } = wait;
+        for customer in commands.iter().filter_map(customer_of) {
+            let mut known = leases.customer(customer);
+            known.keeps_waiting(&event.id);
+            leases.set_customer(customer, known);
+        }
+        if now < shifted(at, ON_THE_WAY) {
+            let fail = self.ledger.fail(*leases, &failure.message, Keep::Release);
+            self.recorded(deadline, fail).await?;
+            return Err(failure);
+        }
+        let told = leases.tell_once();
+        let wait = self.ledger.wait_for_mapping(*leases, &failure.message);
+        self.recorded(deadline, wait).await?;
+        if told {
+            let concerns = BTreeSet::from([Concern::BuyerUnknown]);
+            self.tell_somebody(event, commands, &concerns, &failure.message, deadline).await;
+        }
+        // Answered 2xx, so that nobody but this line tells.
+        tracing::error!(
+            provider = event.provider,
+            event.id = %event.id,
+            outcome = "waiting",
+            "Webhook event {} was accepted and waits for its customer: {}",
+            event.id,
+            failure.message,
+        );
+        Ok(Outcome { message: failure.message, ..Outcome::default() })
+    }
+}

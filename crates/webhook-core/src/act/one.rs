@@ -1,0 +1,144 @@
+//! One command of an event: looked at, planned, applied, remembered.
+
+use jiff::Timestamp;
+
+use super::Ready;
+use crate::about::customer_of;
+use crate::apply::{Cause, Settled, Stopped, settle};
+use crate::command::{Action, Command};
+use crate::cryptlex::{ApiError, Kind};
+use crate::customers::{
+    Looking, MOST_LOOKS, NotSeen, is_gone, lost_address, remember, unless_refused,
+};
+use crate::ledger::{Keep, KnownCustomer, Leases};
+use crate::outcome::{Told, tell};
+use crate::plan::{Refused, all_ours, association, needs_a_look, plan, user_of};
+use crate::reply::{Class, Failure};
+use crate::snapshot::{Look, Snapshot};
+
+impl Ready {
+    pub(super) async fn one(
+        &self,
+        looking: Option<Looking<'_>>,
+        command: &Command,
+        at: Timestamp,
+        leases: &mut Leases,
+    ) -> Result<Told, (Failure, Keep)> {
+        let state = leases.state(&command.subject);
+        let is_needed = needs_a_look(&command.action, &state, &self.config.policy);
+        let Some(looking) = looking.filter(|_| is_needed) else {
+            let snapshot = Snapshot { state, ..Snapshot::default() };
+            let plan = plan(command, at, &snapshot, &self.config.policy)
+                .map_err(|refused| (Failure::person(refused.to_string()), Keep::Release))?;
+            let settled = Settled { plan, done: Vec::new() };
+            let told = tell(command, &settled, &snapshot, None, &self.config.policy);
+            leases.set_state(&command.subject, settled.plan.state);
+            return Ok(told);
+        };
+        let (snapshot, settled) = self.settled(&looking, command, at, leases).await?;
+        match settled {
+            Ok(settled) => Ok(self.told(command, settled, &snapshot, leases)),
+            Err(stopped) => {
+                leases.set_state(&command.subject, snapshot.state);
+                Err(failure(&stopped))
+            }
+        }
+    }
+
+    /// Looked at and carried out as far as it goes; looked at again where somebody else was faster.
+    async fn settled(
+        &self,
+        looking: &Looking<'_>,
+        command: &Command,
+        at: Timestamp,
+        leases: &mut Leases,
+    ) -> Result<(Snapshot, Result<Settled, Stopped>), (Failure, Keep)> {
+        let customer = customer_of(command);
+        let mut known = customer.map(|id| leases.customer(id)).unwrap_or_default();
+        let mut state = leases.state(&command.subject);
+        let look = match leases.all_ours(&command.subject) {
+            true => Look::AtOurs,
+            false => Look::Everywhere,
+        };
+        let mut looks = 0;
+        loop {
+            let seen = looking.take(command, look, &mut state, &known, leases).await;
+            // What turned out to be gone is not looked for again, whatever becomes of this delivery.
+            leases.set_state(&command.subject, state.clone());
+            let mut snapshot = seen.map_err(|why| match why {
+                NotSeen::Call(error) => (call_failure(&error), Keep::Release),
+                NotSeen::Ledger(failure) => (failure, Keep::Release),
+            })?;
+            let settled =
+                settle(looking.session, command, at, &mut snapshot, &self.config.policy).await;
+            let settled = unless_refused(command, settled, &snapshot, leases.attempts());
+            let done =
+                settled.as_ref().map_or_else(|stopped| &stopped.done, |settled| &settled.done);
+            if !done.is_empty() {
+                leases.touch();
+            }
+            match &settled {
+                // Whose user that is must be known before it gets a license.
+                Err(Stopped { cause: Cause::Faster, .. }) if looks < MOST_LOOKS => looks += 1,
+                Err(stopped) if is_gone(looking.session, stopped, &snapshot.people).await => {
+                    known = KnownCustomer { user: None, owns_user: false, ..known };
+                }
+                Ok(_) | Err(_) => {
+                    if let Some(customer) = customer {
+                        remember(command, customer, known, (&snapshot, &settled), leases);
+                    }
+                    return Ok((snapshot, settled));
+                }
+            }
+        }
+    }
+
+    fn told(
+        &self,
+        command: &Command,
+        settled: Settled,
+        snapshot: &Snapshot,
+        leases: &mut Leases,
+    ) -> Told {
+        for warning in &settled.plan.warnings {
+            tracing::warn!(subject = %command.subject, "{}: {warning}", command.subject);
+        }
+        let user = match matches!(command.action, Action::SyncCustomer(..)) {
+            true => association(&snapshot.people).map(|user| &user.id),
+            false => user_of(&snapshot.people),
+        };
+        let mut told = tell(command, &settled, snapshot, user.cloned(), &self.config.policy);
+        let lost = customer_of(command).and_then(|id| lost_address(command, id, snapshot, leases));
+        leases.set_all_ours(&command.subject, all_ours(snapshot, &settled.plan.state));
+        leases.set_state(&command.subject, settled.plan.state);
+        told.concern = told.concern.or(lost);
+        told
+    }
+}
+
+/// What a command that was not brought to its end means to the event.
+fn failure(stopped: &Stopped) -> (Failure, Keep) {
+    let message = stopped.to_string();
+    let failure = match &stopped.cause {
+        Cause::Faster => Failure::delayed(message, None),
+        Cause::Call(error) | Cause::Unknown(error) => Failure { message, ..call_failure(error) },
+        Cause::Refused(Refused::NoCustomer(_)) => Failure { message, class: Class::Buyer },
+        Cause::Refused(Refused::NoLicense(_)) => Failure::passing(message, None),
+        Cause::Refused(Refused::Deleted(_) | Refused::NoUser(_) | Refused::TooMany(..))
+        | Cause::NoChange => Failure::person(message),
+    };
+    let keep = match stopped.cause {
+        Cause::Unknown(_) => Keep::RunOut,
+        Cause::Call(_) | Cause::Refused(_) | Cause::NoChange | Cause::Faster => Keep::Release,
+    };
+    (failure, keep)
+}
+
+fn call_failure(error: &ApiError) -> Failure {
+    let message = error.to_string();
+    match (error.kind, error.passes_by_itself()) {
+        (Kind::Unauthorized(_), _) => Failure { message, class: Class::Token },
+        (_, true) => Failure::delayed(message, error.retry_after()),
+        (_, false) => Failure::person(message),
+    }
+}

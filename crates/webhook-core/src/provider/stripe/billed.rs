@@ -1,0 +1,194 @@
+//! What an invoice bills: which subscription, until when, and how many.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{first_reference, is_metered, the_item};
+use crate::command::{Through, Unreadable};
+use crate::ids::SubjectId;
+use crate::json::Object;
+
+/// What an invoice says about the subscription that it bills.
+pub(super) struct Billing<'a> {
+    pub(super) subscription: Option<&'a str>,
+    /// Metadata of the subscription, frozen when the invoice was made.
+    pub(super) metadata: Option<Object<'a>>,
+}
+
+pub(super) fn billing<'a>(invoice: &Object<'a>) -> Billing<'a> {
+    let details = invoice
+        .object("parent", "parent")
+        .and_then(|parent| parent.object("subscription_details", "subscription details"));
+    let old_details = invoice.object("subscription_details", "subscription details");
+    let subscription = details.and_then(|details| details.value("subscription"));
+    Billing {
+        subscription: first_reference([subscription, invoice.value("subscription")]),
+        metadata: [details, old_details]
+            .into_iter()
+            .flatten()
+            .find_map(|d| d.object("metadata", "metadata")),
+    }
+}
+
+/// Until when an invoice pays for a subscription. Where its lines all lie in the past (usage), or the one that pays may be
+/// among those that the webhook leaves out, it is the period that it was billed in. An invoice that does not say when it
+/// was made is believed to pay until its lines end.
+pub(super) fn through(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+) -> Result<Option<Through>, Unreadable> {
+    let billed_at = made_at(invoice)?;
+    let latest = paid_through(invoice, billing)?;
+    if let Some(end) = latest.filter(|end| billed_at.is_none_or(|at| *end > at)) {
+        return Ok(Some(Through::Until(end)));
+    }
+    if !is_of_usage(invoice, billing)? && !has_more_lines(invoice) {
+        return Ok(latest.map(Through::Until));
+    }
+    let billed_at = billed_at.ok_or_else(|| invoice.lacks("created"))?;
+    let id = invoice.text("id").ok_or_else(|| invoice.lacks("id"))?;
+    let order = SubjectId::new(id).map_err(|_not_an_id| invoice.misshapen("id", "an id"))?;
+    Ok(Some(Through::Described { billed_at, order }))
+}
+
+/// Usage is billed when its period is over, with the renewal.
+fn is_of_usage(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<bool, Unreadable> {
+    let renews =
+        matches!(invoice.text("billing_reason"), Some("subscription_cycle" | "subscription"));
+    let lines = period_lines(invoice, billing);
+    let mut is_of_usage = renews && !lines.is_empty();
+    for line in &lines {
+        is_of_usage &= !renews_none(invoice, line)?;
+    }
+    Ok(is_of_usage)
+}
+
+/// `date` is what old API versions called it.
+pub(super) fn made_at(invoice: &Object<'_>) -> Result<Option<Timestamp>, Unreadable> {
+    match invoice.seconds("created")? {
+        Some(at) => Ok(Some(at)),
+        None => invoice.seconds("date"),
+    }
+}
+
+/// The latest end of a period that a line of this subscription pays for.
+///
+/// `invoice.period_end` is no help: on a renewal it is the end of the period before.
+pub(super) fn paid_through(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+) -> Result<Option<Timestamp>, Unreadable> {
+    let (mut latest, mut charged, mut credited) = (None, Vec::new(), BTreeSet::new());
+    for line in item_lines(invoice, billing) {
+        match (is_proration(&line), line.amount("amount")) {
+            (false, _) if renews_none(invoice, &line)? => {}
+            (false, _) => latest = latest.max(Some(end_of(invoice, &line)?)),
+            (true, Some(amount)) if amount > 0.0 => charged.push(end_of(invoice, &line)?),
+            (true, Some(amount)) if amount < 0.0 => {
+                credited.insert(end_of(invoice, &line)?);
+            }
+            (true, Some(_) | None) => {}
+        }
+    }
+    // With flexible billing a new period comes as a proration. One until the end of what is credited pays for a change
+    // within a period, which another payment is for.
+    let new_periods = charged.into_iter().filter(|end| !credited.contains(end));
+    Ok(new_periods.max().max(latest))
+}
+
+/// A period to come of a quantity of 0 is not paid for. What is billed afterwards may be 0 for want of use.
+fn renews_none(invoice: &Object<'_>, line: &Object<'_>) -> Result<bool, Unreadable> {
+    let is_first = invoice.text("billing_reason") == Some("subscription_create");
+    let is_to_come = || Ok(Some(end_of(invoice, line)?) > made_at(invoice)?);
+    Ok(!is_first && line.count("quantity")? == Some(0) && is_to_come()?)
+}
+
+fn end_of(invoice: &Object<'_>, line: &Object<'_>) -> Result<Timestamp, Unreadable> {
+    let period =
+        line.object("period", "line period").ok_or_else(|| invoice.lacks("lines.data[].period"))?;
+    period.seconds("end")?.ok_or_else(|| invoice.lacks("lines.data[].period.end"))
+}
+
+/// Of the item that counts. Lines of one item are tiers of its price; that it is 0 of says nothing in a first invoice:
+/// usage begins so.
+pub(super) fn quantity(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+) -> Result<Option<u32>, Unreadable> {
+    let mut items: BTreeMap<&str, (u32, Option<&str>)> = BTreeMap::new();
+    for line in period_lines(invoice, billing) {
+        if is_metered(line.object("price", "price").as_ref()) {
+            continue;
+        }
+        let Some(quantity) = line.count("quantity")? else { continue };
+        let price = price_of(&line);
+        let item = item_of(&line).or(price).or(line.text("id")).unwrap_or_default();
+        let (sum, _) = items.entry(item).or_insert((0, price));
+        *sum = sum.saturating_add(quantity);
+    }
+    Ok(the_item(items.into_values()).map(|(quantity, _)| quantity).filter(|n| *n > 0))
+}
+
+fn item_of<'a>(line: &Object<'a>) -> Option<&'a str> {
+    let details = item_details(line);
+    first_reference([
+        details.and_then(|details| details.value("subscription_item")),
+        line.value("subscription_item"),
+    ])
+}
+
+fn price_of<'a>(line: &Object<'a>) -> Option<&'a str> {
+    let details = line
+        .object("pricing", "pricing")
+        .and_then(|pricing| pricing.object("price_details", "price details"));
+    first_reference([
+        details.and_then(|details| details.value("price")),
+        line.value("price").or(line.value("plan")),
+    ])
+}
+
+fn has_more_lines(invoice: &Object<'_>) -> bool {
+    invoice.object("lines", "lines").and_then(|lines| lines.flag("has_more")).unwrap_or(false)
+}
+
+/// Lines of this subscription that are neither proration nor invoice item.
+fn period_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'a>> {
+    item_lines(invoice, billing).into_iter().filter(|line| !is_proration(line)).collect()
+}
+
+/// Lines of items of this subscription.
+fn item_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'a>> {
+    let lines = invoice
+        .object("lines", "lines")
+        .map(|lines| lines.objects("data", "line"))
+        .unwrap_or_default();
+    lines.into_iter().filter(|line| is_of_an_item(line, billing.subscription)).collect()
+}
+
+fn item_details<'a>(line: &Object<'a>) -> Option<Object<'a>> {
+    let parent = line.object("parent", "line parent")?;
+    parent.object("subscription_item_details", "subscription item details")
+}
+
+fn is_proration(line: &Object<'_>) -> bool {
+    let details = item_details(line).and_then(|details| details.flag("proration"));
+    details.or(line.flag("proration")).unwrap_or(false)
+}
+
+fn is_of_an_item(line: &Object<'_>, subscription: Option<&str>) -> bool {
+    let parent = line.object("parent", "line parent");
+    let details = item_details(line);
+    let billed = first_reference([
+        details.and_then(|details| details.value("subscription")),
+        line.value("subscription"),
+    ]);
+    // Old prorations are invoice items that name the subscription's item.
+    let of_item = line.text("subscription_item").is_some();
+    let of_none = parent.and_then(|parent| parent.text("type")) == Some("invoice_item_details")
+        || (line.text("type") == Some("invoiceitem") && !(is_proration(line) && of_item));
+    let ours = billed.is_none_or(|billed| Some(billed) == subscription);
+    let of_subscription =
+        details.is_some() || line.text("type") == Some("subscription") || billed.is_some();
+    ours && of_subscription && !of_none
+}

@@ -1,0 +1,167 @@
+//! Purchases without an e-mail: they wait for the customer's own event, and are finished by it.
+
+use devkit::sandbox::Fault;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::notifications::Topic;
+use crate::support::{App, STRIPE, edited};
+
+const DAY: i64 = 86_400;
+/// 2026-09-01
+const SEPTEMBER: i64 = 1_788_220_800;
+
+/// The session or the first invoice of a subscription, of a customer whose e-mail it does not tell.
+fn purchase(case: &str) -> Vec<u8> {
+    edited(STRIPE, case, |event| {
+        let object = &mut event["data"]["object"];
+        object["customer"] = json!("cus_1");
+        for email in ["customer_email", "customer_details"] {
+            object[email] = json!(null);
+        }
+    })
+}
+
+fn customer(kind: &str, email: Value) -> Vec<u8> {
+    let customer =
+        json!({"id": "cus_1", "object": "customer", "email": email, "name": "Ada Example"});
+    let event = json!({"id": format!("evt_{kind}_{email}"), "object": "event", "type": format!("customer.{kind}"),
+        "created": SEPTEMBER + 60, "data": {"object": customer}});
+    serde_json::to_vec(&event).unwrap()
+}
+
+fn ada() -> Vec<u8> {
+    customer("created", json!("ada@example.com"))
+}
+
+async fn deliver(app: &App, body: &[u8]) -> u16 {
+    app.deliver(STRIPE, "/webhooks/stripe", body).await.status
+}
+
+fn owners(app: &App) -> Vec<String> {
+    let licenses = app.sandbox.licenses();
+    licenses.iter().map(|license| license.user.as_ref().unwrap().email.clone()).collect()
+}
+
+const CASES: [&str; 3] = ["checkout-subscription", "checkout-payment", "invoice-create"];
+
+#[tokio::test]
+async fn a_purchase_without_email_goes_to_the_known_customer() {
+    for case in CASES {
+        let app = App::start().await;
+        assert_eq!(deliver(&app, &ada()).await, 200);
+        assert_eq!(deliver(&app, &purchase(case)).await, 200, "{case}");
+        assert_eq!(owners(&app), ["ada@example.com"], "{case}");
+        assert_eq!(app.sandbox.users().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_customers_event_finishes_what_waits_for_them() {
+    for case in CASES {
+        for kind in ["created", "updated"] {
+            let app = App::start().await;
+            let answer = app.deliver(STRIPE, "/webhooks/stripe", &purchase(case)).await;
+            assert!(answer.status == 503 && answer.retry_after.is_some(), "{case}");
+            let nobody = customer("created", json!(null));
+            assert_eq!(deliver(&app, &nobody).await, 200, "it tells no e-mail");
+            assert!(app.sandbox.licenses().is_empty());
+            let told = customer(kind, json!("ada@example.com"));
+            assert_eq!(deliver(&app, &told).await, 200);
+            assert_eq!(owners(&app), ["ada@example.com"], "{case}");
+            app.sandbox.clear_calls();
+            assert_eq!(deliver(&app, &purchase(case)).await, 200);
+            assert_eq!(deliver(&app, &told).await, 200);
+            assert!(app.sandbox.calls().is_empty(), "both are done");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_and_an_invoice_that_wait_make_one_license() {
+    let app = App::start().await;
+    for case in ["checkout-subscription", "invoice-create"] {
+        assert_eq!(deliver(&app, &purchase(case)).await, 503);
+    }
+    assert_eq!(deliver(&app, &ada()).await, 200);
+    assert_eq!(app.ends(), ["2027-09-01"]);
+}
+
+#[tokio::test]
+async fn what_waits_is_finished_however_its_customers_event_is_interrupted() {
+    let waiting = ["checkout-payment", "invoice-create"];
+    // As many calls as both take.
+    for call in 0..16 {
+        for restart in [false, true] {
+            let mut app = App::start().await;
+            for case in waiting {
+                assert_eq!(deliver(&app, &purchase(case)).await, 503);
+            }
+            app.sandbox.clear_calls();
+            app.sandbox.fault(Fault::anywhere().skip(call).error_before(503).times(9));
+            deliver(&app, &ada()).await;
+            app.sandbox.clear_faults();
+            // What may still be under way has arrived or died.
+            app.pass(600);
+            if restart {
+                let store = app.store();
+                app.restart_over(store);
+            }
+            assert_eq!(deliver(&app, &ada()).await, 200, "{call}");
+            assert_eq!(owners(&app), ["ada@example.com"; 2], "{call} {restart}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_buyer_unknown_for_a_day_is_told_to_a_person_once() {
+    let topic = Topic::answering(StatusCode::OK).await;
+    let app = topic.app(&[]).await;
+    let created: Value = serde_json::from_slice(&purchase("invoice-create")).unwrap();
+    let at = created["created"].as_i64().unwrap();
+    app.pass(at + DAY - 1 - app.now());
+    assert_eq!(deliver(&app, &purchase("invoice-create")).await, 503);
+    assert!(topic.told().is_empty());
+    app.pass(1);
+    for _ in 0..2 {
+        assert_eq!(deliver(&app, &purchase("invoice-create")).await, 200);
+    }
+    let told: Vec<String> = topic.told().into_iter().map(|(concern, _)| concern).collect();
+    assert_eq!(told, ["buyer_unknown"]);
+    assert!(app.sandbox.licenses().is_empty());
+    // It still waits, and nobody delivers it again.
+    assert_eq!(deliver(&app, &ada()).await, 200);
+    assert_eq!(owners(&app), ["ada@example.com"]);
+}
+
+#[tokio::test]
+async fn a_purchase_of_nobody_waits_for_nobody() {
+    let guest = edited(STRIPE, "checkout-payment", |event| {
+        let object = &mut event["data"]["object"];
+        for field in ["customer", "customer_email", "customer_details"] {
+            object[field] = json!(null);
+        }
+    });
+    let app = App::start().await;
+    assert_eq!(deliver(&app, &guest).await, 503);
+    assert_eq!(deliver(&app, &ada()).await, 200);
+    assert!(app.sandbox.licenses().is_empty());
+    app.pass(2 * DAY);
+    assert_eq!(deliver(&app, &guest).await, 200, "nobody can make it succeed");
+}
+
+#[tokio::test]
+async fn what_waits_and_is_not_mapped_keeps_no_customer_from_being_known() {
+    let app = App::with(<_>::default(), &[("CRYPTLEX_PRODUCT_ID", "unset")]).await;
+    let unmapped = edited(STRIPE, "checkout-payment", |event| {
+        let object = &mut event["data"]["object"];
+        object["customer"] = json!("cus_1");
+        object["customer_details"] = json!(null);
+        object["customer_email"] = json!(null);
+        object["metadata"] = json!({"CRYPTLEX_PRODUCT_ID": "half"});
+    });
+    assert_eq!(deliver(&app, &unmapped).await, 500);
+    assert_eq!(deliver(&app, &purchase("checkout-subscription")).await, 503);
+    assert_eq!(deliver(&app, &ada()).await, 200);
+    assert_eq!(owners(&app), ["ada@example.com"]);
+}
