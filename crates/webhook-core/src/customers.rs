@@ -121,20 +121,13 @@ struct Shared {
 }
 
 fn shared_user(command: &Command, people: &People) -> Option<Shared> {
-    let user = match &command.action {
-        Action::Grant(_) if people.remembered.as_ref().is_some_and(|known| known.is_own) => None,
-        Action::Grant(_) => found(people),
-        Action::SyncCustomer(..) => {
-            holder(people).filter(|to| !moves(command.subject.provider, to, people).is_empty())
-        }
-        Action::Renew(_)
-        | Action::PaymentFailed(_)
-        | Action::Suspend(_)
-        | Action::Resume(_)
-        | Action::Reverse(_)
-        | Action::ChangePlan(_)
-        | Action::End
-        | Action::Note(_) => None,
+    let is_own_known = people.remembered.as_ref().is_some_and(|known| known.is_own);
+    let user = if let Action::Grant(_) = command.action {
+        found(people).filter(|_| !is_own_known)
+    } else if let Action::SyncCustomer(..) = command.action {
+        holder(people).filter(|to| !moves(command.subject.provider, to, people).is_empty())
+    } else {
+        None
     };
     let user = user.filter(|user| user.is_plain() && !is_own(user, people))?;
     let (provider, mark) = user.only_customer()?;
@@ -151,18 +144,8 @@ pub(crate) fn told_by(command: &Command, leases: &Leases) -> Option<EventId> {
 }
 
 fn names_an_id_only(command: &Command) -> bool {
-    match &command.action {
-        Action::Grant(grant) => grant.customer.as_ref().is_none_or(Customer::is_stand_in),
-        Action::Renew(_)
-        | Action::PaymentFailed(_)
-        | Action::Suspend(_)
-        | Action::Resume(_)
-        | Action::Reverse(_)
-        | Action::ChangePlan(_)
-        | Action::End
-        | Action::SyncCustomer(..)
-        | Action::Note(_) => false,
-    }
+    let Action::Grant(grant) = &command.action else { return false };
+    grant.customer.as_ref().is_none_or(Customer::is_stand_in)
 }
 
 /// A purchase with the customer as they told themselves.
@@ -249,38 +232,27 @@ pub(crate) fn remember(
 ) {
     let people = &snapshot.people;
     let mut now_known = known;
-    match &command.action {
-        Action::Grant(grant) => {
-            now_known.user = user_of(people).cloned().or(now_known.user);
-            now_known.owns_user = owns(people);
-            now_known.buys(&command.subject.id);
-            if grant.customer.as_ref().is_some_and(Customer::is_stand_in) {
-                let holds = snapshot.licenses.iter().map(|license| license.id.clone());
-                now_known.held_by_stand_in.extend(holds);
-            }
-            now_known.email = told(grant.customer.as_ref()).or(now_known.email);
+    if let Action::Grant(grant) = &command.action {
+        now_known.user = user_of(people).cloned().or(now_known.user);
+        now_known.owns_user = owns(people);
+        now_known.buys(&command.subject.id);
+        if grant.customer.as_ref().is_some_and(Customer::is_stand_in) {
+            let holds = snapshot.licenses.iter().map(|license| license.id.clone());
+            now_known.held_by_stand_in.extend(holds);
         }
-        Action::SyncCustomer(customer, _) => {
-            let user = association(people);
-            now_known.user = user.map(|user| user.id.clone()).or(now_known.user);
-            now_known.owns_user = user.is_some_and(|user| is_own(user, people));
-            now_known.email = told(Some(customer)).or(now_known.email);
-            now_known.told_by = Some(leases.event().clone());
-            if let Ok(Settled { plan, .. }) = settled {
-                now_known.held_by_stand_in.clear();
-                if plan.concern == Some(Concern::UserKept) {
-                    now_known.kept_for.clone_from(&now_known.email);
-                }
+        now_known.email = told(grant.customer.as_ref()).or(now_known.email);
+    } else if let Action::SyncCustomer(customer, _) = &command.action {
+        let user = association(people);
+        now_known.user = user.map(|user| user.id.clone()).or(now_known.user);
+        now_known.owns_user = user.is_some_and(|user| is_own(user, people));
+        now_known.email = told(Some(customer)).or(now_known.email);
+        now_known.told_by = Some(leases.event().clone());
+        if let Ok(Settled { plan, .. }) = settled {
+            now_known.held_by_stand_in.clear();
+            if plan.concern == Some(Concern::UserKept) {
+                now_known.kept_for.clone_from(&now_known.email);
             }
         }
-        Action::Renew(_)
-        | Action::PaymentFailed(_)
-        | Action::Suspend(_)
-        | Action::Resume(_)
-        | Action::Reverse(_)
-        | Action::ChangePlan(_)
-        | Action::End
-        | Action::Note(_) => {}
     }
     leases.set_customer(customer, now_known);
 }

@@ -60,7 +60,7 @@ pub struct User {
     pub email: String,
     /// Company.
     pub company: Option<String>,
-    /// Role; [`shown`] may write it as a list.
+    /// Role; an answer may show it in a list.
     pub role: String,
     /// Organization, if it belongs to one. Only a seed can say so.
     #[serde(skip_serializing_if = "Option::is_none")]
