@@ -231,7 +231,7 @@ pub async fn show(ledger: &Ledger, args: &ShowArgs) -> Result<Value, RecordsErro
             subjects.extend(ledger.subjects(provider, bought).await?);
         }
         shown.push(json!({
-            "customer": customer, "user": user, "heldByStandIn": held_by_stand_in, "bought": bought,
+            "customer": customer, "user": user, "heldByPlaceholder": held_by_stand_in, "bought": bought,
         }));
     }
     for (key, record) in subjects {

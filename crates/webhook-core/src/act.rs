@@ -368,7 +368,7 @@ impl Ready {
         tracing::info!(
             provider = P::NAME,
             event.id = %id,
-            "Webhook event {id} was not done: it is finished first",
+            "Webhook event {id} was left unfinished and is finished first",
         );
         let body = Body::new(&body);
         let delivery = Delivery {

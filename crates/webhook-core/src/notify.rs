@@ -41,26 +41,26 @@ impl Concern {
     pub fn advice(self) -> &'static str {
         match self {
             Self::TrialEnds => "A trial ends soon.",
-            Self::PaymentNeedsAction => "A customer must confirm a payment with his bank.",
+            Self::PaymentNeedsAction => "A customer must confirm a payment with their bank.",
             Self::PaymentFailed => "A payment failed.",
             Self::Unmapped => {
                 "Something was paid for that no Cryptlex product is named for: name one, then deliver the event again."
             }
             Self::Undelivered => {
-                "A paid order was not fulfilled at FastSpring, so no license is made for it: mend it there, or make one by hand."
+                "FastSpring did not fulfil a paid order, so no license was created. Fulfil it there, or create the license by hand."
             }
             Self::DisputeOpened => "A customer disputes a payment: answer the dispute.",
             Self::UserKept => {
-                "A customer has another e-mail address now, and their Cryptlex user was not changed: look whether licenses should move."
+                "A customer's e-mail address changed, and their Cryptlex user did not. Check whether their licenses should move."
             }
             Self::UserRefused => {
                 "Cryptlex refused a user with a customer's address or name: correct it at the provider, or make the user by hand."
             }
             Self::BuyerUnknown => {
-                "Something was bought by a customer whose e-mail is not known: tell the provider the customer's e-mail, and the license is made."
+                "A purchase still lacks its customer's e-mail after 24 hours. Add the e-mail at the provider, or create the license by hand if the purchase names no customer."
             }
             Self::PeriodPresumed => {
-                "A payment did not say which period it is for: look whether its licenses run as long as it paid."
+                "A payment did not say which period it is for. Check that its licenses run as long as it paid for."
             }
             Self::NothingReversed => {
                 "A refund or a dispute changed no license: look whether one should be suspended."

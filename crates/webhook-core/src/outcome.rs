@@ -201,12 +201,13 @@ fn resumed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
 fn left_text(customer: &Subject, left: &Left) -> String {
     match left {
         Left::User { kept, now } => format!(
-            "The address of {customer} changed. User {kept} was not changed, because it is not theirs alone, and keeps its licenses. \
+            "The address of {customer} changed. User {kept} was not changed and keeps its licenses: it is not theirs alone, \
+             it is not a plain user, or another user has the new address already. \
              Their later purchases go to user {now}. To move a license, give it user {now} in Cryptlex."
         ),
         Left::Shared(user) => format!(
-            "The address of {customer} changed. User {user} has the new one, and also holds licenses that this customer did not buy: \
-             correct its address in Cryptlex if it is not the one of their owners."
+            "The address of {customer} changed. User {user} has the new address. It was not changed, because it is not theirs alone or is not a plain user. \
+             Correct its address in Cryptlex if it is not the right one."
         ),
         Left::Unknown(now) => format!(
             "The address of {customer} changed, and it is not known which user they were. Their later purchases go to user {now}. \

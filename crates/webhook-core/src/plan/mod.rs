@@ -252,7 +252,7 @@ fn without_license(
     if !may_be_foreign || !is_kept {
         return Err(Refused::NoLicense(command.subject.clone()));
     }
-    plan.noted = Some("nothing of it is known: it is taken for something without licenses");
+    plan.noted = Some("the subscription is unknown and is taken for one without licenses");
     Ok(plan)
 }
 

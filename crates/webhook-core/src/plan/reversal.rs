@@ -31,13 +31,15 @@ pub(super) fn plan(
     let (state, cause) = (&snapshot.state, reversal.cause);
     let period = match (&reversal.of, subject.kind) {
         (Reversed::Items(_), _) => Ok(Period::ONCE),
-        (Reversed::Beside, _) => Err("it paid for something beside the period"),
+        (Reversed::Beside, _) => Err(
+            "the payment was for something other than a period, so the licenses of the subscription were not changed",
+        ),
         (Reversed::Period(_) | Reversed::Payment(_) | Reversed::Unknown, SubjectKind::Order) => {
             Ok(Period::ONCE)
         }
         (Reversed::Period(period), _) => Ok(*period),
         (Reversed::Payment(_) | Reversed::Unknown, _) => {
-            Err("nobody knows which period it takes back")
+            Err("the refunded or disputed payment is unknown, so no license was changed")
         }
     };
     let period = match (period, reversal.stands) {
@@ -114,7 +116,9 @@ fn of_a_part(items: &PaymentId, news: TakenBack, snapshot: &Snapshot) -> Plan {
         Stands::Open | Stands::Lost => in_vain(why, snapshot),
     };
     if !snapshot.state.lines.is_empty() || !snapshot.licenses.is_empty() {
-        return noted("a part went back of what it paid for");
+        return noted(
+            "only a part of the purchase was refunded or disputed, so no license was changed",
+        );
     }
     let news = TakenBack { items: Some(digest(items)), ..news };
     let mut state = snapshot.state.clone();

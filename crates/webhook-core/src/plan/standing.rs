@@ -54,7 +54,7 @@ pub(super) fn payment_failed(
     let would_have_paid = of.and_then(|of| described::failed_through(of, &snapshot.state));
     let Some(through) = would_have_paid.filter(|_| !plan.stale) else { return plan };
     if history::paid_through(&snapshot.state).is_some_and(|paid| paid >= through) {
-        return noted("what it was for, or a later time, is paid for", snapshot);
+        return noted("the period of the failed payment, or a later one, is paid", snapshot);
     }
     history::would_have_paid(&mut plan.state, at, through);
     plan

@@ -156,7 +156,7 @@ impl<P: Provider> Service<P> {
                 error.to_string()
             }
             Ok(Err(forgotten)) => {
-                tracing::error!(provider = P::NAME, event.id = %id, "An event waits no more: {forgotten}");
+                tracing::error!(provider = P::NAME, event.id = %id, "Webhook event {id} was removed from the waiting list: {forgotten}");
                 self.wait_no_more(ready, id).await;
                 return None;
             }
