@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::about::concerned;
 use crate::act::{Delivery, Patience, Ready};
 use crate::clock::Clock;
 use crate::command::{Meaning, Notice, Outcome};
@@ -10,7 +11,7 @@ use crate::cryptlex::Turn;
 use crate::deadline::Deadline;
 use crate::expected::rank;
 use crate::ids::EventId;
-use crate::ledger::{Body, EventKey, Waits};
+use crate::ledger::{About, Body, EventKey, Waits};
 use crate::measure::{Count, count};
 use crate::outcome::{TEST_REFUSED, ignored};
 use crate::overflow::Queued;
@@ -54,7 +55,7 @@ impl Ready {
         }
         let contract = delivery.contract.to_owned();
         let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
-        let mut turn = None;
+        let (mut turn, mut about) = (None, About::default());
         delivery.take_turn();
         let result = match meaning {
             Ok(Meaning::Ignore(reason)) => {
@@ -63,19 +64,21 @@ impl Ready {
             }
             Ok(Meaning::Act { at, commands }) => {
                 turn = Some(Turn { rank: rank(&commands), at, calls: USUAL_CALLS });
+                about = concerned(&commands);
                 self.act::<P>(&event, at, commands, delivery, clock).await
             }
             Err(unreadable) => Err(Failure::person(unreadable.to_string())),
         };
         if let (Err(failure), Some(by)) = (&result, delivery.queued_by)
             && matches!(failure.class, Class::Delayed(_))
-            && let Some(accepted) = self.hand_over(&event, delivery, failure, by, clock).await
+            && let Some(accepted) =
+                self.hand_over((&event, &about), delivery, failure, by, clock).await
         {
             return Ok(accepted);
         }
         if let (Err(failure), Some(by), Some(turn)) = (&result, delivery.queued_by, turn)
             && matches!(failure.class, Class::Delayed(_))
-            && self.keep_waiting(&event, delivery, turn, by, clock).await
+            && self.keep_waiting((&event, &about), delivery, turn, by, clock).await
         {
             count(Count::Deferred);
             tracing::warn!(
@@ -125,7 +128,7 @@ impl Ready {
     /// as it tells itself.
     async fn keep_waiting(
         &self,
-        event: &EventKey,
+        (event, about): (&EventKey, &About),
         delivery: &Delivery<'_>,
         before: Turn,
         by: Deadline,
@@ -137,7 +140,7 @@ impl Ready {
         let now = clock.now();
         let Turn { rank, at, calls } = delivery.take_turn().unwrap_or(before);
         let waits = Waits { rank, at, calls, since: now, due: now, tries: 0 };
-        let kept = self.ledger.keep_waiting(event, &delivery.body, &waits, now);
+        let kept = self.ledger.keep_waiting(event, about, &delivery.body, &waits, now);
         let kept = tokio::time::timeout(by.left().max(self.timing.record), kept).await;
         let is_kept = matches!(kept, Ok(Ok(true)));
         if is_kept {
@@ -150,7 +153,7 @@ impl Ready {
     /// kept of the deadline is for all events of the delivery together.
     async fn hand_over(
         &self,
-        event: &EventKey,
+        (event, about): (&EventKey, &About),
         delivery: &Delivery<'_>,
         failure: &Failure,
         by: Deadline,
@@ -159,7 +162,7 @@ impl Ready {
         let overflow = self.overflow.as_ref()?;
         let queued = Queued { provider: event.provider.to_owned(), event: event.id.clone() };
         let kept_and_queued = async {
-            match self.ledger.keep(event, &delivery.body, clock.now()).await {
+            match self.ledger.keep(event, about, &delivery.body, clock.now()).await {
                 Ok(true) => overflow.hand_over(&queued).await.map_err(|e| e.to_string()),
                 Ok(false) => Err("its body is too large to be kept".to_owned()),
                 Err(error) => Err(error.to_string()),

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::claim::CLAIM_ATTEMPTS;
-use super::record::{EventRecord, EventStatus, body_key, decoded, event_key};
+use super::claim::{About, CLAIM_ATTEMPTS};
+use super::record::{EventRecord, EventStatus, body_key, decoded, event_key, subject_key};
 use super::waiting::{Listed, Waits, has_room, listed_write, part_key};
 use super::{Body, Committed, EventKey, Expect, Ledger, StoreError, Versioned, Write};
 
@@ -12,10 +12,11 @@ impl Ledger {
     pub async fn keep(
         &self,
         event: &EventKey,
+        about: &About,
         body: &Body<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.keep_as(event, body, None, now).await
+        self.keep_as(event, about, body, None, now).await
     }
 
     /// As `keep`, and in the same commit it is listed among those that wait. `false` also where no more can be listed; an event
@@ -23,16 +24,18 @@ impl Ledger {
     pub async fn keep_waiting(
         &self,
         event: &EventKey,
+        about: &About,
         body: &Body<'_>,
         waits: &Waits,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.keep_as(event, body, Some(waits), now).await
+        self.keep_as(event, about, body, Some(waits), now).await
     }
 
     async fn keep_as(
         &self,
         event: &EventKey,
+        about: &About,
         body: &Body<'_>,
         waits: Option<&Waits>,
         now: Timestamp,
@@ -53,7 +56,7 @@ impl Ledger {
                     }
                     Vec::new()
                 }
-                None => match self.first_writes(event, body, now)? {
+                None => match self.first_writes(event, about, body, now)? {
                     Some(writes) => writes,
                     None => return Ok(false),
                 },
@@ -82,6 +85,7 @@ impl Ledger {
     fn first_writes(
         &self,
         event: &EventKey,
+        about: &About,
         body: &Body<'_>,
         now: Timestamp,
     ) -> Result<Option<Vec<Write>>, StoreError> {
@@ -89,8 +93,8 @@ impl Ledger {
             kind: event.kind.clone(),
             live: event.live,
             contract: event.contract.clone(),
-            subjects: Vec::new(),
-            customers: Vec::new(),
+            subjects: about.subjects.iter().map(subject_key).collect(),
+            customers: about.customers.iter().cloned().collect(),
             body: body.digest().to_owned(),
             claimed_at: now,
             claim: rand::random(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devkit::moto::Moto;
+use devkit::records::failed;
 use devkit::sandbox::{Fault, Settings};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -200,6 +201,10 @@ async fn every_event_of_a_batch_is_queued_by_itself() {
 }
 
 /// A window that outlives the test: two purchases of six calls fit into it, whatever the machine does.
+fn looked_at(app: &App) -> Ledger {
+    Ledger::new(app.store(), <_>::default(), <_>::default())
+}
+
 #[tokio::test]
 async fn what_does_not_fit_under_the_limit_is_queued_unbegun() {
     let queue = Queue::start().await;
@@ -214,13 +219,17 @@ async fn what_does_not_fit_under_the_limit_is_queued_unbegun() {
     assert_eq!((app.sandbox.calls().len(), app.sandbox.licenses().len()), (12, 2));
     let messages = queue.messages().await;
     assert_eq!(messages.len(), 2);
+    let failed = failed(&looked_at(&app), app.clock().now()).await.unwrap();
+    assert_eq!(failed.len(), 2);
+    // Whom it concerns is known before anything is begun.
+    assert!(failed.iter().all(|line| line.contains("order/cs_")), "{failed:#?}");
     for message in &messages {
         // There is no place for it yet: it is not begun, and comes again.
         assert!(service.resume(message, LONG).await.unwrap_err().contains("used up"));
         app.service::<Stripe>(app.store(), timing).resume(message, LONG).await.unwrap();
     }
     assert_eq!((app.sandbox.calls().len(), app.sandbox.licenses().len()), (24, 4));
-    let ledger = Ledger::new(app.store(), <_>::default(), <_>::default());
+    let ledger = looked_at(&app);
     for number in 0..4 {
         let id = EventId::new(&format!("evt_{number}")).unwrap();
         assert_eq!(ledger.event("stripe", &id).await.unwrap().unwrap().attempts, 1);
