@@ -96,8 +96,9 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
             match change {
                 // What they bought tells whether somebody else may have their user.
                 CustomerChange::Forgotten => {
-                    let (bought, shared) = (known.bought, known.shared);
-                    known = KnownCustomer { bought, shared, deleted: true, ..<_>::default() };
+                    let KnownCustomer { bought, shared, waiting, .. } = known;
+                    known =
+                        KnownCustomer { bought, shared, waiting, deleted: true, ..<_>::default() };
                 }
                 CustomerChange::Pays(method) => known.pays_by = Some(method.clone()),
                 CustomerChange::PaysNoMore(method) => {

@@ -132,13 +132,22 @@ impl Ready {
                 Claimed::Leases(leases, session) => (leases, session),
                 Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
             };
-        let addressed = self.addressed::<P>(commands, &leases, deadline).await;
+        let addressed = match self.addressed::<P>(commands, &leases, deadline).await {
+            Ok(addressed) => addressed,
+            Err(failure) => {
+                let fail = self.ledger.fail(*leases, &failure.message, Keep::Release);
+                self.recorded(deadline, fail).await?;
+                return Err(failure);
+            }
+        };
         let commands = addressed.as_deref().unwrap_or(commands);
         let carried = self.carry_out(commands, at, &mut leases, session, deadline, clock).await;
-        if carried.is_ok() {
+        if let Ok(Carried { outcome, concerns, .. }) = &carried {
             let waiting = no_longer_waits(event, commands, &mut leases, tried);
             if !waiting.is_empty() {
-                let wait = Waits { waiting, leases };
+                let tells = !concerns.is_empty() && leases.tell_once();
+                let told = tells.then(|| (concerns.clone(), outcome.message.clone()));
+                let wait = Waits { waiting, leases, told };
                 let first = self.finish_first::<P>(event, at, commands, delivery, clock, wait);
                 return Box::pin(first).await;
             }
@@ -204,14 +213,23 @@ impl Ready {
         commands: &[Command],
         leases: &Leases,
         deadline: Deadline,
-    ) -> Option<Vec<Command>> {
-        let told_by = commands.iter().find_map(|command| told_by(command, leases))?;
-        let remembered = remembered::<P>(&self.ledger, &self.config, &told_by);
-        let remembered = tokio::time::timeout(deadline.left(), remembered).await.ok()?.ok()?;
-        let Ok(Meaning::Act { commands: told, .. }) = remembered.notice.meaning else {
-            return None;
+    ) -> Result<Option<Vec<Command>>, Failure> {
+        let Some(told_by) = commands.iter().find_map(|command| told_by(command, leases)) else {
+            return Ok(None);
         };
-        Some(commands.iter().map(|command| with_address(command, &told)).collect())
+        let remembered = remembered::<P>(&self.ledger, &self.config, &told_by);
+        let remembered = match tokio::time::timeout(deadline.left(), remembered).await {
+            Ok(Ok(remembered)) => remembered,
+            Ok(Err(Forgotten::Store(error))) => {
+                return Err(Failure::delayed(error.to_string(), None));
+            }
+            Ok(Err(_forgotten)) => return Ok(None),
+            Err(_late) => return Err(Failure::delayed("ledger: no answer in time", None)),
+        };
+        let Ok(Meaning::Act { commands: told, .. }) = remembered.notice.meaning else {
+            return Ok(None);
+        };
+        Ok(Some(commands.iter().map(|command| with_address(command, &told)).collect()))
     }
 
     /// At most once per event, after it was recorded; that nobody could be told changes nothing else.
@@ -362,8 +380,11 @@ impl Ready {
             )) => return Ok(()),
             Err(_late) => return Err(Failure::delayed("ledger: no answer in time", None)),
         };
-        let Remembered { notice: Notice { id, kind, live, money: _, meaning }, contract, body } =
+        let Remembered { notice: Notice { id, kind, live, money, meaning }, contract, body } =
             remembered;
+        if self.config.policy.test_events.refuse(money) {
+            return Ok(());
+        }
         let Ok(Meaning::Act { at, commands }) = meaning else { return Ok(()) };
         tracing::info!(
             provider = P::NAME,

@@ -139,8 +139,10 @@ fn shared_user(command: &Command, people: &People) -> Option<Shared> {
 /// The event that told the address of a customer of whom a purchase says the id only, if their user may have another one.
 pub(crate) fn told_by(command: &Command, leases: &Leases) -> Option<EventId> {
     let known = leases.customer(customer_of(command).filter(|_| names_an_id_only(command))?);
-    let is_own = known.owns_user && known.user.is_none_or(|user| !known.shared.contains(&user));
-    known.told_by.filter(|_| !is_own)
+    if known.owns_its_user() {
+        return None;
+    }
+    known.told_by
 }
 
 fn names_an_id_only(command: &Command) -> bool {
@@ -231,6 +233,12 @@ pub(crate) fn remember(
     leases: &mut Leases,
 ) {
     let people = &snapshot.people;
+    // What is older than what is known tells nothing.
+    if settled.as_ref().is_ok_and(|settled| settled.plan.stale)
+        && matches!(command.action, Action::SyncCustomer(..))
+    {
+        return;
+    }
     let mut now_known = known;
     if let Action::Grant(grant) = &command.action {
         now_known.user = user_of(people).cloned().or(now_known.user);
@@ -246,9 +254,11 @@ pub(crate) fn remember(
         now_known.user = user.map(|user| user.id.clone()).or(now_known.user);
         now_known.owns_user = user.is_some_and(|user| is_own(user, people));
         now_known.email = told(Some(customer)).or(now_known.email);
-        now_known.told_by = Some(leases.event().clone());
         if let Ok(Settled { plan, .. }) = settled {
             now_known.held_by_stand_in.clear();
+            if plan.concern != Some(Concern::UserRefused) {
+                now_known.told_by = Some(leases.event().clone());
+            }
             if plan.concern == Some(Concern::UserKept) {
                 now_known.kept_for.clone_from(&now_known.email);
             }

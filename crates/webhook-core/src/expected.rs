@@ -83,7 +83,7 @@ fn pages(licenses: usize) -> usize {
 
 /// Who is not known is looked up, and made where nobody is found.
 fn of_the_buyer(command: &Command, grant: &Grant, known: Known<'_>) -> usize {
-    let is_known = customer_of(command).is_some_and(|id| known.has_user(id));
+    let is_known = customer_of(command).is_some_and(|id| known.owns_user(id));
     let look = |customer: &Customer| {
         let by_mark = usize::from(customer.is_stand_in());
         customer.email.spellings().len().saturating_add(by_mark).saturating_add(1)

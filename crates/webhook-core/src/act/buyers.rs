@@ -23,6 +23,8 @@ const ON_THE_WAY: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) struct Waits {
     pub(crate) waiting: BTreeSet<EventId>,
     pub(crate) leases: Box<Leases>,
+    /// What a person is to be told of it.
+    pub(crate) told: Option<(BTreeSet<Concern>, String)>,
 }
 
 /// A purchase whose buyer is not known.
@@ -43,9 +45,9 @@ pub(crate) fn no_longer_waits(
     for command in commands {
         let Some(customer) = customer_of(command) else { continue };
         let mut known = leases.customer(customer);
-        known.waiting.retain(|waiting| *waiting != event.id && !tried.contains(waiting));
+        known.waiting.remove(&event.id);
         if matches!(command.action, Action::SyncCustomer(..)) {
-            still_waiting.extend(known.waiting.iter().cloned());
+            still_waiting.extend(known.waiting.difference(tried).cloned());
         }
         leases.set_customer(customer, known);
     }
@@ -67,6 +69,9 @@ impl Ready {
         let why = "what waits for its customer is finished first";
         let known = self.ledger.fail(*waits.leases, why, Keep::Release);
         self.recorded(delivery.deadline, known).await?;
+        if let Some((concerns, text)) = &waits.told {
+            self.tell_somebody(event, commands, concerns, text, delivery.deadline).await;
+        }
         for waiting in &waits.waiting {
             Box::pin(self.finish::<P>(waiting, delivery, clock)).await?;
         }

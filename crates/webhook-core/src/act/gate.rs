@@ -107,6 +107,7 @@ impl<'r, 'd> Gate<'r, 'd> {
     /// Whoever waits for something else keeps no places from others.
     pub(super) fn give_back(&self) {
         drop(self.session());
+        drop(self.delivery.places.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

@@ -75,9 +75,9 @@ impl Known<'_> {
         self.subjects.get(subject).is_some_and(Held::is_all_ours)
     }
 
-    /// Whether a customer's user is known.
-    pub fn has_user(&self, customer: &CustomerId) -> bool {
-        self.customers.get(customer).is_some_and(|known| known.user.is_some())
+    /// Whether a customer's user is known to be theirs alone: nobody looks for it then.
+    pub fn owns_user(&self, customer: &CustomerId) -> bool {
+        self.customers.get(customer).is_some_and(KnownCustomer::owns_its_user)
     }
 
     /// Whether its effect may be there in part.

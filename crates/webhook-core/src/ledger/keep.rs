@@ -69,7 +69,7 @@ impl Ledger {
                 if !has_room(key, list)? {
                     return Ok(false);
                 }
-                writes.extend(listed_write(key, list, &event.id, &Listed::As(waits))?);
+                writes.extend(listed_write(key, list, &event.id, &Listed::First(waits))?);
             }
             if writes.is_empty() || self.commit(&writes).await? == Committed::All {
                 if is_new {

@@ -367,6 +367,11 @@ pub struct KnownCustomer {
 }
 
 impl KnownCustomer {
+    /// Whether the user that they are known as is theirs alone.
+    pub fn owns_its_user(&self) -> bool {
+        self.owns_user && self.user.as_ref().is_some_and(|user| !self.shared.contains(user))
+    }
+
     /// Remembers a purchase that waits for the customer's e-mail.
     pub fn keeps_waiting(&mut self, event: &EventId) {
         self.waiting.insert(event.clone());

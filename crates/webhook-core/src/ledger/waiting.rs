@@ -44,6 +44,8 @@ struct Part {
 /// A change of the list, for one event.
 #[derive(Debug)]
 pub(super) enum Listed<'w> {
+    /// It waits, unless it did before: since when and how often it was tried stays.
+    First(&'w Waits),
     /// It waits.
     As(&'w Waits),
     /// It does not wait any more.
@@ -127,6 +129,11 @@ pub(super) fn listed_write(
     let changed = match listed {
         Listed::As(waits) => {
             part.events.insert(event.clone(), (*waits).clone()).as_ref() != Some(*waits)
+        }
+        Listed::First(waits) => {
+            let is_new = !part.events.contains_key(event);
+            part.events.entry(event.clone()).or_insert_with(|| (*waits).clone());
+            is_new
         }
         Listed::NoMore => part.events.remove(event).is_some(),
     };

@@ -5,7 +5,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::notifications::Topic;
-use crate::support::{App, STRIPE, edited};
+use crate::people::{Person, owner_of};
+use crate::support::{App, PADDLE, STRIPE, edited};
 
 const DAY: i64 = 86_400;
 /// 2026-09-01
@@ -164,4 +165,103 @@ async fn what_waits_and_is_not_mapped_keeps_no_customer_from_being_known() {
     assert_eq!(deliver(&app, &purchase("checkout-subscription")).await, 503);
     assert_eq!(deliver(&app, &ada()).await, 200);
     assert_eq!(owners(&app), ["ada@example.com"]);
+}
+
+#[tokio::test]
+async fn customer_event_that_comes_late_sends_no_purchase_to_an_old_address() {
+    let app = App::start().await;
+    for email in ["old@example.com", "new@example.com"] {
+        app.sandbox.insert_user(json!({"email": email, "firstName": "Ada", "role": "user"}));
+    }
+    let told = |email: &str, at: i64| {
+        let mut event: Value = serde_json::from_slice(&customer("updated", json!(email))).unwrap();
+        event["created"] = json!(SEPTEMBER + at);
+        serde_json::to_vec(&event).unwrap()
+    };
+    for late in [told("new@example.com", 100), told("old@example.com", 1)] {
+        assert_eq!(deliver(&app, &late).await, 200);
+    }
+    assert_eq!(deliver(&app, &purchase("checkout-payment")).await, 200);
+    assert_eq!(owners(&app), ["new@example.com"]);
+}
+
+/// Nobody delivers an acknowledged purchase again: it waits until it is made.
+#[tokio::test]
+async fn what_waits_and_fails_once_is_tried_by_the_next_event_of_its_customer() {
+    for refused in ["/v3/licenses", "/v3/users"] {
+        let app = App::start().await;
+        app.pass(2 * DAY);
+        assert_eq!(deliver(&app, &purchase("checkout-payment")).await, 200, "acknowledged");
+        app.sandbox.fault(Fault::on("POST", refused).error_before(400).always());
+        for _ in 0..4 {
+            deliver(&app, &ada()).await;
+        }
+        assert!(app.sandbox.licenses().is_empty());
+        app.sandbox.clear_faults();
+        assert_eq!(deliver(&app, &customer("updated", json!("ada@example.com"))).await, 200);
+        assert_eq!(owners(&app), ["ada@example.com"], "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn deleted_customer_told_before_their_address_forgets_nothing_that_waits() {
+    let app = App::start().await;
+    app.pass(2 * DAY);
+    assert_eq!(deliver(&app, &purchase("checkout-payment")).await, 200, "acknowledged");
+    let deleted = edited(STRIPE, "customer-deleted", |event| {
+        event["created"] = json!(SEPTEMBER + 1000);
+        event["data"]["object"]["id"] = json!("cus_1");
+    });
+    assert_eq!(deliver(&app, &deleted).await, 200);
+    assert_eq!(deliver(&app, &ada()).await, 200);
+    assert_eq!(owners(&app), ["ada@example.com"]);
+}
+
+#[tokio::test]
+async fn a_kept_user_is_told_of_whether_a_purchase_waits_or_not() {
+    for waits in [false, true] {
+        let topic = Topic::answering(StatusCode::OK).await;
+        let app = topic.app(&[]).await;
+        if waits {
+            assert_eq!(deliver(&app, &purchase("checkout-payment")).await, 503);
+        }
+        let mut moved: Value =
+            serde_json::from_slice(&customer("updated", json!("new@example.com"))).unwrap();
+        moved["data"]["previous_attributes"] = json!({"email": "old@example.com"});
+        app.sandbox
+            .insert_user(json!({"email": "old@example.com", "firstName": "Ada", "role": "user"}));
+        assert_eq!(deliver(&app, &serde_json::to_vec(&moved).unwrap()).await, 200);
+        let told: Vec<String> = topic.told().into_iter().map(|(concern, _)| concern).collect();
+        assert_eq!(told, ["user_kept"], "{waits}");
+    }
+}
+
+#[tokio::test]
+async fn test_purchase_that_waits_is_not_made_after_they_are_refused() {
+    let accepting = App::with(<_>::default(), &[("TEST_EVENTS", "accept")]).await;
+    let mut test: Value = serde_json::from_slice(&purchase("checkout-payment")).unwrap();
+    test["livemode"] = json!(false);
+    let test = serde_json::to_vec(&test).unwrap();
+    assert_eq!(deliver(&accepting, &test).await, 503);
+    let mut refusing = App::with(<_>::default(), &[("TEST_EVENTS", "refuse")]).await;
+    refusing.restart_over(accepting.store());
+    assert_eq!(deliver(&refusing, &ada()).await, 200);
+    assert!(refusing.sandbox.licenses().is_empty());
+}
+
+/// An address that Cryptlex does not take is told to a person; what its customer buys is made all the same.
+#[tokio::test]
+async fn paddle_purchase_after_a_refused_address_goes_to_the_placeholder() {
+    let app = App::start().await;
+    let ada = Person::new(PADDLE, "ctm_ada", "Ada Example");
+    app.sandbox.fault(Fault::on("POST", "/v3/users").error_before(400).times(30));
+    let told = ada.has(0, "ada@example.com");
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(told.deliver(&app).await);
+    }
+    app.sandbox.clear_faults();
+    assert_eq!(answers.last(), Some(&200), "{answers:?}");
+    ada.buys(1, "").done(&app).await;
+    assert!(owner_of(&app, &ada.purchase(1)).ends_with("@cryptlexpaddle.com"));
 }

@@ -235,3 +235,19 @@ async fn end_that_cannot_be_read_is_an_error_by_name() {
         assert_eq!(ends(&app), ["2027-09-01T00:00"]);
     }
 }
+
+/// Usage is an amount; it may be more than any number of seats.
+#[tokio::test]
+async fn usage_of_any_size_stops_no_renewal() {
+    let app = App::start().await;
+    app.cases(STRIPE, &["checkout-subscription"]).await;
+    let body = edited(STRIPE, "invoice-cycle", |event| {
+        let lines = event["data"]["object"]["lines"]["data"].as_array_mut().unwrap();
+        let mut usage = lines[0].clone();
+        usage["id"] = json!("il_usage");
+        usage["quantity"] = json!(5_000_000_000_u64);
+        lines.push(usage);
+    });
+    let answer = app.deliver(STRIPE, "/webhooks/stripe", &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}

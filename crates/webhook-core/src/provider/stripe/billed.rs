@@ -101,7 +101,12 @@ pub(super) fn paid_through(
 fn renews_none(invoice: &Object<'_>, line: &Object<'_>) -> Result<bool, Unreadable> {
     let is_first = invoice.text("billing_reason") == Some("subscription_create");
     let is_to_come = || Ok(Some(end_of(invoice, line)?) > made_at(invoice)?);
-    Ok(!is_first && line.count("quantity")? == Some(0) && is_to_come()?)
+    let is_zero = || match line.amount("quantity") {
+        // Usage may be more than any number of seats.
+        Some(quantity) => Ok(quantity == 0.0),
+        None => Ok(line.count("quantity")? == Some(0)),
+    };
+    Ok(!is_first && is_zero()? && is_to_come()?)
 }
 
 fn end_of(invoice: &Object<'_>, line: &Object<'_>) -> Result<Timestamp, Unreadable> {
