@@ -79,7 +79,7 @@ sam-build: $(VENV)/sam/bin/sam $(VENV)/bin/cargo-lambda ## Build the three funct
 
 .PHONY: sandbox
 sandbox: ## Run the Cryptlex sandbox on 127.0.0.1:4000, to look at or for `make watch`
-	cargo run --locked --quiet -p devkit -- sandbox
+	cargo run --locked -p devkit -- sandbox
 
 .PHONY: watch
 watch: $(VENV)/bin/cargo-lambda ## Run the functions under cargo-lambda's emulator on 127.0.0.1:9000 against that sandbox

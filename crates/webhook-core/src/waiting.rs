@@ -173,10 +173,14 @@ impl Waiting {
         let asked = at_least.and_then(|wait| SignedDuration::try_from(wait).ok());
         let pause = pause.max(asked.unwrap_or_default().min(LONGEST_PAUSE));
         waits.due = now.saturating_add(pause).unwrap_or(now);
-        Some(waits.clone())
+        let waits = waits.clone();
+        drop(events);
+        // Whoever found nothing to do while it was in work looks again.
+        self.changed.notify_one();
+        Some(waits)
     }
 
-    /// Until something is added or removed.
+    /// Until something is added or removed, or waits on.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }

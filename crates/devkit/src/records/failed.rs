@@ -36,7 +36,7 @@ pub async fn failed(ledger: &Ledger, now: Timestamp) -> Result<Vec<String>, Reco
         let customers = known(customers.join(", "), "unknown");
         let why = reason(&event, now).unwrap_or_default();
         lines.push(format!(
-            "{provider} {id} ({kind}, {claimed_at}, about {about}, customer {customers}, tried {attempts} times): {why}"
+            "{provider} {id} ({kind}, {claimed_at}, about {about}, customer {customers}, attempts: {attempts}): {why}"
         ));
     }
     Ok(lines)

@@ -363,11 +363,9 @@ impl Inner {
     fn not_opened(&self, error: DatabaseError) -> StoreError {
         let name = self.name();
         match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                StoreError(format!(
-                    "{name} is held by another process: stop that one, or set LEDGER_PATH to another file"
-                ))
-            }
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StoreError(
+                format!("{name} is held by another process: stop that one, or use another file"),
+            ),
             DatabaseError::UpgradeRequired(format) => {
                 StoreError(format!("{name} has the old file format {format} of redb"))
             }

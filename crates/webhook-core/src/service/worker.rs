@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -130,7 +130,8 @@ impl<P: Provider> Service<P> {
         let (queue, now) = (ready.waiting.queue(), self.clock.now());
         let takes = jiff::SignedDuration::try_from(ready.cryptlex.takes(queue.calls));
         let until = takes.ok().and_then(|takes| now.checked_add(takes).ok()).unwrap_or(now);
-        until.max(queue.due.unwrap_or(now))
+        let until = until.max(queue.due.unwrap_or(now));
+        until.round(Unit::Second).unwrap_or(until)
     }
 
     /// The event as it was kept; `None` if there is nothing to be done about it, now or ever.

@@ -235,6 +235,30 @@ async fn purchase_goes_first_after_an_outage() {
     assert!(place("/v3/users") < place("/renew"), "{calls:?}");
 }
 
+/// The only one that waits is tried again when it is due, though nothing else happens meanwhile.
+#[tokio::test]
+async fn event_that_failed_alone_is_tried_again_when_it_is_due() {
+    let app = sold(1, &[]).await;
+    app.sandbox.fault(Fault::anywhere().error_before(503).always());
+    let server = Server::start(&app).await;
+    assert_eq!(server.deliver(&app, &renewal(0)).await.status, 503);
+    let tried = async || record(&app, &renewal_id(0)).await.attempts;
+    let first = tried().await;
+    let mut seconds = 0;
+    while tried().await == first {
+        assert!(seconds < 300, "it was never tried");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        app.pass(1);
+        seconds += 1;
+    }
+    app.sandbox.clear_faults();
+    for _ in 0..45 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        app.pass(1);
+    }
+    assert_eq!(server.waiting().await, 0, "the list is read again a minute later");
+}
+
 #[tokio::test]
 async fn worker_and_redelivery_at_once_have_one_effect() {
     let app = sold(1, &[]).await;

@@ -73,7 +73,7 @@ async fn a_failed_renewal_is_seen_and_delivered_again(app: &App, beside: Ledger)
     let lines = failed(&beside, now).await.unwrap();
     let [line] = lines.as_slice() else { panic!("{lines:?}") };
     assert!(line.starts_with(&format!("stripe {renewal} (invoice.paid, ")), "{line}");
-    let whom = format!("about subscription/{SUBSCRIPTION}, customer {customer}, tried 1 times): ");
+    let whom = format!("about subscription/{SUBSCRIPTION}, customer {customer}, attempts: 1): ");
     assert!(line.contains(&whom) && line.contains("403"), "{line}");
     // The event and the customer lead to the subscription, too.
     for (id, first) in [(renewal.as_str(), "event"), (customer, "customer")] {
@@ -216,7 +216,7 @@ async fn what_failed_is_listed_the_oldest_first() {
     assert_eq!(failed(&ledger, began).await.unwrap(), Vec::<String>::new());
     app.pass(31 * 60);
     let lines = failed(&ledger, now(&app)).await.unwrap();
-    let text = "about nothing that is known yet, customer unknown, tried 1 times): \
+    let text = "about nothing that is known yet, customer unknown, attempts: 1): \
                 it was begun and never finished: its process died";
     assert!(lines.len() == 1 && lines[0].ends_with(text), "{lines:?}");
 }

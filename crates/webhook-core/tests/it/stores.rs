@@ -280,7 +280,7 @@ async fn a_file_that_cannot_be_used_is_named_with_what_to_do() {
         ("garbage", "is damaged or no ledger"),
         ("cut", "is damaged or no ledger"),
         ("damaged", "is damaged or no ledger"),
-        ("held", "is held by another process: stop that one, or set LEDGER_PATH to another file"),
+        ("held", "is held by another process: stop that one, or use another file"),
         ("no/such/folder", "cannot be opened: No such file or directory"),
         ("", "cannot be opened: Is a directory"),
     ] {
