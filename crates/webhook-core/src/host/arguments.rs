@@ -52,7 +52,7 @@ is missing.
 Environment (all variables: README.md):
 
   {secret}, CRYPTLEX_ACCESS_TOKEN, CRYPTLEX_WEB_API_BASE_URL   required
-  LEDGER_PATH                                                  the file in which it remembers; unset: in memory, until it stops
+  LEDGER_PATH                                                  its memory; unset: lost when it stops
   HOST, PORT, RUST_LOG"
     )
 }

@@ -24,7 +24,7 @@ const LIMIT: u32 = 50;
 const CALLS: usize = 2;
 
 /// A server over one store, with its worker.
-struct Server {
+pub(crate) struct Server {
     service: Arc<Service<Stripe>>,
     router: Router,
     stop: watch::Sender<bool>,
@@ -32,7 +32,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(app: &App) -> Self {
+    pub(crate) async fn start(app: &App) -> Self {
         let timing =
             Timing { window: Duration::from_secs(5), poll: Duration::from_millis(40), ..TIMING };
         let service = app.service::<Stripe>(app.store(), timing);
@@ -42,7 +42,7 @@ impl Server {
         Self { router: router(Arc::clone(&service)), service, stop, worker }
     }
 
-    async fn deliver(&self, app: &App, body: &[u8]) -> Answer {
+    pub(crate) async fn deliver(&self, app: &App, body: &[u8]) -> Answer {
         answered(&self.router, app.signed(STRIPE, "/webhooks/stripe", body)).await
     }
 
@@ -62,14 +62,14 @@ impl Server {
         panic!("{} still wait", self.waiting().await);
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
         self.worker.await.unwrap();
         self.service.finish().await;
     }
 }
 
-fn purchase(number: usize) -> Vec<u8> {
+pub(crate) fn purchase(number: usize) -> Vec<u8> {
     edited(STRIPE, "checkout-subscription", |event| {
         event["id"] = json!(format!("evt_purchase{number}"));
         let session = &mut event["data"]["object"];
@@ -80,7 +80,7 @@ fn purchase(number: usize) -> Vec<u8> {
     })
 }
 
-fn renewal(number: usize) -> Vec<u8> {
+pub(crate) fn renewal(number: usize) -> Vec<u8> {
     let body = edited(STRIPE, "invoice-cycle", |event| {
         event["id"] = json!(renewal_id(number));
         let created = event["created"].as_i64().unwrap();
@@ -91,11 +91,11 @@ fn renewal(number: usize) -> Vec<u8> {
     text.replace("cus_UOM4YOIUd3xZ0G", &format!("cus_{number}")).into_bytes()
 }
 
-fn renewal_id(number: usize) -> String {
+pub(crate) fn renewal_id(number: usize) -> String {
     format!("evt_renewal{number}")
 }
 
-async fn record(app: &App, id: &str) -> EventRecord {
+pub(crate) async fn record(app: &App, id: &str) -> EventRecord {
     let ledger = Ledger::new(app.store(), <_>::default(), <_>::default());
     ledger.event("stripe", &EventId::new(id).unwrap()).await.unwrap().unwrap()
 }
@@ -106,7 +106,7 @@ async fn listed(app: &App) -> usize {
 }
 
 /// Subscriptions that were bought before anything is limited.
-async fn sold(count: usize, variables: &[(&str, &str)]) -> App {
+pub(crate) async fn sold(count: usize, variables: &[(&str, &str)]) -> App {
     let mut all = vec![("CRYPTLEX_REQUESTS_PER_5S", "50"), ("DEADLINE_MS", "10000")];
     all.retain(|(name, _)| variables.iter().all(|(given, _)| given != name));
     all.extend(variables);

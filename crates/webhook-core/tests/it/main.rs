@@ -46,6 +46,7 @@ mod ownership;
 mod ownership_attacks;
 mod ownership_property;
 mod people;
+mod places;
 mod purchases;
 mod readings;
 mod records;
