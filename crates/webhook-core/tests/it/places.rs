@@ -1,4 +1,4 @@
-//! Who waits for something else holds no place at Cryptlex.
+//! What waits keeps its place in the list, and none at Cryptlex.
 
 use std::time::Duration;
 
@@ -60,4 +60,26 @@ async fn purchases_are_answered_while_the_worker_waits_for_leases() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let answer = server.deliver(&app, &purchase(1_000)).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// Whoever delivers again and again keeps nothing from being given up in the end.
+#[tokio::test]
+async fn redelivery_does_not_restart_the_count_of_tries() {
+    let app = sold(1, &[]).await;
+    app.sandbox.fault(Fault::anywhere().error_before(503).always());
+    let server = Server::start(&app).await;
+    assert_eq!(server.deliver(&app, &renewal(0)).await.status, 503);
+    for _ in 0..9 {
+        app.pass(60);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    let listed = async || {
+        let ledger = Ledger::new(app.store(), <_>::default(), <_>::default());
+        let waiting = ledger.waiting("stripe").await.unwrap();
+        waiting.into_iter().map(|(_, waits)| waits.tries).collect::<Vec<_>>()
+    };
+    let before = listed().await;
+    assert!(before[0] > 2, "{before:?}");
+    server.deliver(&app, &renewal(0)).await;
+    assert!(listed().await >= before, "{before:?} {:?}", listed().await);
 }
