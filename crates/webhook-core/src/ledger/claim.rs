@@ -122,18 +122,11 @@ impl Ledger {
                 Some(record) => (record.attempts, record.told),
                 None => (0, false),
             };
+            let attempts = attempts.saturating_add(1);
             let record = EventRecord {
-                kind: event.kind.clone(),
-                live: event.live,
-                contract: event.contract.clone(),
-                subjects: about.subjects.iter().map(subject_key).collect(),
-                customers: about.customers.iter().cloned().collect(),
-                body: body.digest().to_owned(),
-                claimed_at: now,
-                claim: rand::random(),
-                attempts: attempts.saturating_add(1),
-                status: EventStatus::Claimed,
+                attempts,
                 told,
+                ..event_record(event, about, body, EventStatus::Claimed, now)
             };
             let expect = expectation(stored_event.as_ref());
             let mut writes = vec![self.event_write(&event_key, expect, &record)?];
@@ -191,12 +184,7 @@ impl Ledger {
             }
             let keeps = if body_is_known { None } else { body.to_keep() };
             if let Some(value) = keeps {
-                writes.push(Write {
-                    key: body_key(event.provider, body.digest()),
-                    expect: Expect::Anything,
-                    value,
-                    expires: now.checked_add(self.retention).ok(),
-                });
+                writes.push(self.body_write(event, body, value, now));
             }
             if self.commit(&writes).await? == Committed::All {
                 body.is_kept();
@@ -216,5 +204,43 @@ impl Ledger {
             }
         }
         Ok(Claim::Busy { until: now, abandoned: false })
+    }
+
+    pub(super) fn body_write(
+        &self,
+        event: &EventKey,
+        body: &Body<'_>,
+        value: Vec<u8>,
+        now: Timestamp,
+    ) -> Write {
+        Write {
+            key: body_key(event.provider, body.digest()),
+            expect: Expect::Anything,
+            value,
+            expires: now.checked_add(self.retention).ok(),
+        }
+    }
+}
+
+/// As it is from now on, before anybody tried it.
+pub(super) fn event_record(
+    event: &EventKey,
+    about: &About,
+    body: &Body<'_>,
+    status: EventStatus,
+    now: Timestamp,
+) -> EventRecord {
+    EventRecord {
+        kind: event.kind.clone(),
+        live: event.live,
+        contract: event.contract.clone(),
+        subjects: about.subjects.iter().map(subject_key).collect(),
+        customers: about.customers.iter().cloned().collect(),
+        body: body.digest().to_owned(),
+        claimed_at: now,
+        claim: rand::random(),
+        attempts: 0,
+        status,
+        told: false,
     }
 }

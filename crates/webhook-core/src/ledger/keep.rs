@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::claim::{About, CLAIM_ATTEMPTS};
-use super::record::{EventRecord, EventStatus, body_key, decoded, event_key, subject_key};
+use super::claim::{About, CLAIM_ATTEMPTS, event_record};
+use super::record::{EventRecord, EventStatus, body_key, decoded, event_key};
 use super::waiting::{Listed, Waits, has_room, listed_write, part_key};
 use super::{Body, Committed, EventKey, Expect, Ledger, StoreError, Versioned, Write};
 
@@ -89,28 +89,12 @@ impl Ledger {
         body: &Body<'_>,
         now: Timestamp,
     ) -> Result<Option<Vec<Write>>, StoreError> {
-        let record = EventRecord {
-            kind: event.kind.clone(),
-            live: event.live,
-            contract: event.contract.clone(),
-            subjects: about.subjects.iter().map(subject_key).collect(),
-            customers: about.customers.iter().cloned().collect(),
-            body: body.digest().to_owned(),
-            claimed_at: now,
-            claim: rand::random(),
-            attempts: 0,
-            status: EventStatus::Failed("it could not be begun yet".to_owned()),
-            told: false,
-        };
+        let status = EventStatus::Failed("it could not be begun yet".to_owned());
+        let record = event_record(event, about, body, status, now);
         let key = event_key(event.provider, &event.id);
         let mut writes = vec![self.event_write(&key, Expect::Absent, &record)?];
         match (body.to_keep(), body.is_kept_already()) {
-            (Some(value), _) => writes.push(Write {
-                key: body_key(event.provider, body.digest()),
-                expect: Expect::Anything,
-                value,
-                expires: now.checked_add(self.retention).ok(),
-            }),
+            (Some(value), _) => writes.push(self.body_write(event, body, value, now)),
             (None, true) => {}
             (None, false) => return Ok(None),
         }
