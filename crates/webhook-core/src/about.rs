@@ -53,6 +53,7 @@ fn described(action: &Action) -> Option<&Customer> {
         | Action::Reverse(_)
         | Action::ChangePlan(_)
         | Action::End
+        | Action::OfPayment(_)
         | Action::Note(_) => None,
     }
 }
@@ -69,10 +70,11 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
     for payment in &command.payments {
         let (through, pays) = match &command.action {
             Action::Grant(grant) => (grant.paid_through, grant.pays),
-            Action::Renew(Renew { through: Through::Until(end), pays }) => (Some(*end), *pays),
+            Action::Renew(Renew { through: Through::Until(end), pays, .. }) => (Some(*end), *pays),
             Action::Renew(Renew {
                 through: Through::NextPeriod { .. } | Through::Described { .. },
                 pays,
+                ..
             }) => (None, *pays),
             Action::PaymentFailed(_)
             | Action::Suspend(_)
@@ -81,6 +83,7 @@ pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) 
             | Action::ChangePlan(_)
             | Action::End
             | Action::SyncCustomer(..)
+            | Action::OfPayment(_)
             | Action::Note(_) => (None, Pays::Beside),
         };
         let Subject { kind, id, .. } = command.subject.clone();

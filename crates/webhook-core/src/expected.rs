@@ -72,7 +72,7 @@ fn calls(command: &Command, known: Known<'_>, policy: &Policy) -> usize {
             look.saturating_add(each)
         }
         Action::SyncCustomer(..) => OF_A_CUSTOMER,
-        Action::Note(_) => 0,
+        Action::OfPayment(_) | Action::Note(_) => 0,
     }
 }
 

@@ -143,6 +143,7 @@ fn sentence(command: &Command, done: &Done, snapshot: &Snapshot, policy: &Policy
         Action::SyncCustomer(..) => {
             format!("Nothing to do: the user of {subject} was not changed.")
         }
+        Action::OfPayment(_) => "Noted.".to_owned(),
         Action::Note(note) => format!("Noted: {}.", note.why),
     }
 }

@@ -65,7 +65,7 @@ impl Snapshot {
             Action::SyncCustomer(customer, _) => {
                 (Vec::new(), person(session, customer, known).await?)
             }
-            Action::Note(_) => (Vec::new(), People::default()),
+            Action::OfPayment(_) | Action::Note(_) => (Vec::new(), People::default()),
         };
         Ok(Self { licenses, state: state.clone(), people, ..Self::default() })
     }

@@ -3,6 +3,7 @@
 //! Invariant: nothing in here knows Stripe, FastSpring, Paddle or an HTTP call. `read` produces these values, `plan` consumes them.
 
 mod customer;
+mod payment;
 mod reversal;
 
 use std::borrow::Borrow;
@@ -20,6 +21,7 @@ use crate::interval::Interval;
 pub use customer::{
     CUSTOMER_KEYS, Customer, Email, Name, customer_mark, email_digest, is_placeholder,
 };
+pub use payment::{Amount, Back, BackItem, Billed, OfPayment, PaidItem, Payment};
 pub use reversal::{Period, Reversal, Reversed, Stands};
 
 /// One event of a delivery, translated.
@@ -180,6 +182,9 @@ pub struct Command {
     pub action: Action,
     /// What the payment is known by, for a refund or a dispute of it.
     pub payments: Vec<PaymentId>,
+    /// What it brought.
+    #[serde(skip_serializing_if = "Payment::is_unknown")]
+    pub payment: Payment,
     /// What the event says of its subscription.
     pub record: Option<SubscriptionRecord>,
     /// What a person should look at, once this is done.
@@ -195,12 +200,12 @@ pub struct Command {
 impl Command {
     /// Without payment, record or concern.
     pub fn new(subject: Subject, marks: Vec<Mark>, action: Action) -> Self {
-        let payments = Vec::new();
         Self {
             subject,
             marks,
             action,
-            payments,
+            payments: Vec::new(),
+            payment: Payment::default(),
             record: None,
             concern: None,
             for_an_id: false,
@@ -224,6 +229,8 @@ pub enum Action {
     Resume(&'static [Cause]),
     /// The money of a payment went back, or came again.
     Reverse(Reversal),
+    /// Something else is told of a payment.
+    OfPayment(OfPayment),
     /// What is subscribed to, from now on.
     ChangePlan(Subscribed),
     /// The story is over; what happens to its licenses is the vendor's policy.
@@ -314,7 +321,7 @@ pub struct SubscriptionRecord {
     /// The beginning of the current period, where it is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period_start: Option<Timestamp>,
-    /// The end of the current period.
+    /// The end of the current period, or of the trial.
     pub period_end: Option<Timestamp>,
     /// Why it was canceled.
     pub cancellation_reason: Option<String>,
@@ -392,6 +399,9 @@ pub struct Grant {
     /// What it is instead, where something was bought before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub else_renews: Option<Box<Renew>>,
+    /// Whether it was paid: what is authorised or waits for a bank is only ordered.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub is_paid: bool,
 }
 
 /// A customer whose e-mail the purchase does not tell.
@@ -503,6 +513,9 @@ pub struct Renew {
     pub through: Through,
     /// What that says about a failed payment and a pause before it.
     pub pays: Pays,
+    /// What it buys, where its payload names the Cryptlex product and nothing was bought before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub else_buys: Option<Box<Grant>>,
 }
 
 /// What a payment settles.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Cause;
+use super::{Back, Cause};
 use crate::ids::PaymentId;
 
 /// A refund or a dispute of a payment, or the end of one.
@@ -18,6 +18,9 @@ pub struct Reversal {
     pub since: Option<Timestamp>,
     /// Which payment.
     pub of: Reversed,
+    /// How much of it.
+    #[serde(skip_serializing_if = "Back::is_unknown")]
+    pub back: Back,
 }
 
 /// How a refund or a dispute stands; of what is told at the same time, the last of these.

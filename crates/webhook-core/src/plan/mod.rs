@@ -122,6 +122,7 @@ pub fn plan(
         Action::SyncCustomer(customer, address) => {
             Ok(customer::plan(command.subject.provider, customer, *address, at, snapshot))
         }
+        Action::OfPayment(_) => Ok(standing::noted("nothing follows from it yet", snapshot)),
         Action::Note(note) => Ok(noted(note, snapshot)),
     }
 }
@@ -139,7 +140,7 @@ pub fn needs_a_look(action: &Action, state: &SubjectState, policy: &Policy) -> b
         | Action::Reverse(_)
         | Action::End
         | Action::SyncCustomer(..) => true,
-        Action::Note(_) => false,
+        Action::OfPayment(_) | Action::Note(_) => false,
     }
 }
 

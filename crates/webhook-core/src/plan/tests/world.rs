@@ -74,6 +74,7 @@ pub(super) fn purchase(lines: Vec<Line>) -> Grant {
         named_by: NamedBy::Lines,
         lines_at: None,
         else_renews: None,
+        is_paid: true,
     }
 }
 

@@ -126,6 +126,7 @@ impl Purchase {
             named_by: NamedBy::Lines,
             lines_at: None,
             else_renews: None,
+            is_paid: true,
         };
         command(self.subject, Action::Grant(grant))
     }

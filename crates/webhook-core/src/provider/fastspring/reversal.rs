@@ -3,7 +3,8 @@
 use super::super::{Provider as _, payment_ids, subject_of};
 use super::FastSpring;
 use crate::command::{
-    Action, Cause, Command, Concern, Note, Reversal, Reversed, Stands, SubjectKind, Unreadable,
+    Action, Back, Cause, Command, Concern, Note, Reversal, Reversed, Stands, SubjectKind,
+    Unreadable,
 };
 use crate::json::Object;
 
@@ -67,7 +68,7 @@ pub(super) fn chargeback_won(chargeback: &Object<'_>) -> Result<Command, Unreada
 
 fn reversal(order: Option<&str>, cause: Cause, stands: Stands) -> Action {
     let of = Reversed::Payment(payment_ids([order]));
-    Action::Reverse(Reversal { cause, stands, since: None, of })
+    Action::Reverse(Reversal { cause, stands, since: None, of, back: Back::default() })
 }
 
 fn about(

@@ -52,7 +52,7 @@ fn is_successful(charge: &Object<'_>) -> bool {
 }
 
 fn renewal(through: Through) -> Action {
-    Action::Renew(Renew { through, pays: Pays::ForThePeriod })
+    Action::Renew(Renew { through, pays: Pays::ForThePeriod, else_buys: None })
 }
 
 /// The subscription that the charge names.

@@ -3,7 +3,8 @@
 use super::super::{Provider as _, payment_ids, subject_of};
 use super::{Paddle, about, items};
 use crate::command::{
-    Action, Cause, Command, Concern, Note, Reversal, Reversed, Stands, SubjectKind, Unreadable,
+    Action, Back, Cause, Command, Concern, Note, Reversal, Reversed, Stands, SubjectKind,
+    Unreadable,
 };
 use crate::ids::PaymentId;
 use crate::json::Object;
@@ -35,7 +36,8 @@ pub(super) fn changed(adjustment: &Object<'_>) -> Result<Vec<Command>, Unreadabl
             return Ok(vec![Command { concern, ..about(subject, Action::Note(note)) }]);
         }
     };
-    let action = Action::Reverse(Reversal { cause, stands, since: None, of });
+    let action =
+        Action::Reverse(Reversal { cause, stands, since: None, of, back: Back::default() });
     Ok(vec![Command { concern, ..about(subject, action) }])
 }
 

@@ -89,7 +89,10 @@ fn is_recurring(transaction: &Object<'_>, line: &Value<'_>) -> bool {
 fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Vec<Command>, Unreadable> {
     let subject = subscription(transaction)?;
     let renewal = match billing_period_end(transaction)? {
-        Some(end) => about(subject, Action::Renew(Renew { through: Through::Until(end), pays })),
+        Some(end) => about(
+            subject,
+            Action::Renew(Renew { through: Through::Until(end), pays, else_buys: None }),
+        ),
         None => about(subject, Action::Note(Note::of("the transaction has no billing period"))),
     };
     let mut commands = vec![renewal];
@@ -189,6 +192,7 @@ fn grant(read: Vec<ReadLine>, buyer: Option<Customer>) -> Grant {
         named_by: NamedBy::Lines,
         lines_at: None,
         else_renews: None,
+        is_paid: true,
     }
 }
 

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
 use super::{Decided, Stripe, of_data};
 use crate::command::{
-    Action, Cause, Command, Concern, Note, Reversal, Reversed, Stands, SubjectKind, Unreadable,
+    Action, Back, Cause, Command, Concern, Note, Reversal, Reversed, Stands, SubjectKind,
+    Unreadable,
 };
 use crate::ids::Mark;
 use crate::json::Object;
@@ -128,7 +129,7 @@ fn reversal(
 ) -> Action {
     let ids = [object.reference("payment_intent"), charge, object.reference("invoice")];
     let of = Reversed::Payment(payment_ids(ids));
-    Action::Reverse(Reversal { cause, stands, since, of })
+    Action::Reverse(Reversal { cause, stands, since, of, back: Back::default() })
 }
 
 /// Where the ledger does not know the payment, the licenses of a one-time purchase carry its payment intent.

@@ -94,6 +94,7 @@ fn grant(
         named_by,
         lines_at,
         else_renews: None,
+        is_paid: true,
     };
     let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
     let payments = payment_ids([intent, invoice]);

@@ -71,7 +71,9 @@ fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unrea
     )?;
     let marks = subject_marks(&subject);
     let action = match through(invoice, billing)? {
-        Some(through) => Action::Renew(Renew { through, pays: Pays::ForThePeriod }),
+        Some(through) => {
+            Action::Renew(Renew { through, pays: Pays::ForThePeriod, else_buys: None })
+        }
         None => {
             Action::Note(Note::of("no line of the invoice pays for a period of the subscription"))
         }
@@ -194,7 +196,7 @@ fn first_or_change(
     };
     match (mapping, through(invoice, billing)?) {
         (Some((mapping, named_by)), Some(through)) => {
-            let renews = Renew { through, pays: Pays::ForThePeriod };
+            let renews = Renew { through, pays: Pays::ForThePeriod, else_buys: None };
             purchase(invoice, billing, Some(mapping), named_by, Some(renews))
         }
         (_, _) => renewal(invoice, billing),
@@ -236,6 +238,7 @@ fn purchase(
         named_by,
         lines_at: made_at(invoice)?,
         else_renews: else_renews.map(Box::new),
+        is_paid: true,
     };
     let payments = known_as(invoice);
     Ok(Command { payments, for_an_id, ..Command::new(subject, find, Action::Grant(grant)) }.into())

@@ -1,0 +1,118 @@
+//! What a payment brought and what of it went back, in numbers.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::PaymentId;
+
+/// A sum of money. `value` counts the smallest unit that the provider tells: minor units for Stripe and Paddle, thousandths of
+/// the main unit for FastSpring. So values are compared only within one provider and one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// In the smallest unit.
+    pub value: i64,
+    /// ISO 4217 in lower case, where the payload says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+}
+
+/// What a payload says of a payment beside what it buys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Payment {
+    /// What the whole payment brought, also for other subjects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
+    /// Its items that are this subject's, where the provider can give back one of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<PaidItem>,
+    /// When the paid period begins, where the payload says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Timestamp>,
+    /// The lines that it bills, with how many, where a change takes effect with its charge (FastSpring).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bills: Vec<Billed>,
+}
+
+impl Payment {
+    /// Whether nothing is known of it.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One item of a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidItem {
+    /// By what a refund names it: Paddle's transaction item, FastSpring's product path.
+    pub id: String,
+    /// What it cost; `None` where the payload does not say it.
+    pub value: Option<i64>,
+}
+
+/// A line of a charge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Billed {
+    /// The product path.
+    pub path: String,
+    /// How many.
+    pub quantity: u32,
+}
+
+/// How much of a payment went back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Back {
+    /// What it is known by: the refund, adjustment, return or dispute; the charge, where its sum is what is back so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// How much. Of a charge it is the sum of all its refunds so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
+    /// What the charge brought that it is of, where the payload says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<Amount>,
+    /// Whether it is all of it, in the provider's own word: it decides where no sums can be compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_whole: Option<bool>,
+    /// What it names of the payment; everything, if empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<BackItem>,
+}
+
+impl Back {
+    /// Whether nothing is known of it.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One item that went back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackItem {
+    /// As [`PaidItem::id`].
+    pub id: String,
+    /// How much of it.
+    pub value: Option<i64>,
+    /// Whether it is all of it, in the provider's own word.
+    pub is_whole: Option<bool>,
+}
+
+/// What is told of a payment by its ids alone: whose it is, the ledger knows, or will.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfPayment {
+    /// What was authorised before is paid now (Stripe's manual capture).
+    Captured(Option<Amount>),
+    /// How many of what it pays for, where the purchase does not say it (the invoice of a one-time session).
+    Quantity(u32),
+    /// One of the payments of an invoice, with what it brought.
+    Part {
+        /// By which refunds and disputes name it.
+        id: PaymentId,
+        /// Of which invoice.
+        of: PaymentId,
+        /// What it brought.
+        amount: Option<Amount>,
+    },
+}
