@@ -16,6 +16,7 @@ pub mod limits;
 pub mod signature;
 
 pub mod command;
+pub mod fact;
 pub mod json;
 pub mod provider;
 

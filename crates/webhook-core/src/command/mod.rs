@@ -21,7 +21,7 @@ use crate::interval::Interval;
 pub use customer::{
     CUSTOMER_KEYS, Customer, Email, Name, customer_mark, email_digest, is_placeholder,
 };
-pub use payment::{Amount, Back, BackItem, Billed, OfPayment, PaidItem, Payment};
+pub use payment::{Amount, Back, BackItem, Billed, OfPayment, PaidItem, Payment, Sum};
 pub use reversal::{Period, Reversal, Reversed, Stands};
 
 /// One event of a delivery, translated.
@@ -519,7 +519,7 @@ pub struct Renew {
 }
 
 /// What a payment settles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pays {
     /// For the subscription itself: whatever failed or paused before is over.
     ForThePeriod,
@@ -530,7 +530,7 @@ pub enum Pays {
 }
 
 /// What a payment paid for.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Through {
     /// Everything until then.
     Until(Timestamp),
@@ -553,7 +553,7 @@ pub enum Through {
 }
 
 /// Why a payment does not say until when it pays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Undated {
     /// The provider sends ids only.
     NotExpanded,

@@ -66,9 +66,11 @@ pub struct Back {
     /// What it is known by: the refund, adjustment, return or dispute; the charge, where its sum is what is back so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// How much. Of a charge it is the sum of all its refunds so far.
+    /// How much.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
+    /// What that sum is of.
+    pub sum: Sum,
     /// What the charge brought that it is of, where the payload says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<Amount>,
@@ -87,6 +89,19 @@ impl Back {
     }
 }
 
+/// What a sum of money that went back is of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sum {
+    /// One refund, adjustment, return or dispute.
+    #[default]
+    Single,
+    /// All refunds of a charge so far.
+    SoFar,
+    /// A refund that failed: the charge's sum so far still holds it.
+    Failed,
+}
+
 /// One item that went back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackItem {
@@ -103,10 +118,20 @@ pub struct BackItem {
 #[serde(rename_all = "snake_case")]
 pub enum OfPayment {
     /// What was authorised before is paid now (Stripe's manual capture).
-    Captured(Option<Amount>),
+    Captured {
+        /// By what the payment may be known.
+        ids: Vec<PaymentId>,
+        /// What it brought.
+        amount: Option<Amount>,
+    },
     /// How many of what it pays for, where the purchase does not say it (the invoice of a one-time session).
-    Quantity(u32),
-    /// One of the payments of an invoice, with what it brought.
+    Quantity {
+        /// By what the payment may be known.
+        ids: Vec<PaymentId>,
+        /// How many.
+        quantity: u32,
+    },
+    /// One of the payments of an invoice.
     Part {
         /// By which refunds and disputes name it.
         id: PaymentId,
@@ -115,4 +140,14 @@ pub enum OfPayment {
         /// What it brought.
         amount: Option<Amount>,
     },
+}
+
+impl OfPayment {
+    /// By what the payment may be known.
+    pub fn ids(&self) -> Vec<PaymentId> {
+        match self {
+            Self::Captured { ids, .. } | Self::Quantity { ids, .. } => ids.clone(),
+            Self::Part { id, of, .. } => vec![id.clone(), of.clone()],
+        }
+    }
 }

@@ -1,0 +1,114 @@
+//! The set of facts of one subject, with the order of their commits.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Fact, Says};
+
+/// Payments that are kept, and as many facts of money that went back: of a subscription with more, the oldest are dropped.
+const MOST_OF_A_KIND: usize = 64;
+
+/// A fact, and with which commit it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The number of the commit, from 1.
+    #[serde(rename = "n")]
+    pub commit: u32,
+    /// The fact.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// Everything that is kept of what was told of a subject.
+///
+/// Laws: adding is commutative, associative and idempotent as far as `facts` shows; commits only number the tellings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    kept: Vec<Kept>,
+    /// The number of the newest commit.
+    commits: u32,
+    /// Every fact up to this commit has its effect at Cryptlex, or waits for something that another event cannot bring.
+    settled: u32,
+    /// The newest fact that was dropped for want of room: what is older changes nothing any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<Timestamp>,
+}
+
+impl Facts {
+    /// Adds what an event says. An equal telling is there already.
+    pub fn add(&mut self, facts: &[Fact]) {
+        let new: Vec<&Fact> = facts.iter().filter(|fact| !self.holds(fact)).collect();
+        if new.is_empty() {
+            return;
+        }
+        self.commits = self.commits.saturating_add(1);
+        let commit = self.commits;
+        self.kept.extend(new.into_iter().map(|fact| Kept { commit, fact: fact.clone() }));
+        self.drop_the_oldest();
+    }
+
+    fn holds(&self, fact: &Fact) -> bool {
+        self.kept.iter().any(|kept| kept.fact.at == fact.at && kept.fact.says == fact.says)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// All of them, in the order of their commits.
+    pub fn all(&self) -> impl Iterator<Item = &Fact> {
+        self.kept.iter().map(|kept| &kept.fact)
+    }
+
+    /// Those that had come by that commit.
+    pub fn until(&self, commit: u32) -> impl Iterator<Item = &Fact> {
+        self.kept.iter().filter(move |kept| kept.commit <= commit).map(|kept| &kept.fact)
+    }
+
+    /// The commits whose states Cryptlex may show: that of the settled facts, and each later one before the newest.
+    pub fn states_before(&self) -> impl Iterator<Item = u32> {
+        self.settled..self.commits
+    }
+
+    /// Whether all of them have their effect.
+    pub fn are_settled(&self) -> bool {
+        self.settled == self.commits
+    }
+
+    /// Facts that may not have their effect yet.
+    pub fn unsettled(&self) -> impl Iterator<Item = &Fact> {
+        self.kept.iter().filter(|kept| kept.commit > self.settled).map(|kept| &kept.fact)
+    }
+
+    /// From now on they have.
+    pub fn settle(&mut self) {
+        self.settled = self.commits;
+    }
+
+    /// The newest fact that was dropped for want of room.
+    pub fn dropped(&self) -> Option<Timestamp> {
+        self.dropped
+    }
+
+    /// Orders are all kept, and of descriptions the newest and those that change what is subscribed to.
+    fn drop_the_oldest(&mut self) {
+        for is_of_kind in [
+            (|says| matches!(says, Says::Paid(_) | Says::OfPayment(_))) as fn(&Says) -> bool,
+            |says| matches!(says, Says::MoneyBack(_)),
+            |says| matches!(says, Says::Failed(_) | Says::Paused | Says::Resumed | Says::Ended),
+            |says| matches!(says, Says::Described(_)),
+        ] {
+            let count = self.kept.iter().filter(|kept| is_of_kind(&kept.fact.says)).count();
+            for _ in MOST_OF_A_KIND..count {
+                let of_kind = self.kept.iter().enumerate();
+                let of_kind = of_kind.filter(|(_, kept)| is_of_kind(&kept.fact.says));
+                let oldest = of_kind.min_by_key(|(_, kept)| kept.fact.at).map(|(place, _)| place);
+                let Some(place) = oldest else { break };
+                let gone = self.kept.remove(place);
+                self.dropped = self.dropped.max(Some(gone.fact.at));
+            }
+        }
+    }
+}
