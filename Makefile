@@ -44,6 +44,10 @@ crash: ## Kill the servers while thousands of events are delivered, with the led
 	target/debug/devkit crash $(CRASH)
 	target/debug/devkit crash --lose-ledger $(CRASH)
 
+.PHONY: books
+books: ## Try 10,000 lives of subscriptions against a model of the provider's books; SEED=7 tries others, BOOKS=500 fewer
+	BOOKS=$(or $(BOOKS),10000) BOOKS_SEED=$(or $(SEED),2026) cargo test --locked -p webhook-core --test it -- books:: --nocapture
+
 .PHONY: bench
 bench: $(VENV)/bin/cargo-lambda $(VENV)/bin/moto_server ## Measure the functions as they are deployed, and write BENCHMARKS.md; Linux only
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --locked --release $(BINARIES:%=--bin %) --bin devkit

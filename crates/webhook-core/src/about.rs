@@ -1,27 +1,45 @@
 //! What an event is about, and what is remembered of it whatever its commands come to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::command::{
-    Action, Command, Customer, CustomerChange, Grant, Keeps, Note, Pays, Period, Renew, Subject,
-    SubjectKind, Through,
+    Action, Command, Customer, CustomerChange, Grant, Keeps, Note, OfPayment, Subject, SubjectKind,
 };
-use crate::ids::{CustomerId, SubjectId};
+use crate::fact::Fact;
+use crate::ids::{CustomerId, EventId, SubjectId};
 use crate::ledger::{About, KnownCustomer, Leases, Paid};
+use crate::work::Work;
 
 /// Whatever must not be worked on by two: the subjects, and the customer who buys. Also the customers whose users are worth
 /// remembering.
-pub(crate) fn concerned(commands: &[Command]) -> About {
+pub(crate) fn concerned(event: &EventId, at: Timestamp, commands: &[Command]) -> About {
+    let works = Work::of(event, at, commands);
     let mut subjects: BTreeSet<Subject> =
         commands.iter().map(|command| command.subject.clone()).collect();
     // Also for the user: only the customer's own events change it, and their purchases give it licenses.
-    let buys = |command: &&Command| command.for_an_id || matches!(command.action, Action::Grant(_));
+    let buys = |command: &&Command| command.for_an_id || command.purchase().is_some();
     subjects.extend(commands.iter().filter(buys).filter_map(buyer));
     let customers = commands.iter().filter_map(customer_of).cloned().collect();
-    let payments = commands.iter().flat_map(|command| command.payments.iter().cloned()).collect();
-    About { subjects, customers, payments }
+    let (mut paid, mut waits) = (BTreeMap::new(), BTreeMap::new());
+    for command in commands {
+        let Subject { kind, id, .. } = command.subject.clone();
+        for payment in &command.payments {
+            let known: &mut Vec<Paid> = paid.entry(payment.clone()).or_default();
+            known.push(Paid { kind, id: id.clone() });
+        }
+    }
+    for (ids, fact) in works.iter().flat_map(|work| work.told_of_unknown_payments()) {
+        for id in ids {
+            let known: &mut Vec<Fact> = waits.entry(id.clone()).or_default();
+            known.push(fact.clone());
+        }
+    }
+    let would_buy = |command: &&Command| command.would_be_a_purchase();
+    let unseen = commands.iter().filter(would_buy).map(|it| it.subject.clone()).collect();
+    let facts = works.into_iter().map(|work| (work.subject, work.facts)).collect();
+    About { subjects, customers, paid, waits, unseen, facts }
 }
 
 /// The subject of the customer himself.
@@ -35,8 +53,14 @@ pub(crate) fn customer_of(command: &Command) -> Option<&CustomerId> {
     if let Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) = &command.action {
         return Some(id);
     }
-    if let Action::Grant(Grant { nobody: Some(unknown), .. }) = &command.action {
+    if let Some(Grant { nobody: Some(unknown), .. }) = command.purchase() {
         return unknown.id.as_ref();
+    }
+    if let Action::ChangePlan(_) = &command.action {
+        return command.contact.as_ref()?.id.as_ref();
+    }
+    if let Some(grant) = command.purchase() {
+        return grant.customer.as_ref()?.id.as_ref();
     }
     described(&command.action)?.id.as_ref()
 }
@@ -59,41 +83,13 @@ fn described(action: &Action) -> Option<&Customer> {
 }
 
 /// What is remembered of an event whatever its commands come to.
-pub(crate) fn write_down(command: &Command, at: Timestamp, leases: &mut Leases) {
-    if let Some(record) = &command.record {
-        let mut state = leases.state(&command.subject);
-        if state.record.as_ref().is_none_or(|(newest, _)| *newest <= at) {
-            state.record = Some((at, record.clone()));
-            leases.set_state(&command.subject, state);
-        }
-    }
-    for payment in &command.payments {
-        let (through, pays) = match &command.action {
-            Action::Grant(grant) => (grant.paid_through, grant.pays),
-            Action::Renew(Renew { through: Through::Until(end), pays, .. }) => (Some(*end), *pays),
-            Action::Renew(Renew {
-                through: Through::NextPeriod { .. } | Through::Described { .. },
-                pays,
-                ..
-            }) => (None, *pays),
-            Action::PaymentFailed(_)
-            | Action::Suspend(_)
-            | Action::Resume(_)
-            | Action::Reverse(_)
-            | Action::ChangePlan(_)
-            | Action::End
-            | Action::SyncCustomer(..)
-            | Action::OfPayment(_)
-            | Action::Note(_) => (None, Pays::Beside),
-        };
-        let Subject { kind, id, .. } = command.subject.clone();
-        let (period, beside) = (Period { at, through }, pays != Pays::ForThePeriod);
-        leases.paid(payment, Paid { kind, id, period, beside });
+pub(crate) fn write_down(command: &Command, leases: &mut Leases) {
+    if let Action::OfPayment(OfPayment::Part { id, of, .. }) = &command.action {
+        leases.link(id.clone(), of.clone());
     }
     let Action::Note(note) = &command.action else { return };
     match &note.keeps {
         Keeps::Nothing | Keeps::Undelivered(_) => {}
-        Keeps::Link { payment, same_as } => leases.link(payment.clone(), same_as.clone()),
         Keeps::Customer(customer, change) => {
             let mut known = leases.customer(customer);
             match change {

@@ -17,15 +17,16 @@ use jiff::Timestamp;
 use crate::about::{concerned, write_down};
 use crate::clock::Clock;
 use crate::command::{
-    Action, Command, Concern, Meaning, Notice, Outcome, Reversal, Reversed, Subject, Unmapped,
+    Action, Command, Concern, Meaning, Notice, Outcome, Reversal, Subject, Unmapped,
 };
 use crate::config::Config;
 use crate::cryptlex::{Client, Rank, Reserved, Session, Turn};
 use crate::customers::{Looking, told_by, with_address};
 use crate::deadline::{Deadline, Timing};
+use crate::decide::{lacks_its_buyer, needs_a_look};
 use crate::expected::turn;
 use crate::health::Failures;
-use crate::ids::EventId;
+use crate::ids::{EventId, PaymentId};
 use crate::ledger::{
     Admission, Body, Claim, EventKey, Keep, Known, Leases, Ledger, LedgerError, Paid, PaidBy, Term,
 };
@@ -33,11 +34,11 @@ use crate::measure::{Count, count};
 use crate::notify::{Notification, Notifier};
 use crate::outcome::unmapped_text;
 use crate::overflow::Overflow;
-use crate::plan::needs_a_look;
 use crate::provider::Provider;
 use crate::remembered::{Forgotten, Remembered, remembered};
 use crate::reply::{Class, Failure};
 use crate::waiting::Waiting;
+use crate::work::Work;
 use buyers::{Unserved, Waits, no_longer_waits};
 use gate::Gate;
 
@@ -122,16 +123,41 @@ impl Ready {
         if deadline.left().is_zero() {
             return Err(Failure::delayed("there was no time left for it", None));
         }
-        let commands = match in_time(deadline.left(), self.traced::<P>(event, commands)).await? {
-            Traced::Commands(commands) => commands,
-            Traced::Done(outcome) => return Ok(duplicate(event, outcome)),
+        let (mut commands, mut with_buyer, mut is_buyer_asked_for) = (commands, None, false);
+        let (commands, mut leases, session) = loop {
+            let traced = match with_buyer.take() {
+                Some(traced) => traced,
+                None => match in_time(deadline.left(), self.traced::<P>(event, &commands)).await? {
+                    Traced::Commands(commands) => commands,
+                    Traced::Done(outcome) => return Ok(duplicate(event, outcome)),
+                },
+            };
+            match self.claim::<P>(event, at, &traced, delivery, clock).await? {
+                Claimed::Leases(leases, session) => {
+                    let asked = is_buyer_asked_for || session.is_none();
+                    let ordered = match asked {
+                        true => None,
+                        false => {
+                            self.ordered_as::<P>(event, at, &traced, &leases, deadline).await?
+                        }
+                    };
+                    is_buyer_asked_for = true;
+                    let Some(ordered) = ordered else { break (traced, leases, session) };
+                    // Claimed once more, with whoever buys.
+                    drop(session);
+                    let why = "its buyer is asked for first";
+                    let released = self.ledger.fail(*leases, why, Keep::Release);
+                    self.recorded(deadline, released).await?;
+                    with_buyer = Some(ordered);
+                }
+                Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
+                Claimed::NowKnown => {}
+                Claimed::Unseen => {
+                    commands = commands.into_iter().map(Command::as_purchase).collect();
+                }
+            }
         };
         let commands = commands.as_slice();
-        let (mut leases, session) =
-            match self.claim::<P>(event, at, commands, delivery, clock).await? {
-                Claimed::Leases(leases, session) => (leases, session),
-                Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
-            };
         let addressed = match self.addressed::<P>(commands, &leases, deadline).await {
             Ok(addressed) => addressed,
             Err(failure) => {
@@ -206,6 +232,41 @@ impl Ready {
         }
     }
 
+    /// What is paid for by now and was ordered by another event: with the purchase as that event tells it, if its body is kept.
+    async fn ordered_as<P: Provider>(
+        &self,
+        event: &EventKey,
+        at: Timestamp,
+        commands: &[Command],
+        leases: &Leases,
+        deadline: Deadline,
+    ) -> Result<Option<Vec<Command>>, Failure> {
+        let works = Work::of(&event.id, at, commands);
+        let lacking = works.iter().find_map(|work| {
+            let state = leases.state(&work.subject);
+            let teller = lacks_its_buyer(work, &state, &self.config.policy)?;
+            (*teller != event.id).then(|| (work.subject.clone(), teller.clone()))
+        });
+        let Some((subject, teller)) = lacking else { return Ok(None) };
+        let told = remembered::<P>(&self.ledger, &self.config, &teller);
+        let Ok(Ok(told)) = tokio::time::timeout(deadline.left(), told).await else {
+            // Its own event makes it.
+            return Ok(None);
+        };
+        let Ok(Meaning::Act { commands: told, .. }) = told.notice.meaning else { return Ok(None) };
+        let grant = told.into_iter().filter(|command| command.subject == subject);
+        let grant = grant.map(Command::as_purchase).find_map(|command| {
+            let Action::Grant(grant) = command.action else { return None };
+            Some(Box::new(grant))
+        });
+        let with_it = |command: &Command| {
+            let is_it = command.subject == subject;
+            let ordered_as = grant.clone().filter(|_| is_it);
+            Command { ordered_as, ..command.clone() }
+        };
+        Ok(grant.is_some().then(|| commands.iter().map(with_it).collect()))
+    }
+
     /// Purchases of a customer who is known by id only, with the address and the name that they told in an event of their own:
     /// unless the user that they are known as is theirs alone, another one may have that address by now.
     async fn addressed<P: Provider>(
@@ -258,36 +319,27 @@ impl Ready {
     async fn traced<P: Provider>(
         &self,
         event: &EventKey,
-        commands: Vec<Command>,
+        commands: &[Command],
     ) -> Result<Traced, LedgerError> {
         let mut traced = Vec::with_capacity(commands.len());
         for command in commands {
-            let Action::Reverse(reversal) = &command.action else {
-                traced.push(command);
+            let Some(ids) = of_payment(&command.action) else {
+                traced.push(command.clone());
                 continue;
             };
-            let Some(payments) = reversal.of.known_by() else {
-                traced.push(command);
-                continue;
-            };
-            let paid = match self.ledger.paid_by(event, payments).await? {
-                PaidBy::Known(paid) => paid,
+            let (paid, ids) = match self.ledger.paid_by(event, &ids).await? {
+                PaidBy::Known(paid, ids) => (paid, ids),
                 PaidBy::Done(outcome) => return Ok(Traced::Done(outcome)),
             };
-            for Paid { kind, id, period, beside } in &paid {
+            let action = known_by(&command.action, &ids);
+            for Paid { kind, id } in &paid {
                 let subject = Subject { provider: P::NAME, kind: *kind, id: id.clone() };
-                let of = match beside {
-                    true => Reversed::Beside,
-                    false => Reversed::Period(*period),
-                };
-                let action = Action::Reverse(Reversal { of, ..reversal.clone() });
-                let marks = P::marks(&subject);
-                traced.push(Command { subject, marks, action, ..command.clone() });
+                let (marks, payments) = (P::marks(&subject), ids.clone());
+                let action = action.clone();
+                traced.push(Command { subject, marks, action, payments, ..command.clone() });
             }
             if paid.is_empty() {
-                let of = reversal.of.unknown();
-                let action = Action::Reverse(Reversal { of, ..reversal.clone() });
-                traced.push(Command { action, ..command });
+                traced.push(Command { action, of_unknown_payment: true, ..command.clone() });
             }
         }
         Ok(Traced::Commands(traced))
@@ -303,10 +355,11 @@ impl Ready {
         delivery: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<Claimed<'r>, Failure> {
-        let (about, deadline) = (concerned(commands), delivery.deadline);
+        let (about, deadline) = (concerned(&event.id, at, commands), delivery.deadline);
+        let works = Work::of(&event.id, at, commands);
         let gate = Gate::of(self, event, delivery);
         let admission: &Admission<'_> = &|known: Known<'_>| {
-            let turn = turn(commands, at, known, &self.config.policy);
+            let turn = turn(&works, at, known, &self.config.policy);
             Box::pin(gate.admits(turn, clock))
         };
         let mut pause = self.timing.poll;
@@ -328,6 +381,8 @@ impl Ready {
                 Claim::Acquired(leases) => return Ok(Claimed::Leases(leases, gate.session())),
                 Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
                 Claim::NotAdmitted => return Err(gate.refusal()),
+                Claim::NowKnown => return Ok(Claimed::NowKnown),
+                Claim::Unseen => return Ok(Claimed::Unseen),
                 Claim::Unfinished(others) => {
                     for other in others {
                         gate.give_back();
@@ -439,16 +494,16 @@ impl Ready {
     ) -> Result<Carried, (Failure, Keep)> {
         let mut carried = Carried::default();
         for command in commands {
-            write_down(command, at, leases);
+            write_down(command, leases);
         }
-        let calls = |command: &Command| {
-            needs_a_look(&command.action, &leases.state(&command.subject), &self.config.policy)
-        };
+        let works = Work::of(leases.event(), at, commands);
+        let calls =
+            |work: &Work| needs_a_look(work, &leases.state(&work.subject), &self.config.policy);
         // What turns out to need something of Cryptlex holds a lease by now: it waits for no turn.
-        let needs_calls = session.is_none() && commands.iter().any(calls);
+        let needs_calls = session.is_none() && works.iter().any(calls);
         let without_places = || self.cryptlex.begin(Reserved::default(), deadline);
         let session = session.or_else(|| needs_calls.then(without_places));
-        for command in commands {
+        for work in &works {
             let looking = session.as_ref().map(|session| Looking {
                 session,
                 ledger: &self.ledger,
@@ -456,10 +511,15 @@ impl Ready {
                 clock,
                 deadline,
             });
-            let settled = self.one(looking, command, at, leases).await?;
+            let settled = self.one(looking, work, leases).await?;
             settled.merge_into(&mut carried.outcome);
             // What the event is about says more than that it changed nothing.
-            carried.concerns.extend(command.concern.filter(|_| !settled.stale).or(settled.concern));
+            let concerns = work.commands.iter().filter_map(|command| command.concern);
+            // Of a purchase that was never seen only if something was made for it.
+            let is_due =
+                |concern: &Concern| *concern != Concern::PurchaseUnseen || settled.made_something;
+            let concerns = concerns.filter(|_| !settled.stale).filter(is_due);
+            carried.concerns.extend(concerns.chain(settled.concern));
             carried.unmapped.extend(settled.unmapped);
         }
         Ok(carried)
@@ -494,6 +554,25 @@ enum Claimed<'c> {
     /// With places for its calls, if it makes any.
     Leases(Box<Leases>, Option<Session<'c>>),
     Done(Outcome),
+    /// What a payment paid for is known by now.
+    NowKnown,
+    /// A payment is the purchase, because none is known.
+    Unseen,
+}
+
+/// By what the payment is known that it tells of.
+fn of_payment(action: &Action) -> Option<Vec<PaymentId>> {
+    if let Action::OfPayment(of) = action {
+        return Some(of.ids());
+    }
+    let Action::Reverse(reversal) = action else { return None };
+    Some(reversal.ids.clone())
+}
+
+/// The same, by every id that the payment is known by.
+fn known_by(action: &Action, ids: &[PaymentId]) -> Action {
+    let Action::Reverse(reversal) = action else { return action.clone() };
+    Action::Reverse(Reversal { ids: ids.to_vec(), ..reversal.clone() })
 }
 
 async fn in_time<T>(

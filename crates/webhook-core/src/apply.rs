@@ -5,25 +5,24 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use jiff::Timestamp;
-
-use crate::command::Command;
+use crate::command::Subject;
 use crate::config::Policy;
 use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, NewUser, Session, User};
+use crate::decide::{Plan, Refused, SLOT_KEY, Step, plan};
 use crate::ids::{LicenseId, Mark};
 use crate::interval::same_second;
 use crate::ledger::SubjectState;
-use crate::plan::{Plan, Refused, SLOT_KEY, Step, plan};
 use crate::snapshot::{Snapshot, licenses};
+use crate::work::Work;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 /// Steps under way at the same time; each is about another license or user.
 const SIDE_BY_SIDE: usize = 8;
 /// Each round does something that was not done before; the largest purchase takes far fewer.
 const MOST_ROUNDS: usize = 1_000;
 
-/// A command whose effect is in Cryptlex.
-#[derive(Debug)]
+/// An event whose effect is in Cryptlex.
+#[derive(Debug, Default)]
 pub struct Settled {
     /// The last plan: without steps, with what to remember.
     pub plan: Plan,
@@ -76,15 +75,14 @@ impl std::fmt::Display for Stopped {
 /// Plans and applies until nothing is left to do.
 pub async fn settle(
     session: &Session<'_>,
-    command: &Command,
-    at: Timestamp,
+    work: &Work,
     snapshot: &mut Snapshot,
     policy: &Policy,
 ) -> Result<Settled, Stopped> {
     let mut done: Vec<Step> = Vec::new();
     let mut names: HashSet<String> = HashSet::new();
     for _ in 0..MOST_ROUNDS {
-        let next = match plan(command, at, snapshot, policy) {
+        let next = match plan(work, snapshot, policy) {
             Ok(next) => next,
             Err(refused) => {
                 return Err(Stopped { cause: Cause::Refused(refused), done, missing: Vec::new() });
@@ -97,12 +95,14 @@ pub async fn settle(
         if next.steps.iter().any(|step| names.contains(&step.to_string())) {
             return Err(Stopped { cause: Cause::NoChange, done, missing: next.steps });
         }
-        // Shown only until the steps are done; what is to be forgotten is, once the command is settled.
-        snapshot.state.before_grace.extend(next.state.before_grace.clone());
-        // A seat that is given up is no suspension for the purchase to take away.
-        snapshot.state.seats.extend(next.state.seats.clone());
+        // Where a license ended before grace is shown only until it is moved.
+        snapshot.state.before_grace = snapshot.state.before_grace.or(next.state.before_grace);
+        snapshot.state.revoked.extend(next.state.revoked.clone());
+        snapshot.state.deleted |= next.state.deleted;
+        let about = work.leading().map(|command| (&command.subject, command.marks.as_slice()));
+        let about = about.unwrap_or((&work.subject, &[]));
         if let Some((cause, missing)) =
-            side_by_side(session, command, next.steps, snapshot, &mut done).await
+            side_by_side(session, about, next.steps, snapshot, &mut done).await
         {
             return Err(Stopped { cause, done, missing });
         }
@@ -113,7 +113,7 @@ pub async fn settle(
 /// The first failure lets what is under way finish and starts nothing more.
 async fn side_by_side(
     session: &Session<'_>,
-    command: &Command,
+    (subject, marks): (&Subject, &[Mark]),
     steps: Vec<Step>,
     snapshot: &mut Snapshot,
     done: &mut Vec<Step>,
@@ -128,7 +128,7 @@ async fn side_by_side(
                 break;
             };
             under_way.push(async {
-                let result = carry_out(session, &step, &command.marks).await;
+                let result = carry_out(session, &step, marks).await;
                 (step, result)
             });
         }
@@ -138,7 +138,7 @@ async fn side_by_side(
         match result {
             Ok(effect) => {
                 let license = effect.license().or(step.license()).map(LicenseId::as_str);
-                tracing::info!(subject = %command.subject, license.id = license, "{}: {step}", command.subject);
+                tracing::info!(subject = %subject, license.id = license, "{subject}: {step}");
                 effect.absorbed_by(snapshot, &step);
                 done.push(step);
             }

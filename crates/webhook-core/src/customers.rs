@@ -8,11 +8,12 @@ use crate::clock::Clock;
 use crate::command::{Action, Command, Concern, Customer, Subject, SubjectKind, email_digest};
 use crate::cryptlex::{ApiError, Kind, Session};
 use crate::deadline::{Deadline, Timing};
+use crate::decide::{Plan, Step, association, found, holder, is_own, moves, user_of};
 use crate::ids::{CustomerId, EventId, Mark, SubjectId, UserId};
 use crate::ledger::{KnownCustomer, Leases, Ledger, SubjectState};
-use crate::plan::{Plan, Step, association, found, holder, is_own, moves, user_of};
 use crate::reply::Failure;
 use crate::snapshot::{Look, People, Snapshot};
+use crate::work::Work;
 
 /// Looks at another customer who is being worked on; each waits twice as long as the one before. Whoever waits longer keeps
 /// their own customer from others.
@@ -43,15 +44,16 @@ impl Looking<'_> {
     /// user and changing it exclude each other.
     pub(crate) async fn take(
         &self,
-        command: &Command,
+        work: &Work,
         look: Look,
         state: &mut SubjectState,
         known: &KnownCustomer,
         leases: &mut Leases,
     ) -> Result<Snapshot, NotSeen> {
         let session = self.session;
+        let Some(command) = work.leading() else { return Ok(Snapshot::default()) };
         for _ in 0..MOST_LOOKS {
-            let taken = Snapshot::take(session, command, look, state, known.clone()).await;
+            let taken = Snapshot::take(session, work, look, state, known.clone()).await;
             let taken = taken.map_err(NotSeen::Call)?;
             let mut snapshot = Snapshot { capacity: self.ledger.capacity(), ..taken };
             let Some(Shared { owner, mark, user }) = shared_user(command, &snapshot.people) else {
@@ -122,7 +124,7 @@ struct Shared {
 
 fn shared_user(command: &Command, people: &People) -> Option<Shared> {
     let is_own_known = people.remembered.as_ref().is_some_and(|known| known.is_own);
-    let user = if let Action::Grant(_) = command.action {
+    let user = if command.purchase().is_some() {
         found(people).filter(|_| !is_own_known)
     } else if let Action::SyncCustomer(..) = command.action {
         holder(people).filter(|to| !moves(command.subject.provider, to, people).is_empty())
@@ -146,7 +148,7 @@ pub(crate) fn told_by(command: &Command, leases: &Leases) -> Option<EventId> {
 }
 
 fn names_an_id_only(command: &Command) -> bool {
-    let Action::Grant(grant) = &command.action else { return false };
+    let Some(grant) = command.purchase() else { return false };
     grant.customer.as_ref().is_none_or(Customer::is_stand_in)
 }
 
@@ -154,7 +156,7 @@ fn names_an_id_only(command: &Command) -> bool {
 pub(crate) fn with_address(command: &Command, told: &[Command]) -> Command {
     let mut command = command.clone();
     let id = customer_of(&command).filter(|_| names_an_id_only(&command)).cloned();
-    if let (Some(id), Action::Grant(grant)) = (id, &mut command.action) {
+    if let (Some(id), Some(grant)) = (id, command.purchase_mut()) {
         for told in told {
             if let Action::SyncCustomer(told, _) = &told.action
                 && told.id.as_ref() == Some(&id)
@@ -175,7 +177,7 @@ pub(crate) fn lost_address(
     snapshot: &Snapshot,
     leases: &Leases,
 ) -> Option<Concern> {
-    let is_purchase = matches!(command.action, Action::Grant(_));
+    let is_purchase = command.purchase().is_some();
     let is_told = is_purchase && leases.customer(customer).email.is_some();
     let user = found(&snapshot.people).filter(|_| is_told)?;
     user.is_placeholder().then_some(Concern::UserKept)
@@ -240,7 +242,13 @@ pub(crate) fn remember(
         return;
     }
     let mut now_known = known;
-    if let Action::Grant(grant) = &command.action {
+    if command.contact.is_some() {
+        if let Some(user) = user_of(people) {
+            now_known.user = Some(user.clone());
+            now_known.owns_user = owns(people);
+            now_known.buys(&command.subject.id);
+        }
+    } else if let Some(grant) = command.purchase() {
         now_known.user = user_of(people).cloned().or(now_known.user);
         now_known.owns_user = owns(people);
         now_known.buys(&command.subject.id);

@@ -63,8 +63,8 @@ impl Ready {
                 Ok(ignored(&event.kind, &reason))
             }
             Ok(Meaning::Act { at, commands }) => {
-                turn = Some(Turn { rank: rank(&commands), at, calls: USUAL_CALLS });
-                about = concerned(&commands);
+                turn = Some(Turn { rank: rank(commands.iter()), at, calls: USUAL_CALLS });
+                about = concerned(&id, at, &commands);
                 self.act::<P>(&event, at, commands, delivery, clock).await
             }
             Err(unreadable) => Err(Failure::person(unreadable.to_string())),

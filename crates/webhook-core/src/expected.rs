@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::about::customer_of;
-use crate::command::{Action, Command, Customer, Grant, Line, QuantityMeans};
+use crate::command::{Action, Command, Customer, Grant};
 use crate::config::Policy;
 use crate::cryptlex::{Rank, Turn};
+use crate::decide::{fold, needs_a_look};
 use crate::ids::LicenseId;
 use crate::ledger::{Known, SubjectState};
-use crate::plan::needs_a_look;
+use crate::work::Work;
 
 /// Of a list of licenses.
 const PAGE: usize = 100;
@@ -20,60 +21,49 @@ const PAGE: usize = 100;
 const OF_A_CUSTOMER: usize = 7;
 
 /// The turn of an event of this time.
-pub(crate) fn turn(commands: &[Command], at: Timestamp, known: Known<'_>, policy: &Policy) -> Turn {
-    let calls = commands
-        .iter()
-        .fold(0, |sum: usize, command| sum.saturating_add(calls(command, known, policy)));
+pub(crate) fn turn(works: &[Work], at: Timestamp, known: Known<'_>, policy: &Policy) -> Turn {
+    let calls =
+        works.iter().fold(0, |sum: usize, work| sum.saturating_add(calls(work, known, policy)));
     let rank = match known.was_begun() {
         true => Rank::Begun,
-        false => rank(commands),
+        false => rank(works.iter().flat_map(|work| &work.commands)),
     };
     Turn { rank, at, calls }
 }
 
 /// As far as the event itself tells.
-pub(crate) fn rank(commands: &[Command]) -> Rank {
-    let is_purchase = |command: &Command| matches!(command.action, Action::Grant(_));
-    match commands.iter().any(is_purchase) {
+pub(crate) fn rank<'c>(mut commands: impl Iterator<Item = &'c Command>) -> Rank {
+    match commands.any(|command| matches!(command.action, Action::Grant(_))) {
         true => Rank::Purchase,
         false => Rank::Rest,
     }
 }
 
-fn calls(command: &Command, known: Known<'_>, policy: &Policy) -> usize {
+fn calls(work: &Work, known: Known<'_>, policy: &Policy) -> usize {
     let unknown = SubjectState::default();
-    let state = known.state(&command.subject).unwrap_or(&unknown);
-    if !needs_a_look(&command.action, state, policy) {
+    let state = known.state(&work.subject).unwrap_or(&unknown);
+    let Some(command) = work.leading().filter(|_| needs_a_look(work, state, policy)) else {
         return 0;
+    };
+    if work.is_of_a_customer() {
+        return OF_A_CUSTOMER;
     }
     let licenses = state.slots.values().collect::<BTreeSet<&LicenseId>>().len();
     let every_list = command.marks.len().saturating_mul(pages(licenses));
     // A change of each, at least of one that nobody knows yet.
     let each = licenses.max(1);
-    match &command.action {
-        Action::Grant(grant) => {
-            let wanted = bought(&grant.lines, policy);
-            let made = wanted.saturating_sub(licenses).max(1);
-            every_list.saturating_add(of_the_buyer(command, grant, known)).saturating_add(made)
-        }
-        Action::ChangePlan(subscribed) => {
-            every_list.saturating_add(bought(&subscribed.lines, policy).max(each))
-        }
-        Action::Renew(_)
-        | Action::PaymentFailed(_)
-        | Action::Suspend(_)
-        | Action::Resume(_)
-        | Action::Reverse(_)
-        | Action::End => {
-            let look = match known.all_ours(&command.subject) {
-                true => pages(licenses),
-                false => every_list,
-            };
-            look.saturating_add(each)
-        }
-        Action::SyncCustomer(..) => OF_A_CUSTOMER,
-        Action::OfPayment(_) | Action::Note(_) => 0,
+    let wanted = fold(&work.subject, state.facts.all(), policy).seats.len();
+    let made = wanted.saturating_sub(licenses);
+    if let Some(grant) = work.purchase() {
+        let made = made.max(1);
+        return every_list.saturating_add(of_the_buyer(command, grant, known)).saturating_add(made);
     }
+    let lists_all = work.commands.iter().any(|it| matches!(it.action, Action::ChangePlan(_)));
+    let look = match known.all_ours(&work.subject) && !lists_all {
+        true => pages(licenses),
+        false => every_list,
+    };
+    look.saturating_add(each.max(made))
 }
 
 /// A list is read to its end: a full page has another one after it.
@@ -89,13 +79,4 @@ fn of_the_buyer(command: &Command, grant: &Grant, known: Known<'_>) -> usize {
         customer.email.spellings().len().saturating_add(by_mark).saturating_add(1)
     };
     grant.customer.as_ref().filter(|_| !is_known).map_or(0, look)
-}
-
-/// How many licenses the lines buy.
-fn bought(lines: &[Line], policy: &Policy) -> usize {
-    let of_line = |line: &Line| match line.quantity_means.unwrap_or(policy.quantity_means) {
-        QuantityMeans::Licenses => usize::try_from(line.quantity).unwrap_or(usize::MAX),
-        QuantityMeans::One | QuantityMeans::Activations => 1,
-    };
-    lines.iter().map(of_line).fold(0, usize::saturating_add)
 }

@@ -6,12 +6,14 @@
 mod set;
 mod told;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{
-    Amount, Back, Cause, Line, NamedBy, Payment, Pays, Stands, Subscribed, SubscriptionRecord,
-    Through, Unmapped,
+    Amount, Back, Cause, Line, NamedBy, OfPayment, Payment, Pays, Stands, Subscribed,
+    SubscriptionRecord, Through, Unmapped,
 };
 use crate::ids::{CustomerId, EventId, PaymentId};
 
@@ -38,7 +40,7 @@ pub enum Says {
     /// A payment was made.
     Paid(Box<Paid>),
     /// Something else is told of a payment by its ids.
-    OfPayment(Box<crate::command::OfPayment>),
+    OfPayment(Box<OfPayment>),
     /// A payment failed, for that time if it says which.
     Failed(Option<Through>),
     /// How the subscription stands.
@@ -78,7 +80,7 @@ pub struct Ordered {
 }
 
 /// What an order is to its subject.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The purchase.
@@ -209,4 +211,66 @@ pub(crate) fn added(one: &Amount, other: &Amount) -> Option<Amount> {
     };
     let currency = one.currency.clone().or_else(|| other.currency.clone());
     same.then(|| Amount { value: one.value.saturating_add(other.value), currency })
+}
+
+impl Fact {
+    /// The order that it tells.
+    pub fn ordered(&self) -> Option<&Ordered> {
+        let Says::Ordered(ordered) = &self.says else { return None };
+        Some(ordered)
+    }
+
+    /// The payment that it tells.
+    pub fn paid(&self) -> Option<&Paid> {
+        let Says::Paid(paid) = &self.says else { return None };
+        Some(paid)
+    }
+
+    /// What else it tells of a payment.
+    pub fn of_payment(&self) -> Option<&OfPayment> {
+        let Says::OfPayment(of) = &self.says else { return None };
+        Some(of)
+    }
+
+    /// The description that it tells.
+    pub fn described(&self) -> Option<&Described> {
+        let Says::Described(described) = &self.says else { return None };
+        Some(described)
+    }
+
+    /// What the description says that it is for.
+    pub fn subscribed(&self) -> Option<&Subscribed> {
+        self.described()?.subscribed.as_ref()
+    }
+
+    /// The money that it tells to have gone back.
+    pub fn money_back(&self) -> Option<&MoneyBack> {
+        let Says::MoneyBack(back) = &self.says else { return None };
+        Some(back)
+    }
+
+    /// Whether it tells the end.
+    pub fn is_end(&self) -> bool {
+        self.says == Says::Ended
+    }
+}
+
+impl Described {
+    /// Whether it also says that nothing is paused: a provider that tells all of it in one word.
+    pub fn tells_pauses(&self) -> bool {
+        self.collects.is_some()
+    }
+}
+
+/// The customer to whom a subscription was handed: the one of its newest description, if somebody else ordered it.
+pub fn handed_to<'f>(facts: impl Iterator<Item = &'f Fact>) -> Option<CustomerId> {
+    let (mut buyers, mut newest) = (BTreeSet::new(), None);
+    for fact in facts {
+        buyers.extend(fact.ordered().and_then(|ordered| ordered.customer.as_ref()));
+        if let Some(customer) = fact.described().and_then(|it| it.record.customer.as_ref()) {
+            newest = newest.max(Some((fact.at, customer)));
+        }
+    }
+    let (_, now) = newest?;
+    (!buyers.is_empty() && !buyers.contains(now)).then(|| now.clone())
 }

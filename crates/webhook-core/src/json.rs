@@ -107,6 +107,25 @@ impl<'a> Object<'a> {
         amount_of(self.value(field)?)
     }
 
+    /// A sum of money in minor units; one that is no whole number from 0 is as good as none.
+    pub fn minor_units(&self, field: &str) -> Option<i64> {
+        whole_number(self.value(field)?).filter(|sum| *sum >= 0)
+    }
+
+    /// A sum of money that is told in main units, in thousandths of them; one that is negative or too large to be exact
+    /// is as good as none.
+    pub fn thousandths(&self, field: &str) -> Option<i64> {
+        let sum = self.amount(field)? * 1000.0;
+        (0.0..EXACT).contains(&sum).then(|| format!("{sum:.0}").parse().ok())?
+    }
+
+    /// ISO 4217, in lower case.
+    pub fn currency(&self, field: &str) -> Option<String> {
+        let code = self.text(field).filter(|code| code.len() == 3);
+        code.filter(|code| code.bytes().all(|b| b.is_ascii_alphabetic()))
+            .map(str::to_ascii_lowercase)
+    }
+
     /// A whole number, also written `28.0`, `4E+1` or `"15"`; absent is `None`, nonsense an error.
     pub fn count(&self, field: &str) -> Result<Option<u32>, Unreadable> {
         let Some(value) = self.value(field) else {
@@ -175,6 +194,9 @@ fn is_sane(at: &Timestamp) -> bool {
     (0..221_845_392_000).contains(&at.as_second())
 }
 
+/// A float is exact up to 2^53, which is far more than any time, count or sum.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 fn whole_number(value: &Value<'_>) -> Option<i64> {
     let (whole, float) = match value {
         Value::Number(number) => (number.as_i64(), number.as_f64()),
@@ -187,8 +209,7 @@ fn whole_number(value: &Value<'_>) -> Option<i64> {
     if whole.is_some() {
         return whole;
     }
-    // A float is exact up to 2^53, which is far more than any time or count.
-    let float = float.filter(|f| f.fract() == 0.0 && f.abs() < 9_007_199_254_740_992.0)?;
+    let float = float.filter(|f| f.fract() == 0.0 && f.abs() < EXACT)?;
     format!("{float:.0}").parse().ok()
 }
 
@@ -220,6 +241,37 @@ mod tests {
         }
         assert_eq!(order.count("i"), Ok(None));
         assert!(order.seconds("f").is_err() && order.millis("g").is_err());
+    }
+
+    #[test]
+    fn sums_of_money_are_whole_or_ignored() {
+        let value = value(
+            r#"{"a":24900,"b":"24900","c":249.0,"d":"1e3","e":9.99,"f":"19.995","g":0,
+            "n":-1,"o":1e300,"p":"much","q":null,"r":{},"s":"inf","t":99999999999999999999,"u":"-0.5","v":[]}"#,
+        );
+        let order = object(&value);
+        let sums = [("a", 24_900), ("b", 24_900), ("c", 249), ("d", 1000), ("g", 0)];
+        for (field, minor) in sums {
+            assert_eq!(order.minor_units(field), Some(minor), "{field}");
+            assert_eq!(order.thousandths(field), Some(minor * 1000), "{field}");
+        }
+        for (field, thousandths) in [("e", 9990), ("f", 19_995)] {
+            let found = (order.minor_units(field), order.thousandths(field));
+            assert_eq!(found, (None, Some(thousandths)), "{field}");
+        }
+        for field in ["n", "o", "p", "q", "r", "s", "t", "u", "v", "absent"] {
+            let found = (order.minor_units(field), order.thousandths(field));
+            assert_eq!(found, (None, None), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_currency_has_three_letters() {
+        let value = value(r#"{"a":"USD","b":" eur ","c":"dollars","d":"","e":7,"f":"U$D"}"#);
+        let order = object(&value);
+        let found: Vec<_> =
+            ["a", "b", "c", "d", "e", "f"].iter().map(|f| order.currency(f)).collect();
+        assert_eq!(found, [Some("usd".into()), Some("eur".into()), None, None, None, None]);
     }
 
     #[test]

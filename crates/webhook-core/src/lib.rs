@@ -1,7 +1,7 @@
 //! From a signed payment webhook to the Cryptlex licenses that it paid for.
 //!
 //! Read the modules in the order in which a delivery passes them: [`inbound`], [`limits`], [`signature`], [`provider`] (which reads
-//! into [`command`]), [`ledger`], [`snapshot`], [`plan`], [`apply`], [`reply`]. [`service`] strings them together,
+//! into [`command`]), [`ledger`], [`snapshot`], [`decide`], [`apply`], [`reply`]. [`service`] strings them together,
 //! [`router`] and [`host`] put them on the network.
 
 // A module imports only from those above it; `tests/it/architecture.rs` looks.
@@ -19,6 +19,7 @@ pub mod command;
 pub mod fact;
 pub mod json;
 pub mod provider;
+pub mod work;
 
 pub mod config;
 pub mod measure;
@@ -29,7 +30,7 @@ pub mod ledger;
 
 pub mod snapshot;
 
-pub mod plan;
+pub mod decide;
 
 pub mod apply;
 

@@ -62,6 +62,9 @@ impl Concern {
             Self::PeriodPresumed => {
                 "A payment did not say which period it is for. Check that its licenses run as long as it paid for."
             }
+            Self::PurchaseUnseen => {
+                "A payment named a Cryptlex product, and its purchase was never seen: its license was made from the payment. Check that the customer has no other license for it."
+            }
             Self::NothingReversed => {
                 "A refund or a dispute changed no license: look whether one should be suspended."
             }

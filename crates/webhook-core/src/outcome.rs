@@ -8,9 +8,10 @@ use crate::command::{
 };
 use crate::config::Policy;
 use crate::cryptlex::License;
+use crate::decide::{Left, Step, left};
 use crate::ids::{UserId, plain};
-use crate::plan::{Left, Step, left};
 use crate::snapshot::Snapshot;
+use crate::work::Work;
 
 /// What one command came to.
 pub(crate) struct Told {
@@ -21,6 +22,8 @@ pub(crate) struct Told {
     pub(crate) concern: Option<Concern>,
     /// It had no effect, because something newer is known, or says what was known: nobody need be told.
     pub(crate) stale: bool,
+    /// Whether a license was made.
+    pub(crate) made_something: bool,
 }
 
 impl Told {
@@ -42,24 +45,33 @@ const MANY_CREATED: &str = "Licenses created successfully.";
 
 /// The sentence says what was done, or why nothing was.
 pub(crate) fn tell(
-    command: &Command,
+    work: &Work,
     settled: &Settled,
     snapshot: &Snapshot,
     user: Option<UserId>,
     policy: &Policy,
 ) -> Told {
-    let subject = &command.subject;
+    let subject = &work.subject;
     let message = match settled.plan.noted {
         _ if settled.plan.stale => {
             format!("Nothing to do: the event is older than what is known of {subject}.")
         }
         Some(why) => format!("Noted: {why}."),
-        None => match (&command.action, settled.plan.concern) {
-            (Action::SyncCustomer(_, address), Some(Concern::UserKept)) => {
+        None if settled.plan.is_unlooked && says_something(work) => {
+            format!("Nothing to do: nothing about the licenses of {subject} is new.")
+        }
+        None => match (work.leading().map(|command| &command.action), settled.plan.concern) {
+            (Some(Action::SyncCustomer(_, address)), Some(Concern::UserKept)) => {
                 let left = left(subject.provider, *address, &snapshot.people);
                 left.map(|left| left_text(subject, &left)).unwrap_or_default()
             }
-            _ => sentence(command, &Done::of(&settled.done), snapshot, policy),
+            (_, _) => {
+                let done = Done::of(&settled.done);
+                let telling = telling(work, &done);
+                telling
+                    .map(|command| sentence(command, &done, snapshot, policy))
+                    .unwrap_or_default()
+            }
         },
     };
     let line =
@@ -70,7 +82,27 @@ pub(crate) fn tell(
         unmapped: settled.plan.unmapped.clone(),
         concern: settled.plan.concern,
         stale: settled.plan.stale || settled.plan.repeats,
+        made_something: Done::of(&settled.done).made > 0,
     }
+}
+
+/// The command that tells best what was done. One event may resume, suspend and change.
+fn telling<'w>(work: &'w Work, done: &Done) -> Option<&'w Command> {
+    let is_more = done.made > 0 || done.ended;
+    let tells = |command: &&Command| {
+        let (suspends, resumes) = (
+            matches!(command.action, Action::Suspend(_)),
+            matches!(command.action, Action::Resume(_)),
+        );
+        (!suspends || (done.suspended && !is_more)) && (!resumes || (done.resumed && !is_more))
+    };
+    let leading = work.leading().filter(tells);
+    leading.or_else(|| work.commands.iter().find(tells)).or_else(|| work.leading())
+}
+
+/// Whether it says anything that licenses could depend on.
+fn says_something(work: &Work) -> bool {
+    !work.commands.iter().all(|command| matches!(command.action, Action::Note(_)))
 }
 
 /// What was written, as far as sentences tell it.

@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::command::{Action, Command};
+use crate::command::{Action, Slot};
 use crate::cryptlex::{ApiError, License, Session, User};
+use crate::fact::handed_to;
 use crate::ids::{LicenseId, Mark};
 use crate::ledger::{Capacity, KnownCustomer, SubjectState};
+use crate::work::Work;
 pub use people::{People, Remembered};
 use people::{buyer, person};
 
@@ -41,31 +43,44 @@ impl Snapshot {
     /// the rest could not be read.
     pub async fn take(
         session: &Session<'_>,
-        command: &Command,
+        work: &Work,
         look: Look,
         state: &mut SubjectState,
         known: KnownCustomer,
     ) -> Result<Self, ApiError> {
+        let Some(command) = work.leading() else { return Ok(Self::default()) };
+        let marks = &command.marks;
+        let lists_all = work.commands.iter().any(|it| matches!(it.action, Action::ChangePlan(_)));
+        if let Some(grant) = command.purchase() {
+            let people = buyer(session, grant.customer.as_ref(), known);
+            let (licenses, people) = try_join(licenses(session, marks, state), people).await?;
+            return Ok(Self { licenses, state: state.clone(), people, ..Self::default() });
+        }
         let (licenses, people) = match &command.action {
-            Action::Grant(grant) => {
-                let people = buyer(session, grant.customer.as_ref(), known);
-                try_join(licenses(session, &command.marks, state), people).await?
+            Action::SyncCustomer(customer, _) => {
+                (Vec::new(), person(session, customer, known).await?)
             }
-            Action::ChangePlan(_) => {
-                (licenses(session, &command.marks, state).await?, People::default())
+            _ if lists_all => {
+                let owner = handed_to(state.facts.all());
+                let contact = work.contact().filter(|contact| contact.id == owner);
+                let people = match contact {
+                    Some(contact) => buyer(session, Some(contact), known).await?,
+                    None => People::default(),
+                };
+                (licenses(session, marks, state).await?, people)
             }
-            Action::Renew(_)
+            Action::Grant(_)
+            | Action::ChangePlan(_)
+            | Action::Renew(_)
             | Action::PaymentFailed(_)
             | Action::Suspend(_)
             | Action::Resume(_)
             | Action::Reverse(_)
-            | Action::End => {
-                (looked_for(session, &command.marks, look, state).await?, People::default())
+            | Action::OfPayment(_)
+            | Action::End
+            | Action::Note(_) => {
+                (looked_for(session, marks, look, state).await?, People::default())
             }
-            Action::SyncCustomer(customer, _) => {
-                (Vec::new(), person(session, customer, known).await?)
-            }
-            Action::OfPayment(_) | Action::Note(_) => (Vec::new(), People::default()),
         };
         Ok(Self { licenses, state: state.clone(), people, ..Self::default() })
     }
@@ -121,13 +136,21 @@ async fn looked_for(
             if let Some(license) = session.license(only).await? {
                 return Ok(vec![license]);
             }
-            state.slots.clear();
+            forget(state, only);
             licenses(session, marks, state).await
         }
         // The mark that we write is the first.
         (Look::AtOurs, Some(_)) => licenses(session, marks.get(..1).unwrap_or(marks), state).await,
         (Look::AtOurs, None) | (Look::Everywhere, _) => licenses(session, marks, state).await,
     }
+}
+
+/// Somebody deleted it by hand, unless we did.
+fn forget(state: &mut SubjectState, id: &LicenseId) {
+    let of_it = state.slots.iter().filter(|(_, known)| *known == id);
+    let gone: Vec<Slot> = of_it.map(|(slot, _)| slot.clone()).collect();
+    state.slots.retain(|_, known| known != id);
+    state.gone.extend(gone);
 }
 
 /// Licenses that a list shows under any of the marks, and those that the ledger knows and a stale list does not show.
@@ -147,7 +170,7 @@ pub async fn licenses(
     while let Some((found, id)) = looks.next().await {
         match found? {
             Some(license) => all.push(license),
-            None => state.slots.retain(|_, known| known != &id),
+            None => forget(state, &id),
         }
     }
     all.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));

@@ -10,14 +10,15 @@ use jiff::Timestamp;
 use serde_json::json;
 use sha2::Sha256;
 use tokio::time::Instant;
-use webhook_core::command::{Command, Meaning, Notice, Outcome};
+use webhook_core::command::{Meaning, Notice, Outcome};
 use webhook_core::config::Policy;
+use webhook_core::decide::{Plan, plan};
 use webhook_core::inbound::Inbound;
-use webhook_core::plan::{Plan, plan};
 use webhook_core::provider::{FastSpring, NotEvents, Paddle, ProductSource, Stripe};
 use webhook_core::reply::{Reply, Report, Shape, told};
 use webhook_core::signature::{Rejected, Secrets, Tolerance, Verified, verify};
 use webhook_core::snapshot::Snapshot;
+use webhook_core::work::Work;
 
 use super::milliseconds;
 use super::table::Row;
@@ -71,7 +72,7 @@ impl<P: webhook_core::provider::Provider> OwnWork<P> {
         let license = json!({
             "id": "11111111-1111-4111-8111-111111111111", "productId": "22222222-2222-4222-8222-222222222222",
             "createdAt": "2026-09-01T00:00:00Z", "expiresAt": "2026-10-01T00:00:00Z", "subscriptionInterval": "P1M",
-            "metadata": [],
+            "metadata": [], "user": {"id": "33333333-3333-4333-8333-333333333333"},
         });
         let license = serde_json::from_value(license).expect("Cryptlex sends such licenses");
         OwnWork {
@@ -102,13 +103,15 @@ impl<P: webhook_core::provider::Provider> OwnWork<P> {
     /// Decides what it needs; nothing for what is not acted upon.
     pub fn decide(&self, notices: &[Notice]) -> Vec<Plan> {
         let acts = notices.iter().filter_map(|notice| match &notice.meaning {
-            Ok(Meaning::Act { at, commands }) => Some((*at, commands)),
+            Ok(Meaning::Act { at, commands }) => Some(Work::of(&notice.id, *at, commands)),
             Ok(Meaning::Ignore(_)) | Err(_) => None,
         });
-        let decide = |at, command: &Command| {
-            plan(command, at, &self.snapshot, &self.policy).expect("a renewal finds its license")
+        let decide = |work: Work| {
+            let mut snapshot = self.snapshot.clone();
+            snapshot.state.facts.add(&work.facts);
+            plan(&work, &snapshot, &self.policy).expect("a renewal finds its license")
         };
-        acts.flat_map(|(at, all)| all.iter().map(move |command| decide(at, command))).collect()
+        acts.flatten().map(decide).collect()
     }
 
     /// Says that it was handled.

@@ -80,7 +80,7 @@ async fn customers(
         );
         let Ok(id) = SubjectId::new(id) else { continue };
         for (_, record) in ledger.subjects(provider, &id).await? {
-            let described = record.state.record.and_then(|(_, record)| record.customer);
+            let described = record.state.record().and_then(|(_, record)| record.customer.clone());
             found.extend(described.map(|customer| customer.to_string()));
         }
     }

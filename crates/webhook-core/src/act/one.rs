@@ -1,45 +1,48 @@
 //! One command of an event: looked at, planned, applied, remembered.
 
-use jiff::Timestamp;
-
 use super::Ready;
 use crate::about::customer_of;
 use crate::apply::{Cause, Settled, Stopped, settle};
-use crate::command::{Action, Command};
 use crate::cryptlex::{ApiError, Kind};
 use crate::customers::{
     Looking, MOST_LOOKS, NotSeen, is_gone, lost_address, remember, unless_refused,
 };
+use crate::decide::{Refused, all_ours, association, needs_a_look, unlooked, user_of};
 use crate::ledger::{Keep, KnownCustomer, Leases};
 use crate::outcome::{Told, tell};
-use crate::plan::{Refused, all_ours, association, needs_a_look, plan, user_of};
 use crate::reply::{Class, Failure};
 use crate::snapshot::{Look, Snapshot};
+use crate::work::Work;
 
 impl Ready {
     pub(super) async fn one(
         &self,
         looking: Option<Looking<'_>>,
-        command: &Command,
-        at: Timestamp,
+        work: &Work,
         leases: &mut Leases,
     ) -> Result<Told, (Failure, Keep)> {
-        let state = leases.state(&command.subject);
-        let is_needed = needs_a_look(&command.action, &state, &self.config.policy);
+        let mut state = leases.state(&work.subject);
+        let is_needed = needs_a_look(work, &state, &self.config.policy);
         let Some(looking) = looking.filter(|_| is_needed) else {
+            state.facts.settle();
             let snapshot = Snapshot { state, ..Snapshot::default() };
-            let plan = plan(command, at, &snapshot, &self.config.policy)
+            let plan = unlooked(work, &snapshot, &self.config.policy)
                 .map_err(|refused| (Failure::person(refused.to_string()), Keep::Release))?;
             let settled = Settled { plan, done: Vec::new() };
-            let told = tell(command, &settled, &snapshot, None, &self.config.policy);
-            leases.set_state(&command.subject, settled.plan.state);
+            let told = tell(work, &settled, &snapshot, None, &self.config.policy);
+            leases.set_state(&work.subject, settled.plan.state);
             return Ok(told);
         };
-        let (snapshot, settled) = self.settled(&looking, command, at, leases).await?;
+        let (snapshot, settled) = self.settled(&looking, work, leases).await?;
         match settled {
-            Ok(settled) => Ok(self.told(command, settled, &snapshot, leases)),
+            Ok(settled) => Ok(self.told(work, settled, &snapshot, leases)),
             Err(stopped) => {
-                leases.set_state(&command.subject, snapshot.state);
+                let mut state = snapshot.state;
+                if matches!(stopped.cause, Cause::Refused(Refused::TooMany(_))) {
+                    // What is refused must not stand in the way of what comes after it.
+                    state.facts.take_back(&work.facts);
+                }
+                leases.set_state(&work.subject, state);
                 Err(failure(&stopped))
             }
         }
@@ -49,10 +52,12 @@ impl Ready {
     async fn settled(
         &self,
         looking: &Looking<'_>,
-        command: &Command,
-        at: Timestamp,
+        work: &Work,
         leases: &mut Leases,
     ) -> Result<(Snapshot, Result<Settled, Stopped>), (Failure, Keep)> {
+        let Some(command) = work.leading() else {
+            return Ok((Snapshot::default(), Ok(Settled::default())));
+        };
         let customer = customer_of(command);
         let mut known = customer.map(|id| leases.customer(id)).unwrap_or_default();
         let mut state = leases.state(&command.subject);
@@ -62,15 +67,14 @@ impl Ready {
         };
         let mut looks = 0;
         loop {
-            let seen = looking.take(command, look, &mut state, &known, leases).await;
+            let seen = looking.take(work, look, &mut state, &known, leases).await;
             // What turned out to be gone is not looked for again, whatever becomes of this delivery.
             leases.set_state(&command.subject, state.clone());
             let mut snapshot = seen.map_err(|why| match why {
                 NotSeen::Call(error) => (call_failure(&error), Keep::Release),
                 NotSeen::Ledger(failure) => (failure, Keep::Release),
             })?;
-            let settled =
-                settle(looking.session, command, at, &mut snapshot, &self.config.policy).await;
+            let settled = settle(looking.session, work, &mut snapshot, &self.config.policy).await;
             let settled = unless_refused(command, settled, &snapshot, leases.attempts());
             let done =
                 settled.as_ref().map_or_else(|stopped| &stopped.done, |settled| &settled.done);
@@ -95,22 +99,27 @@ impl Ready {
 
     fn told(
         &self,
-        command: &Command,
+        work: &Work,
         settled: Settled,
         snapshot: &Snapshot,
         leases: &mut Leases,
     ) -> Told {
         for warning in &settled.plan.warnings {
-            tracing::warn!(subject = %command.subject, "{}: {warning}", command.subject);
+            tracing::warn!(subject = %work.subject, "{}: {warning}", work.subject);
         }
-        let user = match matches!(command.action, Action::SyncCustomer(..)) {
+        let user = match work.is_of_a_customer() {
             true => association(&snapshot.people).map(|user| &user.id),
             false => user_of(&snapshot.people),
         };
-        let mut told = tell(command, &settled, snapshot, user.cloned(), &self.config.policy);
-        let lost = customer_of(command).and_then(|id| lost_address(command, id, snapshot, leases));
-        leases.set_all_ours(&command.subject, all_ours(snapshot, &settled.plan.state));
-        leases.set_state(&command.subject, settled.plan.state);
+        let mut told = tell(work, &settled, snapshot, user.cloned(), &self.config.policy);
+        let lost = work.leading().and_then(|command| {
+            let customer = customer_of(command)?;
+            lost_address(command, customer, snapshot, leases)
+        });
+        let mut state = settled.plan.state;
+        state.facts.settle();
+        leases.set_all_ours(&work.subject, all_ours(snapshot, &state.slots));
+        leases.set_state(&work.subject, state);
         told.concern = told.concern.or(lost);
         told
     }
@@ -124,8 +133,9 @@ fn failure(stopped: &Stopped) -> (Failure, Keep) {
         Cause::Call(error) | Cause::Unknown(error) => Failure { message, ..call_failure(error) },
         Cause::Refused(Refused::NoCustomer(_)) => Failure { message, class: Class::Buyer },
         Cause::Refused(Refused::NoLicense(_)) => Failure::passing(message, None),
-        Cause::Refused(Refused::Deleted(_) | Refused::NoUser(_) | Refused::TooMany(..))
-        | Cause::NoChange => Failure::person(message),
+        Cause::Refused(Refused::NoUser(_) | Refused::TooMany(..)) | Cause::NoChange => {
+            Failure::person(message)
+        }
     };
     let keep = match stopped.cause {
         Cause::Unknown(_) => Keep::RunOut,

@@ -1,10 +1,12 @@
 //! What an event means, in words that no provider owns.
 //!
-//! Invariant: nothing in here knows Stripe, FastSpring, Paddle or an HTTP call. `read` produces these values, `plan` consumes them.
+//! Invariant: nothing in here knows Stripe, FastSpring, Paddle or an HTTP call. `read` produces these values, `decide` consumes them.
 
+mod asked;
 mod customer;
 mod payment;
 mod reversal;
+mod subscription;
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -13,16 +15,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    CustomerId, EntitlementSetId, EventId, LicenseId, Mark, PaymentId, ProductId, SubjectId,
-    TemplateId,
+    CustomerId, EntitlementSetId, EventId, LicenseId, Mark, ProductId, SubjectId, TemplateId,
 };
 use crate::interval::Interval;
 
+pub use asked::Command;
 pub use customer::{
     CUSTOMER_KEYS, Customer, Email, Name, customer_mark, email_digest, is_placeholder,
 };
 pub use payment::{Amount, Back, BackItem, Billed, OfPayment, PaidItem, Payment, Sum};
-pub use reversal::{Period, Reversal, Reversed, Stands};
+pub use reversal::{Reversal, Stands};
+pub use subscription::{Effect, Previous, Subscribed, SubscriptionRecord};
 
 /// One event of a delivery, translated.
 #[derive(Debug, Clone, Serialize)]
@@ -171,49 +174,6 @@ impl fmt::Display for Slot {
     }
 }
 
-/// One thing to do about one subject.
-#[derive(Debug, Clone, Serialize)]
-pub struct Command {
-    /// Whose licenses are meant.
-    pub subject: Subject,
-    /// Metadata by which licenses of the subject are found; a license with any of them is the subject's.
-    pub marks: Vec<Mark>,
-    /// What to do.
-    pub action: Action,
-    /// What the payment is known by, for a refund or a dispute of it.
-    pub payments: Vec<PaymentId>,
-    /// What it brought.
-    #[serde(skip_serializing_if = "Payment::is_unknown")]
-    pub payment: Payment,
-    /// What the event says of its subscription.
-    pub record: Option<SubscriptionRecord>,
-    /// What a person should look at, once this is done.
-    pub concern: Option<Concern>,
-    /// Whether it makes licenses for a customer who is known by id only: nobody else may work on him meanwhile.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub for_an_id: bool,
-    /// Whether the event only mentions the subject, which may be something that we never sold.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub incidental: bool,
-}
-
-impl Command {
-    /// Without payment, record or concern.
-    pub fn new(subject: Subject, marks: Vec<Mark>, action: Action) -> Self {
-        Self {
-            subject,
-            marks,
-            action,
-            payments: Vec::new(),
-            payment: Payment::default(),
-            record: None,
-            concern: None,
-            for_an_id: false,
-            incidental: false,
-        }
-    }
-}
-
 /// The verbs of the project.
 #[derive(Debug, Clone, Serialize)]
 pub enum Action {
@@ -271,13 +231,6 @@ impl Note {
 pub enum Keeps {
     /// Nothing but the event.
     Nothing,
-    /// Another id of a payment.
-    Link {
-        /// By which it may be reversed.
-        payment: PaymentId,
-        /// By which it was recorded.
-        same_as: PaymentId,
-    },
     /// Something about a customer.
     Customer(CustomerId, CustomerChange),
     /// Something that was paid for and that no other event will report; it is over once its purchase is known all the same.
@@ -293,40 +246,6 @@ pub enum CustomerChange {
     Pays(String),
     /// This payment method is not his any more.
     PaysNoMore(String),
-}
-
-/// The lines of a subscription after a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subscribed {
-    /// What is subscribed to. A line without mapping is of the product that the subject has.
-    pub lines: Vec<Line>,
-    /// Lines that should name a Cryptlex product and do not.
-    pub unmapped: Vec<Unmapped>,
-    /// Whether the lines that were added to the subscription are among them.
-    pub with_add_ons: bool,
-}
-
-/// A subscription as its provider described it last.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SubscriptionRecord {
-    /// The provider's customer.
-    pub customer: Option<CustomerId>,
-    /// The provider's word for how it stands.
-    pub status: Option<String>,
-    /// The provider's id of what is subscribed to: a price or a product.
-    pub plan: Option<String>,
-    /// How many.
-    pub quantity: Option<u32>,
-    /// The beginning of the current period, where it is needed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub period_start: Option<Timestamp>,
-    /// The end of the current period, or of the trial.
-    pub period_end: Option<Timestamp>,
-    /// Why it was canceled.
-    pub cancellation_reason: Option<String>,
-    /// Whether it will not renew.
-    pub cancel_at_period_end: Option<bool>,
 }
 
 /// What a person should do something about.
@@ -353,6 +272,8 @@ pub enum Concern {
     NothingReversed,
     /// A payment did not say until when, and neither did anything else.
     PeriodPresumed,
+    /// A payment named what it was for, and its purchase was never seen.
+    PurchaseUnseen,
     /// Something was bought by a customer whose e-mail nobody told.
     BuyerUnknown,
 }
@@ -447,6 +368,13 @@ pub struct Line {
     pub max_release: Option<String>,
     /// Metadata to write beside the slot.
     pub metadata: Vec<Mark>,
+}
+
+impl Line {
+    /// Whether it was added to something that was bought.
+    pub fn is_added(&self) -> bool {
+        matches!(self.term, Term::AsParent(_))
+    }
 }
 
 /// A Cryptlex product with the template that its licenses are made from.

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::PaymentId;
 
-/// A sum of money. `value` counts the smallest unit that the provider tells: minor units for Stripe and Paddle, thousandths of
-/// the main unit for FastSpring. So values are compared only within one provider and one currency.
+/// A sum of money.
+///
+/// `value` counts the smallest unit that the provider tells: minor units for Stripe and Paddle, thousandths of the main unit
+/// for FastSpring. So values are compared only within one provider and one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount {
     /// In the smallest unit.
@@ -63,14 +65,18 @@ pub struct Billed {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Back {
-    /// What it is known by: the refund, adjustment, return or dispute; the charge, where its sum is what is back so far.
+    /// What it is known by: the adjustment, return or dispute; the charge, where Stripe tells of its refunds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// How the amount is meant.
+    #[serde(skip_serializing_if = "Sum::is_single")]
+    pub sum: Sum,
     /// How much.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
-    /// What that sum is of.
-    pub sum: Sum,
+    /// The refund that failed: told twice it counts once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund: Option<String>,
     /// What the charge brought that it is of, where the payload says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<Amount>,
@@ -89,17 +95,24 @@ impl Back {
     }
 }
 
-/// What a sum of money that went back is of.
+/// How the amount of what went back is meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sum {
-    /// One refund, adjustment, return or dispute.
+    /// Of this one adjustment, return or dispute: those of one payment add up.
     #[default]
     Single,
-    /// All refunds of a charge so far.
+    /// All that is back of the charge so far: the newest counts.
     SoFar,
-    /// A refund that failed: the charge's sum so far still holds it.
+    /// Of a refund that failed: so much less is back of the charge.
     Failed,
+}
+
+impl Sum {
+    /// As most are; a reference, because serde hands one over.
+    fn is_single(&self) -> bool {
+        *self == Self::Single
+    }
 }
 
 /// One item that went back.
@@ -119,19 +132,19 @@ pub struct BackItem {
 pub enum OfPayment {
     /// What was authorised before is paid now (Stripe's manual capture).
     Captured {
-        /// By what the payment may be known.
+        /// By which the payment may be known.
         ids: Vec<PaymentId>,
-        /// What it brought.
+        /// How much of it.
         amount: Option<Amount>,
     },
     /// How many of what it pays for, where the purchase does not say it (the invoice of a one-time session).
     Quantity {
-        /// By what the payment may be known.
+        /// By which the payment may be known.
         ids: Vec<PaymentId>,
-        /// How many.
+        /// At least 1.
         quantity: u32,
     },
-    /// One of the payments of an invoice.
+    /// One of the payments of an invoice, with what it brought.
     Part {
         /// By which refunds and disputes name it.
         id: PaymentId,
@@ -143,7 +156,7 @@ pub enum OfPayment {
 }
 
 impl OfPayment {
-    /// By what the payment may be known.
+    /// The ids by which the payment may be known.
     pub fn ids(&self) -> Vec<PaymentId> {
         match self {
             Self::Captured { ids, .. } | Self::Quantity { ids, .. } => ids.clone(),

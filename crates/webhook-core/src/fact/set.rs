@@ -48,6 +48,14 @@ impl Facts {
         self.drop_the_oldest();
     }
 
+    /// Removes what an event says that was refused.
+    pub fn take_back(&mut self, facts: &[Fact]) {
+        let is_of_it = |kept: &Kept| {
+            facts.iter().any(|fact| kept.fact.at == fact.at && kept.fact.says == fact.says)
+        };
+        self.kept.retain(|kept| !is_of_it(kept));
+    }
+
     fn holds(&self, fact: &Fact) -> bool {
         self.kept.iter().any(|kept| kept.fact.at == fact.at && kept.fact.says == fact.says)
     }
@@ -94,12 +102,8 @@ impl Facts {
 
     /// Orders are all kept, and of descriptions the newest and those that change what is subscribed to.
     fn drop_the_oldest(&mut self) {
-        for is_of_kind in [
-            (|says| matches!(says, Says::Paid(_) | Says::OfPayment(_))) as fn(&Says) -> bool,
-            |says| matches!(says, Says::MoneyBack(_)),
-            |says| matches!(says, Says::Failed(_) | Says::Paused | Says::Resumed | Says::Ended),
-            |says| matches!(says, Says::Described(_)),
-        ] {
+        for kind in [Kind::Payment, Kind::MoneyBack, Kind::State, Kind::Description] {
+            let is_of_kind = |says: &Says| Kind::of(says) == Some(kind);
             let count = self.kept.iter().filter(|kept| is_of_kind(&kept.fact.says)).count();
             for _ in MOST_OF_A_KIND..count {
                 let of_kind = self.kept.iter().enumerate();
@@ -109,6 +113,28 @@ impl Facts {
                 let gone = self.kept.remove(place);
                 self.dropped = self.dropped.max(Some(gone.fact.at));
             }
+        }
+    }
+}
+
+/// Facts of a kind take each other's room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Payment,
+    MoneyBack,
+    State,
+    Description,
+}
+
+impl Kind {
+    /// `None` for what is never dropped.
+    fn of(says: &Says) -> Option<Self> {
+        match says {
+            Says::Ordered(_) => None,
+            Says::Paid(_) | Says::OfPayment(_) => Some(Self::Payment),
+            Says::MoneyBack(_) => Some(Self::MoneyBack),
+            Says::Failed(_) | Says::Paused | Says::Resumed | Says::Ended => Some(Self::State),
+            Says::Described(_) => Some(Self::Description),
         }
     }
 }

@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
-use crate::command::{
-    Action, Cause, Command, Grant, Pays, Renew, Reversed, Subject, SubscriptionRecord, Through,
-};
+use crate::command::{Action, Cause, Command, Grant, Pays, Renew, Subject, SubscriptionRecord};
 use crate::ids::{CustomerId, EventId};
 
 /// What an event says of one subject.
@@ -37,11 +35,7 @@ fn says(command: &Command) -> Vec<Says> {
         Action::Suspend(Cause::Pause) => vec![Says::Paused],
         Action::Resume([Cause::Pause]) => vec![Says::Resumed],
         Action::Reverse(reversal) => {
-            let ids = match &reversal.of {
-                Reversed::Payment(ids) => ids.clone(),
-                Reversed::Items(id) => vec![id.clone()],
-                Reversed::Period(_) | Reversed::Beside | Reversed::Unknown => Vec::new(),
-            };
+            let ids = reversal.ids.clone();
             let (cause, stands) = (reversal.cause, reversal.stands);
             let (since, back) = (reversal.since, reversal.back.clone());
             vec![Says::MoneyBack(Box::new(MoneyBack { cause, stands, since, ids, back }))]
@@ -102,15 +96,15 @@ fn buyer(grant: &Grant) -> Option<CustomerId> {
 
 /// Several commands of one event may each tell a part.
 fn describe(command: &Command, described: &mut Option<Described>) {
-    let collects = match &command.action {
-        Action::Suspend(Cause::Collection) => Some(false),
-        Action::Resume(causes) if causes.contains(&Cause::Collection) => Some(true),
-        _ => None,
-    };
-    let subscribed = match &command.action {
-        Action::ChangePlan(subscribed) => Some(subscribed.clone()),
-        _ => None,
-    };
+    let mut collects = None;
+    let mut subscribed = command.subscribed.as_deref().cloned();
+    if let Action::Suspend(Cause::Collection) = &command.action {
+        collects = Some(false);
+    } else if let Action::Resume(causes) = &command.action {
+        collects = causes.contains(&Cause::Collection).then_some(true);
+    } else if let Action::ChangePlan(changed) = &command.action {
+        subscribed = Some(changed.clone());
+    }
     if command.record.is_none() && collects.is_none() && subscribed.is_none() {
         return;
     }
@@ -124,12 +118,4 @@ fn describe(command: &Command, described: &mut Option<Described>) {
     }
     description.subscribed = description.subscribed.take().or(subscribed);
     description.collects = description.collects.or(collects);
-}
-
-/// The end of the time that a payment pays for, where it says one.
-pub(super) fn end_of(through: &Through) -> Option<Timestamp> {
-    match through {
-        Through::Until(end) => Some(*end),
-        Through::NextPeriod { .. } | Through::Described { .. } => None,
-    }
 }

@@ -6,12 +6,16 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::record::{
-    EventRecord, EventStatus, KnownCustomer, Lease, PaymentRecord, SubjectRecord, SubjectState,
-    body_key, customer_key, decoded, event_key, payment_key, subject_key,
+    EventRecord, EventStatus, KnownCustomer, Lease, Paid, PaymentRecord, SubjectRecord,
+    SubjectState, body_key, customer_key, decoded, event_key, payment_key, subject_key,
 };
-use super::store::{Committed, Expect, Write};
-use super::{Body, EventKey, Held, Leases, Ledger, LedgerError, expectation, version_after, write};
+use super::store::{Committed, Expect, Versioned, Write};
+use super::{
+    Body, EventKey, Held, Leases, Ledger, LedgerError, StoreError, expectation, version_after,
+    write,
+};
 use crate::command::{Outcome, Subject};
+use crate::fact::Fact;
 use crate::ids::{CustomerId, EventId, PaymentId};
 
 /// Attempts at a claim that others keep winning; more would be a fault of the store.
@@ -24,8 +28,14 @@ pub struct About {
     pub subjects: BTreeSet<Subject>,
     /// Whose users are worth remembering.
     pub customers: BTreeSet<CustomerId>,
-    /// By what the payment may be known later.
-    pub payments: BTreeSet<PaymentId>,
+    /// What those payments paid for.
+    pub paid: BTreeMap<PaymentId, Vec<Paid>>,
+    /// What is told of payments that nobody knows yet, by each of their ids.
+    pub waits: BTreeMap<PaymentId, Vec<Fact>>,
+    /// Subjects whose payment would be their purchase if none is known.
+    pub unseen: BTreeSet<Subject>,
+    /// What the event says of its subjects: kept with the claim, before anything is written to Cryptlex.
+    pub facts: BTreeMap<Subject, Vec<Fact>>,
 }
 
 /// How long a lease is to last.
@@ -55,6 +65,10 @@ pub enum Claim {
     },
     /// Nothing yet: it was not admitted, and holds no lease.
     NotAdmitted,
+    /// Nothing is known of the purchase that a payment is for: it is one itself, if its payload says of what.
+    Unseen,
+    /// Somebody told meanwhile what a payment paid for: trace it once more.
+    NowKnown,
 }
 
 /// What the ledger knows of an event that nobody else is at, before it is claimed.
@@ -106,13 +120,10 @@ impl Ledger {
         let mut keys = vec![event_key.clone()];
         keys.extend(about.subjects.iter().map(subject_key));
         keys.extend(about.customers.iter().map(|id| customer_key(event.provider, id)));
-        keys.extend(about.payments.iter().map(|id| payment_key(event.provider, id)));
+        keys.extend(about.payment_ids().map(|id| payment_key(event.provider, id)));
         for _ in 0..CLAIM_ATTEMPTS {
             let found = self.store.read(&keys).await?;
-            // In the order of the keys.
-            let mut found = keys.iter().zip(found);
-            let mut next = || found.next().and_then(|(_, stored)| stored);
-            let stored_event = next();
+            let stored_event = found.first().cloned().flatten();
             let known: Option<EventRecord> = decoded(&event_key, stored_event.as_ref())?;
             let body_is_known = known.as_ref().is_some_and(|known| known.body == body.digest());
             let (attempts, told) = match known {
@@ -130,8 +141,18 @@ impl Ledger {
             };
             let expect = expectation(stored_event.as_ref());
             let mut writes = vec![self.event_write(&event_key, expect, &record)?];
+            let payments = match Payments::of(event.provider, about, &found)? {
+                Some(payments) => payments,
+                None => return Ok(Claim::NowKnown),
+            };
+            writes.extend(payments.writes);
+            // In the order of the keys.
+            let mut found = keys.iter().zip(found);
+            let mut next = || found.next().and_then(|(_, stored)| stored);
+            next();
             let mut held = BTreeMap::new();
             let mut busy: Option<(Timestamp, bool)> = None;
+            let mut unseen = false;
             let mut unfinished = Vec::new();
             for subject in &about.subjects {
                 let (key, stored) = (subject_key(subject), next());
@@ -154,6 +175,11 @@ impl Ledger {
                 );
                 let event = event.id.clone();
                 record.mention(&event);
+                let told = about.facts.get(subject).into_iter().flatten();
+                let waited = payments.waited.get(subject).into_iter().flatten();
+                let facts: Vec<Fact> = told.chain(waited).cloned().collect();
+                record.state.facts.add(&facts);
+                unseen |= about.unseen.contains(subject) && record.state.is_unseen();
                 let again = record.begin(&event);
                 let by = self.store.sole_owner().map(|owner| owner.id);
                 record.lease = Some(Lease { event, since: now, until, abandoned: false, by });
@@ -164,6 +190,9 @@ impl Ledger {
             if let Some((until, abandoned)) = busy {
                 return Ok(Claim::Busy { until, abandoned });
             }
+            if unseen {
+                return Ok(Claim::Unseen);
+            }
             if !unfinished.is_empty() {
                 return Ok(Claim::Unfinished(unfinished));
             }
@@ -172,12 +201,6 @@ impl Ledger {
                 let key = customer_key(event.provider, customer);
                 let known: Option<KnownCustomer> = decoded(&key, next().as_ref())?;
                 customers.insert(customer.clone(), known.unwrap_or_default());
-            }
-            let mut payments = BTreeMap::new();
-            for payment in &about.payments {
-                let key = payment_key(event.provider, payment);
-                let known: Option<PaymentRecord> = decoded(&key, next().as_ref())?;
-                payments.insert(payment.clone(), known.unwrap_or_default());
             }
             if !admission(Known { subjects: &held, customers: &customers }).await {
                 return Ok(Claim::NotAdmitted);
@@ -195,7 +218,6 @@ impl Ledger {
                     subjects: held,
                     customers,
                     changed_customers: BTreeSet::new(),
-                    payments,
                     links: BTreeMap::new(),
                     owners: BTreeMap::new(),
                     until,
@@ -219,6 +241,63 @@ impl Ledger {
             value,
             expires: now.checked_add(self.retention).ok(),
         }
+    }
+}
+
+impl About {
+    /// Every payment that it tells something of.
+    fn payment_ids(&self) -> impl Iterator<Item = &PaymentId> {
+        let waits = self.waits.keys().filter(|id| !self.paid.contains_key(*id));
+        self.paid.keys().chain(waits)
+    }
+}
+
+/// What an event changes of the payments that it tells of.
+struct Payments {
+    writes: Vec<Write>,
+    /// What was told of them before, by what they paid for.
+    waited: BTreeMap<Subject, Vec<Fact>>,
+}
+
+impl Payments {
+    /// From the records that were read last; `None` where what was unknown is known by now.
+    fn of(
+        provider: &'static str,
+        about: &About,
+        found: &[Option<Versioned>],
+    ) -> Result<Option<Self>, StoreError> {
+        let first = found.len().saturating_sub(about.payment_ids().count());
+        let (mut writes, mut waited) = (Vec::new(), BTreeMap::<Subject, Vec<Fact>>::new());
+        let mut waiting: Vec<Fact> = Vec::new();
+        for (id, stored) in about.payment_ids().zip(found.iter().skip(first)) {
+            let key = payment_key(provider, id);
+            let known: Option<PaymentRecord> = decoded(&key, stored.as_ref())?;
+            let before = known.unwrap_or_default();
+            let mut now = before.clone();
+            for Paid { kind, id } in about.paid.get(id).into_iter().flatten() {
+                now.add(Paid { kind: *kind, id: id.clone() });
+                let subject = Subject { provider, kind: *kind, id: id.clone() };
+                waited.entry(subject).or_default().extend(before.waiting.iter().cloned());
+            }
+            if let Some(facts) = about.waits.get(id) {
+                if !before.paid.is_empty() {
+                    return Ok(None);
+                }
+                facts.iter().for_each(|fact| now.wait(fact));
+                waiting.extend(before.waiting.iter().cloned());
+            }
+            if now != before {
+                writes.push((key, expectation(stored.as_ref()), now));
+            }
+        }
+        // Two ids of one payment: what waits for it waits under both.
+        for (_, _, record) in writes.iter_mut().filter(|(_, _, record)| record.paid.is_empty()) {
+            waiting.iter().for_each(|fact| record.wait(fact));
+        }
+        let write =
+            |(key, expect, record): (String, Expect, PaymentRecord)| write(&key, expect, &record);
+        let writes = writes.into_iter().map(write).collect::<Result<_, _>>()?;
+        Ok(Some(Self { writes, waited }))
     }
 }
 

@@ -359,10 +359,8 @@ mod tests {
             record.state.slots.insert(Slot::new(&subject, &price, ordinal), license(number));
         }
         let all = (0..licenses + replaced).map(license);
-        record.state.before_grace = all.clone().map(|license| (license, end)).collect();
-        record.state.seats = (0..licenses).map(license).collect();
-        record.state.replaced =
-            all.skip(usize::try_from(licenses).unwrap()).collect::<BTreeSet<_>>();
+        record.state.written = BTreeSet::from([end]);
+        record.state.revoked = all.collect();
         record
     }
 

@@ -43,8 +43,8 @@ pub use dynamo::Dynamo;
 pub use embedded::{Compacted, Embedded};
 pub use memory::Memory;
 pub use record::{
-    Bought, EventRecord, EventStatus, Granted, KnownCustomer, Lease, OddPayments, Paid,
-    PaymentRecord, SubjectRecord, SubjectState, TakenBack, Unfinished,
+    EventRecord, EventStatus, KnownCustomer, Lease, Paid, PaymentRecord, SubjectRecord,
+    SubjectState, Unfinished,
 };
 pub use standing::LOOK_EVERY;
 pub use store::{Capacity, Committed, Expect, SoleOwner, Store, StoreError, Versioned, Write};
@@ -72,8 +72,8 @@ pub struct EventKey {
 pub enum PaidBy {
     /// The event was handled already, with this outcome.
     Done(Outcome),
-    /// What it paid for, if anything is known.
-    Known(Vec<Paid>),
+    /// What it paid for, if anything is known, and every id that it is known by.
+    Known(Vec<Paid>, Vec<PaymentId>),
 }
 
 /// Whether leases end with the failure or run out by themselves.
@@ -119,7 +119,6 @@ pub struct Leases {
     subjects: BTreeMap<Subject, Held>,
     customers: BTreeMap<CustomerId, KnownCustomer>,
     changed_customers: BTreeSet<CustomerId>,
-    payments: BTreeMap<PaymentId, PaymentRecord>,
     links: BTreeMap<PaymentId, PaymentId>,
     owners: BTreeMap<Subject, Owner>,
     until: Timestamp,
@@ -183,11 +182,6 @@ impl Leases {
             self.changed_customers.insert(customer.clone());
             self.customers.insert(customer.clone(), known);
         }
-    }
-
-    /// Remembers what a payment paid for, to be written with the outcome.
-    pub fn paid(&mut self, payment: &PaymentId, paid: Paid) {
-        self.payments.entry(payment.clone()).or_default().add(paid);
     }
 
     /// Remembers another id of a payment, to be written with the outcome.
@@ -311,11 +305,6 @@ impl Ledger {
             let known = leases.customers.get(customer).cloned().unwrap_or_default();
             writes.push(write(&customer_key(provider, customer), Expect::Anything, &known)?);
         }
-        for (payment, record) in
-            leases.payments.iter().filter(|(_, record)| !record.paid.is_empty())
-        {
-            writes.push(write(&payment_key(provider, payment), Expect::Anything, record)?);
-        }
         for (payment, same_as) in &leases.links {
             writes.push(write(&link_key(provider, payment), Expect::Anything, same_as)?);
         }
@@ -348,18 +337,21 @@ impl Ledger {
                 }
             } else if place < links {
                 let same_as: Option<PaymentId> = decoded(key, stored.as_ref())?;
-                linked.extend(same_as.map(|id| payment_key(provider, &id)));
+                linked.extend(same_as);
             } else {
                 paid.merge(decoded(key, stored.as_ref())?.unwrap_or_default());
             }
         }
         if !linked.is_empty() {
-            let found = self.store.read(&linked).await?;
-            for (key, stored) in linked.iter().zip(&found) {
+            let keys: Vec<String> = linked.iter().map(|id| payment_key(provider, id)).collect();
+            let found = self.store.read(&keys).await?;
+            for (key, stored) in keys.iter().zip(&found) {
                 paid.merge(decoded(key, stored.as_ref())?.unwrap_or_default());
             }
         }
-        Ok(PaidBy::Known(paid.paid))
+        let mut ids = payments.to_vec();
+        ids.extend(linked.into_iter().filter(|id| !payments.contains(id)));
+        Ok(PaidBy::Known(paid.paid, ids))
     }
 
     async fn commit(&self, writes: &[Write]) -> Result<Committed, StoreError> {

@@ -6,14 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::store::{StoreError, Versioned};
-use crate::command::{
-    Cause, Mapping, NamedBy, Outcome, Period, QuantityMeans, Slot, Stands, Subject, SubjectKind,
-    Subscribed, SubscriptionRecord,
-};
-use crate::ids::{CustomerId, EventId, LicenseId, PaymentId, ProductId, SubjectId, UserId};
+use crate::command::{Outcome, Slot, Subject, SubjectKind, SubscriptionRecord};
+use crate::fact::{Fact, Facts, Role};
+use crate::ids::{CustomerId, EventId, LicenseId, PaymentId, SubjectId, UserId};
 
 /// Raised when an older version could misread what this one writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const NEWER: u32 = FORMAT + 1;
 
 /// Events that a subject remembers by id, for people who look at it.
@@ -150,156 +148,65 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What we know of a subject beyond what its licenses say. Most of it is of some subjects only, and written for those.
-///
-/// Times are the providers' event times, so that an older event never undoes a newer one.
+/// What we know of a subject beyond what its licenses say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SubjectState {
+    /// What its provider told of it.
+    #[serde(skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
     /// Which license fills which slot.
     #[serde(skip_serializing_if = "is_default")]
     pub slots: BTreeMap<Slot, LicenseId>,
-    /// The end of what the first payment paid for, where the purchase itself does not say it.
+    /// Slots whose licenses somebody deleted by hand: they are not made again without a new line, more seats or an end that a
+    /// payment took back.
     #[serde(skip_serializing_if = "is_default")]
-    pub paid_through: Option<Timestamp>,
-    /// The end that licenses were given for a change while nobody had said what was paid.
+    pub gone: BTreeSet<Slot>,
+    /// Ends that we wrote last: a license that shows one of them was not moved by hand.
     #[serde(skip_serializing_if = "is_default")]
-    pub presumed_end: Option<Timestamp>,
-    /// How many were bought, where the purchase itself does not say it.
+    pub written: BTreeSet<Timestamp>,
+    /// Where licenses ended before days of grace moved them, if no date tells their end.
     #[serde(skip_serializing_if = "is_default")]
-    pub quantity: Option<u32>,
-    /// The newest payment that no failed payment before it outlives.
+    pub before_grace: Option<Timestamp>,
+    /// The order of the charge that was counted last for want of a date.
     #[serde(skip_serializing_if = "is_default")]
-    pub paid_at: Option<Timestamp>,
-    /// The newest payment for the subscription itself, which no pause before it outlives.
+    pub counted: Option<SubjectId>,
+    /// Licenses that we revoked.
     #[serde(skip_serializing_if = "is_default")]
-    pub renewed_at: Option<Timestamp>,
-    /// The latest end that a later payment paid for.
-    #[serde(skip_serializing_if = "is_default")]
-    pub renewed_until: Option<Timestamp>,
-    /// Where licenses ended before grace moved them.
-    #[serde(skip_serializing_if = "is_default")]
-    pub before_grace: BTreeMap<LicenseId, Timestamp>,
-    /// Payments that failed since the last one that succeeded.
-    #[serde(skip_serializing_if = "is_default")]
-    pub failures: BTreeSet<Timestamp>,
-    /// What few payments say.
-    #[serde(skip_serializing_if = "is_default")]
-    pub odd_payments: Option<Box<OddPayments>>,
-    /// Why it is suspended, and since when.
-    #[serde(skip_serializing_if = "is_default")]
-    pub causes: BTreeMap<Cause, Timestamp>,
-    /// The newest end of each cause that did not end by a payment.
-    #[serde(skip_serializing_if = "is_default")]
-    pub cleared: BTreeMap<Cause, Timestamp>,
-    /// The newest periods that were paid for.
-    #[serde(skip_serializing_if = "is_default")]
-    pub periods: BTreeSet<Period>,
-    /// Periods whose payment was refunded or disputed, and how that stands.
-    #[serde(skip_serializing_if = "is_default")]
-    pub taken_back: Vec<TakenBack>,
-    /// Licenses of products that another one took the place of: no payment is for them any more.
-    #[serde(skip_serializing_if = "is_default")]
-    pub replaced: BTreeSet<LicenseId>,
-    /// Licenses that are suspended because fewer are paid for.
-    #[serde(skip_serializing_if = "is_default")]
-    pub seats: BTreeSet<LicenseId>,
-    /// How many of what its licenses are, by the line part of their slots.
-    #[serde(skip_serializing_if = "is_default")]
-    pub lines: BTreeMap<String, Bought>,
-    /// What is subscribed to since the newest change, and since when.
-    #[serde(skip_serializing_if = "is_default")]
-    pub subscribed: Option<Box<(Timestamp, Subscribed)>>,
-    /// As the provider described it last, and when.
-    #[serde(skip_serializing_if = "is_default")]
-    pub record: Option<(Timestamp, SubscriptionRecord)>,
-    /// When the customer was last told to be as he is known.
-    #[serde(skip_serializing_if = "is_default")]
-    pub synced_at: Option<Timestamp>,
-    /// When it ended.
-    #[serde(skip_serializing_if = "is_default")]
-    pub ended_at: Option<Timestamp>,
-    /// The product that was granted, for an event that knows how many but not of what.
-    #[serde(skip_serializing_if = "is_default")]
-    pub granted: Option<Box<Granted>>,
-    /// Whether its licenses were deleted at the end.
+    pub revoked: BTreeSet<LicenseId>,
+    /// Whether we deleted its licenses at the end.
     #[serde(skip_serializing_if = "is_default")]
     pub deleted: bool,
-    /// Whether it was bought without any Cryptlex product, so that having no license is right.
+    /// When the customer was last told to be as they are known.
     #[serde(skip_serializing_if = "is_default")]
-    pub unlicensed: bool,
-    /// Orders of charges that were counted by their id, for want of a date.
-    #[serde(skip_serializing_if = "is_default")]
-    pub charges: BTreeSet<SubjectId>,
+    pub synced_at: Option<Timestamp>,
 }
 
-/// What few payments say, and few subjects have to remember.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct OddPayments {
-    /// Until when payments would have paid that failed, by when they did.
-    pub failed_through: BTreeMap<Timestamp, Timestamp>,
-    /// The newest payment that may be for what was used before: it takes back no end.
-    pub used_at: Option<Timestamp>,
+impl SubjectState {
+    /// Whether nothing is known of its purchase.
+    pub fn is_unseen(&self) -> bool {
+        let is_purchase =
+            |fact: &Fact| fact.ordered().is_some_and(|ordered| ordered.role != Role::OfAPayment);
+        self.slots.is_empty() && !self.facts.all().any(is_purchase)
+    }
+
+    /// As the provider described it last, and when.
+    pub fn record(&self) -> Option<(Timestamp, &SubscriptionRecord)> {
+        let described = self.facts.all().filter_map(|fact| Some((fact.at, fact.described()?)));
+        let newest = described.max_by_key(|(at, _)| *at);
+        newest.map(|(at, described)| (at, &described.record))
+    }
 }
 
-/// A product that was granted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Granted {
-    /// Which.
-    #[serde(flatten)]
-    pub mapping: Mapping,
-    /// Who named it, and when: who knows better replaces it.
-    #[serde(default)]
-    pub named_by: Option<(NamedBy, Timestamp)>,
-}
-
-/// A refund or a dispute of a period's payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakenBack {
-    /// Which of the two.
-    pub cause: Cause,
-    /// Of what.
-    pub period: Period,
-    /// The newest that is known of it.
-    pub at: Timestamp,
-    /// Since when the money is gone; where nobody remembered, since the newest that is known.
-    #[serde(default)]
-    pub since: Option<Timestamp>,
-    /// Whether the money is gone, or came back; where nobody remembered, `open` tells.
-    #[serde(default)]
-    pub stands: Option<Stands>,
-    /// Of some items only, told before what else their purchase holds: a digest of what they are known by together.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub items: Option<u64>,
-    /// Whether licenses are suspended for it: the money is gone, no other payment makes up for it, and nothing ended
-    /// for it.
-    pub open: bool,
-}
-
-/// A line as it was bought last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bought {
-    /// Of which Cryptlex product.
-    pub product: ProductId,
-    /// How many licenses.
-    pub licenses: u32,
-    /// How many activations each allows, if the quantity says it.
-    pub activations: Option<u32>,
-    /// What its product said a quantity means; else the vendor's policy holds.
-    #[serde(default)]
-    pub means: Option<QuantityMeans>,
-    /// When it was bought last: an older change does not speak of it.
-    #[serde(default)]
-    pub since: Option<Timestamp>,
-}
-
-/// What a payment paid for.
+/// What is known of a payment by one of its ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PaymentRecord {
-    /// Whose it was; one order may buy several subscriptions.
+    /// What it paid for; one order may buy several subscriptions.
     pub paid: Vec<Paid>,
+    /// What was told of it before anybody told what it paid for: facts of whatever that turns out to be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Fact>,
 }
 
 /// A subject that a payment paid for.
@@ -309,25 +216,21 @@ pub struct Paid {
     pub kind: SubjectKind,
     /// The provider's id of it.
     pub id: SubjectId,
-    /// For which period.
-    pub period: Period,
-    /// Whether it was for something beside the period, which another payment is for: a change, an add-on.
-    pub beside: bool,
 }
 
 impl PaymentRecord {
-    /// Several events may tell of one payment; the first one that knows until when is believed.
+    /// Several events may tell of one payment.
     pub(super) fn add(&mut self, paid: Paid) {
-        let known =
-            self.paid.iter_mut().find(|known| known.kind == paid.kind && known.id == paid.id);
-        match known {
-            Some(known) => {
-                if known.period.through.is_none() && paid.period.through.is_some() {
-                    known.period = paid.period;
-                }
-                known.beside &= paid.beside;
-            }
-            None => self.paid.push(paid),
+        if !self.paid.contains(&paid) {
+            self.paid.push(paid);
+        }
+    }
+
+    /// Until somebody tells what it paid for.
+    pub(super) fn wait(&mut self, fact: &Fact) {
+        let is_new = !self.waiting.iter().any(|it| it.at == fact.at && it.says == fact.says);
+        if is_new && self.waiting.len() < MOST_WAITING {
+            self.waiting.push(fact.clone());
         }
     }
 

@@ -6,6 +6,8 @@ mod body;
 mod fastspring;
 mod paddle;
 mod stripe;
+#[cfg(test)]
+mod tests;
 
 pub use fastspring::FastSpring;
 pub use paddle::Paddle;
@@ -14,8 +16,8 @@ pub use stripe::Stripe;
 use serde_json_borrow::Value;
 
 use crate::command::{
-    AtTheEnd, Customer, Email, Line, Mapping, Meaning, Money, Name, Notice, QuantityMeans, Reason,
-    Subject, SubjectKind, Unreadable, customer_mark,
+    Amount, AtTheEnd, Customer, Email, Line, Mapping, Meaning, Money, Name, Notice, QuantityMeans,
+    Reason, Subject, SubjectKind, Unreadable, customer_mark,
 };
 use crate::ids::{CustomerId, EventId, Mark, PaymentId, ProductId, SubjectId, TemplateId};
 use crate::json::{Event, Object};
@@ -138,6 +140,11 @@ fn subject_of(
 fn customer<P: Provider>(id: Option<CustomerId>, email: Email, name: Option<Name>) -> Customer {
     let mark = id.as_ref().and_then(|id| customer_mark(P::NAME, id));
     Customer { id, email, name, company: None, mark }
+}
+
+/// A sum of money, if there is one.
+fn amount(value: Option<i64>, currency: Option<String>) -> Option<Amount> {
+    value.map(|value| Amount { value, currency })
 }
 
 /// The ids that stand there and are ids.

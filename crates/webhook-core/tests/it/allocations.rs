@@ -19,7 +19,8 @@ fn renewal<P: Provider>() -> AllocationInfo {
 fn a_renewal_allocates_no_more_than_it_did() {
     let found = [renewal::<Stripe>(), renewal::<FastSpring>(), renewal::<Paddle>()];
     let found = found.map(|info| (info.count_total, info.bytes_total));
-    let most = [(64, 31_362), (79, 46_239), (75, 24_197)];
+    // All facts are folded again for every event; a digest of them was cheaper, and wrong.
+    let most = [(126, 36_328), (336, 67_966), (303, 45_228)];
     let is_more = |(found, most): (&(u64, u64), &(u64, u64))| found.0 > most.0 || found.1 > most.1;
     assert!(!found.iter().zip(&most).any(is_more), "allocations and bytes: {found:?}");
 }

@@ -164,30 +164,32 @@ async fn a_paddle_customer_and_his_transaction_at_the_same_moment_are_one_user()
 }
 
 #[tokio::test]
-async fn a_renewal_before_its_purchase_is_delivered_again_until_the_purchase_is_there() {
-    for (provider, purchase, renewal, end) in [
-        (STRIPE, "checkout-subscription", "invoice-cycle", "2028-09-01"),
-        (FASTSPRING, "order-subscription", "charge-completed", "2028-09-01"),
-        (PADDLE, "transaction-api", "transaction-recurring", ""),
+async fn renewal_without_product_waits_for_its_purchase() {
+    let app = App::start().await;
+    for _ in 0..2 {
+        let early = app.case(STRIPE, "invoice-cycle").await;
+        assert_eq!(early.status, 400, "{}", early.body);
+        let says = "while attempting to renew licenses, no license of subscription ";
+        assert!(early.message().starts_with(says));
+    }
+    let both = ["checkout-subscription", "invoice-cycle"];
+    app.cases(STRIPE, &[both, both].concat()).await;
+    assert_eq!(app.ends(), ["2028-09-01"]);
+}
+
+#[tokio::test]
+async fn renewal_that_names_its_product_needs_no_purchase() {
+    for (provider, purchase, renewal, seats, end) in [
+        (FASTSPRING, "order-subscription", "charge-completed", 1, "2028-09-01"),
+        (PADDLE, "transaction-web", "transaction-recurring", 2, "2026-11-01"),
     ] {
         let app = App::start().await;
-        let purchase = match provider {
-            Signer::Paddle => "transaction-web",
-            Signer::Stripe | Signer::Fastspring => purchase,
-        };
-        for _ in 0..2 {
-            let early = app.case(provider, renewal).await;
-            assert_eq!(early.status, 400, "{}", early.body);
-            assert!(
-                early
-                    .message()
-                    .starts_with("while attempting to renew licenses, no license of subscription ")
-            );
-        }
+        app.cases(provider, &[renewal, renewal]).await;
+        assert_eq!(app.ends(), vec![end; seats], "{provider}");
         app.cases(provider, &[purchase, renewal, purchase, renewal]).await;
         let ends = app.ends();
-        let end = if end.is_empty() { "2026-11-01" } else { end };
-        assert!(ends.iter().filter(|e| *e != "never").all(|e| e == end), "{provider}: {ends:?}");
+        let ends: Vec<_> = ends.iter().filter(|end| *end != "never").collect();
+        assert_eq!(ends, vec![end; seats], "{provider}: its purchase makes no second license");
     }
 }
 

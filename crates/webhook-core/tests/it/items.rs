@@ -47,9 +47,9 @@ async fn items_in_full_take_back_what_they_paid() {
             (full(&[0]), subscription, 0),
             (full(&[0, 1]), all, 0),
             (full(&[1, 0, 1]), all, 0),
-            (vec![(0, json!("partial")), (1, json!("full"))], once, 0),
-            (vec![(0, json!("partial")), (1, json!("partial"))], RUNNING, 0),
-            (vec![], RUNNING, 0),
+            (vec![(0, json!("partial")), (1, json!("full"))], once, 1),
+            (vec![(0, json!("partial")), (1, json!("partial"))], RUNNING, 1),
+            (vec![], RUNNING, 1),
         ] {
             let topic = Topic::answering(StatusCode::OK).await;
             let mut app = App::start().await;

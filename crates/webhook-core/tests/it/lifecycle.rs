@@ -105,6 +105,13 @@ async fn stripe_takes_the_product_from_metadata_and_else_from_the_configuration(
     assert_eq!(with.sandbox.licenses().len(), 1);
 }
 
+/// A license is named after the line that it was made for: the present one, if an older one is told later.
+fn without_its_line(license: &str) -> String {
+    let (slot, rest) = license.split_once(' ').unwrap();
+    let parts: Vec<&str> = slot.split('/').collect();
+    format!("{}/{} {rest}", parts[..2].join("/"), parts[parts.len() - 1])
+}
+
 /// Where an earlier event is delivered late, the licenses are those of the orderly delivery.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_case_before_what_came_before_it_is_the_same_effect() {
@@ -138,7 +145,8 @@ async fn every_case_before_what_came_before_it_is_the_same_effect() {
         // A purchase that comes after the end makes no license; nor does an end leave one that runs.
         let running = |app: &App| -> Vec<String> {
             let (licenses, _) = state(app);
-            licenses.into_iter().filter(|license| !license.contains("revoked")).collect()
+            let running = licenses.into_iter().filter(|license| !license.contains("revoked"));
+            running.map(|license| without_its_line(&license)).collect()
         };
         assert_eq!(running(&app), running(&orderly), "{provider} {name}");
         reordered += 1;
@@ -259,7 +267,8 @@ async fn seats_come_and_go_and_no_key_is_lost() {
     assert_eq!(suspended(&app), [slot(5)]);
     assert_eq!(
         app.ends(),
-        ["2028-09-01", "2028-09-01", "2028-09-01", "2028-09-01", "2028-09-01 suspended"]
+        ["2027-09-01 suspended", "2028-09-01", "2028-09-01", "2028-09-01", "2028-09-01"],
+        "what is given up is not renewed"
     );
     assert_eq!((ids(&app), &five[..3]), (five.clone(), &three[..]));
 }
@@ -351,7 +360,7 @@ async fn events_of_what_we_know_nothing_of_are_acknowledged() {
         assert_eq!(app.writes(), Vec::<String>::new());
     }
     let app = App::start().await;
-    let (status, _) = tell(&app, PADDLE, &body(PADDLE, "transaction-recurring")).await;
+    let (status, _) = tell(&app, STRIPE, &body(STRIPE, "invoice-cycle")).await;
     assert_eq!(status, 503, "a payment is told again until its purchase is there");
 }
 
@@ -427,6 +436,9 @@ fn charged_together() -> Vec<u8> {
         let mut item = seats["order"]["items"][0].clone();
         item["subscription"] = seats["subscription"].clone();
         item["subscription"]["next"] = json!(1_851_465_600_000_i64);
+        // It does not say what it is.
+        item["attributes"] = Value::Null;
+        item["subscription"]["attributes"] = Value::Null;
         let order = &mut batch["events"][0]["data"]["order"];
         order["items"].as_array_mut().unwrap().extend([item.clone(), item]);
     })

@@ -12,6 +12,7 @@
 mod allocations;
 mod architecture;
 mod bad_input;
+mod books;
 mod burst;
 mod buyers;
 mod capacity;

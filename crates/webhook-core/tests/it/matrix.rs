@@ -325,8 +325,8 @@ async fn every_call_of_a_ledger_in_dynamodb_may_go_wrong_in_every_way() {
 }
 
 fn takes_back(case: &str) -> bool {
-    let done = ["refunded", "refund-failed", "refund", "return", "dispute", "chargeback"];
-    let nothing = ["partial", "incomplete", "pending", "inquiry", "warning"];
+    let done = ["refund", "return", "dispute", "chargeback", "invoice-manual", "payment-paid"];
+    let nothing = ["incomplete", "pending", "inquiry", "warning"];
     done.iter().any(|kind| case.contains(kind)) && !nothing.iter().any(|kind| case.contains(kind))
 }
 

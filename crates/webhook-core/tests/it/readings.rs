@@ -293,6 +293,13 @@ async fn a_quantity_of_zero_leaves_activations_alone() {
         let none =
             edited(provider, change, |event| *event.pointer_mut(pointer).unwrap() = json!(0));
         assert_eq!(app.deliver(provider, "/v1", &none).await.status, 200);
+        if provider == FASTSPRING {
+            // Its changes count with the next charge.
+            let charge = edited(FASTSPRING, "charge-completed-seats", |batch| {
+                batch["events"][0]["data"]["order"] = json!("ord-of-no-items");
+            });
+            assert_eq!(app.deliver(provider, "/v1", &charge).await.status, 200);
+        }
         let after = app.sandbox.licenses();
         assert!(after.iter().any(|license| license.suspended), "{provider}");
         let after: Vec<_> = after.iter().map(|license| license.allowed_activations).collect();

@@ -54,7 +54,7 @@ async fn nothing_is_claimed_of_what_has_no_license() {
             assert_eq!(said(&app, provider, case, "one").await, says, "{provider} {case}");
         }
         let app = App::start().await;
-        let says = format!("Nothing to do: no license of {subject} is suspended for that.");
+        let says = format!("Nothing to do: nothing about the licenses of {subject} is new.");
         assert_eq!(said(&app, provider, resuming, "one").await, says, "{provider}");
         let app = App::start().await;
         let says = format!("Recorded: {subject} ended, and has no license.");
@@ -77,14 +77,14 @@ async fn what_was_done_is_not_claimed_twice() {
     ] {
         let app = App::start().await;
         app.cases(provider, bought).await;
-        let none = format!("Nothing to do: no license of {subject} is suspended for that.");
+        let none = format!("Nothing to do: nothing about the licenses of {subject} is new.");
         assert_eq!(said(&app, provider, resume, "first").await, none);
         // The resumption was newer than the pause: in a story of its own.
         let app = App::start().await;
         app.cases(provider, bought).await;
         let suspended = "License(s) suspended successfully.";
         assert_eq!(said(&app, provider, pause, "one").await, suspended);
-        let again = format!("Nothing to do: the licenses of {subject} are suspended.");
+        let again = format!("Nothing to do: nothing about the licenses of {subject} is new.");
         assert_eq!(said(&app, provider, pause, "two").await, again);
         let resumed = "License(s) resumed successfully.";
         assert_eq!(said(&app, provider, resume, "three").await, resumed);

@@ -1,6 +1,9 @@
 //! FastSpring: one base64 signature over a whole batch of events, without a time.
 
+mod attributes;
+mod charge;
 mod order;
+mod receiver;
 mod reversal;
 mod subscription;
 
@@ -105,7 +108,7 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
     let commands = match envelope.event.kind {
         "order.completed" => order::completed(&data("order")?)?,
         "fulfillment.failed" => vec![order::not_fulfilled(&data("fulfillment")?)?],
-        "subscription.charge.completed" => subscription::charged(&data("charge")?)?,
+        "subscription.charge.completed" => charge::completed(&data("charge")?)?,
         "subscription.payment.overdue" => vec![subscription::overdue(&data("subscription")?)?],
         "subscription.charge.failed" => vec![subscription::charge_failed(&data("charge")?)?],
         "subscription.activated" => {

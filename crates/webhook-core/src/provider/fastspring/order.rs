@@ -2,21 +2,21 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
-use serde_json_borrow::Value;
-
 use super::super::{
-    Named, Provider as _, add_up, customer, marks, payment_ids, product_and_template, quantity,
+    Named, Provider as _, add_up, amount, marks, payment_ids, product_and_template, quantity,
     subject_of, subscribed_quantity,
 };
+use super::attributes::{Attributes, product_path};
+use super::receiver::receiver;
 use super::{DRIVER_KEY, FastSpring, ORDER_KEY, SUBSCRIPTION_KEY};
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Keeps, Line, Name, NamedBy, Note, Pays, QuantityMeans,
-    Subject, SubjectKind, Term, Unmapped, Unreadable,
+    Action, Command, Customer, Grant, Keeps, Line, NamedBy, Note, PaidItem, Payment, Pays, Subject,
+    SubjectKind, Term, Unmapped, Unreadable,
 };
-use crate::ids::{CustomerId, Mark};
+use crate::ids::Mark;
 use crate::interval::Interval;
 use crate::json::Object;
+use jiff::Timestamp;
 
 /// One command per subject: the order itself, and each subscription in it.
 pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
@@ -29,9 +29,33 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
     if items.is_empty() {
         return Err(order.lacks("items"));
     }
+    let mut purchases = purchases(order, &subject, &items)?;
+    let mapped = purchases.iter().any(|purchase| !purchase.lines.is_empty());
+    let customer = if mapped { Some(receiver(order)?) } else { None };
+    if !mapped {
+        blame_the_lines(&mut purchases);
+    }
+    purchases.retain(|p| !p.lines.is_empty() || !p.unmapped.is_empty() || !p.foreign.is_empty());
+    let payments = payment_ids([Some(subject.id.as_str())]);
+    let amount = amount(order.thousandths("total"), order.currency("currency"));
+    let command = |mut purchase: Purchase| {
+        let (payments, amount) = (payments.clone(), amount.clone());
+        let items = std::mem::take(&mut purchase.paid);
+        let payment = Payment { amount, items, ..Payment::default() };
+        Command { payments, payment, ..purchase.into_command(customer.clone()) }
+    };
+    Ok(purchases.into_iter().map(command).collect())
+}
+
+/// The items by whose they are.
+fn purchases(
+    order: &Object<'_>,
+    subject: &Subject,
+    items: &[Object<'_>],
+) -> Result<Vec<Purchase>, Unreadable> {
     let mut purchases: Vec<Purchase> = Vec::new();
-    for item in &items {
-        let belongs = belonging(order, &subject, item, &items)?;
+    for item in items {
+        let belongs = belonging(order, subject, item, items)?;
         if !purchases.iter().any(|purchase| purchase.subject == belongs.subject) {
             purchases.push(Purchase::new(belongs.subject.clone()));
         }
@@ -45,25 +69,10 @@ pub(super) fn completed(order: &Object<'_>) -> Result<Vec<Command>, Unreadable> 
             purchase.pays = Pays::ForThePeriod;
             purchase.ends(item)?;
         }
-        match line(item, &items, &belongs)? {
-            Read::Line(line) => purchase.lines.push(*line),
-            Read::Partly(unmapped) => purchase.unmapped.push(unmapped),
-            Read::Foreign(path) => purchase.foreign.push(path),
-            Read::BundleItself => {}
-        }
+        purchase.take(line(item, items, &belongs)?);
+        add_paid(&mut purchase.paid, item);
     }
-    let mapped = purchases.iter().any(|purchase| !purchase.lines.is_empty());
-    let customer = if mapped { Some(receiver(order)?) } else { None };
-    if !mapped {
-        blame_the_lines(&mut purchases);
-    }
-    purchases.retain(|p| !p.lines.is_empty() || !p.unmapped.is_empty() || !p.foreign.is_empty());
-    let payments = payment_ids([Some(subject.id.as_str())]);
-    let command = |purchase: Purchase| {
-        let payments = payments.clone();
-        Command { payments, ..purchase.into_command(customer.clone()) }
-    };
-    Ok(purchases.into_iter().map(command).collect())
+    Ok(purchases)
 }
 
 /// `fulfillment.failed`: a paid order that FastSpring could not fulfil. `order.completed` does not come for it
@@ -82,18 +91,20 @@ pub(super) fn not_fulfilled(fulfillment: &Object<'_>) -> Result<Command, Unreada
     Ok(command(subject, Action::Note(Note { why, keeps })))
 }
 
-struct Purchase {
+/// What an order holds for one subject.
+pub(super) struct Purchase {
     subject: Subject,
     lines: Vec<Line>,
     unmapped: Vec<Unmapped>,
     foreign: Vec<String>,
-    paid_through: Option<Timestamp>,
+    pub(super) paid_through: Option<Timestamp>,
     /// What is bought later for a subscription does not pay for the subscription.
-    pays: Pays,
+    pub(super) pays: Pays,
+    paid: Vec<PaidItem>,
 }
 
 impl Purchase {
-    fn new(subject: Subject) -> Self {
+    pub(super) fn new(subject: Subject) -> Self {
         Self {
             subject,
             lines: Vec::new(),
@@ -101,6 +112,7 @@ impl Purchase {
             foreign: Vec::new(),
             paid_through: None,
             pays: Pays::Beside,
+            paid: Vec::new(),
         }
     }
 
@@ -111,7 +123,26 @@ impl Purchase {
         Ok(())
     }
 
+    pub(super) fn take(&mut self, read: Read) {
+        match read {
+            Read::Line(line) => self.lines.push(*line),
+            Read::Partly(unmapped) => self.unmapped.push(unmapped),
+            Read::Foreign(path) => self.foreign.push(path),
+            Read::BundleItself => {}
+        }
+    }
+
+    /// Whether anything of it is ours.
+    pub(super) fn has_lines(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
     fn into_command(self, customer: Option<Customer>) -> Command {
+        let (subject, grant) = self.into_grant(customer);
+        command(subject, Action::Grant(grant))
+    }
+
+    pub(super) fn into_grant(self, customer: Option<Customer>) -> (Subject, Grant) {
         let mut lines = add_up(self.lines);
         // What was added takes its interval and expiry from what it was added to.
         lines.sort_by_key(|line| matches!(line.term, Term::AsParent(_)));
@@ -128,7 +159,17 @@ impl Purchase {
             else_renews: None,
             is_paid: true,
         };
-        command(self.subject, Action::Grant(grant))
+        (self.subject, grant)
+    }
+}
+
+/// A return names its items by their path, so those of one path are one.
+pub(super) fn add_paid(paid: &mut Vec<PaidItem>, item: &Object<'_>) {
+    let Some(path) = product_path(item) else { return };
+    let value = item.thousandths("subtotal");
+    match paid.iter_mut().find(|paid| paid.id == path) {
+        Some(sum) => sum.value = sum.value.zip(value).and_then(|(a, b)| a.checked_add(b)),
+        None => paid.push(PaidItem { id: path.to_owned(), value }),
     }
 }
 
@@ -161,19 +202,20 @@ fn blame_the_lines(purchases: &mut [Purchase]) {
 }
 
 /// Whose license an item's is, and what it came with.
-struct Belonging {
-    subject: Subject,
+pub(super) struct Belonging {
+    pub(super) subject: Subject,
     kind: Kind,
     driver_path: Option<String>,
 }
 
-enum Kind {
+/// How an item came into an order.
+pub(super) enum Kind {
     Plain,
     AddOn { to_another: bool },
     BundleMember,
 }
 
-fn belonging(
+pub(super) fn belonging(
     order: &Object<'_>,
     order_subject: &Subject,
     item: &Object<'_>,
@@ -222,7 +264,11 @@ pub(super) enum Read {
     BundleItself,
 }
 
-fn line(item: &Object<'_>, items: &[Object<'_>], belongs: &Belonging) -> Result<Read, Unreadable> {
+pub(super) fn line(
+    item: &Object<'_>,
+    items: &[Object<'_>],
+    belongs: &Belonging,
+) -> Result<Read, Unreadable> {
     let path = product_path(item).ok_or_else(|| item.lacks("product"))?;
     let attributes = Attributes::of(item);
     if attributes.are_of_a_bundle() {
@@ -329,108 +375,4 @@ fn declared_by_parent(items: &[Object<'_>], belongs: &Belonging) -> Option<Inter
         Term::Every(interval) => Some(interval),
         Term::Template | Term::Perpetual | Term::AsParent(_) => None,
     }
-}
-
-pub(super) fn product_path<'a>(item: &Object<'a>) -> Option<&'a str> {
-    let expanded = item.object("product", "product");
-    item.text("product").or(expanded.and_then(|p| p.text("product").or(p.text("id"))))
-}
-
-/// Product attributes, which stand on the item, on the expanded product, or on the subscription.
-struct Attributes<'a>(Vec<Object<'a>>);
-
-impl<'a> Attributes<'a> {
-    fn of(item: &Object<'a>) -> Self {
-        let product = item.object("product", "product");
-        let subscription = item.object("subscription", "subscription");
-        let places = [Some(*item), product, subscription].into_iter().flatten();
-        Self(places.filter_map(|place| place.object("attributes", "attributes")).collect())
-    }
-
-    fn value(&self, name: &str) -> Option<&'a Value<'a>> {
-        self.0.iter().find_map(|attributes| attributes.value(name))
-    }
-
-    /// Whatever type it was given: a release version `2` is a number in the JSON.
-    fn written(&self, name: &str) -> Option<Cow<'a, str>> {
-        match self.value(name)? {
-            Value::Str(text) => Some(Cow::Borrowed(text.trim())),
-            // A float stays one: release `2.0` is not `2`.
-            Value::Number(number) => Some(Cow::Owned(match (number.as_i64(), number.as_f64()) {
-                (None, Some(float)) => format!("{float:?}"),
-                (Some(_) | None, _) => number.to_string(),
-            })),
-            Value::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        }
-    }
-
-    fn text(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.written(name).filter(|text| !text.is_empty())
-    }
-
-    /// A bundle that is no license itself.
-    fn are_of_a_bundle(&self) -> bool {
-        self.text("cryptlex_is_bundle").is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
-    }
-
-    /// The name that the code of the predecessor reads first, then the one that was documented. Empty means perpetual.
-    fn interval(&self) -> Result<Option<Term>, String> {
-        for name in ["cryptlex_license_subscription_interval", "cryptlex_subscription_interval"] {
-            match self.written(name).as_deref() {
-                None => {}
-                Some("") => return Ok(Some(Term::Perpetual)),
-                Some(text) => {
-                    let interval = Interval::parse(text).map_err(|e| format!("{name}: {e}"))?;
-                    return Ok(Some(Term::Every(interval)));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// A value that nobody documents counts as one license, as it did with the predecessor.
-    fn quantity_means(&self) -> Option<QuantityMeans> {
-        Some(match self.text("cryptlex_mappings_quantity")?.as_ref() {
-            "total_licenses" => QuantityMeans::Licenses,
-            "allowed_activations" => QuantityMeans::Activations,
-            _ => QuantityMeans::One,
-        })
-    }
-}
-
-/// The buyer, unless exactly one recipient has another e-mail: then it is a gift to him.
-fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
-    let buyer = order.object("customer", "customer");
-    let expanded = order.object("account", "account");
-    let contact = expanded.and_then(|account| account.object("contact", "contact"));
-    let buyer_email =
-        [buyer, contact].into_iter().flatten().find_map(|c| c.text("email").and_then(Email::real));
-    let recipients = order.objects("recipients", "recipients");
-    let recipients = recipients.iter().filter_map(|entry| entry.object("recipient", "recipient"));
-    let mut others: Vec<(Object<'_>, Email)> = Vec::new();
-    for recipient in recipients {
-        let Some(email) = recipient.text("email").and_then(Email::real) else { continue };
-        let is_buyer = buyer_email.as_ref().is_some_and(|buyer| buyer.as_str() == email.as_str());
-        if !is_buyer && !others.iter().any(|(_, known)| known.as_str() == email.as_str()) {
-            others.push((recipient, email));
-        }
-    }
-    let account = order.reference("account");
-    if let [(recipient, email)] = others.as_slice() {
-        // Under the buyer's own account the buyer is known, not whom he makes gifts to.
-        let of_recipient = recipient.reference("account").filter(|id| Some(*id) != account);
-        return Ok(person(recipient, email.clone(), of_recipient));
-    }
-    let email = buyer_email
-        .ok_or_else(|| Unreadable(format!("Customer email not found in {}", order.title())))?;
-    let person_fields = buyer.or(contact).ok_or_else(|| order.lacks("customer"))?;
-    Ok(person(&person_fields, email, account))
-}
-
-fn person(fields: &Object<'_>, email: Email, account: Option<&str>) -> Customer {
-    let id = account.and_then(|id| CustomerId::new(id).ok());
-    let name = Name::of(fields.text("first"), fields.text("last"));
-    let company = fields.text("company").map(str::to_owned);
-    Customer { company, ..customer::<FastSpring>(id, email, name) }
 }

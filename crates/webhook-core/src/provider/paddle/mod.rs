@@ -1,7 +1,6 @@
 //! Paddle Billing: `ts=..;h1=..` headers; purchases and renewals are completed transactions.
 
 mod adjustment;
-mod items;
 mod subscription;
 mod transaction;
 
@@ -86,6 +85,10 @@ fn read_event(kind: &str, event: &Object<'_>) -> Result<Meaning, Unreadable> {
         }
         "subscription.past_due" => vec![subscription::past_due(&data("subscription")?)?],
         "subscription.updated" => vec![subscription::updated(&data("subscription")?)?],
+        "subscription.created"
+        | "subscription.imported"
+        | "subscription.activated"
+        | "subscription.trialing" => vec![subscription::described(&data("subscription")?)?],
         "subscription.canceled" => vec![subscription::with(&data("subscription")?, Action::End)?],
         "adjustment.created" | "adjustment.updated" => adjustment::changed(&data("adjustment")?)?,
         "customer.created" | "customer.imported" | "customer.updated" => {

@@ -4,10 +4,10 @@ use super::super::{
     Named, Provider as _, add_up, marks, product_and_template, subject_of, subscribed_quantity,
 };
 use super::transaction::interval;
-use super::{Paddle, SUBSCRIPTION_KEY, about};
+use super::{Paddle, SUBSCRIPTION_KEY, about, unnamed_customer};
 use crate::command::{
-    Action, Command, Concern, Line, Subject, SubjectKind, Subscribed, SubscriptionRecord, Term,
-    Unmapped, Unreadable,
+    Action, Command, Concern, Effect, Line, Note, Subject, SubjectKind, Subscribed,
+    SubscriptionRecord, Term, Unmapped, Unreadable,
 };
 use crate::ids::CustomerId;
 use crate::json::Object;
@@ -25,43 +25,30 @@ pub(super) fn past_due(subscription: &Object<'_>) -> Result<Command, Unreadable>
 
 /// `subscription.updated`: all of its items as they are now.
 pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> {
+    let command = with(subscription, Action::ChangePlan(subscribed(subscription)?))?;
+    // New seats are made for whoever has the first one.
+    let customer = command.record.as_ref().and_then(|record| record.customer.clone());
+    let contact = customer.map(unnamed_customer);
+    Ok(Command { for_an_id: true, contact, ..command })
+}
+
+/// `subscription.created` and its like, which change nothing: its transaction grants it. Items that cannot be read are left
+/// to that, too.
+pub(super) fn described(subscription: &Object<'_>) -> Result<Command, Unreadable> {
+    let note = Action::Note(Note::of("the subscription was described"));
+    let subscribed = subscribed(subscription).ok().map(Box::new);
+    Ok(Command { subscribed, ..with(subscription, note)? })
+}
+
+fn subscribed(subscription: &Object<'_>) -> Result<Subscribed, Unreadable> {
     let subject = itself(subscription)?;
     let (mut lines, mut unmapped) = (Vec::new(), Vec::new());
     for item in subscription.objects("items", "subscription item") {
-        if item.flag("recurring") == Some(false) {
-            continue;
+        match line(subscription, &subject, &item)? {
+            Some(Ok(line)) => lines.push(line),
+            Some(Err(half)) => unmapped.push(half),
+            None => {}
         }
-        let price = item.object("price", "price").ok_or_else(|| item.lacks("price"))?;
-        let key = price.text("id").ok_or_else(|| price.lacks("id"))?;
-        let product = item.object("product", "product").or(price.object("product", "product"));
-        let mapping = match product.map(|product| named(&product)) {
-            // It has the product that its licenses are of.
-            None => None,
-            Some(Named::Whole(mapping)) => Some(mapping),
-            Some(Named::Partly(problem)) => {
-                unmapped.push(Unmapped { line: key.to_owned(), problem });
-                continue;
-            }
-            // Beside mapped items it is not ours.
-            Some(Named::None) => continue,
-        };
-        let cycle = price
-            .object("billing_cycle", "billing cycle")
-            .or(subscription.object("billing_cycle", "billing cycle"));
-        let term = match cycle {
-            Some(cycle) => Term::Every(interval(&cycle)?),
-            None => Term::Template,
-        };
-        lines.push(Line {
-            key: key.to_owned(),
-            quantity: subscribed_quantity(&item)?,
-            quantity_means: None,
-            mapping,
-            term,
-            driver: None,
-            max_release: None,
-            metadata: marks(&[SUBSCRIPTION_KEY], subject.id.as_str()),
-        });
     }
     if lines.is_empty() && unmapped.is_empty() {
         unmapped.push(Unmapped {
@@ -69,10 +56,53 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
             problem: "none of its items names a Cryptlex product".to_owned(),
         });
     }
-    let subscribed = Subscribed { lines: add_up(lines), unmapped, with_add_ons: true };
-    let command = with(subscription, Action::ChangePlan(subscribed))?;
-    // New seats are made for whoever has the first one.
-    Ok(Command { for_an_id: true, ..command })
+    Ok(Subscribed {
+        lines: add_up(lines),
+        unmapped,
+        with_add_ons: true,
+        takes_effect: Effect::AtOnce,
+    })
+}
+
+/// The line of an item that recurs, or what it lacks; none where it is not ours.
+fn line(
+    subscription: &Object<'_>,
+    subject: &Subject,
+    item: &Object<'_>,
+) -> Result<Option<Result<Line, Unmapped>>, Unreadable> {
+    if item.flag("recurring") == Some(false) {
+        return Ok(None);
+    }
+    let price = item.object("price", "price").ok_or_else(|| item.lacks("price"))?;
+    let key = price.text("id").ok_or_else(|| price.lacks("id"))?;
+    let product = item.object("product", "product").or(price.object("product", "product"));
+    let mapping = match product.map(|product| named(&product)) {
+        // It has the product that its licenses are of.
+        None => None,
+        Some(Named::Whole(mapping)) => Some(mapping),
+        Some(Named::Partly(problem)) => {
+            return Ok(Some(Err(Unmapped { line: key.to_owned(), problem })));
+        }
+        // Beside mapped items it is not ours.
+        Some(Named::None) => return Ok(None),
+    };
+    let cycle = price
+        .object("billing_cycle", "billing cycle")
+        .or(subscription.object("billing_cycle", "billing cycle"));
+    let term = match cycle {
+        Some(cycle) => Term::Every(interval(&cycle)?),
+        None => Term::Template,
+    };
+    Ok(Some(Ok(Line {
+        key: key.to_owned(),
+        quantity: subscribed_quantity(item)?,
+        quantity_means: None,
+        mapping,
+        term,
+        driver: None,
+        max_release: None,
+        metadata: marks(&[SUBSCRIPTION_KEY], subject.id.as_str()),
+    })))
 }
 
 /// What a product says about Cryptlex.
@@ -104,9 +134,11 @@ fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
         status: subscription.text("status").map(str::to_owned),
         plan: price.and_then(|price| price.text("id")).map(str::to_owned),
         quantity,
-        period_start: None,
+        // Nothing depends on it alone, so what is no time is as good as none.
+        period_start: period.and_then(|period| period.rfc3339("starts_at").ok().flatten()),
         period_end: period.map(|period| period.rfc3339("ends_at")).transpose()?.flatten(),
         cancellation_reason: None,
         cancel_at_period_end: Some(ends),
+        is_pause_scheduled: None,
     })
 }

@@ -4,16 +4,17 @@ use jiff::Timestamp;
 use serde_json_borrow::Value;
 
 use super::super::{
-    Named, Provider as _, add_up, marks, payment_ids, product_and_template, quantity, subject_of,
+    Named, Provider as _, add_up, amount, marks, payment_ids, product_and_template, quantity,
+    subject_of,
 };
-use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, items, unnamed_customer};
+use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, unnamed_customer};
 use crate::command::{
-    Action, Command, Customer, Grant, Line, NamedBy, Note, Pays, Renew, Subject, SubjectKind, Term,
-    Through, Unmapped, Unreadable,
+    Action, Command, Customer, Grant, Line, NamedBy, Note, PaidItem, Payment, Pays, Renew, Subject,
+    SubjectKind, Term, Through, Unmapped, Unreadable,
 };
-use crate::ids::{CustomerId, PaymentId};
+use crate::ids::CustomerId;
 use crate::interval::Interval;
-use crate::json::{Object, amount_of};
+use crate::json::Object;
 
 pub(super) enum Decided {
     Commands(Vec<Command>),
@@ -40,45 +41,50 @@ pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable>
         None => return Err(transaction.lacks("origin")),
     };
     let known = |command: Command| {
-        let payments = known_by(transaction, command.subject.kind);
-        Command { payments, ..command }
+        let kind = command.subject.kind;
+        let payments = payment_ids([transaction.text("id")]);
+        let payment = payment(transaction, kind);
+        Command { payments, payment, ..command }
     };
     Ok(Decided::Commands(commands.into_iter().map(known).collect()))
 }
 
-/// The transaction itself, all of its items together, and those of them that are the subject's.
-fn known_by(transaction: &Object<'_>, kind: SubjectKind) -> Vec<PaymentId> {
-    let mut payments = payment_ids([transaction.text("id")]);
-    let recurs = kind == SubjectKind::Subscription;
-    let is_own = |line: &Value<'_>| is_recurring(transaction, line) == recurs;
-    payments.extend(paid_items(transaction, |_| true));
-    if !paid_lines(transaction).all(is_own) {
-        payments.extend(paid_items(transaction, is_own));
-    }
-    payments
-}
-
-/// What those of the paid lines are known by together that count; nothing if one of them has no id.
-fn paid_items(transaction: &Object<'_>, counts: impl Fn(&Value<'_>) -> bool) -> Option<PaymentId> {
-    let lines = paid_lines(transaction).filter(|line| counts(line));
-    items::together(lines.map(|line| line.get("id").as_str()))
-}
-
-/// The lines that cost anything: nothing else can be refunded.
-fn paid_lines<'a>(transaction: &Object<'a>) -> impl Iterator<Item = &'a Value<'a>> {
+/// What the whole transaction brought, and what of it is the subject's.
+fn payment(transaction: &Object<'_>, kind: SubjectKind) -> Payment {
     let details = transaction.object("details", "details");
-    let lines = details.and_then(|details| details.value("line_items")?.as_array());
-    let costs =
-        |line: &&Value<'_>| amount_of(line.get("totals").get("total")).is_none_or(|n| n > 0.0);
-    lines.unwrap_or_default().iter().filter(costs)
+    let totals = details.and_then(|details| details.object("totals", "totals"));
+    let total = totals.and_then(|t| t.minor_units("total").or(t.minor_units("grand_total")));
+    let currency = transaction
+        .currency("currency_code")
+        .or_else(|| totals.and_then(|totals| totals.currency("currency_code")));
+    let lines = details.map(|details| details.objects("line_items", "line item"));
+    let recurs = kind == SubjectKind::Subscription;
+    let own = lines
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|line| is_of_a_recurring_price(transaction, line.text("price_id")) == recurs);
+    let item = |line: Object<'_>| {
+        let totals = line.object("totals", "totals");
+        let value = totals.and_then(|totals| totals.minor_units("total"));
+        Some(PaidItem { id: line.text("id")?.to_owned(), value })
+    };
+    // What was sold once has no period.
+    let period = transaction.object("billing_period", "billing period").filter(|_| recurs);
+    Payment {
+        amount: amount(total, currency),
+        items: own.filter_map(item).collect(),
+        // Nothing depends on it alone, so what is no time is as good as none.
+        starts: period.and_then(|period| period.rfc3339("starts_at").ok().flatten()),
+        ..Payment::default()
+    }
 }
 
 /// Whether a line is of a price that recurs. One whose price is not among the items recurs if the transaction belongs to a
 /// subscription.
-fn is_recurring(transaction: &Object<'_>, line: &Value<'_>) -> bool {
+fn is_of_a_recurring_price(transaction: &Object<'_>, id: Option<&str>) -> bool {
     let items = transaction.value("items").and_then(Value::as_array).unwrap_or_default();
     let mut prices = items.iter().map(|item| item.get("price"));
-    let own = prices.find(|price| price.get("id").as_str() == line.get("price_id").as_str());
+    let own = prices.find(|price| price.get("id").as_str() == id);
     own.map_or_else(
         || transaction.text("subscription_id").is_some(),
         |price| price.get("billing_cycle").is_object(),
@@ -89,10 +95,10 @@ fn is_recurring(transaction: &Object<'_>, line: &Value<'_>) -> bool {
 fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Vec<Command>, Unreadable> {
     let subject = subscription(transaction)?;
     let renewal = match billing_period_end(transaction)? {
-        Some(end) => about(
-            subject,
-            Action::Renew(Renew { through: Through::Until(end), pays, else_buys: None }),
-        ),
+        Some(end) => {
+            let else_buys = bought_by_renewing(transaction).map(Box::new);
+            about(subject, Action::Renew(Renew { through: Through::Until(end), pays, else_buys }))
+        }
         None => about(subject, Action::Note(Note::of("the transaction has no billing period"))),
     };
     let mut commands = vec![renewal];
@@ -105,6 +111,16 @@ fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Vec<Command>, Unreada
         }
     }
     Ok(commands)
+}
+
+/// What the recurring lines grant where nothing was bought before, if one of them names its product. What cannot be read of
+/// them keeps no renewal from counting.
+fn bought_by_renewing(transaction: &Object<'_>) -> Option<Grant> {
+    let mut lines = lines(transaction).ok()?;
+    lines.retain(|line| line.recurring);
+    let buyer = buyer(transaction, &lines).ok()??;
+    let paid_through = billing_period_end(transaction).ok()?;
+    Some(Grant { paid_through, ..grant(lines, Some(buyer)) })
 }
 
 /// Looked at in place: every renewal is asked.

@@ -1,5 +1,6 @@
 //! What an invoice bills: which subscription, until when, and how many.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -39,7 +40,7 @@ pub(super) fn through(
     billing: &Billing<'_>,
 ) -> Result<Option<Through>, Unreadable> {
     let billed_at = made_at(invoice)?;
-    let latest = paid_through(invoice, billing)?;
+    let latest = paid_period(invoice, billing)?.map(|period| period.end);
     if let Some(end) = latest.filter(|end| billed_at.is_none_or(|at| *end > at)) {
         return Ok(Some(Through::Until(end)));
     }
@@ -72,19 +73,50 @@ pub(super) fn made_at(invoice: &Object<'_>) -> Result<Option<Timestamp>, Unreada
     }
 }
 
-/// The latest end of a period that a line of this subscription pays for.
+/// A period that is paid for.
+#[derive(Clone, Copy)]
+pub(super) struct PaidPeriod {
+    pub(super) end: Timestamp,
+    /// Nothing depends on it alone, so what is no time is as good as none.
+    pub(super) start: Option<Timestamp>,
+}
+
+impl PaidPeriod {
+    fn of(invoice: &Object<'_>, line: &Object<'_>) -> Result<Self, Unreadable> {
+        let period = line
+            .object("period", "line period")
+            .ok_or_else(|| invoice.lacks("lines.data[].period"))?;
+        let end = period.seconds("end")?;
+        let end = end.ok_or_else(|| invoice.lacks("lines.data[].period.end"))?;
+        Ok(Self { end, start: period.seconds("start").ok().flatten() })
+    }
+
+    /// The one that ends last; of those, the whole one: a line that was added in between begins later.
+    fn later(self, other: Self) -> Self {
+        match self.end.cmp(&other.end) {
+            Ordering::Greater => self,
+            Ordering::Less => other,
+            Ordering::Equal => {
+                let start = [self.start, other.start].into_iter().flatten().min();
+                Self { end: self.end, start }
+            }
+        }
+    }
+}
+
+/// The latest period that a line of this subscription pays for.
 ///
 /// `invoice.period_end` is no help: on a renewal it is the end of the period before.
-pub(super) fn paid_through(
+pub(super) fn paid_period(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
-) -> Result<Option<Timestamp>, Unreadable> {
-    let (mut latest, mut charged, mut credited) = (None, Vec::new(), BTreeSet::new());
+) -> Result<Option<PaidPeriod>, Unreadable> {
+    let (mut paid, mut charged, mut credited) = (Vec::new(), Vec::new(), BTreeSet::new());
     for line in item_lines(invoice, billing) {
         match (is_proration(&line), line.amount("amount")) {
             (false, _) if renews_none(invoice, &line)? => {}
-            (false, _) => latest = latest.max(Some(end_of(invoice, &line)?)),
-            (true, Some(amount)) if amount > 0.0 => charged.push(end_of(invoice, &line)?),
+            (false, _) => paid.push(PaidPeriod::of(invoice, &line)?),
+            (true, Some(amount)) if amount > 0.0 => charged.push(PaidPeriod::of(invoice, &line)?),
             (true, Some(amount)) if amount < 0.0 => {
                 credited.insert(end_of(invoice, &line)?);
             }
@@ -93,8 +125,8 @@ pub(super) fn paid_through(
     }
     // With flexible billing a new period comes as a proration. One until the end of what is credited pays for a change
     // within a period, which another payment is for.
-    let new_periods = charged.into_iter().filter(|end| !credited.contains(end));
-    Ok(new_periods.max().max(latest))
+    let new_periods = charged.into_iter().filter(|period| !credited.contains(&period.end));
+    Ok(paid.into_iter().chain(new_periods).reduce(PaidPeriod::later))
 }
 
 /// A period to come of a quantity of 0 is not paid for. What is billed afterwards may be 0 for want of use.
@@ -110,9 +142,7 @@ fn renews_none(invoice: &Object<'_>, line: &Object<'_>) -> Result<bool, Unreadab
 }
 
 fn end_of(invoice: &Object<'_>, line: &Object<'_>) -> Result<Timestamp, Unreadable> {
-    let period =
-        line.object("period", "line period").ok_or_else(|| invoice.lacks("lines.data[].period"))?;
-    period.seconds("end")?.ok_or_else(|| invoice.lacks("lines.data[].period.end"))
+    Ok(PaidPeriod::of(invoice, line)?.end)
 }
 
 /// Of the item that counts. Lines of one item are tiers of its price; that it is 0 of says nothing in a first invoice:
@@ -121,14 +151,25 @@ pub(super) fn quantity(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
 ) -> Result<Option<u32>, Unreadable> {
+    quantity_of(&period_lines(invoice, billing))
+}
+
+/// Of an invoice that no subscription made: its lines are invoice items.
+pub(super) fn quantity_sold(invoice: &Object<'_>) -> Result<Option<u32>, Unreadable> {
+    let mut lines = lines(invoice);
+    lines.retain(|line| !is_proration(line));
+    quantity_of(&lines)
+}
+
+fn quantity_of(lines: &[Object<'_>]) -> Result<Option<u32>, Unreadable> {
     let mut items: BTreeMap<&str, (u32, Option<&str>)> = BTreeMap::new();
-    for line in period_lines(invoice, billing) {
+    for line in lines {
         if is_metered(line.object("price", "price").as_ref()) {
             continue;
         }
         let Some(quantity) = line.count("quantity")? else { continue };
-        let price = price_of(&line);
-        let item = item_of(&line).or(price).or(line.text("id")).unwrap_or_default();
+        let price = price_of(line);
+        let item = item_of(line).or(price).or(line.text("id")).unwrap_or_default();
         let (sum, _) = items.entry(item).or_insert((0, price));
         *sum = sum.saturating_add(quantity);
     }
@@ -164,11 +205,14 @@ fn period_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'
 
 /// Lines of items of this subscription.
 fn item_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'a>> {
-    let lines = invoice
-        .object("lines", "lines")
-        .map(|lines| lines.objects("data", "line"))
-        .unwrap_or_default();
-    lines.into_iter().filter(|line| is_of_an_item(line, billing.subscription)).collect()
+    let mut lines = lines(invoice);
+    lines.retain(|line| is_of_an_item(line, billing.subscription));
+    lines
+}
+
+fn lines<'a>(invoice: &Object<'a>) -> Vec<Object<'a>> {
+    let lines = invoice.object("lines", "lines");
+    lines.map(|lines| lines.objects("data", "line")).unwrap_or_default()
 }
 
 fn item_details<'a>(line: &Object<'a>) -> Option<Object<'a>> {

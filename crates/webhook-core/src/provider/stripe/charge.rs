@@ -2,21 +2,56 @@
 
 use jiff::Timestamp;
 
-use super::super::{ProductSource, Provider as _, payment_ids, subject_of};
+use super::super::{ProductSource, Provider as _, amount, payment_ids, subject_of};
 use super::{Decided, Stripe, of_data};
 use crate::command::{
-    Action, Back, Cause, Command, Concern, Note, Reversal, Reversed, Stands, SubjectKind,
-    Unreadable,
+    Action, Amount, Back, Cause, Command, Concern, Note, OfPayment, Reversal, Stands, SubjectKind,
+    Sum, Unreadable,
 };
-use crate::ids::Mark;
+use crate::ids::{Mark, PaymentId};
 use crate::json::Object;
 
-/// `charge.refunded`: also sent for a part of the amount.
+/// `charge.refunded`: also sent for a part of the amount. It tells the sum of all refunds so far.
 pub(super) fn refunded(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
     let charge = of_data(data, "charge")?;
-    let whole = charge.flag("refunded") == Some(true);
-    let action = reversal(&charge, charge.text("id"), Cause::Refund, Stands::Open, None);
-    about(&charge, if whole { action } else { Action::Note(Note::of("a part was refunded")) })
+    let back = Back {
+        id: charge.text("id").map(str::to_owned),
+        sum: Sum::SoFar,
+        amount: money(&charge, "amount_refunded"),
+        of: captured(&charge),
+        is_whole: charge.flag("refunded"),
+        ..Back::default()
+    };
+    let reversal = reversal(&charge, charge.text("id"), Cause::Refund, Stands::Open, None);
+    about(&charge, Action::Reverse(Reversal { back, ..reversal }))
+}
+
+/// `charge.captured`: what was authorised is paid.
+pub(super) fn paid(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+    let charge = of_data(data, "charge")?;
+    let ids = ids(&charge, charge.text("id"));
+    let captured = OfPayment::Captured { ids, amount: captured(&charge) };
+    about(&charge, Action::OfPayment(captured))
+}
+
+/// Less may be captured than was authorised.
+fn captured(charge: &Object<'_>) -> Option<Amount> {
+    money(charge, "amount_captured").or(money(charge, "amount"))
+}
+
+fn money(object: &Object<'_>, field: &str) -> Option<Amount> {
+    amount(object.minor_units(field), object.currency("currency"))
+}
+
+/// `refund.updated`: what happens to a refund that does not fail, the event of its charge tells.
+pub(super) fn refund_updated(
+    data: &Object<'_>,
+    source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    match of_data(data, "refund")?.text("status") {
+        Some("failed") => refund_failed(data, source),
+        Some(_) | None => Ok(Decided::Unhandled),
+    }
 }
 
 /// `refund.failed`: the money is back.
@@ -25,9 +60,16 @@ pub(super) fn refund_failed(
     _source: &ProductSource,
 ) -> Result<Decided, Unreadable> {
     let refund = of_data(data, "refund")?;
-    let action =
-        reversal(&refund, refund.reference("charge"), Cause::Refund, Stands::TakenBack, None);
-    about(&refund, action)
+    let charge = refund.reference("charge");
+    let back = Back {
+        id: charge.map(str::to_owned),
+        sum: Sum::Failed,
+        amount: money(&refund, "amount"),
+        refund: refund.text("id").map(str::to_owned),
+        ..Back::default()
+    };
+    let reversal = reversal(&refund, charge, Cause::Refund, Stands::TakenBack, None);
+    about(&refund, Action::Reverse(Reversal { back, ..reversal }))
 }
 
 /// `charge.dispute.created`. No money moves for an inquiry: <https://docs.stripe.com/disputes/how-disputes-work#inquiries>.
@@ -105,7 +147,13 @@ fn disputed(
     stands: Stands,
     since: Option<Timestamp>,
 ) -> Result<Decided, Unreadable> {
-    about(dispute, reversal(dispute, dispute.reference("charge"), Cause::Dispute, stands, since))
+    let back = Back {
+        id: dispute.text("id").map(str::to_owned),
+        amount: money(dispute, "amount"),
+        ..Back::default()
+    };
+    let reversal = reversal(dispute, dispute.reference("charge"), Cause::Dispute, stands, since);
+    about(dispute, Action::Reverse(Reversal { back, ..reversal }))
 }
 
 /// When the money went, where the dispute lists it. Of an inquiry that became a dispute that is later than its creation.
@@ -119,17 +167,20 @@ fn is_inquiry(dispute: &Object<'_>) -> bool {
     dispute.text("status").is_some_and(|status| status.starts_with("warning_"))
 }
 
-/// New payloads know the payment intent only; old ones also the invoice.
 fn reversal(
     object: &Object<'_>,
     charge: Option<&str>,
     cause: Cause,
     stands: Stands,
     since: Option<Timestamp>,
-) -> Action {
-    let ids = [object.reference("payment_intent"), charge, object.reference("invoice")];
-    let of = Reversed::Payment(payment_ids(ids));
-    Action::Reverse(Reversal { cause, stands, since, of, back: Back::default() })
+) -> Reversal {
+    let ids = ids(object, charge);
+    Reversal { cause, stands, since, ids, back: Back::default() }
+}
+
+/// New payloads know the payment intent only; old ones also the invoice.
+fn ids(object: &Object<'_>, charge: Option<&str>) -> Vec<PaymentId> {
+    payment_ids([object.reference("payment_intent"), charge, object.reference("invoice")])
 }
 
 /// Where the ledger does not know the payment, the licenses of a one-time purchase carry its payment intent.

@@ -4,13 +4,14 @@
 
 use jiff::Timestamp;
 
-use super::super::{ProductSource, Provider as _, customer, payment_ids, subject_of};
+use super::super::{ProductSource, Provider as _, amount, customer, payment_ids, subject_of};
 use super::{
     Decided, Stripe, configured, customer_id, known, named_in, of_data, subject_marks, the_line,
     written_marks,
 };
 use crate::command::{
-    Action, Command, Customer, Email, Grant, Name, NamedBy, Pays, SubjectKind, Unmapped, Unreadable,
+    Action, Command, Customer, Email, Grant, Mapping, Name, NamedBy, Payment, Pays, Subject,
+    SubjectKind, Unmapped, Unreadable,
 };
 use crate::ids::Mark;
 use crate::json::Object;
@@ -19,8 +20,10 @@ use crate::json::Object;
 pub(super) fn completed(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
     let session = of_data(data, "checkout session")?;
     match session.text("payment_status") {
-        Some("paid" | "no_payment_required") => grant(&session, source, None),
-        Some("unpaid") => Ok(Decided::Nothing("the checkout session is not paid yet")),
+        Some("paid" | "no_payment_required") => grant(&session, source, None, IsPaid::Yes),
+        // What cannot be read of it is told when it is paid.
+        Some("unpaid") => Ok(grant(&session, source, None, IsPaid::NotYet)
+            .unwrap_or(Decided::Nothing("the checkout session is not paid yet"))),
         Some(_) => {
             Ok(Decided::Nothing("the checkout session has a payment status that grants nothing"))
         }
@@ -31,21 +34,74 @@ pub(super) fn completed(data: &Object<'_>, source: &ProductSource) -> Result<Dec
 /// `checkout.session.async_payment_succeeded`: paid, whatever the session said when it was completed.
 pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
     let session = of_data(data, "checkout session")?;
-    grant(&session, source, session.seconds("created")?)
+    grant(&session, source, session.seconds("created")?, IsPaid::Yes)
+}
+
+/// Whether a session brought money, or is only ordered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IsPaid {
+    Yes,
+    NotYet,
 }
 
 fn grant(
     session: &Object<'_>,
     source: &ProductSource,
     lines_at: Option<Timestamp>,
+    is_paid: IsPaid,
 ) -> Result<Decided, Unreadable> {
-    let (subject, find, write) = match session.text("mode") {
+    let Some(Sold { subject, find, write }) = sold(session)? else {
+        return Ok(Decided::Nothing(match session.text("mode") {
+            Some("setup") => "the checkout session is in setup mode",
+            Some(_) | None => "the checkout session is in a mode that sells nothing",
+        }));
+    };
+    let (mapping, named_by, unmapped) = product(session, source);
+    // It is no fault that the buyer is not known where the license is there, or the customer's own event tells.
+    let (customer, nobody) = known(buyer(session), session);
+    let for_an_id = nobody.is_some();
+    let metadata = written_marks(&subject).into_iter().chain(write).collect();
+    let grant = Grant {
+        customer,
+        nobody,
+        lines: vec![the_line(1, mapping, metadata)],
+        unmapped: unmapped.into_iter().collect(),
+        foreign: false,
+        paid_through: None,
+        pays: Pays::ForThePeriod,
+        named_by,
+        lines_at,
+        else_renews: None,
+        is_paid: is_paid == IsPaid::Yes,
+    };
+    let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
+    let payments = payment_ids([intent, invoice]);
+    let command = Command::new(subject, find, Action::Grant(grant));
+    Ok(Command { payments, payment: payment(session, is_paid), for_an_id, ..command }.into())
+}
+
+/// What is not paid yet may bring less: its capture tells.
+fn payment(session: &Object<'_>, is_paid: IsPaid) -> Payment {
+    let total = session.minor_units("amount_total").filter(|_| is_paid == IsPaid::Yes);
+    Payment { amount: amount(total, session.currency("currency")), ..Payment::default() }
+}
+
+/// Whose licenses a session is about, and by which metadata they are found and written.
+struct Sold {
+    subject: Subject,
+    find: Vec<Mark>,
+    write: Vec<Mark>,
+}
+
+/// `None` in a mode that sells nothing.
+fn sold(session: &Object<'_>) -> Result<Option<Sold>, Unreadable> {
+    Ok(match session.text("mode") {
         Some("subscription") => {
             let id = session.reference("subscription");
             let subject =
                 subject_of(Stripe::NAME, SubjectKind::Subscription, session, "subscription", id)?;
             let find = subject_marks(&subject);
-            (subject, find, Vec::new())
+            Some(Sold { subject, find, write: Vec::new() })
         }
         Some("payment") => {
             let subject =
@@ -53,14 +109,18 @@ fn grant(
             let intent = session.reference("payment_intent");
             let intent = intent.and_then(|id| Mark::new("stripe_transaction_id", id).ok());
             let find = subject_marks(&subject).into_iter().chain(intent.clone()).collect();
-            (subject, find, intent.into_iter().collect())
+            Some(Sold { subject, find, write: intent.into_iter().collect() })
         }
-        Some("setup") => return Ok(Decided::Nothing("the checkout session is in setup mode")),
-        Some(_) => {
-            return Ok(Decided::Nothing("the checkout session is in a mode that sells nothing"));
-        }
+        Some(_) => None,
         None => return Err(session.lacks("mode")),
-    };
+    })
+}
+
+/// Which Cryptlex product it is, who says so, or what is missing.
+fn product(
+    session: &Object<'_>,
+    source: &ProductSource,
+) -> (Option<Mapping>, NamedBy, Option<Unmapped>) {
     let named = named_in(session.object("metadata", "metadata").as_ref());
     let (mapping, named_by, problem) = match (source, named) {
         (ProductSource::Configured(product), _)
@@ -79,26 +139,7 @@ fn grant(
         line: session.title(),
         problem: format!("{problem} in its metadata"),
     });
-    // It is no fault that the buyer is not known where the license is there, or the customer's own event tells.
-    let (customer, nobody) = known(buyer(session), session);
-    let for_an_id = nobody.is_some();
-    let metadata = written_marks(&subject).into_iter().chain(write).collect();
-    let grant = Grant {
-        customer,
-        nobody,
-        lines: vec![the_line(1, mapping, metadata)],
-        unmapped: unmapped.into_iter().collect(),
-        foreign: false,
-        paid_through: None,
-        pays: Pays::ForThePeriod,
-        named_by,
-        lines_at,
-        else_renews: None,
-        is_paid: true,
-    };
-    let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
-    let payments = payment_ids([intent, invoice]);
-    Ok(Command { payments, for_an_id, ..Command::new(subject, find, Action::Grant(grant)) }.into())
+    (mapping, named_by, unmapped)
 }
 
 fn buyer(session: &Object<'_>) -> Result<Customer, Unreadable> {

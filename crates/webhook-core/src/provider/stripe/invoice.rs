@@ -1,14 +1,14 @@
 //! `invoice.paid`, in both API generations of the payload.
 
-use super::super::{ProductSource, Provider as _, customer, payment_ids, subject_of};
-use super::billed::{Billing, billing, made_at, paid_through, quantity, through};
+use super::super::{ProductSource, Provider as _, amount, customer, payment_ids, subject_of};
+use super::billed::{Billing, billing, made_at, paid_period, quantity, quantity_sold, through};
 use super::{
     Decided, Stripe, configured, customer_id, known, named_in, of_data, subject_marks, the_line,
     written_marks,
 };
 use crate::command::{
-    Action, Command, Concern, Customer, Email, Grant, Keeps, Mapping, Name, NamedBy, Note, Pays,
-    Renew, SubjectKind, Unreadable,
+    Action, Command, Concern, Customer, Email, Grant, Mapping, Name, NamedBy, Note, OfPayment,
+    Payment, Pays, Renew, Subject, SubjectKind, Through, Unreadable,
 };
 use crate::ids::PaymentId;
 use crate::json::Object;
@@ -51,17 +51,29 @@ pub(super) fn paid(
             | "subscription_update"
             | "subscription_threshold"
             | "subscription",
-        ) => renewal(&invoice, &billing),
-        Some(_) | None => {
-            let subject =
-                subject_of(Stripe::NAME, SubjectKind::Order, &invoice, "id", invoice.text("id"))?;
-            let note = Action::Note(Note::of("an invoice that no subscription made"));
-            Ok(Command::new(subject, Vec::new(), note).into())
-        }
+        ) => renewal(&invoice, &billing, source),
+        Some(_) | None => sold_once(&invoice),
     }
 }
 
-fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unreadable> {
+/// Of a one-time session only its invoice says how many were sold. One that cannot be read sells nothing else.
+fn sold_once(invoice: &Object<'_>) -> Result<Decided, Unreadable> {
+    let id = invoice.text("id");
+    let subject = subject_of(Stripe::NAME, SubjectKind::Order, invoice, "id", id)?;
+    let action = match quantity_sold(invoice).ok().flatten() {
+        Some(quantity) => {
+            Action::OfPayment(OfPayment::Quantity { ids: known_as(invoice), quantity })
+        }
+        None => Action::Note(Note::of("an invoice that no subscription made")),
+    };
+    Ok(Command::new(subject, Vec::new(), action).into())
+}
+
+fn renewal(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    source: &ProductSource,
+) -> Result<Decided, Unreadable> {
     let subject = subject_of(
         Stripe::NAME,
         SubjectKind::Subscription,
@@ -72,14 +84,44 @@ fn renewal(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Decided, Unrea
     let marks = subject_marks(&subject);
     let action = match through(invoice, billing)? {
         Some(through) => {
-            Action::Renew(Renew { through, pays: Pays::ForThePeriod, else_buys: None })
+            let else_buys = bought_by_renewing(invoice, billing, source).map(Box::new);
+            Action::Renew(Renew { through, pays: Pays::ForThePeriod, else_buys })
         }
         None => {
             Action::Note(Note::of("no line of the invoice pays for a period of the subscription"))
         }
     };
+    let mut payment = payment(invoice, billing)?;
+    if !matches!(&action, Action::Renew(Renew { through: Through::Until(_), .. })) {
+        // It pays for another period than that of its lines.
+        payment.starts = None;
+    }
     let payments = known_as(invoice);
-    Ok(Command { payments, ..Command::new(subject, marks, action) }.into())
+    Ok(Command { payments, payment, ..Command::new(subject, marks, action) }.into())
+}
+
+/// Only metadata says that a subscription is of Cryptlex: a configured product would be given to all that the vendor sells.
+fn bought_by_renewing(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    source: &ProductSource,
+) -> Option<Grant> {
+    let named = match source {
+        ProductSource::Configured(_) => None,
+        ProductSource::Metadata | ProductSource::MetadataOr(_) => named(billing),
+    };
+    let purchase = grant(invoice, billing, Some(named?), NamedBy::Subscription);
+    // A quantity that cannot be read keeps no renewal from counting.
+    purchase.ok().map(|(_, grant)| grant)
+}
+
+/// What an invoice brought, and from when on.
+fn payment(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Payment, Unreadable> {
+    Ok(Payment {
+        amount: amount(invoice.minor_units("amount_paid"), invoice.currency("currency")),
+        starts: paid_period(invoice, billing)?.and_then(|period| period.start),
+        ..Payment::default()
+    })
 }
 
 /// New payloads do not say which payment paid, unless they are expanded: `invoice_payment.paid` does.
@@ -109,12 +151,12 @@ pub(super) fn payment_linked(
     let by = paid.object("payment", "payment");
     let payment = by.and_then(|by| by.reference("payment_intent").or(by.reference("charge")));
     let ids = (payment.map(PaymentId::new), PaymentId::new(subject.id.as_str()));
-    let keeps = match ids {
-        (Some(Ok(payment)), Ok(same_as)) => Keeps::Link { payment, same_as },
-        _ => Keeps::Nothing,
+    let amount = amount(paid.minor_units("amount_paid"), paid.currency("currency"));
+    let action = match ids {
+        (Some(Ok(id)), Ok(of)) => Action::OfPayment(OfPayment::Part { id, of, amount }),
+        _ => Action::Note(Note::of("which payment paid an invoice")),
     };
-    let note = Action::Note(Note { why: "which payment paid an invoice", keeps });
-    Ok(Command::new(subject, Vec::new(), note).into())
+    Ok(Command::new(subject, Vec::new(), action).into())
 }
 
 /// `invoice.payment_failed`: only a renewal that fails is a reason to doubt the licenses.
@@ -199,7 +241,7 @@ fn first_or_change(
             let renews = Renew { through, pays: Pays::ForThePeriod, else_buys: None };
             purchase(invoice, billing, Some(mapping), named_by, Some(renews))
         }
-        (_, _) => renewal(invoice, billing),
+        (_, _) => renewal(invoice, billing, source),
     }
 }
 
@@ -215,6 +257,22 @@ fn purchase(
     named_by: NamedBy,
     else_renews: Option<Renew>,
 ) -> Result<Decided, Unreadable> {
+    let (subject, grant) = grant(invoice, billing, mapping, named_by)?;
+    let find = subject_marks(&subject);
+    let for_an_id = grant.nobody.is_some();
+    let (payments, payment) = (known_as(invoice), payment(invoice, billing)?);
+    let grant = Grant { else_renews: else_renews.map(Box::new), ..grant };
+    let command = Command::new(subject, find, Action::Grant(grant));
+    Ok(Command { payments, payment, for_an_id, ..command }.into())
+}
+
+/// What the subscription of an invoice is for, as the invoice bills it.
+fn grant(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    mapping: Option<Mapping>,
+    named_by: NamedBy,
+) -> Result<(Subject, Grant), Unreadable> {
     let subject = subject_of(
         Stripe::NAME,
         SubjectKind::Subscription,
@@ -222,26 +280,23 @@ fn purchase(
         "subscription",
         billing.subscription,
     )?;
-    let find = subject_marks(&subject);
     let quantity = quantity(invoice, billing)?;
     // It is no fault that the payer is not known where the session granted, or will.
     let (customer, nobody) = known(payer(invoice), invoice);
-    let for_an_id = nobody.is_some();
     let grant = Grant {
         customer,
         nobody,
         lines: vec![the_line(quantity.unwrap_or(1), mapping, written_marks(&subject))],
         unmapped: Vec::new(),
         foreign: false,
-        paid_through: paid_through(invoice, billing)?,
+        paid_through: paid_period(invoice, billing)?.map(|period| period.end),
         pays: Pays::ForThePeriod,
         named_by,
         lines_at: made_at(invoice)?,
-        else_renews: else_renews.map(Box::new),
+        else_renews: None,
         is_paid: true,
     };
-    let payments = known_as(invoice);
-    Ok(Command { payments, for_an_id, ..Command::new(subject, find, Action::Grant(grant)) }.into())
+    Ok((subject, grant))
 }
 
 fn payer(invoice: &Object<'_>) -> Result<Customer, Unreadable> {

@@ -124,6 +124,8 @@ fn read_event(
         "customer.subscription.deleted" => subscription::deleted,
         "customer.subscription.trial_will_end" => subscription::trial_will_end,
         "charge.refunded" => charge::refunded,
+        "charge.captured" => charge::paid,
+        "refund.updated" => charge::refund_updated,
         "refund.failed" => charge::refund_failed,
         "charge.dispute.created" => charge::dispute_opened,
         "charge.dispute.updated" => charge::dispute_updated,
@@ -146,12 +148,14 @@ fn of_event<'a>(
     match read(&data, source)? {
         Decided::Commands(commands) => Ok(Meaning::Act { at, commands }),
         Decided::Nothing(why) => nothing_to_do(why),
+        Decided::Unhandled => UNHANDLED,
     }
 }
 
 enum Decided {
     Commands(Vec<Command>),
     Nothing(&'static str),
+    Unhandled,
 }
 
 impl From<Command> for Decided {

@@ -8,14 +8,18 @@ use super::{
     written_marks,
 };
 use crate::command::{
-    Action, Cause, Command, Concern, Note, Subject, SubjectKind, Subscribed, SubscriptionRecord,
-    Unmapped, Unreadable,
+    Action, Cause, Command, Concern, Effect, Note, Previous, Subject, SubjectKind, Subscribed,
+    SubscriptionRecord, Unmapped, Unreadable,
 };
-use crate::ids::CustomerId;
+use crate::ids::{CustomerId, ProductId};
 use crate::json::Object;
 
-pub(super) fn created(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
-    with(data, Action::Note(Note::of("the subscription was created")))
+/// What it is for comes as information: its purchase grants it.
+pub(super) fn created(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+    let subscription = of_data(data, "subscription")?;
+    let subscribed = subscribed(&subscription, source)?.map(Box::new);
+    let note = Action::Note(Note::of("the subscription was created"));
+    Ok(Command { subscribed, ..command(&subscription, note)? }.into())
 }
 
 pub(super) fn paused(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
@@ -64,8 +68,31 @@ pub(super) fn updated(data: &Object<'_>, source: &ProductSource) -> Result<Decid
     };
     let note = || Action::Note(Note::of("the subscription was updated"));
     actions.push(subscribed(&subscription, source)?.map_or_else(note, Action::ChangePlan));
-    let commands = actions.into_iter().map(|action| command(&subscription, action));
-    Ok(Decided::Commands(commands.collect::<Result<_, _>>()?))
+    let previous = previous(data).map(Box::new);
+    let described = |action| {
+        let previous = previous.clone();
+        Ok(Command { previous, ..command(&subscription, action)? })
+    };
+    let commands = actions.into_iter().map(described);
+    Ok(Decided::Commands(commands.collect::<Result<_, Unreadable>>()?))
+}
+
+/// From `previous_attributes`, which has no more than what changed. It only orders what is told at one time, so what
+/// cannot be read of it is left out.
+fn previous(data: &Object<'_>) -> Option<Previous> {
+    let before = data.object("previous_attributes", "previous attributes")?;
+    let counted = counted(&before).ok().flatten();
+    let old_quantity = || before.count("quantity").ok().flatten();
+    let metadata = before.object("metadata", "metadata");
+    let product = metadata.and_then(|metadata| metadata.text("CRYPTLEX_PRODUCT_ID"));
+    let previous = Previous {
+        status: before.text("status").map(str::to_owned),
+        plan: plan(&before, counted).or(before.reference("plan")).map(str::to_owned),
+        quantity: counted.map(|(quantity, _)| quantity).or_else(old_quantity),
+        product: product.and_then(|id| ProductId::new(id).ok()),
+        period_end: last_period(&before).ok().and_then(|(_, end)| end),
+    };
+    (previous != Previous::default()).then_some(previous)
 }
 
 fn with(data: &Object<'_>, action: Action) -> Result<Decided, Unreadable> {
@@ -109,6 +136,7 @@ fn subscribed(
         lines: vec![the_line(quantity, mapping, metadata)],
         unmapped: unmapped.into_iter().collect(),
         with_add_ons: true,
+        takes_effect: Effect::AtOnce,
     }))
 }
 
@@ -133,32 +161,49 @@ fn counted<'a>(subscription: &Object<'a>) -> Result<Option<(u32, Option<&'a str>
 }
 
 fn record(subscription: &Object<'_>) -> Result<SubscriptionRecord, Unreadable> {
-    let items = items(subscription);
     let counted = counted(subscription)?;
-    let first = || {
-        let item = items.first()?;
-        item.reference("price").or(item.reference("plan"))
-    };
-    let plan = counted.and_then(|(_, price)| price).or_else(first);
-    // Items may have periods of their own: that which ends last.
-    let (mut period_start, mut period_end) = period(subscription)?;
-    for item in &items {
-        let (start, end) = period(item)?;
-        if end > period_end {
-            (period_start, period_end) = (start, end);
+    let (period_start, period_end) = match last_period(subscription)? {
+        (_, None) if subscription.text("status") == Some("trialing") => {
+            (subscription.seconds("trial_start")?, subscription.seconds("trial_end")?)
         }
-    }
+        period => period,
+    };
     let details = subscription.object("cancellation_details", "cancellation details");
     Ok(SubscriptionRecord {
         customer: subscription.reference("customer").and_then(|id| CustomerId::new(id).ok()),
         status: subscription.text("status").map(str::to_owned),
-        plan: plan.map(str::to_owned),
+        plan: plan(subscription, counted).map(str::to_owned),
         quantity: counted.map(|(quantity, _)| quantity),
         period_start,
         period_end,
         cancellation_reason: details.and_then(|d| d.text("reason")).map(str::to_owned),
         cancel_at_period_end: subscription.flag("cancel_at_period_end"),
+        is_pause_scheduled: None,
     })
+}
+
+/// The price of the item that counts, else of the first.
+fn plan<'a>(subscription: &Object<'a>, counted: Option<(u32, Option<&'a str>)>) -> Option<&'a str> {
+    let first = || {
+        let items = items(subscription);
+        let item = items.first()?;
+        item.reference("price").or(item.reference("plan"))
+    };
+    counted.and_then(|(_, price)| price).or_else(first)
+}
+
+/// Items may have periods of their own: that which ends last.
+fn last_period(
+    subscription: &Object<'_>,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), Unreadable> {
+    let (mut period_start, mut period_end) = period(subscription)?;
+    for item in items(subscription) {
+        let (start, end) = period(&item)?;
+        if end > period_end {
+            (period_start, period_end) = (start, end);
+        }
+    }
+    Ok((period_start, period_end))
 }
 
 /// Of a subscription in old payloads, of its items in new ones.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::life::{Payment, Sketch, Status, Term, What};
-use crate::support::edited;
+use crate::support::{edited, json as case_json};
 
 pub(super) const STRIPE_SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
 pub(super) const FASTSPRING_SUBSCRIPTION: &str = "8Iab57xtIQ-O2NzEHgshMQ";
@@ -181,6 +181,8 @@ fn fastspring(sketch: &Sketch, number: usize, at: Timestamp, what: What, seats: 
         object["intervalUnit"] = json!(if sketch.term == Term::Year { "year" } else { "month" });
         if let Some(next) = next {
             object["next"] = json!(next.as_millisecond());
+        } else {
+            object["next"] = Value::Null;
         }
     };
     let [product, template] = mapping(sketch.term);
@@ -204,10 +206,22 @@ fn fastspring(sketch: &Sketch, number: usize, at: Timestamp, what: What, seats: 
                 data["timestamp"] = json!(at.as_millisecond());
                 let paid = payment(Provider::Fastspring, Payment::Later(number));
                 data["order"]["id"] = json!(paid);
+                let [_, owner] = line_and_owner(sketch);
+                data["order"]["customer"]["email"] = json!(owner);
+                data["account"]["contact"]["email"] = json!(owner);
+                data["order"]["recipients"] = json!([]);
+                let item = &mut data["order"]["items"][0];
+                item["product"] = json!(line_and_owner(sketch)[0]);
+                (item["quantity"], item["attributes"]) = (json!(seats), attributes);
                 subscription(&mut data["subscription"], Some(through));
             }
-            What::Changed { .. } => {
+            What::Changed { status } => {
                 subscription(data, None);
+                data["state"] = json!(match status {
+                    Status::Active => "active",
+                    Status::Paused => "paused",
+                    Status::PastDue => "overdue",
+                });
                 data["product"]["product"] = json!(line_and_owner(sketch)[0]);
                 data["product"]["attributes"] = attributes.clone();
                 data["attributes"] = attributes;
@@ -273,11 +287,20 @@ fn paddle(sketch: &Sketch, number: usize, at: Timestamp, what: What, seats: u32)
                 }
             }
             What::Paid { from, through } => {
+                // Of what was bought.
+                let bought = case_json(Provider::Paddle, purchase_case(sketch))["data"].clone();
+                data["items"] = json!([bought["items"][0]]);
+                data["details"]["line_items"] = json!([bought["details"]["line_items"][0]]);
                 period(data, from, through);
                 data["id"] = json!(payment(Provider::Paddle, Payment::Later(number)));
             }
-            What::Changed { .. } => {
+            What::Changed { status } => {
                 data["id"] = json!(PADDLE_SUBSCRIPTION);
+                data["status"] = json!(match status {
+                    Status::Active => "active",
+                    Status::Paused => "paused",
+                    Status::PastDue => "past_due",
+                });
                 let item = &mut data["items"][0];
                 item["quantity"] = json!(seats);
                 item["price"]["id"] = json!(line_and_owner(sketch)[0]);

@@ -1,6 +1,6 @@
 //! How a life is told: more than once, in another order, two events at a time, while calls to Cryptlex fail.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use devkit::sandbox::{Fault, License, Match};
@@ -128,6 +128,8 @@ pub(super) struct Courier<'l> {
     life: &'l Life,
     itinerary: &'l Itinerary,
     done: Vec<bool>,
+    /// Told, and not done with: whatever comes next may finish it.
+    half_done: BTreeSet<usize>,
     pub(super) journal: Journal,
 }
 
@@ -137,7 +139,8 @@ const PASSES: usize = 12;
 impl<'l> Courier<'l> {
     pub(super) fn new(life: &'l Life, itinerary: &'l Itinerary) -> Self {
         let done = vec![false; life.events.len()];
-        Self { life, itinerary, done, journal: Journal::default() }
+        let half_done = BTreeSet::new();
+        Self { life, itinerary, done, half_done, journal: Journal::default() }
     }
 
     /// Until every event was answered 2xx.
@@ -334,9 +337,14 @@ impl<'l> Courier<'l> {
                 "#{} {:?} {manner} {fault} -> {status} {text}",
                 errand.event, errand.again
             ));
+            match is_done {
+                true => self.half_done.remove(&errand.event),
+                false => self.half_done.insert(errand.event),
+            };
             outcomes.push((errand, is_done));
         }
-        if errand.again != Again::No && (held(app) != before || !outcomes[0].1) {
+        let may_finish = !self.half_done.is_empty();
+        if errand.again != Again::No && ((held(app) != before && !may_finish) || !outcomes[0].1) {
             let after = held(app);
             return Err(format!("#{} again: from {before:#?} to {after:#?}", errand.event));
         }

@@ -172,7 +172,9 @@ pub(super) struct Standing {
     pub(super) paid_through: Timestamp,
     pub(super) first_failure: Option<Timestamp>,
     pub(super) paused: bool,
+    /// That are paid for, and that it is described with: FastSpring changes them with the next charge.
     pub(super) seats: u32,
+    pub(super) described_seats: u32,
     pub(super) most_seats: u32,
     pub(super) latest_payment: Payment,
     /// The end of the period whose payment went back.
@@ -217,6 +219,7 @@ impl Life {
                 first_failure: None,
                 paused: false,
                 seats: sketch.seats,
+                described_seats: sketch.seats,
                 most_seats: sketch.seats,
                 latest_payment: Payment::First,
                 refunded: None,
@@ -262,7 +265,16 @@ impl Story<'_> {
     fn tell(&mut self, at: Timestamp, what: What) {
         assert!(at > self.now, "events happen one after the other");
         self.now = at;
-        self.told.push((at, what, self.standing.seats));
+        if matches!(what, What::Paid { .. }) {
+            self.seats_count();
+        }
+        self.told.push((at, what, self.standing.described_seats));
+    }
+
+    fn seats_count(&mut self) {
+        let standing = &mut self.standing;
+        standing.seats = standing.described_seats;
+        standing.most_seats = standing.most_seats.max(standing.seats);
     }
 
     fn buy(&mut self) {
@@ -304,9 +316,11 @@ impl Story<'_> {
                 self.tell(soon, What::Resumed);
                 self.standing.paused = false;
             }
-            (Turn::Seats(seats), _) if seats != self.standing.seats && !ended => {
-                self.standing.seats = seats;
-                self.standing.most_seats = self.standing.most_seats.max(seats);
+            (Turn::Seats(seats), _) if seats != self.standing.described_seats && !ended => {
+                self.standing.described_seats = seats;
+                if provider != Provider::Fastspring {
+                    self.seats_count();
+                }
                 let status = match (paused, first_failure) {
                     (true, _) => Status::Paused,
                     (false, Some(_)) => Status::PastDue,

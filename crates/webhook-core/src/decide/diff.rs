@@ -1,0 +1,326 @@
+//! Which writes are missing, so that Cryptlex holds what a subject is entitled to.
+//!
+//! Cryptlex is the truth. A license is judged by what it shows and by what the facts called for before; what somebody did
+//! by hand is left alone unless a new fact says otherwise. At most one step for each license, end before status: whoever
+//! applies the steps takes the answers in and asks again, until nothing is left.
+
+mod creation;
+mod ends;
+mod seating;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::fold::{Entitlements, Gone, Purchase, Seat, fold};
+use super::step::Step;
+use super::{Excess, Plan, Refused};
+use crate::command::{AtTheEnd, Concern, Customer, Grant, Pays, Slot, Subject, Unmapped};
+use crate::config::Policy;
+use crate::cryptlex::License;
+use crate::fact::{Covers, Fact};
+use crate::ids::LicenseId;
+use crate::ledger::{Capacity, SubjectState};
+use crate::snapshot::Snapshot;
+use ends::Ends;
+use seating::Seating;
+
+/// The metadata key of the slot.
+pub const SLOT_KEY: &str = "license_slot";
+pub(super) const DRIVER_KEY: &str = "fastspring_driver";
+
+/// What an event asks of one subject.
+pub(super) struct Asked<'a> {
+    pub(super) subject: &'a Subject,
+    /// The purchase that it is, or that was made before it: the buyer is told nowhere else.
+    pub(super) grant: Option<&'a Grant>,
+    /// Whether the event itself is that purchase.
+    pub(super) is_purchase: bool,
+    /// Whose new seats are, if it is a change that tells it.
+    pub(super) contact: Option<&'a Customer>,
+    /// What it says.
+    pub(super) own: &'a [Fact],
+}
+
+/// Everything that a step depends on.
+pub(super) struct Diff<'d> {
+    pub(super) asked: &'d Asked<'d>,
+    pub(super) snapshot: &'d Snapshot,
+    pub(super) policy: &'d Policy,
+    /// What the facts call for.
+    pub(super) wanted: &'d Entitlements,
+    /// What they called for in each state that Cryptlex may show.
+    pub(super) before: &'d [Entitlements],
+    pub(super) seating: Seating<'d>,
+    /// How licenses were seated in each of those states.
+    pub(super) seated_before: Vec<Seating<'d>>,
+}
+
+/// The states that Cryptlex may show: what the settled facts call for, and what each later commit did.
+pub(super) fn states_before(
+    subject: &Subject,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Vec<Entitlements> {
+    states_of(subject, &snapshot.state, policy)
+}
+
+pub(super) fn states_of(
+    subject: &Subject,
+    state: &SubjectState,
+    policy: &Policy,
+) -> Vec<Entitlements> {
+    let facts = &state.facts;
+    facts.states_before().map(|commit| fold(subject, facts.until(commit), policy)).collect()
+}
+
+/// The missing steps, and what is known once there are none.
+pub(super) fn plan(
+    asked: &Asked<'_>,
+    wanted: &Entitlements,
+    before: &[Entitlements],
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Result<Plan, Refused> {
+    let settled = std::slice::from_ref(wanted);
+    let before = if before.is_empty() { settled } else { before };
+    let diff = Diff {
+        asked,
+        snapshot,
+        policy,
+        wanted,
+        before,
+        seating: Seating::of(asked.subject, wanted, snapshot, before),
+        seated_before: before
+            .iter()
+            .map(|of| Seating::of(asked.subject, of, snapshot, &[]))
+            .collect(),
+    };
+    diff.plan()
+}
+
+impl<'d> Diff<'d> {
+    fn plan(&self) -> Result<Plan, Refused> {
+        let mut plan = Plan { state: self.snapshot.state.clone(), ..Plan::default() };
+        self.seating.remember(&mut plan.state.slots);
+        let filled = &plan.state.slots;
+        plan.state.gone.retain(|slot| !filled.contains_key(slot));
+        plan.unmapped = self.unmapped();
+        if self.says_what_is_bought() {
+            fits(self.asked.subject, self.wanted.count, Capacity::LARGEST)?;
+        }
+        if self.is_over() {
+            self.ended(&mut plan);
+            return Ok(plan);
+        }
+        let missing = self.create(&mut plan)?;
+        let mut ends = Ends::of(self);
+        for license in self.current() {
+            let step = ends.step(license);
+            let step = step.or_else(|| self.activations(license));
+            plan.steps.extend(step.or_else(|| self.status(license)));
+        }
+        ends.remember(&mut plan.state);
+        if !missing && plan.steps.is_empty() {
+            plan.state.deleted = false;
+            self.replaced(&mut plan);
+        }
+        if !plan.unmapped.is_empty() {
+            plan.concern = Some(Concern::Unmapped);
+        }
+        Ok(plan)
+    }
+
+    /// Whether the event itself tells what is bought. What older facts call for never fails a newer event.
+    pub(super) fn says_what_is_bought(&self) -> bool {
+        self.asked.own.iter().any(|fact| {
+            fact.ordered().is_some() || fact.subscribed().is_some() || fact.of_payment().is_some()
+        })
+    }
+
+    /// What the event itself lacks. What older facts lack never fails a newer event.
+    fn unmapped(&self) -> Vec<Unmapped> {
+        let own = |line: &str| {
+            self.asked.own.iter().any(|fact| {
+                let is_it = |unmapped: &Unmapped| unmapped.line == line;
+                let ordered = fact.ordered().is_some_and(|it| it.unmapped.iter().any(is_it));
+                ordered
+                    || fact.subscribed().is_some_and(|it| {
+                        it.unmapped.iter().any(is_it) || it.lines.iter().any(|it| it.key == line)
+                    })
+            })
+        };
+        let has_licenses = !self.snapshot.licenses.is_empty();
+        if self.wanted.names_nothing && has_licenses {
+            return Vec::new();
+        }
+        let all = self.wanted.unmapped.iter().filter(|unmapped| own(&unmapped.line)).cloned();
+        // Of a change: another event says which product a purchase is.
+        let is_change = !self.asked.is_purchase && has_licenses;
+        let unresolved = self.seating.unresolved().filter(|it| is_change && own(&it.line));
+        all.chain(unresolved).collect()
+    }
+
+    fn is_over(&self) -> bool {
+        self.wanted.over.is_some() && self.policy.at_the_end != AtTheEnd::Nothing
+    }
+
+    /// By policy, once: what somebody did by hand after the end stays.
+    fn ended(&self, plan: &mut Plan) {
+        let was_over = self.before.first().is_some_and(|before| before.over.is_some());
+        if was_over && self.before.len() <= 1 && self.is_seen_ended() {
+            return;
+        }
+        for license in &self.snapshot.licenses {
+            plan.steps.extend(at_the_end(license, self.policy));
+            if self.policy.at_the_end == AtTheEnd::Revoke {
+                plan.state.revoked.insert(license.id.clone());
+            }
+        }
+        if self.policy.at_the_end == AtTheEnd::Delete {
+            plan.state.deleted = true;
+            plan.state.slots.clear();
+        }
+    }
+
+    /// Whether the settled facts called for this end.
+    fn is_seen_ended(&self) -> bool {
+        self.snapshot.state.facts.are_settled()
+            || self.before.first().is_some_and(|before| before.over >= self.wanted.over)
+    }
+
+    /// The licenses that are bought, and those of which nobody knows better.
+    pub(super) fn current(&self) -> impl Iterator<Item = &'d License> {
+        let licenses = self.snapshot.licenses.iter();
+        licenses.filter(|license| !self.is_replaced(license) && !self.seating.is_rival(license))
+    }
+
+    fn is_replaced(&self, license: &License) -> bool {
+        !self.seating.is_seated(license) && self.product_is_replaced(license)
+    }
+
+    fn product_is_replaced(&self, license: &License) -> bool {
+        let Some(product) = &license.product_id else { return false };
+        self.wanted.gone.get(product) == Some(&Gone::Replaced)
+    }
+
+    /// A product that another one took the place of ends once its successor is there; what was paid is never deleted.
+    fn replaced(&self, plan: &mut Plan) {
+        let was_replaced = |license: &License| {
+            let settled = self.before.first();
+            settled.zip(license.product_id.as_ref()).is_some_and(|(settled, product)| {
+                settled.gone.get(product) == Some(&Gone::Replaced)
+            }) && self.snapshot.state.facts.are_settled()
+        };
+        for license in self.snapshot.licenses.iter().filter(|license| self.is_replaced(license)) {
+            if was_replaced(license) {
+                continue;
+            }
+            let step = match self.policy.at_the_end {
+                AtTheEnd::Revoke | AtTheEnd::Delete => {
+                    plan.state.revoked.insert(license.id.clone());
+                    (!license.is_revoked()).then(|| Step::Revoke(license.id.clone()))
+                }
+                AtTheEnd::Suspend => {
+                    (!license.is_suspended()).then(|| Step::suspend(license, true))
+                }
+                // It runs on to its own end, and is suspended no longer than the rest.
+                AtTheEnd::Nothing => self.status(license),
+            };
+            plan.steps.extend(step);
+        }
+    }
+
+    /// As the line says, when it changed; of what was not known before, a checkout alone may say too few.
+    fn activations(&self, license: &License) -> Option<Step> {
+        let seat = self.seating.seat_of(license)?;
+        let allowed = seat.activations?;
+        let product = |of: &Seat| of.mapping.as_ref().map(|mapping| mapping.product.clone());
+        let of_it = |it: &&Seat| it.slot == seat.slot && product(it) == product(seat);
+        let before = self.before.iter().filter(|before| before.is_bought());
+        let known: Vec<Option<Option<u32>>> = before
+            .map(|before| before.seats.iter().find(of_it).map(|known| known.activations))
+            .collect();
+        // What changed while it was over had no effect.
+        let was_over = self.before.iter().any(|before| before.over.is_some());
+        let changed = was_over || known.iter().any(|known| *known != Some(seat.activations));
+        let now = license.activations()?;
+        let differs = if changed { now != allowed } else { known.is_empty() && now < allowed };
+        differs.then(|| Step::SetActivations { license: license.id.clone(), allowed })
+    }
+
+    /// A reason stands and it runs: suspend. None stands: lift, if one stood before or the event is a payment.
+    fn status(&self, license: &License) -> Option<Step> {
+        if license.is_revoked() {
+            let is_bought = self.seating.is_seated(license);
+            let was_ours = (is_bought && self.snapshot.state.revoked.contains(&license.id))
+                || self.before.iter().any(|before| before.over.is_some());
+            return was_ours.then(|| Step::Reinstate(license.id.clone()));
+        }
+        let has_reason = self.has_reason(self.wanted, &self.seating, license);
+        match (license.is_suspended(), has_reason) {
+            (false, true) => Some(Step::suspend(license, true)),
+            (true, false) if self.is_lifted(license) => Some(Step::suspend(license, false)),
+            (true | false, _) => None,
+        }
+    }
+
+    fn has_reason(&self, of: &Entitlements, seating: &Seating<'_>, license: &License) -> bool {
+        !of.reasons.is_empty() || seating.is_too_many(license)
+    }
+
+    fn is_lifted(&self, license: &License) -> bool {
+        let mut states = self.before.iter().zip(&self.seated_before);
+        let stood = states.any(|(before, seating)| {
+            let was_over = before.over.is_some() && self.policy.at_the_end == AtTheEnd::Suspend;
+            was_over || self.has_reason(before, seating, license) || {
+                let gone = |product| before.gone.contains_key(product);
+                license.product_id.as_ref().is_some_and(gone)
+            }
+        });
+        stood || self.is_paid_now()
+    }
+
+    /// Whether a payment for the period is among the facts that have no effect yet.
+    pub(super) fn is_paid_now(&self) -> bool {
+        let mut unsettled = self.snapshot.state.facts.unsettled();
+        unsettled.any(|fact| fact.paid().is_some_and(|paid| paid.pays == Pays::ForThePeriod))
+    }
+}
+
+/// What the end of a subscription does to a license.
+fn at_the_end(license: &License, policy: &Policy) -> Option<Step> {
+    match policy.at_the_end {
+        AtTheEnd::Revoke if !license.is_revoked() => Some(Step::Revoke(license.id.clone())),
+        AtTheEnd::Suspend if !license.is_suspended() => Some(Step::suspend(license, true)),
+        AtTheEnd::Delete => Some(Step::Delete(license.id.clone())),
+        AtTheEnd::Revoke | AtTheEnd::Suspend | AtTheEnd::Nothing => None,
+    }
+}
+
+/// Refuses more licenses than there is room for: what was made and cannot be remembered would be made again.
+pub(super) fn fits(subject: &Subject, licenses: u64, capacity: Capacity) -> Result<(), Refused> {
+    if licenses <= capacity.licenses {
+        return Ok(());
+    }
+    let excess = Excess { subject: subject.clone(), licenses, capacity };
+    Err(Refused::TooMany(Box::new(excess)))
+}
+
+/// Whether an event tells a later payment.
+pub(super) fn is_later_payment(fact: &Fact) -> bool {
+    fact.paid().is_some_and(|paid| matches!(paid.covers, Covers::Later(_)))
+}
+
+/// Whether the slots hold every license that was found, and we made each of them. Of none, nobody knows.
+pub fn all_ours(snapshot: &Snapshot, slots: &BTreeMap<Slot, LicenseId>) -> bool {
+    let known: BTreeSet<&LicenseId> = slots.values().collect();
+    let is_ours =
+        |license: &License| known.contains(&license.id) && license.metadata(SLOT_KEY).is_some();
+    !snapshot.licenses.is_empty() && snapshot.licenses.iter().all(is_ours)
+}
+
+impl Entitlements {
+    /// Whether licenses may be made for it.
+    pub(super) fn is_bought(&self) -> bool {
+        matches!(self.purchase, Purchase::Known | Purchase::SeenByPayment)
+    }
+}

@@ -1,0 +1,307 @@
+//! Money that went back: compared once for each payment, what it brought less what is back.
+//!
+//! All of it back is a reason against the licenses that it paid for, unless other money makes up for it. Less is for a
+//! person to know.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::payments::Payment;
+use crate::command::{Amount, Cause, Pays, Stands, Subject, SubjectKind, Sum};
+use crate::fact::{Fact, MoneyBack, Says, added};
+use crate::interval::same_second;
+
+/// All of a payment went back for this cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone {
+    pub(super) cause: Cause,
+    /// Since when the money is gone.
+    pub(super) since: Timestamp,
+    /// When the newest of it was told.
+    pub(super) at: Timestamp,
+    /// When it was lost for good.
+    pub(super) lost: Option<Timestamp>,
+}
+
+/// How one refund or dispute stands by now.
+struct State<'f> {
+    newest: (&'f MoneyBack, Timestamp),
+    /// The earliest time at which it was told to be gone; without one, what the event of its end says.
+    gone: Option<Timestamp>,
+    ended: Timestamp,
+    /// Refunds of a charge that failed after its newest sum.
+    failed: i64,
+}
+
+impl State<'_> {
+    fn since(&self) -> Timestamp {
+        self.gone.unwrap_or(self.ended)
+    }
+}
+
+/// Refunds that failed, by their ids: when, and how much.
+type Failures<'f> = BTreeMap<Option<&'f str>, (Timestamp, i64)>;
+
+/// Marks each payment of which all went back.
+pub(super) fn take_out(subject: &Subject, facts: &[&Fact], payments: &mut [Payment]) {
+    let is_once = subject.kind == SubjectKind::Order;
+    for payment in payments {
+        let about = |fact: &&&Fact| {
+            let is_of_it = |back: &MoneyBack| back.ids.iter().any(|id| payment.ids.contains(id));
+            fact.money_back().is_some_and(|back| is_once || is_of_it(back))
+        };
+        // What was for something beside the period takes no period back.
+        if payment.pays == Pays::ForThePeriod {
+            let of_it: Vec<&Fact> = facts.iter().filter(about).copied().collect();
+            payment.gone = gone(payment, &of_it);
+        }
+    }
+}
+
+/// What is not back with the vendor. The end of a chargeback may have an id of its own (Paddle): it is that of the newest one
+/// before it.
+fn standing<'s, 'f>(states: &'s States<'f>) -> Vec<&'s State<'f>> {
+    let is_back = |state: &&State<'_>| state.newest.0.stands == Stands::TakenBack;
+    let mut standing: Vec<&State<'_>> = states.values().filter(|state| !is_back(state)).collect();
+    standing.sort_by_key(|state| state.newest.1);
+    let mut ends: Vec<&State<'_>> =
+        states.values().filter(is_back).filter(|state| state.gone.is_none()).collect();
+    ends.sort_by_key(|state| state.newest.1);
+    for end in ends {
+        let (back, at) = end.newest;
+        let of_it = |state: &&State<'_>| state.newest.0.cause == back.cause && state.newest.1 <= at;
+        if let Some(place) = standing.iter().rposition(of_it) {
+            standing.remove(place);
+        }
+    }
+    standing
+}
+
+/// By cause and id.
+type States<'f> = BTreeMap<(Cause, Option<&'f str>), State<'f>>;
+
+fn gone(payment: &Payment, facts: &[&Fact]) -> Vec<Gone> {
+    let states = states(facts);
+    let standing = standing(&states);
+    if standing.is_empty() || !is_all_back(payment, &standing) {
+        return Vec::new();
+    }
+    let mut gone: BTreeMap<Cause, Gone> = BTreeMap::new();
+    for state in standing {
+        let (back, at) = state.newest;
+        let lost = (back.stands == Stands::Lost).then_some(at);
+        let news = Gone { cause: back.cause, since: state.since(), at, lost };
+        let known = gone.entry(back.cause).or_insert(news);
+        known.since = known.since.min(state.since());
+        known.at = known.at.max(at);
+        known.lost = known.lost.max(lost);
+    }
+    gone.into_values().collect()
+}
+
+/// The newest state of each refund, adjustment, return and dispute. Of one time the money is gone.
+fn states<'f>(facts: &[&'f Fact]) -> States<'f> {
+    let mut states: States<'f> = BTreeMap::new();
+    let mut failed: BTreeMap<(Cause, Option<&str>), Failures<'_>> = BTreeMap::new();
+    for fact in facts {
+        let Says::MoneyBack(back) = &fact.says else { continue };
+        let key = (back.cause, back.back.id.as_deref());
+        if back.back.sum == Sum::Failed && back.back.amount.is_some() {
+            let value = back.back.amount.as_ref().map_or(0, |amount| amount.value);
+            // Two events may tell one failure.
+            let refund = back.back.refund.as_deref();
+            failed.entry(key).or_default().entry(refund).or_insert((fact.at, value));
+            continue;
+        }
+        let is_gone = back.stands == Stands::Open;
+        let since = back.since.unwrap_or(fact.at);
+        match states.get_mut(&key) {
+            Some(known) => {
+                if is_gone {
+                    known.gone = Some(known.gone.map_or(since, |gone| gone.min(since)));
+                }
+                known.ended = known.ended.min(since);
+                if (known.newest.1, known.newest.0.stands) <= (fact.at, back.stands) {
+                    known.newest = (&**back, fact.at);
+                }
+            }
+            None => {
+                states.insert(
+                    key,
+                    State {
+                        newest: (&**back, fact.at),
+                        gone: is_gone.then_some(since),
+                        ended: since,
+                        failed: 0,
+                    },
+                );
+            }
+        }
+    }
+    for (key, failed) in failed {
+        // A failure may not say of which charge it is.
+        let so_far = states.iter().find(|(_, it)| it.newest.0.back.sum == Sum::SoFar);
+        let key = match states.contains_key(&key) {
+            true => Some(key),
+            false => so_far.map(|(key, _)| *key),
+        };
+        if let Some(state) = key.and_then(|key| states.get_mut(&key)) {
+            let after = failed.values().filter(|(at, _)| *at >= state.newest.1);
+            state.failed = after.map(|(_, value)| *value).fold(0, i64::saturating_add);
+        }
+    }
+    states
+}
+
+/// Where sums can be compared, they decide; else the provider's word.
+fn is_all_back(payment: &Payment, standing: &[&State<'_>]) -> bool {
+    let brought = brought(payment);
+    let is_comparable = |back: &Amount| match (&brought, &back.currency) {
+        (Some(Amount { currency: Some(own), .. }), Some(other)) => own == other,
+        (Some(_), _) => true,
+        (None, _) => false,
+    };
+    let back = back(standing).filter(is_comparable);
+    match brought.zip(back.clone()) {
+        Some((brought, back)) if back.value > 0 && back.value >= brought.value => true,
+        Some((brought, _)) => {
+            standing.iter().any(|state| is_whole_single(state, &brought))
+                || items_are_back(payment, standing, Compare::Sums)
+        }
+        None => {
+            standing.iter().any(|state| is_whole_by_word(state))
+                || items_are_back(payment, standing, Compare::Words)
+        }
+    }
+}
+
+/// One adjustment or return that its provider calls whole is. A dispute's sum may differ from the payment's by exchange rates
+/// (<https://docs.stripe.com/api/disputes/object>): from half of it on it is all of it.
+fn is_whole_single(state: &State<'_>, brought: &Amount) -> bool {
+    let (back, _) = state.newest;
+    let is_single = back.back.sum == Sum::Single && back.back.items.is_empty();
+    match (back.cause, &back.back.amount) {
+        (Cause::Dispute, Some(amount)) => {
+            is_single && amount.value.saturating_mul(2) >= brought.value
+        }
+        (_, _) => is_single && back.back.is_whole == Some(true),
+    }
+}
+
+/// By what items are compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    Sums,
+    Words,
+}
+
+/// What all single payments brought, or the whole, whichever is known to be more.
+fn brought(payment: &Payment) -> Option<Amount> {
+    let parts = payment.parts.values().cloned().collect::<Option<Vec<Amount>>>();
+    let parts = parts.and_then(|parts| sum(parts.into_iter()));
+    match (parts, payment.amount.clone()) {
+        (Some(parts), Some(whole)) if whole.value > parts.value => Some(whole),
+        (Some(parts), _) => Some(parts),
+        (None, whole) => whole,
+    }
+}
+
+/// The sum of everything that is back; `None` where one does not say how much.
+fn back(standing: &[&State<'_>]) -> Option<Amount> {
+    let amounts = standing.iter().map(|state| {
+        let amount = state.newest.0.back.amount.as_ref()?;
+        let value = amount.value.saturating_sub(state.failed).max(0);
+        Some(Amount { value, currency: amount.currency.clone() })
+    });
+    sum(amounts.collect::<Option<Vec<Amount>>>()?.into_iter())
+}
+
+fn sum(mut amounts: impl Iterator<Item = Amount>) -> Option<Amount> {
+    let first = amounts.next()?;
+    amounts.try_fold(first, |sum, amount| added(&sum, &amount))
+}
+
+fn is_whole_by_word(state: &State<'_>) -> bool {
+    let (back, _) = state.newest;
+    if !back.back.items.is_empty() {
+        return false;
+    }
+    // A part of a charge that failed leaves nothing back where no sum is known.
+    match (back.back.is_whole, back.cause) {
+        (Some(whole), _) => whole && state.failed == 0,
+        (None, Cause::Dispute) => true,
+        (None, Cause::Refund | Cause::Payment | Cause::Pause | Cause::Collection) => false,
+    }
+}
+
+/// All items of the subject went back, each by its sum or in the provider's word.
+fn items_are_back(payment: &Payment, standing: &[&State<'_>], compare: Compare) -> bool {
+    let is_back = |id: &str, paid: Option<i64>| {
+        let of_it = || {
+            let items = standing.iter().flat_map(|state| &state.newest.0.back.items);
+            items.filter(|item| item.id == id)
+        };
+        let sum = of_it().map(|item| item.value).collect::<Option<Vec<i64>>>();
+        let sum = sum.map(|values| values.into_iter().fold(0, i64::saturating_add));
+        match (compare, paid, sum) {
+            (Compare::Sums, Some(paid), Some(sum)) if paid > 0 && sum >= paid => true,
+            (Compare::Sums | Compare::Words, _, _) => {
+                of_it().any(|item| item.is_whole == Some(true))
+            }
+        }
+    };
+    // Nothing can go back of what cost nothing.
+    let costs = || payment.items.iter().filter(|item| item.value != Some(0));
+    costs().next().is_some() && costs().all(|item| is_back(&item.id, item.value))
+}
+
+/// When money was lost that no other made up for.
+pub(super) fn lost(payments: &[Payment]) -> impl Iterator<Item = Timestamp> {
+    counting(payments).filter_map(|(_, gone)| gone.lost)
+}
+
+/// Money that is gone and that no other makes up for.
+pub(super) fn counting(payments: &[Payment]) -> impl Iterator<Item = (&Payment, &Gone)> {
+    payments.iter().flat_map(move |payment| {
+        let counts = move |gone: &&Gone| !is_made_up_for(payment, gone, payments);
+        payment.gone.iter().filter(counts).map(move |gone| (payment, gone))
+    })
+}
+
+/// Whether licenses run on other money, which did not go back itself. What is disputed must have been made up for by then.
+pub(super) fn is_made_up_for(payment: &Payment, gone: &Gone, payments: &[Payment]) -> bool {
+    let others = || {
+        let other = |other: &&Payment| {
+            !std::ptr::eq(*other, payment)
+                && other.pays == Pays::ForThePeriod
+                && other.gone.is_empty()
+                && !is_for_a_change(other, payments)
+        };
+        payments.iter().filter(other)
+    };
+    let in_time = |other: &Payment| gone.cause != Cause::Dispute || other.at <= gone.since;
+    others().any(|other| covers(other, payment))
+        || others().any(|other| in_time(other) && is_later(other, payment))
+}
+
+/// It ends with the period that an earlier payment paid for: it is for a change in between, and for no time of its own.
+fn is_for_a_change(payment: &Payment, payments: &[Payment]) -> bool {
+    payments.iter().any(|other| {
+        let ends = other.end.zip(payment.end);
+        other.at < payment.at && ends.is_some_and(|(other, own)| same_second(other, own))
+    })
+}
+
+/// An earlier payment is for the same time or longer: this one was for a change in between.
+fn covers(other: &Payment, payment: &Payment) -> bool {
+    let ends = other.end.zip(payment.end);
+    other.at < payment.at
+        && ends.is_some_and(|(other, own)| other >= own || same_second(other, own))
+}
+
+/// A newer payment is for another time, later or not: a change from years to months ends sooner.
+fn is_later(other: &Payment, payment: &Payment) -> bool {
+    let ends = other.end.zip(payment.end);
+    other.at > payment.at && !ends.is_some_and(|(other, own)| same_second(other, own))
+}

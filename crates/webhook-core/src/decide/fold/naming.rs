@@ -1,0 +1,91 @@
+//! Which Cryptlex product a purchase is of whose lines do not each say it: a session knows better than the subscription, and
+//! that better than the configuration. A subscription names another product where it differs from what it named before.
+
+use jiff::Timestamp;
+
+use crate::command::{Line, Mapping, NamedBy};
+use crate::fact::{Fact, Ordered};
+use crate::ids::ProductId;
+
+/// The product of the only line, and when another one took its place.
+pub(super) struct Named {
+    changes: Vec<(Timestamp, Option<Mapping>)>,
+    is_presumed: bool,
+    /// Products that were presumed before somebody told who knows better.
+    superseded: Vec<ProductId>,
+}
+
+impl Named {
+    /// From everything that was told of one purchase.
+    pub(super) fn of(facts: &[&Fact]) -> Self {
+        let orders: Vec<&Ordered> = facts.iter().filter_map(|fact| fact.ordered()).collect();
+        let named_by = |by: NamedBy| {
+            let mut named = orders.iter().filter(|ordered| ordered.named_by == by);
+            named.find_map(|ordered| first_mapping(&ordered.lines))
+        };
+        let session = named_by(NamedBy::Session);
+        let subscription = named_by(NamedBy::Subscription);
+        let first = session.clone().or(subscription).or_else(|| named_by(NamedBy::Configuration));
+        let mut changes = vec![(Timestamp::MIN, first.clone())];
+        // What the subscription itself named last; `None` where it told nothing yet.
+        let mut before: Option<Option<ProductId>> = None;
+        let by_session = session.is_some();
+        for fact in facts {
+            let Some(named) = named_by_subscription(fact, by_session) else { continue };
+            let product = named.as_ref().map(|mapping| mapping.product.clone());
+            let differs = match &before {
+                Some(before) => *before != product,
+                None => !by_session && product != product_of(changes.last()),
+            };
+            if let Some(mapping) = named.filter(|_| differs) {
+                changes.push((fact.at, Some(mapping)));
+            }
+            before = Some(product);
+        }
+        let named = orders.iter().filter(|ordered| ordered.named_by != NamedBy::Lines);
+        let named = named.filter_map(|ordered| first_mapping(&ordered.lines));
+        let superseded = named.map(|mapping| mapping.product);
+        let superseded = superseded.filter(|it| Some(it) != first.as_ref().map(|it| &it.product));
+        Self { superseded: superseded.collect(), changes, is_presumed: !by_session }
+    }
+
+    /// As of then.
+    pub(super) fn at(&self, at: Timestamp) -> Option<Mapping> {
+        let by_then = self.changes.iter().rev().find(|(since, _)| *since <= at);
+        by_then.and_then(|(_, mapping)| mapping.clone())
+    }
+
+    /// Products that were presumed, and are not what was bought.
+    pub(super) fn superseded(&self) -> impl Iterator<Item = &ProductId> {
+        self.superseded.iter()
+    }
+
+    /// Whether somebody named it, by then, who knows.
+    pub(super) fn is_certain(&self, at: Timestamp) -> bool {
+        let changed = self.changes.iter().skip(1).any(|(since, _)| *since <= at);
+        changed || !self.is_presumed
+    }
+}
+
+fn product_of(change: Option<&(Timestamp, Option<Mapping>)>) -> Option<ProductId> {
+    change?.1.as_ref().map(|mapping| mapping.product.clone())
+}
+
+/// What a fact says that the subscription names: `Some(None)` is nothing.
+fn named_by_subscription(fact: &Fact, by_session: bool) -> Option<Option<Mapping>> {
+    if let Some(subscribed) = fact.subscribed() {
+        return subscribed.unmapped.is_empty().then(|| first_mapping(&subscribed.lines));
+    }
+    let ordered = fact.ordered()?;
+    match ordered.named_by {
+        NamedBy::Subscription => Some(first_mapping(&ordered.lines)),
+        // Beside a session that named one, it is the invoice, which found nothing in the subscription.
+        NamedBy::Configuration if by_session => Some(None),
+        NamedBy::Configuration | NamedBy::Session | NamedBy::Lines => None,
+    }
+}
+
+/// The first product that any of the lines names.
+pub(super) fn first_mapping(lines: &[Line]) -> Option<Mapping> {
+    lines.iter().find_map(|line| line.mapping.clone())
+}

@@ -1,0 +1,172 @@
+//! The payments of a subject, each from everything that was told of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::end::{described_period, was_the_last};
+use super::money_back::{self, Gone};
+use crate::command::{Amount, OfPayment, PaidItem, Pays, Subject, Through, Undated};
+use crate::fact::{Covers, Fact, Paid, Says};
+use crate::ids::{PaymentId, SubjectId};
+
+/// One payment.
+#[derive(Debug, Clone)]
+pub(super) struct Payment {
+    /// When it was told first.
+    pub(super) at: Timestamp,
+    pub(super) ids: BTreeSet<PaymentId>,
+    pub(super) pays: Pays,
+    /// Whether it came with the purchase.
+    pub(super) is_first: bool,
+    /// When what it pays for begins and ends, as its payload says it or as the subscription was described.
+    pub(super) starts: Option<Timestamp>,
+    pub(super) end: Option<Timestamp>,
+    /// It pays for one more interval, because nobody says until when.
+    pub(super) one_more: Option<OneMore>,
+    /// It may be for what was used before.
+    pub(super) is_usage: bool,
+    /// What it brought: the whole of it, its single payments, the items of this subject.
+    pub(super) amount: Option<Amount>,
+    pub(super) parts: BTreeMap<PaymentId, Option<Amount>>,
+    pub(super) items: Vec<PaidItem>,
+    /// Why it does not count, as far as that stands: all of it went back.
+    pub(super) gone: Vec<Gone>,
+}
+
+/// A payment that does not say until when it pays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneMore {
+    /// When it was charged.
+    pub charged_at: Timestamp,
+    /// The order of the charge, which counts once.
+    pub order: SubjectId,
+    /// Why it does not say.
+    pub why: Undated,
+    /// Whether it is for a period that a description should tell.
+    pub is_usage: bool,
+}
+
+impl Payment {
+    /// Whether it is for the subscription itself, or a change of it.
+    pub(super) fn pays_for_the_subject(&self) -> bool {
+        self.pays != Pays::Beside
+    }
+
+    fn shares_an_id(&self, ids: &[PaymentId]) -> bool {
+        ids.iter().any(|id| self.ids.contains(id))
+    }
+}
+
+/// All payments, the oldest first, with what went back of each.
+pub(super) fn of(subject: &Subject, facts: &[&Fact]) -> Vec<Payment> {
+    let mut payments: Vec<Payment> = Vec::new();
+    for fact in facts {
+        match &fact.says {
+            Says::Paid(paid) => tell(&mut payments, fact.at, paid, facts),
+            Says::OfPayment(of) => {
+                if let OfPayment::Captured { ids, amount } = &**of {
+                    let payment =
+                        crate::command::Payment { amount: amount.clone(), ..<_>::default() };
+                    let covers = Covers::First(None);
+                    let (ids, pays) = (ids.clone(), Pays::ForThePeriod);
+                    let paid = Paid { ids, pays, covers, payment };
+                    tell(&mut payments, fact.at, &paid, facts);
+                }
+            }
+            Says::Ordered(_)
+            | Says::Failed(_)
+            | Says::Described(_)
+            | Says::Paused
+            | Says::Resumed
+            | Says::MoneyBack(_)
+            | Says::Ended => {}
+        }
+    }
+    for fact in facts {
+        if let Says::OfPayment(of) = &fact.says
+            && let OfPayment::Part { id, of, amount } = &**of
+            && let Some(payment) = payments.iter_mut().find(|payment| payment.ids.contains(of))
+        {
+            payment.ids.insert(id.clone());
+            payment.parts.insert(id.clone(), amount.clone());
+        }
+    }
+    money_back::take_out(subject, facts, &mut payments);
+    payments
+}
+
+/// Several events may tell one payment. The earliest that says a thing is believed.
+fn tell(payments: &mut Vec<Payment>, at: Timestamp, paid: &Paid, facts: &[&Fact]) {
+    let told = Payment::told(at, paid, facts);
+    let is_it = |known: &&mut Payment| {
+        known.shares_an_id(&paid.ids)
+            // A purchase whose payload tells no date, and the one that does.
+            || (known.is_first
+                && told.is_first
+                && known.pays == told.pays
+                && (known.end.is_none() || told.end.is_none()))
+    };
+    match payments.iter_mut().find(is_it) {
+        Some(known) => known.merge(told),
+        None => payments.push(told),
+    }
+}
+
+impl Payment {
+    fn told(at: Timestamp, paid: &Paid, facts: &[&Fact]) -> Self {
+        let (end, one_more, is_usage) = match &paid.covers {
+            Covers::First(end) => (*end, None, false),
+            Covers::Later(Through::Until(end)) => (Some(*end), None, false),
+            Covers::Later(Through::NextPeriod { charged_at, order, why }) => {
+                let (charged_at, order, why) = (*charged_at, order.clone(), *why);
+                (None, Some(OneMore { charged_at, order, why, is_usage: false }), false)
+            }
+            Covers::Later(Through::Described { billed_at, order }) => {
+                let why = Undated::NothingDue;
+                let (charged_at, order) = (*billed_at, order.clone());
+                let one_more = OneMore { charged_at, order, why, is_usage: true };
+                match described_period(*billed_at, facts) {
+                    Some(end) => (Some(end), None, true),
+                    None if was_the_last(facts) => (None, None, true),
+                    None => (None, Some(one_more), true),
+                }
+            }
+        };
+        Self {
+            at,
+            ids: paid.ids.iter().cloned().collect(),
+            pays: paid.pays,
+            is_first: matches!(paid.covers, Covers::First(_)),
+            starts: paid.payment.starts,
+            end,
+            one_more,
+            is_usage,
+            amount: paid.payment.amount.clone(),
+            parts: BTreeMap::new(),
+            items: paid.payment.items.clone(),
+            gone: Vec::new(),
+        }
+    }
+
+    fn merge(&mut self, told: Self) {
+        self.at = self.at.min(told.at);
+        self.ids.extend(told.ids);
+        if told.pays == Pays::ForThePeriod {
+            self.pays = told.pays;
+        }
+        self.is_first |= told.is_first;
+        if self.end.is_none() {
+            // The one that knows the period knows the payment.
+            (self.end, self.starts) = (told.end, told.starts.or(self.starts));
+            self.amount = told.amount.or(self.amount.take());
+        } else {
+            self.amount = self.amount.take().or(told.amount);
+        }
+        self.one_more = self.one_more.take().or(told.one_more).filter(|_| self.end.is_none());
+        self.is_usage &= told.is_usage;
+        if self.items.is_empty() {
+            self.items = told.items;
+        }
+    }
+}

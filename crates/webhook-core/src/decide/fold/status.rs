@@ -1,0 +1,59 @@
+//! Why licenses are suspended: a license runs only while there is no reason left.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::payments::Payment;
+use super::{failures, money_back};
+use crate::command::{AtTheEnd, Cause, Pays};
+use crate::config::Policy;
+use crate::fact::{Fact, Says};
+
+/// The reasons that stand, and since when.
+pub(super) fn reasons(
+    facts: &[&Fact],
+    payments: &[Payment],
+    over: Option<Timestamp>,
+    policy: &Policy,
+) -> BTreeMap<Cause, Timestamp> {
+    let mut reasons = BTreeMap::new();
+    let failed = failures::counting(facts, payments, policy);
+    reasons.extend(failed.map(|since| (Cause::Payment, since)));
+    reasons.extend(paused(facts, payments).map(|since| (Cause::Pause, since)));
+    let not_collected = not_collected(facts, payments).filter(|_| policy.pause_collection);
+    reasons.extend(not_collected.map(|since| (Cause::Collection, since)));
+    for (_, gone) in money_back::counting(payments) {
+        // What was lost ends the subscription instead, unless nothing follows from an end.
+        let is_an_end = gone.lost.is_some() && policy.at_the_end != AtTheEnd::Nothing;
+        if !is_an_end || over.is_some_and(|over| Some(over) > gone.lost) {
+            let since = reasons.entry(gone.cause).or_insert(gone.at);
+            *since = (*since).max(gone.at);
+        }
+    }
+    reasons
+}
+
+/// A pause lasts until a resumption, a payment for the period, or a description that it runs.
+fn paused(facts: &[&Fact], payments: &[Payment]) -> Option<Timestamp> {
+    let newest = facts.iter().rev().find(|fact| fact.says == Says::Paused)?;
+    let resumes = |fact: &&&Fact| {
+        let runs = fact.described().is_some_and(|it| it.runs() && it.tells_pauses());
+        runs || fact.says == Says::Resumed
+    };
+    let resumed = facts.iter().filter(resumes).any(|fact| fact.at > newest.at);
+    (!resumed && !is_paid_since(payments, newest.at)).then_some(newest.at)
+}
+
+fn not_collected(facts: &[&Fact], payments: &[Payment]) -> Option<Timestamp> {
+    let newest = facts.iter().rev().find_map(|fact| {
+        let collects = fact.described()?.collects?;
+        Some((fact.at, collects))
+    });
+    let (since, _) = newest.filter(|(_, collects)| !collects)?;
+    (!is_paid_since(payments, since)).then_some(since)
+}
+
+fn is_paid_since(payments: &[Payment], since: Timestamp) -> bool {
+    payments.iter().any(|payment| payment.pays == Pays::ForThePeriod && payment.at >= since)
+}

@@ -1,0 +1,242 @@
+//! What an event came to: whether it had an effect, and what a person should know of it.
+
+use jiff::Timestamp;
+
+use super::fold::{Entitlements, Purchase, fold};
+use super::{Plan, Refused};
+use crate::command::{
+    Action, AtTheEnd, Command, Concern, Effect, Keeps, Renew, Stands, SubjectKind, Through, Undated,
+};
+use crate::config::Policy;
+use crate::fact::{Fact, MoneyBack};
+use crate::snapshot::Snapshot;
+use crate::work::Work;
+
+/// The plan of the event, with what is to be said of it.
+pub(super) fn of(
+    work: &Work,
+    wanted: &Entitlements,
+    mut plan: Plan,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Result<Plan, Refused> {
+    let without = without_it(work, snapshot, policy);
+    let changes_nothing = without == *wanted && plan.steps.is_empty();
+    for command in &work.commands {
+        match &command.action {
+            Action::Renew(renew) => {
+                renewed(command, renew, work.at, wanted, &mut plan, snapshot, policy)?;
+            }
+            Action::PaymentFailed(_) => {
+                let newer = snapshot.state.facts.all().any(|fact| fact.at > work.at);
+                if wanted.failing.is_none_or(|failing| failing < work.at) {
+                    plan.stale = newer;
+                    plan.noted = Some("the period of the failed payment, or a later one, is paid");
+                }
+            }
+            Action::Suspend(_) | Action::Resume(_) | Action::End => {
+                plan.stale |= changes_nothing && is_older(work, snapshot);
+            }
+            Action::Note(note) => {
+                if let Keeps::Undelivered(line) = &note.keeps
+                    && wanted.purchase == Purchase::Unknown
+                {
+                    plan.unmapped.push(line.clone());
+                    plan.concern = Some(Concern::Undelivered);
+                }
+            }
+            Action::Grant(grant) => granted(grant.foreign, wanted, &mut plan),
+            Action::ChangePlan(to) => {
+                changed(to.takes_effect, wanted, changes_nothing, &mut plan, snapshot);
+            }
+            Action::Reverse(_) | Action::OfPayment(_) | Action::SyncCustomer(..) => {}
+        }
+    }
+    for back in work.facts.iter().filter_map(Fact::money_back) {
+        reversed(work, back, (&without, wanted), &mut plan, snapshot, policy);
+    }
+    Ok(plan)
+}
+
+/// What the facts would call for had the event not been told.
+fn without_it(work: &Work, snapshot: &Snapshot, policy: &Policy) -> Entitlements {
+    let is_own =
+        |fact: &&Fact| work.facts.iter().any(|own| own.at == fact.at && own.says == fact.says);
+    let others = snapshot.state.facts.all().filter(|fact| !is_own(fact));
+    fold(&work.subject, others, policy)
+}
+
+fn is_older(work: &Work, snapshot: &Snapshot) -> bool {
+    snapshot.state.facts.all().any(|fact| fact.at > work.at)
+}
+
+fn granted(has_foreign_lines: bool, wanted: &Entitlements, plan: &mut Plan) {
+    if has_foreign_lines {
+        plan.warnings
+            .push("a line without any Cryptlex field was left out, as one that needs no license");
+    }
+    if wanted.purchase == Purchase::Unpaid {
+        plan.noted = Some("the checkout session is not paid yet");
+    }
+}
+
+fn changed(
+    takes_effect: Effect,
+    wanted: &Entitlements,
+    changes_nothing: bool,
+    plan: &mut Plan,
+    snapshot: &Snapshot,
+) {
+    if wanted.over.is_some() {
+        plan.noted = Some("it is over until it is paid for again");
+    } else if changes_nothing && takes_effect == Effect::WhenCharged {
+        plan.noted = Some("what changed, if anything, takes effect with the charge that bills it");
+    } else if changes_nothing && plan.unmapped.is_empty() {
+        plan.noted = Some("nothing of it changed");
+    } else if snapshot.licenses.is_empty() && plan.steps.is_empty() && plan.unmapped.is_empty() {
+        plan.noted = Some("there is no license of it");
+    }
+}
+
+fn renewed(
+    command: &Command,
+    renew: &Renew,
+    at: Timestamp,
+    wanted: &Entitlements,
+    plan: &mut Plan,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Result<(), Refused> {
+    let is_over = matches!(&renew.through, Through::Until(end) if *end < at);
+    if wanted.over.is_some() && policy.at_the_end != AtTheEnd::Nothing {
+        plan.noted = Some("it was paid for a time before its end");
+        return Ok(());
+    }
+    if snapshot.licenses.is_empty() && plan.steps.is_empty() {
+        return match wanted.purchase {
+            _ if is_over => Ok(()),
+            Purchase::Unknown => without_license(command, renew, wanted, plan, policy),
+            Purchase::Foreign | Purchase::Unpaid | Purchase::Known | Purchase::SeenByPayment => {
+                Ok(())
+            }
+        };
+    }
+    match &renew.through {
+        Through::NextPeriod { why: Undated::NotExpanded, .. } => plan
+            .warnings
+            .push("the charge does not say what it paid for: switch on webhook expansion"),
+        Through::NextPeriod { why: Undated::NothingDue, .. } => plan
+            .warnings
+            .push("the charge does not say until when it paid: no other one is due, so it counts as one interval"),
+        Through::Described { .. } => {
+            if wanted.end.one_more.as_ref().is_some_and(|one_more| one_more.is_usage) {
+                plan.concern = Some(Concern::PeriodPresumed);
+            }
+        }
+        Through::Until(_) => {}
+    }
+    if snapshot.licenses.iter().any(crate::cryptlex::License::is_revoked) && plan.steps.is_empty() {
+        plan.warnings.push(
+            "a paid license is revoked, and no end of its subscription is known: it stays so",
+        );
+    }
+    Ok(())
+}
+
+/// Its purchase may be on its way; a purchase that comes later runs until what the payment says.
+fn without_license(
+    command: &Command,
+    renew: &Renew,
+    wanted: &Entitlements,
+    plan: &mut Plan,
+    policy: &Policy,
+) -> Result<(), Refused> {
+    let is_ours = wanted.seats.iter().any(|seat| seat.mapping.is_some());
+    let may_be_foreign = (policy.accept_unmapped || command.incidental) && !is_ours;
+    let says_until_when = !matches!(renew.through, Through::NextPeriod { .. });
+    if !may_be_foreign || !says_until_when {
+        return Err(Refused::NoLicense(command.subject.clone()));
+    }
+    plan.noted = Some("the subscription is unknown and is taken for one without licenses");
+    Ok(())
+}
+
+/// A refund or dispute, or the end of one.
+fn reversed(
+    work: &Work,
+    back: &MoneyBack,
+    (without, wanted): (&Entitlements, &Entitlements),
+    plan: &mut Plan,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) {
+    let (newer, same) = told_before(work, back, snapshot);
+    plan.repeats = same;
+    if newer {
+        plan.stale = without == wanted && plan.steps.is_empty();
+        return;
+    }
+    if !names_any_of_it(back, snapshot) {
+        plan.noted = Some("it is about something else that was bought with it");
+        return;
+    }
+    let has_effect = without.reasons != wanted.reasons || without.over != wanted.over;
+    let had_licenses = !snapshot.licenses.is_empty()
+        || (policy.at_the_end == AtTheEnd::Delete && snapshot.state.deleted);
+    let why = match back.stands {
+        Stands::TakenBack if wanted.reasons.contains_key(&back.cause) => {
+            plan.noted = Some("another payment is taken back all the same");
+            return;
+        }
+        Stands::TakenBack if has_effect => return,
+        Stands::TakenBack => {
+            plan.noted = Some("no license was changed for it");
+            return;
+        }
+        Stands::Open | Stands::Lost if has_effect && had_licenses => return,
+        Stands::Open | Stands::Lost if same => return,
+        Stands::Open | Stands::Lost if has_effect => "no license is known to be paid by it",
+        Stands::Open | Stands::Lost if !is_known(work, wanted) => {
+            "the refunded or disputed payment is unknown, so no license was changed"
+        }
+        Stands::Open | Stands::Lost
+            if !back.back.items.is_empty() || back.back.is_whole == Some(false) =>
+        {
+            "only a part of the purchase was refunded or disputed, so no license was changed"
+        }
+        Stands::Open | Stands::Lost => "other money makes up for it, or it was for something else",
+    };
+    plan.noted = Some(why);
+    plan.concern = Some(Concern::NothingReversed);
+}
+
+/// Whether a part of a payment that it names is the subject's.
+fn names_any_of_it(back: &MoneyBack, snapshot: &Snapshot) -> bool {
+    let paid = snapshot.state.facts.all().filter_map(Fact::paid);
+    let paid = paid.filter(|paid| back.ids.iter().any(|id| paid.ids.contains(id)));
+    let items: Vec<&str> =
+        paid.flat_map(|paid| &paid.payment.items).map(|item| item.id.as_str()).collect();
+    let is_own = |id: &str| items.is_empty() || items.contains(&id);
+    back.back.items.is_empty() || back.back.items.iter().any(|item| is_own(&item.id))
+}
+
+fn is_known(work: &Work, wanted: &Entitlements) -> bool {
+    work.subject.kind == SubjectKind::Subscription || wanted.purchase != Purchase::Unknown
+}
+
+/// Whether something newer was told of the same refund or dispute, and whether this very thing was known.
+fn told_before(work: &Work, back: &MoneyBack, snapshot: &Snapshot) -> (bool, bool) {
+    let others = || {
+        let told = snapshot.state.facts.all();
+        let told = told.filter_map(|fact| Some((fact.at, fact.money_back()?)));
+        told.filter(|(at, known)| {
+            let is_of_it = known.cause == back.cause && known.back.id == back.back.id;
+            is_of_it && (*at != work.at || *known != back)
+        })
+    };
+    let newer = others().any(|(at, known)| (at, known.stands) > (work.at, back.stands));
+    let same = others().any(|(at, known)| {
+        at <= work.at && known.stands == back.stands && known.back.amount == back.back.amount
+    });
+    (newer, same)
+}
