@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 
-use crate::command::{AtTheEnd, QuantityMeans, TestEvents};
+use crate::command::{AtTheEnd, QuantityMeans, Refunded, TestEvents};
 use crate::ids::ProductId;
 use crate::limits::{Networks, Rules};
 use crate::provider::Provider;
@@ -97,6 +97,8 @@ pub struct Policy {
     pub grace: SignedDuration,
     /// `EXPIRY_LEEWAY_HOURS`: added to every end of a paid period.
     pub leeway: SignedDuration,
+    /// `REFUND_ACTION`.
+    pub refunded: Refunded,
     /// `PAUSE_COLLECTION=suspend`: licenses are suspended while Stripe collects no payments.
     pub pause_collection: bool,
     /// `UNMAPPED=accept`: a purchase without mapping is answered 2xx.
@@ -105,6 +107,9 @@ pub struct Policy {
     pub test_events: TestEvents,
 }
 
+/// Providers collect some hours after a period has ended: who pays must not be locked out for it.
+const LEEWAY_HOURS: i64 = 24;
+
 impl Policy {
     /// What counts where the vendor chose nothing.
     pub const fn of<P: Provider>() -> Self {
@@ -112,7 +117,8 @@ impl Policy {
             at_the_end: P::AT_THE_END,
             quantity_means: P::QUANTITY_MEANS,
             grace: SignedDuration::ZERO,
-            leeway: SignedDuration::ZERO,
+            leeway: SignedDuration::from_hours(LEEWAY_HOURS),
+            refunded: Refunded::Suspends,
             pause_collection: false,
             accept_unmapped: false,
             test_events: TestEvents::Auto,
@@ -482,7 +488,16 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             "one, total_licenses or allowed_activations",
         );
         policy.grace = days_of(self.number("GRACE_DAYS", 0, 0..=365, "0 to 365 days"));
-        policy.leeway = hours_of(self.number("EXPIRY_LEEWAY_HOURS", 0, 0..=720, "0 to 720 hours"));
+        let hours = u64::try_from(policy.leeway.as_hours()).unwrap_or(0);
+        policy.leeway =
+            hours_of(self.number("EXPIRY_LEEWAY_HOURS", hours, 0..=720, "0 to 720 hours"));
+        let refunds = [
+            ("suspend", Refunded::Suspends),
+            ("revoke", Refunded::Revokes),
+            ("none", Refunded::ChangesNothing),
+        ];
+        policy.refunded =
+            self.choice("REFUND_ACTION", policy.refunded, &refunds, "suspend, revoke or none");
         policy.accept_unmapped = self.choice(
             "UNMAPPED",
             policy.accept_unmapped,

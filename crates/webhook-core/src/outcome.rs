@@ -154,6 +154,7 @@ fn sentence(command: &Command, done: &Done, snapshot: &Snapshot, policy: &Policy
         Action::Reverse(Reversal { stands: Stands::Lost, .. }) if done.ended => {
             format!("{subject} ended successfully.")
         }
+        Action::Reverse(_) if done.ended => "License(s) revoked successfully.".to_owned(),
         Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Reverse(Reversal { stands: Stands::Open | Stands::Lost, .. }) => {

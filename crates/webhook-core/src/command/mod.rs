@@ -389,7 +389,7 @@ pub struct Mapping {
 }
 
 /// What the end of a subscription does to its licenses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AtTheEnd {
     /// Reversible, but the user must activate again.
     Revoke,
@@ -398,7 +398,19 @@ pub enum AtTheEnd {
     /// Reversible without re-activation.
     Suspend,
     /// They run until their expiry.
+    #[default]
     Nothing,
+}
+
+/// What a refund of all that a payment brought does to the licenses that it paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refunded {
+    /// Reversible without re-activation.
+    Suspends,
+    /// Given back when the refund fails or another payment makes up for it, but the user must activate again.
+    Revokes,
+    /// Nothing: a person decides.
+    ChangesNothing,
 }
 
 /// What a quantity buys.

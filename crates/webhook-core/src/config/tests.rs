@@ -70,6 +70,7 @@ fn values_that_mean_nothing_name_what_is_allowed() {
         ("CRYPTLEX_ACCESS_TOKEN", "two\nlines"),
         ("GRACE_DAYS", "-1"),
         ("EXPIRY_LEEWAY_HOURS", "1.5"),
+        ("REFUND_ACTION", "delete"),
         ("UNMAPPED", "maybe"),
         ("NOTIFICATION_TOPIC_ARN", "my-topic"),
         ("PAUSE_COLLECTION", "maybe"),

@@ -160,7 +160,7 @@ impl<'d> Diff<'d> {
     }
 
     fn is_over(&self) -> bool {
-        self.wanted.over.is_some() && self.policy.at_the_end != AtTheEnd::Nothing
+        self.wanted.the_end != AtTheEnd::Nothing
     }
 
     /// By policy, once: what somebody did by hand after the end stays.
@@ -170,12 +170,12 @@ impl<'d> Diff<'d> {
             return;
         }
         for license in &self.snapshot.licenses {
-            plan.steps.extend(at_the_end(license, self.policy));
-            if self.policy.at_the_end == AtTheEnd::Revoke {
+            plan.steps.extend(at_the_end(license, self.wanted.the_end));
+            if self.wanted.the_end == AtTheEnd::Revoke {
                 plan.state.revoked.insert(license.id.clone());
             }
         }
-        if self.policy.at_the_end == AtTheEnd::Delete {
+        if self.wanted.the_end == AtTheEnd::Delete {
             plan.state.deleted = true;
             plan.state.slots.clear();
         }
@@ -184,7 +184,9 @@ impl<'d> Diff<'d> {
     /// Whether the settled facts called for this end.
     fn is_seen_ended(&self) -> bool {
         self.snapshot.state.facts.are_settled()
-            || self.before.first().is_some_and(|before| before.over >= self.wanted.over)
+            || self.before.first().is_some_and(|before| {
+                before.over >= self.wanted.over && before.the_end == self.wanted.the_end
+            })
     }
 
     /// The licenses that are bought, and those of which nobody knows better.
@@ -270,7 +272,7 @@ impl<'d> Diff<'d> {
     fn is_lifted(&self, license: &License) -> bool {
         let mut states = self.before.iter().zip(&self.seated_before);
         let stood = states.any(|(before, seating)| {
-            let was_over = before.over.is_some() && self.policy.at_the_end == AtTheEnd::Suspend;
+            let was_over = before.the_end == AtTheEnd::Suspend;
             was_over || self.has_reason(before, seating, license) || {
                 let gone = |product| before.gone.contains_key(product);
                 license.product_id.as_ref().is_some_and(gone)
@@ -287,8 +289,8 @@ impl<'d> Diff<'d> {
 }
 
 /// What the end of a subscription does to a license.
-fn at_the_end(license: &License, policy: &Policy) -> Option<Step> {
-    match policy.at_the_end {
+fn at_the_end(license: &License, the_end: AtTheEnd) -> Option<Step> {
+    match the_end {
         AtTheEnd::Revoke if !license.is_revoked() => Some(Step::Revoke(license.id.clone())),
         AtTheEnd::Suspend if !license.is_suspended() => Some(Step::suspend(license, true)),
         AtTheEnd::Delete => Some(Step::Delete(license.id.clone())),

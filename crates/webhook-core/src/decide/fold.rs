@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::command::{AtTheEnd, Cause, Line, Mapping, Slot, Subject, Unmapped};
+use crate::command::{AtTheEnd, Cause, Line, Mapping, Refunded, Slot, Subject, Unmapped};
 use crate::config::Policy;
 use crate::fact::{Fact, handed_to};
 use crate::ids::{CustomerId, ProductId};
@@ -40,6 +40,8 @@ pub struct Entitlements {
     pub reasons: BTreeMap<Cause, Timestamp>,
     /// When it ended, if it did and no newer payment took that back.
     pub over: Option<Timestamp>,
+    /// What that does to its licenses; nothing while it is not over.
+    pub the_end: AtTheEnd,
     /// The newest failure of a payment that nothing made up for, with days of grace or without.
     pub failing: Option<Timestamp>,
     /// Whether the purchase names no product itself: it is content with what is there.
@@ -105,18 +107,29 @@ pub fn fold<'f>(
 ) -> Entitlements {
     let mut facts: Vec<&Fact> = facts.collect();
     facts.sort_by(|a, b| (a.at, a.rank(), &a.event).cmp(&(b.at, b.rank(), &b.event)));
-    let payments = payments::of(subject, &facts);
+    let payments = payments::of(subject, &facts, policy);
     let lines = lines::of(&facts, policy);
     let purchase = lines.purchase(&payments);
-    let over = over(&facts, &payments, policy);
+    let ended = ended(&facts, &payments, policy);
+    let refunded = match policy.refunded {
+        Refunded::Revokes => money_back::newest(&payments, Cause::Refund),
+        Refunded::Suspends | Refunded::ChangesNothing => None,
+    };
     let bought = match purchase {
         Purchase::Unpaid => lines::Lines::default(),
         Purchase::Unknown | Purchase::Foreign | Purchase::Known | Purchase::SeenByPayment => lines,
     };
     Entitlements {
         end: end::of(subject, &facts, &payments, policy),
-        reasons: status::reasons(&facts, &payments, over, policy),
-        over,
+        reasons: status::reasons(&facts, &payments, ended, policy),
+        over: ended.or(refunded),
+        the_end: match (policy.at_the_end, refunded) {
+            (AtTheEnd::Revoke | AtTheEnd::Delete, _) | (_, None) if ended.is_some() => {
+                policy.at_the_end
+            }
+            (_, Some(_)) => AtTheEnd::Revoke,
+            (_, None) => AtTheEnd::Nothing,
+        },
         failing: failures::newest(&facts, &payments),
         purchase,
         new_owner: handed_to(facts.iter().copied()),
@@ -130,7 +143,7 @@ pub fn fold<'f>(
 }
 
 /// Only a newer payment takes an end back, if it pays for a time after it. What was used before buys no time.
-fn over(facts: &[&Fact], payments: &[Payment], policy: &Policy) -> Option<Timestamp> {
+fn ended(facts: &[&Fact], payments: &[Payment], policy: &Policy) -> Option<Timestamp> {
     let ended = facts.iter().filter(|fact| fact.is_end()).map(|fact| fact.at);
     let lost = (policy.at_the_end != AtTheEnd::Nothing)
         .then(|| money_back::lost(payments).max())

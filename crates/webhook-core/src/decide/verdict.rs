@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::fold::{Entitlements, Purchase, fold};
 use super::{Plan, Refused};
 use crate::command::{
-    Action, AtTheEnd, Command, Concern, Effect, Keeps, Renew, Stands, SubjectKind, Through, Undated,
+    Action, AtTheEnd, Cause, Command, Concern, Effect, Keeps, Refunded, Renew, Stands, SubjectKind,
+    Through, Undated,
 };
 use crate::config::Policy;
 use crate::fact::{Fact, MoneyBack};
@@ -108,7 +109,7 @@ fn renewed(
     policy: &Policy,
 ) -> Result<(), Refused> {
     let is_over = matches!(&renew.through, Through::Until(end) if *end < at);
-    if wanted.over.is_some() && policy.at_the_end != AtTheEnd::Nothing {
+    if wanted.the_end != AtTheEnd::Nothing {
         plan.noted = Some("it was paid for a time before its end");
         return Ok(());
     }
@@ -180,7 +181,12 @@ fn reversed(
         plan.noted = Some("it is about something else that was bought with it");
         return;
     }
-    let has_effect = without.reasons != wanted.reasons || without.over != wanted.over;
+    if back.cause == Cause::Refund && policy.refunded == Refunded::ChangesNothing {
+        plan.noted = Some("refunds change no license (REFUND_ACTION=none)");
+        return;
+    }
+    let has_effect = without.reasons != wanted.reasons
+        || (without.over, without.the_end) != (wanted.over, wanted.the_end);
     let had_licenses = !snapshot.licenses.is_empty()
         || (policy.at_the_end == AtTheEnd::Delete && snapshot.state.deleted);
     let why = match back.stands {

@@ -51,6 +51,7 @@ mod places;
 mod purchases;
 mod readings;
 mod records;
+mod refund_action;
 mod reversals;
 mod scenarios;
 mod secrets;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, json, path_of};
 
-async fn tell(app: &App, provider: Signer, body: &[u8]) {
+pub(crate) async fn tell(app: &App, provider: Signer, body: &[u8]) {
     let answer = app.deliver(provider, path_of(provider), body).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
@@ -231,7 +231,7 @@ async fn a_correction_that_is_refunded_is_not_the_period() {
 const FIRST: &str = "pi_first";
 
 /// That it was paid by that.
-fn link_of_the_first_invoice() -> Vec<u8> {
+pub(crate) fn link_of_the_first_invoice() -> Vec<u8> {
     let first = json(STRIPE, "invoice-create")["data"]["object"]["id"].clone();
     edited(STRIPE, "invoice-payment-paid", |event| {
         event["id"] = json!("evt_first_payment");
@@ -240,7 +240,7 @@ fn link_of_the_first_invoice() -> Vec<u8> {
     })
 }
 
-fn about_the_first_payment(case: &str, created: i64) -> Vec<u8> {
+pub(crate) fn about_the_first_payment(case: &str, created: i64) -> Vec<u8> {
     edited(STRIPE, case, |event| {
         event["created"] = json!(created);
         event["data"]["object"]["payment_intent"] = json!(FIRST);

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use webhook_core::config::load;
+use webhook_core::command::Refunded;
+use webhook_core::config::{Policy, load};
 use webhook_core::deadline::Timing;
 use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
 
@@ -116,6 +117,21 @@ fn a_function_is_given_what_it_reads_and_nothing_else() {
         }
         assert_eq!(set, wanted, "{function_name}");
     }
+}
+
+#[test]
+fn what_is_not_chosen_is_the_same_in_the_template() {
+    let template = template();
+    let default = |parameter: &str| {
+        let lines = below(&template, &format!("{parameter}:"));
+        let default = lines.iter().find_map(|line| line.trim().strip_prefix("Default: "));
+        default.map(ToOwned::to_owned).unwrap_or_else(|| panic!("{parameter} has no default"))
+    };
+    let policy = Policy::of::<Stripe>();
+    assert_eq!(default("ExpiryLeewayHours"), policy.leeway.as_hours().to_string());
+    assert_eq!(default("GraceDays"), (policy.grace.as_hours() / 24).to_string());
+    assert_eq!(policy.refunded, Refunded::Suspends);
+    assert_eq!(default("RefundAction"), "suspend");
 }
 
 fn source(path: &str) -> String {

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::payments::Payment;
-use crate::command::{Amount, Cause, Pays, Stands, Subject, SubjectKind, Sum};
+use crate::command::{Amount, Cause, Pays, Refunded, Stands, Subject, SubjectKind, Sum};
+use crate::config::Policy;
 use crate::fact::{Fact, MoneyBack, Says, added};
 use crate::interval::same_second;
 
@@ -44,7 +45,12 @@ impl State<'_> {
 type Failures<'f> = BTreeMap<Option<&'f str>, (Timestamp, i64)>;
 
 /// Marks each payment of which all went back.
-pub(super) fn take_out(subject: &Subject, facts: &[&Fact], payments: &mut [Payment]) {
+pub(super) fn take_out(
+    subject: &Subject,
+    facts: &[&Fact],
+    payments: &mut [Payment],
+    policy: &Policy,
+) {
     let is_once = subject.kind == SubjectKind::Order;
     for payment in payments {
         let about = |fact: &&&Fact| {
@@ -55,6 +61,10 @@ pub(super) fn take_out(subject: &Subject, facts: &[&Fact], payments: &mut [Payme
         if payment.pays == Pays::ForThePeriod {
             let of_it: Vec<&Fact> = facts.iter().filter(about).copied().collect();
             payment.gone = gone(payment, &of_it);
+            let has_effect = |gone: &Gone| {
+                gone.cause != Cause::Refund || policy.refunded != Refunded::ChangesNothing
+            };
+            payment.gone.retain(has_effect);
         }
     }
 }
@@ -254,6 +264,11 @@ fn items_are_back(payment: &Payment, standing: &[&State<'_>], compare: Compare) 
     // Nothing can go back of what cost nothing.
     let costs = || payment.items.iter().filter(|item| item.value != Some(0));
     costs().next().is_some() && costs().all(|item| is_back(&item.id, item.value))
+}
+
+/// Since when money is back for this cause that no other makes up for.
+pub(super) fn newest(payments: &[Payment], cause: Cause) -> Option<Timestamp> {
+    counting(payments).filter(|(_, gone)| gone.cause == cause).map(|(_, gone)| gone.at).max()
 }
 
 /// When money was lost that no other made up for.

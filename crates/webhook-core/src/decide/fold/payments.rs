@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::end::{described_period, was_the_last};
 use super::money_back::{self, Gone};
 use crate::command::{Amount, OfPayment, PaidItem, Pays, Subject, Through, Undated};
+use crate::config::Policy;
 use crate::fact::{Covers, Fact, Paid, Says};
 use crate::ids::{PaymentId, SubjectId};
 
@@ -59,7 +60,7 @@ impl Payment {
 }
 
 /// All payments, the oldest first, with what went back of each.
-pub(super) fn of(subject: &Subject, facts: &[&Fact]) -> Vec<Payment> {
+pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Payment> {
     let mut payments: Vec<Payment> = Vec::new();
     for fact in facts {
         match &fact.says {
@@ -92,7 +93,7 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact]) -> Vec<Payment> {
             payment.parts.insert(id.clone(), amount.clone());
         }
     }
-    money_back::take_out(subject, facts, &mut payments);
+    money_back::take_out(subject, facts, &mut payments, policy);
     payments
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::payments::Payment;
 use super::{failures, money_back};
-use crate::command::{AtTheEnd, Cause, Pays};
+use crate::command::{AtTheEnd, Cause, Pays, Refunded};
 use crate::config::Policy;
 use crate::fact::{Fact, Says};
 
@@ -14,7 +14,7 @@ use crate::fact::{Fact, Says};
 pub(super) fn reasons(
     facts: &[&Fact],
     payments: &[Payment],
-    over: Option<Timestamp>,
+    ended: Option<Timestamp>,
     policy: &Policy,
 ) -> BTreeMap<Cause, Timestamp> {
     let mut reasons = BTreeMap::new();
@@ -24,9 +24,12 @@ pub(super) fn reasons(
     let not_collected = not_collected(facts, payments).filter(|_| policy.pause_collection);
     reasons.extend(not_collected.map(|since| (Cause::Collection, since)));
     for (_, gone) in money_back::counting(payments) {
+        if gone.cause == Cause::Refund && policy.refunded == Refunded::Revokes {
+            continue;
+        }
         // What was lost ends the subscription instead, unless nothing follows from an end.
         let is_an_end = gone.lost.is_some() && policy.at_the_end != AtTheEnd::Nothing;
-        if !is_an_end || over.is_some_and(|over| Some(over) > gone.lost) {
+        if !is_an_end || ended.is_some_and(|ended| Some(ended) > gone.lost) {
             let since = reasons.entry(gone.cause).or_insert(gone.at);
             *since = (*since).max(gone.at);
         }
