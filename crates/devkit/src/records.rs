@@ -249,7 +249,7 @@ async fn subject(
     key: &str,
     record: SubjectRecord,
 ) -> Result<Value, RecordsError> {
-    let SubjectRecord { lease, events, unfinished, all_ours: _, state } = record;
+    let SubjectRecord { lease, events, half_done, all_ours: _, state } = record;
     let mut licenses = Vec::new();
     for (slot, license) in &state.slots {
         let stands = stand(args, license).await;
@@ -261,7 +261,7 @@ async fn subject(
         told.push(json!({ "id": event, "record": record }));
     }
     Ok(json!({
-        "subject": key, "lease": lease, "unfinished": unfinished, "state": state,
+        "subject": key, "lease": lease, "half_done": half_done, "state": state,
         "licenses": licenses, "events": told,
     }))
 }

@@ -1,6 +1,6 @@
 //! One event: claimed, carried out against Cryptlex, recorded.
 //!
-//! The order never changes: lease, look, plan, write, record. A failure anywhere leaves what was done in place and
+//! The order never changes: lease and facts, look, decide, write, record. A failure anywhere leaves what was done in place and
 //! says so; the next delivery goes on from there.
 
 mod buyers;
@@ -68,8 +68,6 @@ pub(crate) struct Delivery<'d> {
     pub(crate) queued_by: Option<Deadline>,
     /// Whether it is tried again where Cryptlex refuses the token and there is a newer one: until then it did not fail.
     pub(crate) token_may_be_old: bool,
-    /// Whether it finishes what an earlier delivery left half-done, for one about the same that waits for it.
-    pub(crate) finishes: bool,
     /// What becomes of it where its calls do not fit before its deadline.
     pub(crate) patience: Patience,
     /// Places under Cryptlex's limit that were taken for it before.
@@ -132,7 +130,7 @@ impl Ready {
                     Traced::Done(outcome) => return Ok(duplicate(event, outcome)),
                 },
             };
-            match self.claim::<P>(event, at, &traced, delivery, clock).await? {
+            match self.claim(event, at, &traced, delivery, clock).await? {
                 Claimed::Leases(leases, session) => {
                     let asked = is_buyer_asked_for || session.is_none();
                     let ordered = match asked {
@@ -345,9 +343,8 @@ impl Ready {
         Ok(Traced::Commands(traced))
     }
 
-    /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards, and
-    /// finishes what they left half-done.
-    async fn claim<'r, P: Provider>(
+    /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards.
+    async fn claim<'r>(
         &'r self,
         event: &EventKey,
         at: Timestamp,
@@ -364,14 +361,11 @@ impl Ready {
         };
         let mut pause = self.timing.poll;
         let mut busy = None;
-        let mut tried = BTreeSet::new();
         loop {
             let now = clock.now();
             let until = self.ledger.lease_end(now, deadline.left());
-            let all_but = (!delivery.finishes).then_some(&tried);
             let body = &delivery.body;
-            let claim =
-                self.ledger.claim(event, &about, all_but, body, Term { now, until }, admission);
+            let claim = self.ledger.claim(event, &about, body, Term { now, until }, admission);
             let claimed = match in_time(deadline.left(), claim).await {
                 Ok(claimed) => claimed,
                 // The last look came too late; what the one before saw is worth more than that.
@@ -383,14 +377,6 @@ impl Ready {
                 Claim::NotAdmitted => return Err(gate.refusal()),
                 Claim::NowKnown => return Ok(Claimed::NowKnown),
                 Claim::Unseen => return Ok(Claimed::Unseen),
-                Claim::Unfinished(others) => {
-                    for other in others {
-                        gate.give_back();
-                        Box::pin(self.finish::<P>(&other, delivery, clock)).await?;
-                        tried.insert(other);
-                    }
-                    continue;
-                }
                 Claim::Busy { until, abandoned } => {
                     let over_in = Duration::try_from(until.duration_since(now)).unwrap_or_default();
                     let in_vain = abandoned && over_in > deadline.left();
@@ -410,8 +396,7 @@ impl Ready {
         }
     }
 
-    /// An older event that failed or died in the middle: a newer one takes what it left for what somebody wants, and makes
-    /// it stale for its own next delivery. What keeps it from its end for reasons of its own is not waited for.
+    /// A purchase that waited for its customer's e-mail. What keeps it from its end for reasons of its own is not waited for.
     async fn finish<P: Provider>(
         &self,
         event: &EventId,
@@ -444,7 +429,7 @@ impl Ready {
         tracing::info!(
             provider = P::NAME,
             event.id = %id,
-            "Webhook event {id} was left unfinished and is finished first",
+            "Webhook event {id} waited for its customer and is finished now",
         );
         let body = Body::new(&body);
         let delivery = Delivery {
@@ -453,7 +438,6 @@ impl Ready {
             deadline,
             queued_by: None,
             token_may_be_old: false,
-            finishes: true,
             patience,
             places: Mutex::default(),
             turn: Mutex::default(),

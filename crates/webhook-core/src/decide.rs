@@ -11,7 +11,7 @@ mod fold;
 mod step;
 mod verdict;
 
-use crate::command::{Action, Concern, Subject, Unmapped};
+use crate::command::{Action, AtTheEnd, Concern, Subject, Unmapped};
 use crate::config::Policy;
 use crate::ids::EventId;
 use crate::ledger::{Capacity, SubjectState};
@@ -113,14 +113,19 @@ pub fn lacks_its_buyer<'s>(
     state: &'s SubjectState,
     policy: &Policy,
 ) -> Option<&'s EventId> {
-    let has_licenses = !state.slots.is_empty() && !state.deleted;
-    let is_known = work.purchase().is_some() || has_licenses;
-    if is_known || work.facts.is_empty() {
+    if work.purchase().is_some() || work.facts.is_empty() {
+        return None;
+    }
+    let is_end = |before: &Entitlements| before.the_end == AtTheEnd::Delete;
+    let may_be_deleted = state.deleted
+        || (policy.at_the_end == AtTheEnd::Delete
+            && diff::states_of(&work.subject, state, policy).iter().any(is_end));
+    if !state.slots.is_empty() && !may_be_deleted {
         return None;
     }
     let wanted = fold(&work.subject, state.facts.all(), policy);
     let is_due = |seat: &Seat| {
-        let is_gone = !state.deleted && state.gone.contains(&seat.slot);
+        let is_gone = !may_be_deleted && state.gone.contains(&seat.slot);
         seat.mapping.is_some() && !seat.is_spare && !is_gone
     };
     if !wanted.is_bought() || wanted.over.is_some() || !wanted.seats.iter().any(is_due) {

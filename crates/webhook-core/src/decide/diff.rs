@@ -253,7 +253,7 @@ impl<'d> Diff<'d> {
     fn status(&self, license: &License) -> Option<Step> {
         if license.is_revoked() {
             let is_bought = self.seating.is_seated(license);
-            let was_ours = (is_bought && self.snapshot.state.revoked.contains(&license.id))
+            let was_ours = (is_bought && self.was_revoked_by_us(license))
                 || self.before.iter().any(|before| before.over.is_some());
             return was_ours.then(|| Step::Reinstate(license.id.clone()));
         }
@@ -263,6 +263,15 @@ impl<'d> Diff<'d> {
             (true, false) if self.is_lifted(license) => Some(Step::suspend(license, false)),
             (true | false, _) => None,
         }
+    }
+
+    /// It is remembered, or an event called for it whose end nobody saw.
+    fn was_revoked_by_us(&self, license: &License) -> bool {
+        let was_replaced = |before: &Entitlements| {
+            let product = license.product_id.as_ref();
+            product.is_some_and(|product| before.gone.get(product) == Some(&Gone::Replaced))
+        };
+        self.snapshot.state.revoked.contains(&license.id) || self.before.iter().any(was_replaced)
     }
 
     fn has_reason(&self, of: &Entitlements, seating: &Seating<'_>, license: &License) -> bool {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::command::{Outcome, Subject};
 use crate::fact::Fact;
-use crate::ids::{CustomerId, EventId, PaymentId};
+use crate::ids::{CustomerId, PaymentId};
 
 /// Attempts at a claim that others keep winning; more would be a fault of the store.
 pub(super) const CLAIM_ATTEMPTS: u32 = 8;
@@ -54,8 +54,6 @@ pub enum Claim {
     Acquired(Box<Leases>),
     /// Nothing: it was done, with this outcome.
     Done(Outcome),
-    /// Finish these first, in this order: what they left half-done must not be taken for what somebody wants.
-    Unfinished(Vec<EventId>),
     /// Wait: another delivery works on a subject of it.
     Busy {
         /// When the last of the leases in the way is over at the latest.
@@ -105,13 +103,10 @@ pub type Admission<'a> = dyn Fn(Known<'_>) -> BoxFuture<'a, bool> + Send + Sync 
 
 impl Ledger {
     /// One read; for an event that is not done, one commit that takes all leases or none, and keeps the body.
-    ///
-    /// It waits for all unfinished events but those in `all_but`; for none without it, because it finishes one of them.
     pub async fn claim(
         &self,
         event: &EventKey,
         about: &About,
-        all_but: Option<&BTreeSet<EventId>>,
         body: &Body<'_>,
         Term { now, until }: Term,
         admission: &Admission<'_>,
@@ -153,7 +148,6 @@ impl Ledger {
             let mut held = BTreeMap::new();
             let mut busy: Option<(Timestamp, bool)> = None;
             let mut unseen = false;
-            let mut unfinished = Vec::new();
             for subject in &about.subjects {
                 let (key, stored) = (subject_key(subject), next());
                 let expect = expectation(stored.as_ref());
@@ -166,13 +160,6 @@ impl Ledger {
                         continue;
                     }
                 }
-                let waits = record.unfinished.iter().filter(|other| other.is_waited_for());
-                let others = waits.map(|other| &other.event).filter(|other| **other != event.id);
-                unfinished.extend(
-                    others
-                        .filter(|other| all_but.is_some_and(|tried| !tried.contains(other)))
-                        .cloned(),
-                );
                 let event = event.id.clone();
                 record.mention(&event);
                 let told = about.facts.get(subject).into_iter().flatten();
@@ -180,7 +167,7 @@ impl Ledger {
                 let facts: Vec<Fact> = told.chain(waited).cloned().collect();
                 record.state.facts.add(&facts);
                 unseen |= about.unseen.contains(subject) && record.state.is_unseen();
-                let again = record.begin(&event);
+                let again = std::mem::replace(&mut record.half_done, true);
                 let by = self.store.sole_owner().map(|owner| owner.id);
                 record.lease = Some(Lease { event, since: now, until, abandoned: false, by });
                 let all_ours = std::mem::take(&mut record.all_ours);
@@ -192,9 +179,6 @@ impl Ledger {
             }
             if unseen {
                 return Ok(Claim::Unseen);
-            }
-            if !unfinished.is_empty() {
-                return Ok(Claim::Unfinished(unfinished));
             }
             let mut customers = BTreeMap::new();
             for customer in &about.customers {

@@ -44,7 +44,7 @@ pub use embedded::{Compacted, Embedded};
 pub use memory::Memory;
 pub use record::{
     EventRecord, EventStatus, KnownCustomer, Lease, Paid, PaymentRecord, SubjectRecord,
-    SubjectState, Unfinished,
+    SubjectState,
 };
 pub use standing::LOOK_EVERY;
 pub use store::{Capacity, Committed, Expect, SoleOwner, Store, StoreError, Versioned, Write};
@@ -129,7 +129,7 @@ pub struct Leases {
 #[derive(Debug)]
 struct Held {
     version: u64,
-    /// The event was begun by an earlier delivery too.
+    /// An earlier delivery left it half-done, of this event or another.
     again: bool,
     /// As it was before the claim, or as this delivery found it.
     all_ours: bool,
@@ -137,12 +137,8 @@ struct Held {
 }
 
 impl Held {
-    fn is_half_done(&self) -> bool {
-        self.again || self.record.unfinished.len() > 1
-    }
-
     fn is_all_ours(&self) -> bool {
-        self.all_ours && !self.is_half_done()
+        self.all_ours && !self.again
     }
 }
 
@@ -291,10 +287,8 @@ impl Ledger {
             // An earlier delivery may have written, too.
             let in_part = failed && (wrote || held.again);
             let all_ours = held.all_ours && !in_part;
-            let mut record = SubjectRecord { lease: lease.clone(), all_ours, ..held.record };
-            if !in_part {
-                record.unfinished.retain(|unfinished| unfinished.event != *id);
-            }
+            let record =
+                SubjectRecord { lease: lease.clone(), all_ours, half_done: in_part, ..held.record };
             writes.push(write(&subject_key(&subject), Expect::Version(held.version), &record)?);
         }
         for (customer, owner) in leases.owners {

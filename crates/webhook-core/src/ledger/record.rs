@@ -17,12 +17,6 @@ const NEWER: u32 = FORMAT + 1;
 /// Events that a subject remembers by id, for people who look at it.
 const MOST_EVENTS: usize = 50;
 
-/// As many as a large order needs that Cryptlex lets through in parts.
-const MOST_TRIES: u32 = 8;
-
-/// More of them at once than a provider has under way are not kept.
-const MOST_UNFINISHED: usize = 16;
-
 /// Purchases that a customer is known by; of one with more, the oldest count as somebody else's.
 const MOST_BOUGHT: usize = 500;
 /// Of a customer whom nobody describes.
@@ -78,9 +72,9 @@ pub struct SubjectRecord {
     pub lease: Option<Lease>,
     /// The newest events about it, the newest last.
     pub events: VecDeque<EventId>,
-    /// Events that were begun and whose effect may be there in part, the oldest first.
-    #[serde(default)]
-    pub unfinished: VecDeque<Unfinished>,
+    /// An event was begun, and its effect may be there in part. The next event of any kind goes on from what it finds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub half_done: bool,
     /// The slots hold all of its licenses, and we made each of them. Not while an event is at it, nor after one that was left
     /// half-done.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -90,41 +84,12 @@ pub struct SubjectRecord {
 }
 
 impl SubjectRecord {
-    /// Whether it had been begun before.
-    pub(super) fn begin(&mut self, event: &EventId) -> bool {
-        if let Some(known) = self.unfinished.iter_mut().find(|known| known.event == *event) {
-            known.tries = known.tries.saturating_add(1);
-            return true;
-        }
-        self.unfinished.push_back(Unfinished { event: event.clone(), tries: 1 });
-        if self.unfinished.len() > MOST_UNFINISHED {
-            self.unfinished.pop_front();
-        }
-        false
-    }
-
     pub(super) fn mention(&mut self, event: &EventId) {
         self.events.retain(|known| known != event);
         self.events.push_back(event.clone());
         if self.events.len() > MOST_EVENTS {
             self.events.pop_front();
         }
-    }
-}
-
-/// An event that was begun, and whose effect may be there in part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unfinished {
-    /// Which.
-    pub event: EventId,
-    /// How often it was tried since it was begun.
-    pub tries: u32,
-}
-
-impl Unfinished {
-    /// Whether newer events wait for it: one that fails again and again must not keep them away for ever.
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.tries < MOST_TRIES
     }
 }
 

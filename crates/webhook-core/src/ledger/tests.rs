@@ -50,7 +50,7 @@ async fn claim(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Claim 
         ..About::default()
     };
     ledger
-        .claim(&event(id), &about, None, &Body::new(BODY), term(now, now + 40), &admitted)
+        .claim(&event(id), &about, &Body::new(BODY), term(now, now + 40), &admitted)
         .await
         .unwrap()
 }
@@ -59,7 +59,6 @@ async fn acquire(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Leas
     match claim(ledger, id, subjects, now).await {
         Claim::Acquired(leases) => *leases,
         other @ (Claim::Done(_)
-        | Claim::Unfinished(_)
         | Claim::Busy { .. }
         | Claim::NotAdmitted
         | Claim::NowKnown
@@ -107,47 +106,26 @@ async fn a_failure_keeps_what_is_known_and_releases_or_not() {
 }
 
 #[tokio::test]
-async fn what_may_be_half_done_is_to_be_finished_before_anything_else_of_its_subject() {
+async fn what_was_begun_is_half_done_until_an_event_comes_to_its_end() {
     let ledger = ledger();
-    let (one, two) = (EventId::new("evt_1").unwrap(), EventId::new("evt_2").unwrap());
-    let about = About { subjects: [subject("sub_1")].into(), ..About::default() };
-    let but = |tried: &[&EventId]| -> BTreeSet<EventId> {
-        tried.iter().map(|event| (*event).clone()).collect()
-    };
-    let claim = async |id: &str, all_but: Option<&BTreeSet<EventId>>| {
-        let body = Body::new(BODY);
-        ledger.claim(&event(id), &about, all_but, &body, term(0, 0), &admitted).await.unwrap()
-    };
-    let begin = async |id: &str, all_but: Option<&BTreeSet<EventId>>| match claim(id, all_but).await
-    {
-        Claim::Acquired(leases) => *leases,
-        other @ (Claim::Done(_)
-        | Claim::Unfinished(_)
-        | Claim::Busy { .. }
-        | Claim::NotAdmitted
-        | Claim::NowKnown
-        | Claim::Unseen) => panic!("{other:?}"),
-    };
+    let again = |leases: &Leases| leases.subjects[&subject("sub_1")].again;
     // Nothing was written: nothing can be half-done.
-    let leases = begin("evt_1", Some(&but(&[]))).await;
+    let leases = acquire(&ledger, "evt_1", &["sub_1"], 0).await;
     ledger.fail(leases, "no connection", Keep::Release).await.unwrap();
-    let mut leases = begin("evt_2", Some(&but(&[]))).await;
+    let mut leases = acquire(&ledger, "evt_2", &["sub_1"], 0).await;
+    assert!(!again(&leases));
     leases.touch();
     ledger.fail(leases, "Cryptlex said no", Keep::Release).await.unwrap();
     // Its holder died: nobody knows.
-    begin("evt_1", Some(&but(&[&two]))).await;
-    let unfinished = claim("evt_3", Some(&but(&[]))).await;
-    assert!(
-        matches!(unfinished, Claim::Unfinished(events) if events == [two.clone(), one.clone()])
-    );
-    let leases = begin("evt_2", None).await;
-    ledger.complete(leases, Outcome::default()).await.unwrap();
+    assert!(again(&acquire(&ledger, "evt_1", &["sub_1"], 0).await));
     // A failure that wrote nothing does not undo what an earlier delivery may have begun.
-    let leases = begin("evt_1", Some(&but(&[]))).await;
+    let leases = acquire(&ledger, "evt_3", &["sub_1"], 40).await;
+    assert!(again(&leases));
     ledger.fail(leases, "no connection", Keep::Release).await.unwrap();
-    let unfinished = claim("evt_3", Some(&but(&[]))).await;
-    assert!(matches!(unfinished, Claim::Unfinished(events) if events == [one.clone()]));
-    begin("evt_3", Some(&but(&[&one]))).await;
+    let leases = acquire(&ledger, "evt_3", &["sub_1"], 40).await;
+    assert!(again(&leases));
+    ledger.complete(leases, Outcome::default()).await.unwrap();
+    assert!(!again(&acquire(&ledger, "evt_4", &["sub_1"], 40).await));
 }
 
 #[tokio::test]
@@ -227,8 +205,7 @@ async fn a_record_of_a_newer_version_is_refused_by_name() {
             ..About::default()
         };
         let event = event(if key.ends_with("evt_2") { "evt_2" } else { "evt_1" });
-        let refused =
-            ledger.claim(&event, &about, None, &Body::new(BODY), term(0, 40), &admitted).await;
+        let refused = ledger.claim(&event, &about, &Body::new(BODY), term(0, 40), &admitted).await;
         let text = refused.unwrap_err().to_string();
         assert!(text.contains(key) && text.contains(says), "{text}");
     }
@@ -243,14 +220,7 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
     // With a deadline of an hour.
     let claim = async |ledger: &Ledger, now: i64| {
         ledger
-            .claim(
-                &event("evt_1"),
-                &about,
-                None,
-                &Body::new(BODY),
-                term(now, now + 3630),
-                &admitted,
-            )
+            .claim(&event("evt_1"), &about, &Body::new(BODY), term(now, now + 3630), &admitted)
             .await
     };
     let first = open(0);
@@ -301,7 +271,6 @@ async fn a_lease_from_the_future_is_over_once_its_length_has_passed() {
             Claim::Busy { until, .. } => Some(until.as_second()),
             Claim::Acquired(_)
             | Claim::Done(_)
-            | Claim::Unfinished(_)
             | Claim::NotAdmitted
             | Claim::NowKnown
             | Claim::Unseen => None,

@@ -187,7 +187,6 @@ impl<P: Provider> Service<P> {
             deadline: Deadline::after(budget, &self.clock),
             queued_by: None,
             token_may_be_old: false,
-            finishes: false,
             patience: Patience::Here(budget.mul_f32(PART_THAT_IS_ENOUGH)),
             places: Mutex::new(Some(reserved)),
             turn: Mutex::default(),

@@ -37,7 +37,7 @@ async fn is_leased(app: &App, number: usize) {
     let term = Term { now, until: now + SignedDuration::from_secs(70) };
     let text = renewal(number);
     let body = Body::new(&text);
-    let claim = ledger.claim(&key, &about, None, &body, term, &|_| async { true }.boxed()).await;
+    let claim = ledger.claim(&key, &about, &body, term, &|_| async { true }.boxed()).await;
     assert!(matches!(claim, Ok(Claim::Acquired(_))), "{claim:?}");
 }
 

@@ -211,7 +211,7 @@ async fn what_failed_is_listed_the_oldest_first() {
     let (about, body, began) = (About::default(), Body::new(b"{}"), now(&app));
     let term = Term { now: began, until: began };
     let admitted: &Admission<'_> = &|_known| Box::pin(async { true });
-    let claimed = ledger.claim(&event, &about, None, &body, term, admitted).await.unwrap();
+    let claimed = ledger.claim(&event, &about, &body, term, admitted).await.unwrap();
     assert!(matches!(claimed, Claim::Acquired(_)));
     assert_eq!(failed(&ledger, began).await.unwrap(), Vec::<String>::new());
     app.pass(31 * 60);

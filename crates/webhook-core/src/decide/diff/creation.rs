@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::ends::parent;
 use super::seating::{Seated, ordinal_of};
 use super::{Diff, SLOT_KEY, fits};
-use crate::command::{Slot, Term};
+use crate::command::{AtTheEnd, Slot, Term};
 use crate::cryptlex::{License, NewLicense};
 use crate::decide::customer::{new_user, take_over, user_of};
 use crate::decide::fold::Entitlements;
@@ -24,11 +24,14 @@ impl Diff<'_> {
         if !self.wanted.is_bought() && licenses.is_empty() {
             return Ok(false);
         }
+        // Half of an end may be all that was seen of it.
+        let was_ended = self.before.iter().any(|before| before.the_end == AtTheEnd::Delete);
+        let by_us = state.deleted || was_ended;
         let is_empty = |seated: &&Seated<'_>| {
             let was_wanted = |it: &Entitlements| {
                 it.seats.iter().any(|seat| seat.slot == seated.seat.slot && !seat.is_spare)
             };
-            let was_deleted = !state.deleted
+            let was_deleted = !by_us
                 && state.gone.contains(&seated.seat.slot)
                 && self.before.iter().any(was_wanted);
             // What was bought and is not any more is made with its purchase alone.
