@@ -214,10 +214,12 @@ impl Ready {
                 );
                 Ok(Outcome { message: text, ..outcome })
             }
-            Err((failure, Keep::Release)) if failure.class == Class::Buyer => {
+            Err((failure, Keep::Release))
+                if matches!(failure.class, Class::Buyer | Class::Passing(_)) =>
+            {
                 let wait = Unserved { leases, failure };
                 let now = clock.now();
-                Box::pin(self.wait_for_buyer(event, at, commands, wait, deadline, now)).await
+                Box::pin(self.wait_a_day(event, at, commands, wait, deadline, now)).await
             }
             Err((failure, keep)) => {
                 if leases.is_touched() || keep == Keep::RunOut {

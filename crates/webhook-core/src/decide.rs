@@ -1,7 +1,7 @@
 //! Facts in, writes out: what a subject is entitled to, and what is still missing at Cryptlex.
 //!
 //! Everything here is pure: no clock, no I/O. `fold` reads facts and knows no license; `diff` compares with what Cryptlex
-//! shows, and names at most one step for each license or user. Whoever applies the steps takes the answers in and plans
+//! shows, and names at most one step for each license or user. Whoever applies the steps takes the answers in and asks
 //! again, until nothing is left. So a redelivery, a crash between two calls and a second event of the same story all go on
 //! from what is there.
 

@@ -59,6 +59,12 @@ impl Concern {
             Self::BuyerUnknown => {
                 "A purchase still lacks its customer's e-mail after 24 hours. Add the e-mail at the provider, or create the license by hand if the purchase names no customer."
             }
+            Self::PaidWithoutLicense => {
+                "A payment is for a license that is not there: its purchase was never seen, or somebody deleted the license. Create the license by hand, or give the money back."
+            }
+            Self::MadeAgain => {
+                "A payment came after the end of its subscription, which had deleted the licenses: new ones were made. Tell the customer their new license."
+            }
             Self::PeriodPresumed => {
                 "A payment did not say which period it is for. Check that its licenses run as long as it paid for."
             }

@@ -12,11 +12,11 @@ use crate::ids::EventId;
 use crate::interval::shifted;
 use crate::ledger::{EventKey, Keep, Leases};
 use crate::provider::Provider;
-use crate::reply::Failure;
+use crate::reply::{Class, Failure};
 
 use super::{Delivery, Ready};
 
-/// As long as this the customer's event may be on its way: the provider delivers the purchase again meanwhile.
+/// As long as this what it waits for may be on its way: the provider delivers the event again meanwhile.
 const ON_THE_WAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// A customer's event and what waits for it.
@@ -27,7 +27,7 @@ pub(crate) struct Waits {
     pub(crate) told: Option<(BTreeSet<Concern>, String)>,
 }
 
-/// A purchase whose buyer is not known.
+/// A purchase whose buyer is not known, or a payment whose purchase is not.
 pub(crate) struct Unserved {
     pub(crate) leases: Box<Leases>,
     pub(crate) failure: Failure,
@@ -80,8 +80,9 @@ impl Ready {
         Box::pin(again).await
     }
 
-    /// Retryable while the customer's event may be on its way; then it is recorded, told to a person, and acknowledged.
-    pub(crate) async fn wait_for_buyer(
+    /// Retryable while the event that it waits for may be on its way, the customer's own or the purchase; then it is recorded,
+    /// told to a person, and acknowledged.
+    pub(crate) async fn wait_a_day(
         &self,
         event: &EventKey,
         at: Timestamp,
@@ -91,7 +92,14 @@ impl Ready {
         now: Timestamp,
     ) -> Result<Outcome, Failure> {
         let Unserved { mut leases, failure } = wait;
-        for customer in commands.iter().filter_map(customer_of) {
+        let (concern, awaited) = match failure.class {
+            Class::Buyer => (Concern::BuyerUnknown, "its customer"),
+            Class::Person | Class::Token | Class::Passing(_) | Class::Delayed(_) => {
+                (Concern::PaidWithoutLicense, "its purchase")
+            }
+        };
+        let waits_for_a_buyer = failure.class == Class::Buyer;
+        for customer in commands.iter().filter_map(customer_of).filter(|_| waits_for_a_buyer) {
             let mut known = leases.customer(customer);
             known.keeps_waiting(&event.id);
             leases.set_customer(customer, known);
@@ -105,7 +113,7 @@ impl Ready {
         let wait = self.ledger.wait_for_mapping(*leases, &failure.message);
         self.recorded(deadline, wait).await?;
         if told {
-            let concerns = BTreeSet::from([Concern::BuyerUnknown]);
+            let concerns = BTreeSet::from([concern]);
             self.tell_somebody(event, commands, &concerns, &failure.message, deadline).await;
         }
         // Answered 2xx, so that nobody but this line tells.
@@ -113,7 +121,7 @@ impl Ready {
             provider = event.provider,
             event.id = %event.id,
             outcome = "waiting",
-            "Webhook event {} was accepted and waits for its customer: {}",
+            "Webhook event {} was accepted and waits for {awaited}: {}",
             event.id,
             failure.message,
         );

@@ -276,6 +276,10 @@ pub enum Concern {
     PurchaseUnseen,
     /// Something was bought by a customer whose e-mail nobody told.
     BuyerUnknown,
+    /// A payment is for a license that is not there, and none can be made.
+    PaidWithoutLicense,
+    /// A payment came after an end that deleted the licenses, and made new ones.
+    MadeAgain,
 }
 
 /// Why licenses of a subject are suspended. A license is suspended while any cause is left.

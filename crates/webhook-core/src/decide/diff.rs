@@ -120,8 +120,17 @@ impl<'d> Diff<'d> {
         }
         ends.remember(&mut plan.state);
         if !missing && plan.steps.is_empty() {
+            if self.snapshot.state.deleted && !self.snapshot.licenses.is_empty() {
+                plan.concern = Some(Concern::MadeAgain);
+            }
             plan.state.deleted = false;
             self.replaced(&mut plan);
+            // What somebody revokes from now on, they revoke by hand.
+            let licenses = &self.snapshot.licenses;
+            let runs = |id: &LicenseId| licenses.iter().any(|it| it.id == *id && !it.is_revoked());
+            if plan.steps.is_empty() {
+                plan.state.revoked.retain(|id| !runs(id));
+            }
         }
         if !plan.unmapped.is_empty() {
             plan.concern = Some(Concern::Unmapped);
@@ -171,7 +180,8 @@ impl<'d> Diff<'d> {
         }
         for license in &self.snapshot.licenses {
             plan.steps.extend(at_the_end(license, self.wanted.the_end));
-            if self.wanted.the_end == AtTheEnd::Revoke {
+            // What somebody revoked before it stays so.
+            if self.wanted.the_end == AtTheEnd::Revoke && !license.is_revoked() {
                 plan.state.revoked.insert(license.id.clone());
             }
         }
@@ -253,8 +263,7 @@ impl<'d> Diff<'d> {
     fn status(&self, license: &License) -> Option<Step> {
         if license.is_revoked() {
             let is_bought = self.seating.is_seated(license);
-            let was_ours = (is_bought && self.was_revoked_by_us(license))
-                || self.before.iter().any(|before| before.over.is_some());
+            let was_ours = (is_bought || self.was_over()) && self.was_revoked_by_us(license);
             return was_ours.then(|| Step::Reinstate(license.id.clone()));
         }
         let has_reason = self.has_reason(self.wanted, &self.seating, license);
@@ -271,7 +280,16 @@ impl<'d> Diff<'d> {
             let product = license.product_id.as_ref();
             product.is_some_and(|product| before.gone.get(product) == Some(&Gone::Replaced))
         };
-        self.snapshot.state.revoked.contains(&license.id) || self.before.iter().any(was_replaced)
+        let facts = &self.snapshot.state.facts;
+        let unsettled = facts.states_before().skip(1).count();
+        let mut unseen = self.before.iter().rev().take(unsettled);
+        self.snapshot.state.revoked.contains(&license.id)
+            || self.before.iter().any(was_replaced)
+            || unseen.any(|before| before.the_end == AtTheEnd::Revoke)
+    }
+
+    fn was_over(&self) -> bool {
+        self.before.iter().any(|before| before.over.is_some())
     }
 
     fn has_reason(&self, of: &Entitlements, seating: &Seating<'_>, license: &License) -> bool {

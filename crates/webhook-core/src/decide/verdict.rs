@@ -88,7 +88,7 @@ fn changed(
     plan: &mut Plan,
     snapshot: &Snapshot,
 ) {
-    if wanted.over.is_some() {
+    if wanted.the_end != AtTheEnd::Nothing {
         plan.noted = Some("it is over until it is paid for again");
     } else if changes_nothing && takes_effect == Effect::WhenCharged {
         plan.noted = Some("what changed, if anything, takes effect with the charge that bills it");

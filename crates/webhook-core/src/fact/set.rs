@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fact, Says};
 
-/// Payments that are kept, and as many facts of money that went back: of a subscription with more, the oldest are dropped.
+/// Of each kind of fact so many are kept: of a subscription with more, the oldest are dropped.
 const MOST_OF_A_KIND: usize = 64;
 
 /// A fact, and with which commit it came.
@@ -30,7 +30,7 @@ pub struct Facts {
     commits: u32,
     /// Every fact up to this commit has its effect at Cryptlex, or waits for something that another event cannot bring.
     settled: u32,
-    /// The newest fact that was dropped for want of room: what is older changes nothing any more.
+    /// The newest fact that was dropped for want of room.
     #[serde(skip_serializing_if = "Option::is_none")]
     dropped: Option<Timestamp>,
 }
@@ -100,7 +100,7 @@ impl Facts {
         self.dropped
     }
 
-    /// Orders are all kept, and of descriptions the newest and those that change what is subscribed to.
+    /// Orders are all kept; of each other kind the newest.
     fn drop_the_oldest(&mut self) {
         for kind in [Kind::Payment, Kind::MoneyBack, Kind::State, Kind::Description] {
             let is_of_kind = |says: &Says| Kind::of(says) == Some(kind);

@@ -61,4 +61,5 @@ mod template;
 mod test_events;
 mod unfinished;
 mod unknowns;
+mod unserved;
 mod words;

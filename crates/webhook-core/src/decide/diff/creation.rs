@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::ends::parent;
 use super::seating::{Seated, ordinal_of};
 use super::{Diff, SLOT_KEY, fits};
-use crate::command::{AtTheEnd, Slot, Term};
+use crate::command::{AtTheEnd, Concern, Slot, Term};
 use crate::cryptlex::{License, NewLicense};
 use crate::decide::customer::{new_user, take_over, user_of};
 use crate::decide::fold::Entitlements;
@@ -39,7 +39,13 @@ impl Diff<'_> {
             seated.license.is_none() && seated.mapping.is_some() && !was_deleted && is_due
         };
         let missing: Vec<&Seated<'_>> = self.seating.seats.iter().filter(is_empty).collect();
+        let is_left_out = |seated: &Seated<'_>| {
+            seated.license.is_none() && seated.mapping.is_some() && !seated.seat.is_spare
+        };
         if missing.is_empty() {
+            if self.is_paid_now() && self.seating.seats.iter().any(is_left_out) {
+                plan.concern = Some(Concern::PaidWithoutLicense);
+            }
             return Ok(false);
         }
         let all = licenses.len().saturating_add(missing.len());
@@ -49,7 +55,12 @@ impl Diff<'_> {
             Err(_refused) => return Ok(false),
             Ok(()) => {}
         }
-        let Some(owner) = self.owner(plan)? else { return Ok(!plan.steps.is_empty()) };
+        let Some(owner) = self.owner(plan)? else {
+            if plan.steps.is_empty() && self.is_paid_now() && licenses.is_empty() {
+                plan.concern = Some(Concern::PaidWithoutLicense);
+            }
+            return Ok(!plan.steps.is_empty());
+        };
         let mut marked = self.marked();
         for seated in missing.into_iter().take(MOST_AT_ONCE) {
             plan.steps.extend(self.creation(seated, &owner, &mut marked));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::end::{described_period, was_the_last};
 use super::money_back::{self, Gone};
-use crate::command::{Amount, OfPayment, PaidItem, Pays, Subject, Through, Undated};
+use crate::command::{Amount, OfPayment, PaidItem, Pays, Subject, SubjectKind, Through, Undated};
 use crate::config::Policy;
 use crate::fact::{Covers, Fact, Paid, Says};
 use crate::ids::{PaymentId, SubjectId};
@@ -84,6 +84,7 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Pay
             | Says::Ended => {}
         }
     }
+    payments.extend(presumed(subject, facts, &payments));
     for fact in facts {
         if let Says::OfPayment(of) = &fact.says
             && let OfPayment::Part { id, of, amount } = &**of
@@ -95,6 +96,19 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Pay
     }
     money_back::take_out(subject, facts, &mut payments, policy);
     payments
+}
+
+/// Of what was bought once and is not known, a refund or a dispute tells that it was paid: its license says whose it is.
+fn presumed(subject: &Subject, facts: &[&Fact], known: &[Payment]) -> Option<Payment> {
+    let is_unknown = subject.kind == SubjectKind::Order && known.is_empty();
+    let told = facts.iter().filter(|_| is_unknown).find_map(|fact| {
+        let back = fact.money_back()?;
+        Some((fact.at, back.ids.clone()))
+    });
+    let (at, ids) = told?;
+    let (pays, covers) = (Pays::ForThePeriod, Covers::First(None));
+    let paid = Paid { ids, pays, covers, payment: crate::command::Payment::default() };
+    Some(Payment::told(at, &paid, facts))
 }
 
 /// Several events may tell one payment. The earliest that says a thing is believed.
