@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::cryptlex::{Client, Rank, Reserved, Session, Turn};
 use crate::customers::{Looking, told_by, with_address};
 use crate::deadline::{Deadline, Timing};
-use crate::decide::{lacks_its_buyer, needs_a_look};
+use crate::decide::{Owed, lacks_its_buyer, needs_a_look};
 use crate::expected::turn;
 use crate::health::Failures;
 use crate::ids::{EventId, PaymentId};
@@ -483,8 +483,11 @@ impl Ready {
             write_down(command, leases);
         }
         let works = Work::of(leases.event(), at, commands);
-        let calls =
-            |work: &Work| needs_a_look(work, &leases.state(&work.subject), &self.config.policy);
+        let calls = |work: &Work| {
+            let state = leases.state(&work.subject);
+            let owed = Owed::of(&work.subject, &state, &self.config.policy);
+            needs_a_look(work, &owed, &state)
+        };
         // What turns out to need something of Cryptlex holds a lease by now: it waits for no turn.
         let needs_calls = session.is_none() && works.iter().any(calls);
         let without_places = || self.cryptlex.begin(Reserved::default(), deadline);

@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use crate::command::Subject;
 use crate::config::Policy;
 use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, NewUser, Session, User};
-use crate::decide::{Plan, Refused, SLOT_KEY, Step, plan};
+use crate::decide::{Owed, Plan, Refused, SLOT_KEY, Step, plan};
 use crate::ids::{LicenseId, Mark};
 use crate::interval::same_second;
 use crate::ledger::SubjectState;
@@ -81,8 +81,9 @@ pub async fn settle(
 ) -> Result<Settled, Stopped> {
     let mut done: Vec<Step> = Vec::new();
     let mut names: HashSet<String> = HashSet::new();
+    let owed = Owed::of(&work.subject, &snapshot.state, policy);
     for _ in 0..MOST_ROUNDS {
-        let next = match plan(work, snapshot, policy) {
+        let next = match plan(work, &owed, snapshot, policy) {
             Ok(next) => next,
             Err(refused) => {
                 return Err(Stopped { cause: Cause::Refused(refused), done, missing: Vec::new() });

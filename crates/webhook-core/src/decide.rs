@@ -77,17 +77,40 @@ pub struct Excess {
     capacity: Capacity,
 }
 
+/// What the facts of a subject call for, and what they called for before: in between, Cryptlex may show any of it.
+#[derive(Debug, Clone, Default)]
+pub struct Owed {
+    wanted: Entitlements,
+    before: Vec<Entitlements>,
+}
+
+impl Owed {
+    /// Each of them is folded once, however often Cryptlex is looked at.
+    pub fn of(subject: &Subject, state: &SubjectState, policy: &Policy) -> Self {
+        let wanted = fold(subject, state.facts.all(), policy);
+        Self { wanted, before: diff::states_of(subject, state, policy) }
+    }
+
+    /// How many licenses are paid for.
+    pub fn seats(&self) -> usize {
+        self.wanted.seats.len()
+    }
+}
+
 /// The next steps for an event about what the snapshot shows.
-pub fn plan(work: &Work, snapshot: &Snapshot, policy: &Policy) -> Result<Plan, Refused> {
+pub fn plan(
+    work: &Work,
+    owed: &Owed,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Result<Plan, Refused> {
     for command in &work.commands {
         if let Action::SyncCustomer(customer, address) = &command.action {
             let provider = work.subject.provider;
             return Ok(customer::plan(provider, customer, *address, work.at, snapshot));
         }
     }
-    let facts = &snapshot.state.facts;
-    let wanted = fold(&work.subject, facts.all(), policy);
-    let before = diff::states_before(&work.subject, snapshot, policy);
+    let Owed { wanted, before } = owed;
     let asked = diff::Asked {
         subject: &work.subject,
         grant: work.purchase(),
@@ -95,15 +118,23 @@ pub fn plan(work: &Work, snapshot: &Snapshot, policy: &Policy) -> Result<Plan, R
         contact: work.contact(),
         own: &work.facts,
     };
-    let plan = diff::plan(&asked, &wanted, &before, snapshot, policy)?;
-    verdict::of(work, &wanted, plan, snapshot, policy)
+    let plan = diff::plan(&asked, wanted, before, snapshot, policy)?;
+    // Until nothing is left to do there is nothing to be said of it.
+    if !plan.steps.is_empty() {
+        return Ok(plan);
+    }
+    verdict::of(work, wanted, plan, snapshot, policy)
 }
 
 /// The plan of an event for which nobody needs to look.
-pub fn unlooked(work: &Work, snapshot: &Snapshot, policy: &Policy) -> Result<Plan, Refused> {
-    let wanted = fold(&work.subject, snapshot.state.facts.all(), policy);
+pub fn unlooked(
+    work: &Work,
+    owed: &Owed,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Result<Plan, Refused> {
     let plan = Plan { state: snapshot.state.clone(), ..Plan::default() };
-    let plan = verdict::of(work, &wanted, plan, snapshot, policy)?;
+    let plan = verdict::of(work, &owed.wanted, plan, snapshot, policy)?;
     Ok(Plan { is_unlooked: true, ..plan })
 }
 
@@ -136,14 +167,14 @@ pub fn lacks_its_buyer<'s>(
 }
 
 /// Whether a plan needs to know how things stand at Cryptlex. Where the facts call for nothing new, nobody looks.
-pub fn needs_a_look(work: &Work, state: &SubjectState, policy: &Policy) -> bool {
+pub fn needs_a_look(work: &Work, owed: &Owed, state: &SubjectState) -> bool {
     if work.is_of_a_customer() {
         return true;
     }
     if work.facts.is_empty() {
         return false;
     }
-    let wanted = fold(&work.subject, state.facts.all(), policy);
+    let Owed { wanted, before } = owed;
     // What a purchase still lacks, its own event makes.
     let is_lacking = || wanted.seats.iter().any(|seat| !state.slots.contains_key(&seat.slot));
     let is_unserved = work.grant().is_some() && wanted.over.is_none() && is_lacking();
@@ -152,5 +183,5 @@ pub fn needs_a_look(work: &Work, state: &SubjectState, policy: &Policy) -> bool 
     });
     is_unserved
         || (tells_lines && !wanted.unmapped.is_empty())
-        || diff::states_of(&work.subject, state, policy).iter().any(|before| *before != wanted)
+        || before.iter().any(|before| before != wanted)
 }

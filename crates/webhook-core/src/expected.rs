@@ -9,7 +9,7 @@ use crate::about::customer_of;
 use crate::command::{Action, Command, Customer, Grant};
 use crate::config::Policy;
 use crate::cryptlex::{Rank, Turn};
-use crate::decide::{fold, needs_a_look};
+use crate::decide::{Owed, needs_a_look};
 use crate::ids::LicenseId;
 use crate::ledger::{Known, SubjectState};
 use crate::work::Work;
@@ -42,7 +42,8 @@ pub(crate) fn rank<'c>(mut commands: impl Iterator<Item = &'c Command>) -> Rank 
 fn calls(work: &Work, known: Known<'_>, policy: &Policy) -> usize {
     let unknown = SubjectState::default();
     let state = known.state(&work.subject).unwrap_or(&unknown);
-    let Some(command) = work.leading().filter(|_| needs_a_look(work, state, policy)) else {
+    let owed = Owed::of(&work.subject, state, policy);
+    let Some(command) = work.leading().filter(|_| needs_a_look(work, &owed, state)) else {
         return 0;
     };
     if work.is_of_a_customer() {
@@ -52,8 +53,7 @@ fn calls(work: &Work, known: Known<'_>, policy: &Policy) -> usize {
     let every_list = command.marks.len().saturating_mul(pages(licenses));
     // A change of each, at least of one that nobody knows yet.
     let each = licenses.max(1);
-    let wanted = fold(&work.subject, state.facts.all(), policy).seats.len();
-    let made = wanted.saturating_sub(licenses);
+    let made = owed.seats().saturating_sub(licenses);
     if let Some(grant) = work.purchase() {
         let made = made.max(1);
         return every_list.saturating_add(of_the_buyer(command, grant, known)).saturating_add(made);

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use tokio::time::Instant;
 use webhook_core::command::{Meaning, Notice, Outcome};
 use webhook_core::config::Policy;
-use webhook_core::decide::{Plan, plan};
+use webhook_core::decide::{Owed, Plan, plan};
 use webhook_core::inbound::Inbound;
 use webhook_core::provider::{FastSpring, NotEvents, Paddle, ProductSource, Stripe};
 use webhook_core::reply::{Reply, Report, Shape, told};
@@ -109,7 +109,8 @@ impl<P: webhook_core::provider::Provider> OwnWork<P> {
         let decide = |work: Work| {
             let mut snapshot = self.snapshot.clone();
             snapshot.state.facts.add(&work.facts);
-            plan(&work, &snapshot, &self.policy).expect("a renewal finds its license")
+            let owed = Owed::of(&work.subject, &snapshot.state, &self.policy);
+            plan(&work, &owed, &snapshot, &self.policy).expect("a renewal finds its license")
         };
         acts.flatten().map(decide).collect()
     }

@@ -7,7 +7,7 @@ use crate::cryptlex::{ApiError, Kind};
 use crate::customers::{
     Looking, MOST_LOOKS, NotSeen, is_gone, lost_address, remember, unless_refused,
 };
-use crate::decide::{Refused, all_ours, association, needs_a_look, unlooked, user_of};
+use crate::decide::{Owed, Refused, all_ours, association, needs_a_look, unlooked, user_of};
 use crate::ledger::{Keep, KnownCustomer, Leases};
 use crate::outcome::{Told, tell};
 use crate::reply::{Class, Failure};
@@ -22,11 +22,12 @@ impl Ready {
         leases: &mut Leases,
     ) -> Result<Told, (Failure, Keep)> {
         let mut state = leases.state(&work.subject);
-        let is_needed = needs_a_look(work, &state, &self.config.policy);
+        let owed = Owed::of(&work.subject, &state, &self.config.policy);
+        let is_needed = needs_a_look(work, &owed, &state);
         let Some(looking) = looking.filter(|_| is_needed) else {
             state.facts.settle();
             let snapshot = Snapshot { state, ..Snapshot::default() };
-            let plan = unlooked(work, &snapshot, &self.config.policy)
+            let plan = unlooked(work, &owed, &snapshot, &self.config.policy)
                 .map_err(|refused| (Failure::person(refused.to_string()), Keep::Release))?;
             let settled = Settled { plan, done: Vec::new() };
             let told = tell(work, &settled, &snapshot, None, &self.config.policy);

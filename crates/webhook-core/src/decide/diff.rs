@@ -55,14 +55,6 @@ pub(super) struct Diff<'d> {
 }
 
 /// The states that Cryptlex may show: what the settled facts call for, and what each later commit did.
-pub(super) fn states_before(
-    subject: &Subject,
-    snapshot: &Snapshot,
-    policy: &Policy,
-) -> Vec<Entitlements> {
-    states_of(subject, &snapshot.state, policy)
-}
-
 pub(super) fn states_of(
     subject: &Subject,
     state: &SubjectState,

@@ -14,6 +14,7 @@ mod ledger;
 mod life;
 mod owed;
 mod shrink;
+mod sizes;
 mod sketches;
 mod stories;
 mod tell;
