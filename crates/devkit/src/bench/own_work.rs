@@ -7,13 +7,14 @@ use std::marker::PhantomData;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::time::Instant;
 use webhook_core::command::{Meaning, Notice, Outcome};
 use webhook_core::config::Policy;
 use webhook_core::decide::{Owed, Plan, plan};
 use webhook_core::inbound::Inbound;
+use webhook_core::ledger::SubjectState;
 use webhook_core::provider::{FastSpring, NotEvents, Paddle, ProductSource, Stripe};
 use webhook_core::reply::{Reply, Report, Shape, told};
 use webhook_core::signature::{Rejected, Secrets, Tolerance, Verified, verify};
@@ -102,17 +103,13 @@ impl<P: webhook_core::provider::Provider> OwnWork<P> {
 
     /// Decides what it needs; nothing for what is not acted upon.
     pub fn decide(&self, notices: &[Notice]) -> Vec<Plan> {
-        let acts = notices.iter().filter_map(|notice| match &notice.meaning {
-            Ok(Meaning::Act { at, commands }) => Some(Work::of(&notice.id, *at, commands)),
-            Ok(Meaning::Ignore(_)) | Err(_) => None,
-        });
         let decide = |work: Work| {
             let mut snapshot = self.snapshot.clone();
             snapshot.state.facts.add(&work.facts);
             let owed = Owed::of(&work.subject, &snapshot.state, &self.policy);
             plan(&work, &owed, &snapshot, &self.policy).expect("a renewal finds its license")
         };
-        acts.flatten().map(decide).collect()
+        works(notices).map(decide).collect()
     }
 
     /// Says that it was handled.
@@ -131,6 +128,14 @@ impl<P: webhook_core::provider::Provider> OwnWork<P> {
     }
 }
 
+fn works(notices: &[Notice]) -> impl Iterator<Item = Work> {
+    let acts = notices.iter().filter_map(|notice| match &notice.meaning {
+        Ok(Meaning::Act { at, commands }) => Some(Work::of(&notice.id, *at, commands)),
+        Ok(Meaning::Ignore(_)) | Err(_) => None,
+    });
+    acts.flatten()
+}
+
 /// What cannot be done without: one HMAC over a body.
 pub fn hmac(body: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any key will do");
@@ -146,7 +151,41 @@ fn signer<P: webhook_core::provider::Provider>() -> Provider {
 pub(super) fn measure() -> Vec<Row> {
     let mut rows = vec![renewal::<Stripe>(), renewal::<FastSpring>(), renewal::<Paddle>()];
     rows.extend(refusal());
+    rows.push(many_payments());
     rows
+}
+
+/// As many payments as are kept of one subscription.
+const PAYMENTS: i64 = 64;
+const MONTH: i64 = 30 * 24 * 3600;
+
+/// What a subscription of more than five years is entitled to.
+fn many_payments() -> Row {
+    let work = OwnWork::<Paddle>::renewal();
+    let body: Value = serde_json::from_slice(&work.inbound.body).expect("the corpus is JSON");
+    let mut state = SubjectState::default();
+    let mut subject = None;
+    for month in 0..PAYMENTS {
+        let at = |months| Timestamp::from_second(SIGNED_AT + months * MONTH);
+        let [starts, ends] = [month, month + 1]
+            .map(|at_month| at(at_month).expect("a year that Timestamp knows").to_string());
+        let mut body = body.clone();
+        body["event_id"] = json!(format!("evt_{month}"));
+        body["occurred_at"] = json!(starts);
+        body["data"]["id"] = json!(format!("txn_{month}"));
+        body["data"]["billing_period"] = json!({"starts_at": starts, "ends_at": ends});
+        let work = OwnWork::<Paddle>::of(body.to_string().into_bytes());
+        let notices = work.read(&work.prove(work.inbound()).expect("it is genuine"));
+        for work in works(&notices.expect("it is an event")) {
+            state.facts.add(&work.facts);
+            subject = Some(work.subject);
+        }
+    }
+    state.facts.settle();
+    let subject = subject.expect("a renewal is about a subscription");
+    let fold = |()| Owed::of(&subject, &state, &work.policy);
+    let values = (0..VALUES).map(|_| mean(|| (), fold));
+    Row::of(format!("fold of {PAYMENTS} payments of one subscription"), "us", values.collect())
 }
 
 fn renewal<P: webhook_core::provider::Provider>() -> Row {
