@@ -7,6 +7,7 @@
 
 mod customer;
 mod diff;
+mod explain;
 mod fold;
 mod step;
 mod verdict;
@@ -20,6 +21,7 @@ use crate::work::Work;
 
 pub use customer::{Left, association, found, holder, is_own, left, moves, user_of};
 pub use diff::{SLOT_KEY, all_ours};
+pub use explain::{Explained, Explanation, explain, policy_in_words};
 pub use fold::{End, Entitlements, Gone, Purchase, Seat, fold};
 pub use step::{Blank, Step};
 
@@ -185,3 +187,6 @@ pub fn needs_a_look(work: &Work, owed: &Owed, state: &SubjectState) -> bool {
         || (tells_lines && !wanted.unmapped.is_empty())
         || before.iter().any(|before| before != wanted)
 }
+
+#[cfg(test)]
+mod tests;

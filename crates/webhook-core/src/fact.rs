@@ -17,7 +17,7 @@ use crate::command::{
 };
 use crate::ids::{CustomerId, EventId, PaymentId};
 
-pub use set::{Facts, Kept};
+pub use set::{Facts, Kept, MOST_OF_A_KIND};
 pub use told::facts_of;
 
 /// One thing that one event says about one subject.

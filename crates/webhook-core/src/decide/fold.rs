@@ -105,8 +105,7 @@ pub fn fold<'f>(
     facts: impl Iterator<Item = &'f Fact>,
     policy: &Policy,
 ) -> Entitlements {
-    let mut facts: Vec<&Fact> = facts.collect();
-    facts.sort_by(|a, b| (a.at, a.rank(), &a.event).cmp(&(b.at, b.rank(), &b.event)));
+    let facts = in_order(facts);
     let payments = payments::of(subject, &facts, policy);
     let lines = lines::of(&facts, policy);
     let purchase = lines.purchase(&payments);
@@ -140,6 +139,13 @@ pub fn fold<'f>(
         most: bought.most,
         gone: bought.gone,
     }
+}
+
+/// In the order in which they happened; facts of one time by their ranks.
+pub(super) fn in_order<'f>(facts: impl Iterator<Item = &'f Fact>) -> Vec<&'f Fact> {
+    let mut facts: Vec<&Fact> = facts.collect();
+    facts.sort_by(|a, b| (a.at, a.rank(), &a.event).cmp(&(b.at, b.rank(), &b.event)));
+    facts
 }
 
 /// Only a newer payment takes an end back, if it pays for a time after it. What was used before buys no time.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Fact, Says};
 
 /// Of each kind of fact so many are kept: of a subscription with more, the oldest are dropped.
-const MOST_OF_A_KIND: usize = 64;
+pub const MOST_OF_A_KIND: usize = 64;
 
 /// A fact, and with which commit it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,3 @@
+//! The pure core against stories in words.
+
+pub(in crate::decide) mod words;

@@ -1,0 +1,220 @@
+//! Facts in words, one event after each semicolon.
+//!
+//! `09-01 buy 2xA until 10-01` is an event of 1 September 2026, midnight in UTC; `2027-09-01T10` names year and hour. Payments are
+//! `pay_<number of the event>` unless `as` names them.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::command::{
+    Amount, AtTheEnd, Back, Billed, Cause, Effect, Line, Mapping, NamedBy, Payment, Pays,
+    QuantityMeans, Stands, Subject, SubjectKind, Subscribed, SubscriptionRecord, Term, TestEvents,
+    Through, Undated, Unmapped,
+};
+use crate::config::Policy;
+use crate::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
+use crate::ids::{EventId, PaymentId, ProductId, SubjectId};
+
+/// Whose facts they are.
+pub(in crate::decide) fn subject() -> Subject {
+    let id = SubjectId::new("sub_1").unwrap();
+    Subject { provider: "paddle", kind: SubjectKind::Subscription, id }
+}
+
+/// The choices that the words name: `grace 8`, `revoke`, `delete`, `none`; an end suspends unless named.
+pub(in crate::decide) fn policy(words: &str) -> Policy {
+    let words = Words::of(words);
+    let ends =
+        [("revoke", AtTheEnd::Revoke), ("delete", AtTheEnd::Delete), ("none", AtTheEnd::Nothing)];
+    let at_the_end = ends.into_iter().find(|(name, _)| words.has(name));
+    let grace = words.after("grace").map_or(0, |days| days.parse().unwrap());
+    Policy {
+        at_the_end: at_the_end.map_or(AtTheEnd::Suspend, |(_, end)| end),
+        quantity_means: QuantityMeans::Licenses,
+        grace: SignedDuration::from_hours(24 * grace),
+        leeway: SignedDuration::ZERO,
+        pause_collection: true,
+        accept_unmapped: false,
+        test_events: TestEvents::Auto,
+    }
+}
+
+/// The facts of each event of a story.
+pub(in crate::decide) fn events(story: &str) -> Vec<Vec<Fact>> {
+    let events = story.split(';').enumerate();
+    events.map(|(place, text)| event(place + 1, &Words::of(text))).collect()
+}
+
+/// The words of one event.
+struct Words<'w>(Vec<&'w str>);
+
+impl<'w> Words<'w> {
+    fn of(text: &'w str) -> Self {
+        Self(text.split_whitespace().collect())
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.0.contains(&word)
+    }
+
+    fn after(&self, word: &str) -> Option<&'w str> {
+        let place = self.0.iter().position(|known| *known == word)?;
+        self.0.get(place + 1).copied()
+    }
+
+    fn time(&self, word: &str) -> Option<Timestamp> {
+        self.after(word).map(when)
+    }
+
+    /// `for 200 usd`.
+    fn amount(&self) -> Option<Amount> {
+        let value = self.after("for")?;
+        let currency = self.after(value).map(str::to_owned);
+        Some(Amount { value: value.parse().unwrap(), currency })
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        self.0.iter().filter_map(|word| line(word)).collect()
+    }
+
+    /// `!key` is a line that names no product, and should.
+    fn unmapped(&self) -> Vec<Unmapped> {
+        let keys = self.0.iter().filter_map(|word| word.strip_prefix('!'));
+        keys.map(|key| Unmapped { line: key.to_owned(), problem: "no product".to_owned() })
+            .collect()
+    }
+}
+
+pub(in crate::decide) fn when(text: &str) -> Timestamp {
+    let (date, hour) = text.split_once('T').unwrap_or((text, "00"));
+    let year = if date.len() == 5 { "2026-" } else { "" };
+    format!("{year}{date}T{hour}:00:00Z").parse().unwrap()
+}
+
+/// `2xA`, `1xB@addon:pro/help`, `1x?@pro` where the product is not named. The key is the product's name unless told.
+fn line(word: &str) -> Option<Line> {
+    let (quantity, rest) = word.split_once('x')?;
+    let quantity = quantity.parse().ok()?;
+    let (product, key) = rest.split_once('@').unwrap_or((rest, rest));
+    let mapping = (product != "?").then(|| Mapping {
+        product: ProductId::new(product).unwrap(),
+        template: None,
+        entitlement_set: None,
+    });
+    let term = if key.starts_with("addon:") { Term::AsParent(None) } else { Term::Template };
+    Some(Line {
+        key: key.to_owned(),
+        quantity,
+        quantity_means: None,
+        mapping,
+        term,
+        driver: None,
+        max_release: None,
+        metadata: Vec::new(),
+    })
+}
+
+fn event(number: usize, words: &Words<'_>) -> Vec<Fact> {
+    let at = when(words.0[0]);
+    let id = EventId::new(&format!("evt_{number}")).unwrap();
+    let says = says(number, at, words);
+    says.into_iter().map(|says| Fact { at, event: id.clone(), says }).collect()
+}
+
+fn says(number: usize, at: Timestamp, words: &Words<'_>) -> Vec<Says> {
+    let until = words.time("until");
+    match words.0[1] {
+        "buy" => {
+            vec![ordered(number, words, Role::Purchase), paid(number, words, Covers::First(until))]
+        }
+        "add" => vec![ordered(number, words, Role::Addition)],
+        "order" => vec![ordered(number, words, Role::Purchase)],
+        "first" => vec![paid(number, words, Covers::First(until))],
+        "pay" => vec![paid(number, words, Covers::Later(through(number, at, until)))],
+        "fail" => vec![Says::Failed(until.map(Through::Until))],
+        "pause" => vec![Says::Paused],
+        "resume" => vec![Says::Resumed],
+        "end" => vec![Says::Ended],
+        "is" => vec![described(words, words.after("is"))],
+        "lists" => vec![described(words, None)],
+        "refund" => vec![back(words, Cause::Refund, Stands::Open)],
+        "unrefund" => vec![back(words, Cause::Refund, Stands::TakenBack)],
+        "dispute" => vec![back(words, Cause::Dispute, Stands::Open)],
+        "win" => vec![back(words, Cause::Dispute, Stands::TakenBack)],
+        "lose" => vec![back(words, Cause::Dispute, Stands::Lost)],
+        verb => panic!("no story has {verb}"),
+    }
+}
+
+fn payment_id(number: usize, words: &Words<'_>) -> PaymentId {
+    let own = format!("pay_{number}");
+    PaymentId::new(words.after("as").unwrap_or(&own)).unwrap()
+}
+
+fn ordered(number: usize, words: &Words<'_>, role: Role) -> Says {
+    Says::Ordered(Box::new(Ordered {
+        payments: vec![payment_id(number, words)],
+        lines: words.lines(),
+        unmapped: words.unmapped(),
+        named_by: NamedBy::Lines,
+        ordered_at: None,
+        customer: None,
+        role,
+    }))
+}
+
+fn through(number: usize, at: Timestamp, until: Option<Timestamp>) -> Through {
+    let order = SubjectId::new(&format!("order_{number}")).unwrap();
+    until.map_or(
+        Through::NextPeriod { charged_at: at, order, why: Undated::NothingDue },
+        Through::Until,
+    )
+}
+
+fn paid(number: usize, words: &Words<'_>, covers: Covers) -> Says {
+    let pays = match (words.has("change"), words.has("beside")) {
+        (true, _) => Pays::ForAChange,
+        (false, true) => Pays::Beside,
+        (false, false) => Pays::ForThePeriod,
+    };
+    let bills = words.after("bills").into_iter().flat_map(|billed| billed.split(','));
+    let bills = bills.map(|billed| {
+        let (quantity, path) = billed.split_once('x').unwrap();
+        Billed { path: path.to_owned(), quantity: quantity.parse().unwrap() }
+    });
+    let payment = Payment {
+        amount: words.amount(),
+        items: Vec::new(),
+        starts: words.time("from"),
+        bills: bills.collect(),
+    };
+    Says::Paid(Box::new(Paid { ids: vec![payment_id(number, words)], pays, covers, payment }))
+}
+
+fn described(words: &Words<'_>, status: Option<&str>) -> Says {
+    let is_charged = words.has("when-charged");
+    let lists = status.is_none() || !words.lines().is_empty() || !words.unmapped().is_empty();
+    let subscribed = lists.then(|| Subscribed {
+        lines: words.lines(),
+        unmapped: words.unmapped(),
+        with_add_ons: true,
+        takes_effect: if is_charged { Effect::WhenCharged } else { Effect::AtOnce },
+    });
+    let record = SubscriptionRecord {
+        status: status.map(str::to_owned),
+        period_start: words.time("from"),
+        period_end: words.time("until"),
+        ..SubscriptionRecord::default()
+    };
+    Says::Described(Box::new(Described { record, subscribed, collects: None }))
+}
+
+/// Of the payment that `of` names; without a sum it is all of it in the provider's word.
+fn back(words: &Words<'_>, cause: Cause, stands: Stands) -> Says {
+    let amount = words.amount();
+    let ids = vec![PaymentId::new(words.after("of").unwrap()).unwrap()];
+    let id = format!("{cause:?} {}", words.after("named").unwrap_or("1"));
+    let is_told = amount.is_none() || words.has("whole") || words.has("part");
+    let is_whole = is_told.then(|| !words.has("part"));
+    let back = Back { id: Some(id), amount, is_whole, ..Back::default() };
+    Says::MoneyBack(Box::new(MoneyBack { cause, stands, since: None, ids, back }))
+}
