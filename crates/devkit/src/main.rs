@@ -41,6 +41,8 @@ enum Command {
     Answer,
     /// Print what the functions remember of a subscription, order, customer or event, and how its licenses stand.
     Show(records::ShowArgs),
+    /// Tell how a subscription, order or license came to what it is: each fact of the ledger, and what it changed.
+    Explain(records::ExplainArgs),
     /// List what was paid for and waits for a mapping, and why.
     Unmapped(records::UnmappedArgs),
     /// List the events that are not done, the oldest first, with customer and reason.
@@ -74,6 +76,7 @@ async fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|answer| Ok(send::print_answer(answer.trim())? < 400)),
         Command::Show(args) => show(&args).await.map_err(Into::into),
+        Command::Explain(args) => explain(&args).await.map_err(Into::into),
         Command::Unmapped(args) => unmapped(&args).await.map_err(Into::into),
         Command::Failed(args) => failed(&args).await.map_err(Into::into),
         Command::Compact(args) => {
@@ -95,6 +98,12 @@ async fn main() -> ExitCode {
 async fn show(args: &records::ShowArgs) -> Result<bool, records::RecordsError> {
     let shown = records::show(&args.place.open().await?, args).await?;
     print([format!("{shown:#}")]);
+    Ok(true)
+}
+
+async fn explain(args: &records::ExplainArgs) -> Result<bool, records::RecordsError> {
+    let variable = |name: &str| std::env::var_os(name)?.into_string().ok();
+    print(records::explain(&args.place.open().await?, args, variable).await?);
     Ok(true)
 }
 

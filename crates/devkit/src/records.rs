@@ -25,9 +25,11 @@ use crate::send::{Delivery, SendError, now_unix, post};
 use crate::sign::Provider;
 
 mod compact;
+mod explain;
 mod failed;
 
 pub use compact::{CompactArgs, compact};
+pub use explain::{ExplainArgs, explain};
 pub use failed::{FailedArgs, failed};
 
 /// Of a customer's purchases so many are shown in full, the newest.
@@ -185,6 +187,15 @@ pub enum RecordsError {
     /// The ledger has no such record.
     #[error("the ledger knows nothing of {0}")]
     Unknown(String),
+    /// Nothing that can be explained has this id.
+    #[error(
+        "the ledger knows no subscription, order or license {0}: name the provider's id of a subscription or order, or \
+         Cryptlex's id of a license that a function made; of a customer or an event, `devkit show` says what it is about"
+    )]
+    NothingToExplain(String),
+    /// A variable of the function has a value that means nothing.
+    #[error("the policy cannot be read: {0}")]
+    Policy(String),
     /// The event is known, its body is not.
     #[error("the body of {0} is not kept: it was too large, or is older than EVENT_RETENTION_DAYS")]
     NoBody(String),

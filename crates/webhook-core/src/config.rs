@@ -231,6 +231,16 @@ pub fn load<P: Provider>(read: impl Fn(&str) -> Option<String>) -> Loaded {
     Loaded { config, places, limits, warnings: reader.warnings, alarms: reader.alarms }
 }
 
+/// The vendor's choices alone, for tools that look at what a function of that provider decides.
+pub fn policy_of<P: Provider>(
+    read: impl Fn(&str) -> Option<String>,
+) -> Result<Policy, Vec<Problem>> {
+    let mut reader =
+        Reader { read, problems: Vec::new(), warnings: Vec::new(), alarms: Vec::new() };
+    let policy = reader.policy::<P>();
+    if reader.problems.is_empty() { Ok(policy) } else { Err(reader.problems) }
+}
+
 /// Where something can be reached by HTTP.
 fn web_address(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;

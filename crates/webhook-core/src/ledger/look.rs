@@ -1,12 +1,13 @@
 //! What people and their tools look at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{
-    EventRecord, KnownCustomer, SubjectRecord, body_key, customer_key, decoded, event_key,
+    EventRecord, EventStatus, KnownCustomer, SubjectRecord, body_key, customer_key, decoded,
+    event_key,
 };
 use super::{Ledger, StoreError, body};
-use crate::ids::{CustomerId, EventId, SubjectId};
+use crate::ids::{CustomerId, EventId, LicenseId, SubjectId};
 
 impl Ledger {
     /// The events that stand like this, as they are stored: `(provider, id, record)`, the oldest first. Reads all events.
@@ -89,6 +90,38 @@ impl Ledger {
         let keys = ["subscription", "order", "person"]
             .map(|kind| format!("subject/{provider}/{kind}/{id}"));
         self.subjects_at(&keys).await
+    }
+
+    /// Whose license it is, with the key: by what subjects know of their licenses, else by the outcomes of kept events. Reads all
+    /// subjects, and perhaps all events. A record that cannot be read matters only if no other one names the license.
+    pub async fn subjects_of(
+        &self,
+        license: &LicenseId,
+    ) -> Result<Vec<(String, SubjectRecord)>, StoreError> {
+        let (mut found, mut unreadable) = (Vec::new(), None);
+        for (key, stored) in self.store.list("subject/").await? {
+            match decoded::<SubjectRecord>(&key, Some(&stored)) {
+                Ok(Some(record)) if record.state.names(license) => found.push((key, record)),
+                Ok(_) => {}
+                Err(error) => unreadable = Some(error),
+            }
+        }
+        if found.is_empty() {
+            let is_of_it = |event: &EventRecord| {
+                let EventStatus::Done(outcome) = &event.status else { return false };
+                outcome.licenses.iter().any(|line| line.id == *license)
+            };
+            let mut keys = BTreeSet::new();
+            for (_, _, event) in self.events(is_of_it).await? {
+                keys.extend(event.subjects);
+            }
+            let keys: Vec<String> = keys.into_iter().collect();
+            found = self.subjects_at(&keys).await?;
+        }
+        match unreadable {
+            Some(error) if found.is_empty() => Err(error),
+            Some(_) | None => Ok(found),
+        }
     }
 
     /// What is known under these keys of subjects, each named once.

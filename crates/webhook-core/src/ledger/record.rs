@@ -155,6 +155,11 @@ impl SubjectState {
         self.slots.is_empty() && !self.facts.all().any(is_purchase)
     }
 
+    /// Whether it knows the license: in a slot, or revoked by us.
+    pub fn names(&self, license: &LicenseId) -> bool {
+        self.slots.values().any(|known| known == license) || self.revoked.contains(license)
+    }
+
     /// As the provider described it last, and when.
     pub fn record(&self) -> Option<(Timestamp, &SubscriptionRecord)> {
         let described = self.facts.all().filter_map(|fact| Some((fact.at, fact.described()?)));
@@ -327,7 +332,7 @@ pub(super) fn decoded<T: DeserializeOwned>(
     };
     match (read, format) {
         (_, Some(newer @ NEWER..)) => Err(StoreError(format!(
-            "record {key} was written by a newer version (format {newer}, this one knows {FORMAT}): deploy that version again"
+            "record {key} was written by a newer version (format {newer}, this one knows {FORMAT}): deploy that version again, and look at it with the devkit of that version"
         ))),
         (Ok(Read { record, .. }), _) => Ok(Some(record)),
         (Err(_unreadable), _) => {

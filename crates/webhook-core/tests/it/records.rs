@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use devkit::records::{
-    CompactArgs, Place, RecordsError, ReplayArgs, ShowArgs, compact, failed, replay, show, unmapped,
+    CompactArgs, ExplainArgs, Place, RecordsError, ReplayArgs, ShowArgs, compact, explain, failed,
+    replay, show, unmapped,
 };
 use devkit::sandbox::{ACCESS_TOKEN, Fault};
 use jiff::{SignedDuration, Timestamp};
@@ -219,6 +220,66 @@ async fn what_failed_is_listed_the_oldest_first() {
     let text = "about nothing that is known yet, customer unknown, attempts: 1): \
                 it was begun and never finished: its process died";
     assert!(lines.len() == 1 && lines[0].ends_with(text), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_subscription_is_explained_from_its_ledger_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    let mut app = App::start().await;
+    let store: Arc<dyn Store> = Arc::new(Embedded::file(&path, app.clock()));
+    app.restart_over(Arc::clone(&store));
+    app.cases(STRIPE, &["checkout-subscription", "invoice-cycle"]).await;
+    let license = app.sandbox.licenses()[0].clone();
+    let [purchase, renewal] = ["checkout-subscription", "invoice-cycle"]
+        .map(|case| json(STRIPE, case)["id"].as_str().unwrap().to_owned());
+    let place = Place { table: None, path: Some(path) };
+    let explained = async |id: &str, variable: fn(&str) -> Option<String>| {
+        let args = ExplainArgs { id: id.to_owned(), place: place.clone() };
+        explain(&args.place.open().await.unwrap(), &args, variable).await
+    };
+    let lines = explained(SUBSCRIPTION, |_| None).await.unwrap();
+    let text = lines.join("\n");
+    assert_eq!(lines[0], format!("stripe subscription {SUBSCRIPTION}"));
+    let place_of = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+    let order = [
+        format!("{purchase}: ordered: 1 of product {PRODUCT}"),
+        format!("-> licenses: 1 of product {PRODUCT}"),
+        format!("{renewal}: paid for the time until 2028-09-01"),
+        "-> end: until 2028-09-01".to_owned(),
+        "what follows from it:\n  purchase: known and paid".to_owned(),
+        format!("{} in slot stripe/{SUBSCRIPTION}/-/1", license.id),
+    ];
+    let places: Vec<usize> = order.iter().map(|what| place_of(what)).collect();
+    assert!(places.is_sorted(), "{text}");
+    for secret in ["@example.com", ACCESS_TOKEN, "email", &license.key] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    assert_eq!(explained(&license.id, |_| None).await.unwrap(), lines, "the license leads to it");
+
+    let variable = |name: &str| (name == "GRACE_DAYS").then(|| "8".to_owned());
+    let graced = explained(SUBSCRIPTION, variable).await.unwrap();
+    assert!(graced[1].contains("8 days of grace"), "{graced:?}");
+    let wrong = explained(SUBSCRIPTION, |name| (name == "GRACE_DAYS").then(|| "many".to_owned()));
+    let wrong = wrong.await.unwrap_err().to_string();
+    assert_eq!(wrong, "the policy cannot be read: GRACE_DAYS must be 0 to 365 days.");
+    let unknown = explained("sub_unknown", |_| None).await.unwrap_err().to_string();
+    let start =
+        "the ledger knows no subscription, order or license sub_unknown: name the provider's id";
+    assert!(unknown.starts_with(start) && unknown.contains("devkit show"), "{unknown}");
+
+    let write = Write {
+        key: format!("subject/stripe/subscription/{SUBSCRIPTION}"),
+        expect: Expect::Anything,
+        value: br#"{"format":99,"record":{}}"#.to_vec(),
+        expires: None,
+    };
+    store.commit(&[write]).await.unwrap();
+    for id in [SUBSCRIPTION, &license.id] {
+        let newer = explained(id, |_| None).await.unwrap_err().to_string();
+        assert!(newer.contains("a newer version (format 99, this one knows 2)"), "{newer}");
+        assert!(newer.ends_with("look at it with the devkit of that version"), "{newer}");
+    }
 }
 
 #[tokio::test]
