@@ -25,7 +25,7 @@ pub use told::facts_of;
 pub struct Fact {
     /// When it happened, by the provider's clock.
     pub at: Timestamp,
-    /// The event that told it first.
+    /// The event that told it; of several the one with the smallest id.
     pub event: EventId,
     /// What.
     pub says: Says,

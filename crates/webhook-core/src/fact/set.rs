@@ -36,15 +36,23 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Adds what an event says. An equal telling is there already.
+    /// Adds what an event says. Of equal tellings one is kept, with the smallest id of their events: the order of facts of one
+    /// time must not depend on which of them came first.
     pub fn add(&mut self, facts: &[Fact]) {
-        let new: Vec<&Fact> = facts.iter().filter(|fact| !self.holds(fact)).collect();
-        if new.is_empty() {
-            return;
+        let commit = self.commits.saturating_add(1);
+        for fact in facts {
+            let is_it = |kept: &&mut Kept| kept.fact.at == fact.at && kept.fact.says == fact.says;
+            match self.kept.iter_mut().find(is_it) {
+                Some(known) if fact.event < known.fact.event => {
+                    known.fact.event.clone_from(&fact.event);
+                }
+                Some(_) => {}
+                None => {
+                    self.commits = commit;
+                    self.kept.push(Kept { commit, fact: fact.clone() });
+                }
+            }
         }
-        self.commits = self.commits.saturating_add(1);
-        let commit = self.commits;
-        self.kept.extend(new.into_iter().map(|fact| Kept { commit, fact: fact.clone() }));
         self.drop_the_oldest();
     }
 
@@ -54,10 +62,6 @@ impl Facts {
             facts.iter().any(|fact| kept.fact.at == fact.at && kept.fact.says == fact.says)
         };
         self.kept.retain(|kept| !is_of_it(kept));
-    }
-
-    fn holds(&self, fact: &Fact) -> bool {
-        self.kept.iter().any(|kept| kept.fact.at == fact.at && kept.fact.says == fact.says)
     }
 
     /// Whether there is none.
