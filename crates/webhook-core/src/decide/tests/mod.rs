@@ -1,5 +1,6 @@
 //! The pure core against stories in words and against its laws.
 
+mod laws;
 mod stories;
 pub(in crate::decide) mod words;
 
