@@ -9,7 +9,7 @@ use crate::command::Term;
 use crate::cryptlex::License;
 use crate::decide::fold::End;
 use crate::decide::step::Step;
-use crate::interval::{same_second, shifted, whole_second_from};
+use crate::interval::{Interval, same_second, shifted, whole_second_from};
 use crate::ledger::SubjectState;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -107,15 +107,30 @@ impl<'e> Ends<'e> {
     /// The date that the provider says.
     fn dated(&mut self, license: &License, date: Timestamp) -> Option<Step> {
         let expires_at = license.expires_at?;
+        let paid = self.diff.wanted.end.date.unwrap_or(date);
+        let latest = self.with_one_more(license, paid).max(date);
         let step = match () {
             () if expires_at < date => Some(self.later(license, expires_at, date)),
-            () if expires_at > shifted(date, MINUTE) && self.is_ours(license, expires_at, date) => {
-                Some(Step::expire(license, date))
+            () if expires_at > shifted(latest, MINUTE)
+                && self.is_ours(license, expires_at, latest) =>
+            {
+                Some(Step::expire(license, latest))
             }
             () => None,
         };
         self.written.insert(date);
         step
+    }
+
+    /// An end with the interval that a payment without a date adds to it: what was added is not cut off again.
+    fn with_one_more(&self, license: &License, ends: Timestamp) -> Timestamp {
+        let end = &self.diff.wanted.end;
+        let added = || {
+            let charged_at = end.one_more.as_ref()?.charged_at;
+            let (to, _) = renewed(&license.interval()?, ends, charged_at, end.leeway)?;
+            Some(to)
+        };
+        added().unwrap_or(ends)
     }
 
     /// `POST /renew` is used where one interval leads there, because Cryptlex tells customers about renewals.
@@ -159,6 +174,7 @@ impl<'e> Ends<'e> {
             return differs.then(|| Step::expire(license, end));
         }
         let first = end.bought_at.and_then(|at| one_interval(license, at, end.leeway));
+        let first = first.map(|first| self.with_one_more(license, first));
         first.and_then(|first| self.untouched(license, expires_at, first))
     }
 
@@ -191,16 +207,7 @@ impl<'e> Ends<'e> {
         let before_grace = end.date.or(self.diff.snapshot.state.before_grace);
         let before_grace = before_grace.filter(|_| is_graced);
         let ended_at = before_grace.unwrap_or(expires_at);
-        let interval = license.interval()?;
-        let length = interval.length_from(charged_at)?;
-        if ended_at >= shifted(charged_at, length / 4) {
-            return None;
-        }
-        let end = interval.after(charged_at)?;
-        let next = interval.after(ended_at)?;
-        // Nearly a whole interval of it is ahead: the license was not lapsed.
-        let in_time = next >= shifted(end, -(length / 8));
-        let to = if in_time { next } else { shifted(end, leeway) };
+        let (to, in_time) = renewed(&license.interval()?, ended_at, charged_at, leeway)?;
         match expires_at < to {
             true if in_time && before_grace.is_none() => {
                 Some(Step::Renew { license: license.id.clone(), from: expires_at })
@@ -267,6 +274,24 @@ fn one_interval(
 ) -> Option<Timestamp> {
     let from = bought_at.min(license.created_at?);
     Some(shifted(whole_second_from(license.interval()?.after(from)?), leeway))
+}
+
+/// Where one interval more leads from an end, and whether the license had not lapsed before. `None` if it was not about to end.
+fn renewed(
+    interval: &Interval,
+    ended_at: Timestamp,
+    charged_at: Timestamp,
+    leeway: SignedDuration,
+) -> Option<(Timestamp, bool)> {
+    let length = interval.length_from(charged_at)?;
+    if ended_at >= shifted(charged_at, length / 4) {
+        return None;
+    }
+    let end = interval.after(charged_at)?;
+    let next = interval.after(ended_at)?;
+    // Nearly a whole interval of it is ahead.
+    let in_time = next >= shifted(end, -(length / 8));
+    Some((if in_time { next } else { shifted(end, leeway) }, in_time))
 }
 
 fn first_expiry(license: &License) -> Option<Timestamp> {
