@@ -11,7 +11,7 @@ use crate::decide::fold::{Entitlements, fold};
 use crate::fact::{Fact, Facts};
 
 /// What an event may say, without its time. Few payments, products and days, so that facts meet.
-const PHRASES: &[&str] = &[
+const ORDERS: &[&str] = &[
     "buy 1xA until 10-01 for 900 usd as p1",
     "buy 2xA until 10-01 for 900 usd as p1",
     "buy 1xA 1xC@addon:A/help until 10-01 as p1",
@@ -20,11 +20,15 @@ const PHRASES: &[&str] = &[
     "order !x as p1",
     "first until 10-01 for 900 usd as p1",
     "add 1xC@addon:A/help as p6",
+];
+
+/// What an event may say after the purchase.
+const PHRASES: &[&str] = &[
     "pay until 10-01 from 09-01 as p2",
     "pay until 11-01 from 10-01 for 900 usd as p3",
     "pay until 12-01 from 11-01 for 800 eur as p4",
     "pay until 12-01 from 11-01 for 800 eur as p5",
-    "pay as p5",
+    "pay as p8",
     "pay change until 10-01 as p6 bills 1xB",
     "pay beside as p7 until 10-01",
     "fail",
@@ -66,10 +70,29 @@ const DAYS: &[&str] =
 
 pub(super) const POLICIES: &[&str] = &["", "grace 8", "revoke", "delete", "none", "none grace 8"];
 
-/// A story in words, which a failure prints.
-pub(super) fn random_story(most: usize) -> impl Strategy<Value = String> {
-    let event = (select(DAYS), select(PHRASES)).prop_map(|(day, says)| format!("{day} {says}"));
+/// Anything, in words, which a failure prints.
+fn random_story(most: usize) -> impl Strategy<Value = String> {
+    let says = prop_oneof![1 => select(ORDERS), 3 => select(PHRASES)];
+    let event = (select(DAYS), says).prop_map(|(day, says)| format!("{day} {says}"));
     vec(event, 1..most).prop_map(|events| events.join("; "))
+}
+
+/// One purchase, and anything that may happen to it.
+pub(super) fn random_life(most: usize) -> impl Strategy<Value = String> {
+    let purchase = select(
+        &[
+            "09-01 buy 1xA until 10-01 for 900 usd as p1",
+            "09-01 buy 2xA until 10-01 for 900 usd as p1",
+            "09-01 buy 1xA 1xC@addon:A/help until 10-01 for 900 usd as p1",
+            "09-01 order 2xA as p1; 09-02 first until 10-01 for 900 usd as p1",
+            "09-01 buy 1xA as p1",
+        ][..],
+    );
+    let event = (select(DAYS), select(PHRASES)).prop_map(|(day, says)| format!("{day} {says}"));
+    (purchase, vec(event, 0..most)).prop_map(|(purchase, events)| {
+        let all = std::iter::once(purchase.to_owned()).chain(events);
+        all.collect::<Vec<String>>().join("; ")
+    })
 }
 
 /// In another order, with some events told again.

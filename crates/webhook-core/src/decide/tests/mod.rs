@@ -1,6 +1,8 @@
 //! The pure core against stories in words and against its laws.
 
 mod laws;
+mod licenses;
+mod steps;
 mod stories;
 pub(in crate::decide) mod words;
 
