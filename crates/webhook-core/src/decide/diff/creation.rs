@@ -27,6 +27,7 @@ impl Diff<'_> {
         // Half of an end may be all that was seen of it.
         let was_ended = self.before.iter().any(|before| before.the_end == AtTheEnd::Delete);
         let by_us = state.deleted || was_ended;
+        let mut marked = self.marked();
         let is_empty = |seated: &&Seated<'_>| {
             let was_wanted = |it: &Entitlements| {
                 it.seats.iter().any(|seat| seat.slot == seated.seat.slot && !seat.is_spare)
@@ -34,8 +35,10 @@ impl Diff<'_> {
             let was_deleted = !by_us
                 && state.gone.contains(&seated.seat.slot)
                 && self.before.iter().any(was_wanted);
-            // What was bought and is not any more is made with its purchase alone.
-            let is_due = !seated.seat.is_spare || self.asked.grant.is_some();
+            // What was bought and is not any more is made with its purchase alone, and not under another slot: nothing would
+            // seat it there.
+            let is_due = !seated.seat.is_spare
+                || (self.asked.grant.is_some() && !is_marked(seated, &marked));
             seated.license.is_none() && seated.mapping.is_some() && !was_deleted && is_due
         };
         let missing: Vec<&Seated<'_>> = self.seating.seats.iter().filter(is_empty).collect();
@@ -61,7 +64,6 @@ impl Diff<'_> {
             }
             return Ok(!plan.steps.is_empty());
         };
-        let mut marked = self.marked();
         for seated in missing.into_iter().take(MOST_AT_ONCE) {
             plan.steps.extend(self.creation(seated, &owner, &mut marked));
         }
@@ -181,4 +183,10 @@ impl Diff<'_> {
         let free = slots.find(|slot| marked.insert((product.to_owned(), slot.as_str().to_owned())));
         free.unwrap_or_else(|| seat.slot.clone())
     }
+}
+
+/// Whether a license of the product was made for the seat's slot, wherever it sits by now.
+fn is_marked(seated: &Seated<'_>, marked: &BTreeSet<(String, String)>) -> bool {
+    let product = seated.product().map_or("", |id| id.as_str());
+    marked.contains(&(product.to_owned(), seated.seat.slot.as_str().to_owned()))
 }
