@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
+use serde_json::{Value, json};
 
 use super::laws::{POLICIES, random_life};
 use super::licenses::{Ended, World, in_words};
 use super::runner;
 use super::stories;
-use super::words::{events, policy, subject};
+use super::words::{events, policy, subject, when};
 use crate::command::AtTheEnd;
 use crate::config::Policy;
 use crate::cryptlex::License;
@@ -154,6 +155,69 @@ fn steps_reach_what_is_owed_from_any_interruption() {
     runner(2029, 1_000).run(&tellings(), |telling| checked(&telling, true)).unwrap();
 }
 
+/// Licenses that are there before anything is told: of the predecessor, made by hand, or of a ledger that was lost.
+fn found() -> impl Strategy<Value = Vec<Value>> {
+    let made_for = [
+        ("A", Some("A/1")),
+        ("A", Some("A/2")),
+        ("B", Some("B/1")),
+        ("C", Some("addon:A/help/1")),
+        ("A", None),
+        ("B", None),
+    ];
+    let status = (
+        select(&["08-20", "09-01", "09-15"][..]),
+        proptest::option::of(select(&["09-20", "10-01", "10-15", "11-01", "2027-09-01"][..])),
+        select(&["runs", "runs", "suspended", "revoked"][..]),
+    );
+    (subsequence(made_for.to_vec(), 0..4), vec(status, 4)).prop_map(|(made_for, statuses)| {
+        let license = |((product, slot), (made, ends, status)): (_, _)| {
+            let slot = Option::map(slot, |slot: &str| format!("paddle/sub_1/{slot}"));
+            let name = slot.clone().unwrap_or_else(|| format!("another {product}"));
+            let metadata = slot.map(|slot| json!({"key": SLOT_KEY, "value": slot}));
+            json!({
+                "id": format!("found {name}"), "productId": product, "createdAt": when(made),
+                "expiresAt": Option::map(ends, when), "subscriptionInterval": "P1M",
+                "user": {"id": "user_1"}, "metadata": Vec::from_iter(metadata),
+                "suspended": status == "suspended", "revoked": status == "revoked",
+            })
+        };
+        made_for.into_iter().zip(statuses).map(license).collect()
+    })
+}
+
+impl Telling {
+    /// Over licenses that are there already. What died is delivered again at once.
+    fn play_over(&self, found: &[Value], is_interrupted: bool) -> Result<World, String> {
+        let (told, policy) = (events(&self.story), policy(self.choices));
+        let mut world = World::new();
+        world.licenses = found.to_vec();
+        for place in &self.order {
+            let most = if is_interrupted { self.dies_after[*place] } else { ANY };
+            if world.deliver(&told[*place], &policy, most)? == Ended::Died {
+                world.deliver(&told[*place], &policy, ANY)?;
+            }
+        }
+        Ok(world)
+    }
+}
+
+#[test]
+fn an_interruption_changes_nothing_whatever_licenses_are_there() {
+    let drawn = (tellings(), found());
+    let checked = runner(2030, 1_000).run(&drawn, |(telling, found)| {
+        let play = |is_interrupted| telling.play_over(&found, is_interrupted);
+        let mut whole = play(false).map_err(TestCaseError::fail)?;
+        let interrupted = play(true).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(shown(&interrupted), shown(&whole));
+        let (_, policy) = telling.wanted();
+        let again = whole.deliver(&[], &policy, ANY).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(again, Ended::Done(0), "there are {:#?}", shown(&whole));
+        Ok(())
+    });
+    checked.unwrap();
+}
+
 /// What it is about, the story in the order in which it is told, and the licenses then.
 const TOLD: &[(&str, &str, &[&str])] = &[
     (
@@ -177,4 +241,18 @@ fn stories_come_to_these_licenses() {
         }
         assert_eq!(shown(&world), *licenses, "{about}");
     }
+}
+
+#[test]
+fn a_seat_that_was_given_up_is_not_made_under_another_slot() {
+    let mut world = World::new();
+    let metadata = json!([{"key": SLOT_KEY, "value": "paddle/sub_1/A/2"}]);
+    world.licenses = vec![json!({
+        "id": "found", "productId": "A", "createdAt": when("08-20"), "expiresAt": when("10-15"),
+        "subscriptionInterval": "P1M", "user": {"id": "user_1"}, "metadata": metadata,
+    })];
+    for event in events("09-01 lists 1xA; 09-01 buy 2xA until 10-01") {
+        world.deliver(&event, &policy(""), ANY).unwrap();
+    }
+    assert_eq!(shown(&world), ["A runs until 2026-10-15T00:00:00Z (paddle/sub_1/A/2)"]);
 }
