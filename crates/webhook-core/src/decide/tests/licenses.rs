@@ -72,6 +72,7 @@ impl World {
                     return Ok(Ended::Died);
                 }
                 done += 1;
+
                 self.carry_out(&step, &mut snapshot.state);
             }
             snapshot.licenses = self.shown();
@@ -157,7 +158,11 @@ impl World {
                 self.licenses.remove(place);
             }
             Step::SetActivations { allowed, .. } => license["allowedActivations"] = json!(allowed),
-            other => panic!("no story needs {other}"),
+            Step::CreateLicense(_)
+            | Step::CreateUser(_)
+            | Step::ChangeUser(..)
+            | Step::PutBack(..)
+            | Step::Move { .. } => panic!("no story needs {step}"),
         }
     }
 }
