@@ -79,9 +79,10 @@ impl<'e> Ends<'e> {
         }
         let term = seat.map(|seat| &seat.line.term);
         match term {
-            Some(Term::AsParent(_)) => return self.as_parent(license),
+            Some(Term::AsParent(_)) if self.parent.is_some() => return self.as_parent(license),
             None if is_add_on(license) => return self.as_parent(license),
-            Some(Term::Perpetual | Term::Template | Term::Every(_)) | None => {}
+            // Where its parent needs no license, an add-on has the end of the subscription.
+            Some(Term::AsParent(_) | Term::Perpetual | Term::Template | Term::Every(_)) | None => {}
         }
         license.expires_at?;
         let end = &self.diff.wanted.end;
