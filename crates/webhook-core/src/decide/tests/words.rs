@@ -12,7 +12,7 @@ use crate::command::{
 };
 use crate::config::Policy;
 use crate::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
-use crate::ids::{EventId, PaymentId, ProductId, SubjectId};
+use crate::ids::{EventId, Mark, PaymentId, ProductId, SubjectId};
 
 /// Whose facts they are.
 pub(in crate::decide) fn subject() -> Subject {
@@ -101,15 +101,18 @@ fn line(word: &str) -> Option<Line> {
         entitlement_set: None,
     });
     let term = if key.starts_with("addon:") { Term::AsParent(None) } else { Term::Template };
+    let parent = key.strip_prefix("addon:").and_then(|path| path.split_once('/'));
+    let driver = parent.map(|(parent, _)| format!("addon_{parent}"));
+    let mark = driver.as_deref().and_then(|driver| Mark::new("fastspring_driver", driver).ok());
     Some(Line {
         key: key.to_owned(),
         quantity,
         quantity_means: None,
         mapping,
         term,
-        driver: None,
+        driver,
         max_release: None,
-        metadata: Vec::new(),
+        metadata: mark.into_iter().collect(),
     })
 }
 
