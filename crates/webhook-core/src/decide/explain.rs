@@ -47,7 +47,7 @@ pub fn explain(subject: &Subject, facts: &Facts, policy: &Policy) -> Explanation
     let unsettled: Vec<&Fact> = facts.unsettled().collect();
     let so_far = |count: usize| {
         let entitlements = fold(subject, ordered.iter().copied().take(count), policy);
-        words::topics(&entitlements, policy)
+        words::topics(&entitlements)
     };
     let nothing = so_far(0);
     let mut before = nothing.clone();

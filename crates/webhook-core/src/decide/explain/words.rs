@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::command::{
     Amount, AtTheEnd, Cause, Effect, Line, Mapping, NamedBy, OfPayment, Pays, QuantityMeans,
-    Stands, Subscribed, Sum, Term, Through,
+    Refunded, Stands, Subscribed, Sum, Term, Through,
 };
 use crate::config::Policy;
 use crate::decide::fold::{End, Entitlements, Gone, Purchase, Seat};
@@ -20,7 +20,7 @@ pub(super) struct Topic {
 }
 
 /// A result, topic by topic; the topics of two results are in the same order.
-pub(super) fn topics(of: &Entitlements, policy: &Policy) -> Vec<Topic> {
+pub(super) fn topics(of: &Entitlements) -> Vec<Topic> {
     let always = |text| Topic { text, is_always: true };
     let rarely = |text| Topic { text, is_always: false };
     vec![
@@ -29,7 +29,7 @@ pub(super) fn topics(of: &Entitlements, policy: &Policy) -> Vec<Topic> {
         rarely(format!("former products: {}", former(of))),
         rarely(format!("lines without a Cryptlex product: {}", unmapped(of))),
         always(format!("end: {}", end(&of.end))),
-        always(format!("status: {}", status(of, policy))),
+        always(format!("status: {}", status(of))),
         rarely(match &of.new_owner {
             Some(customer) => format!("owner: new licenses are for customer {customer}"),
             None => "owner: the customer who ordered".to_owned(),
@@ -54,10 +54,15 @@ pub fn policy_in_words(policy: &Policy) -> String {
         true => "suspends them",
         false => "changes nothing",
     };
+    let refund = match policy.refunded {
+        Refunded::Suspends => "suspends them",
+        Refunded::Revokes => "revokes them",
+        Refunded::ChangesNothing => "changes nothing",
+    };
     let (grace, leeway) = (days(policy.grace), policy.leeway.as_hours());
     format!(
         "a quantity buys {quantity}; the end of a subscription {end}; {grace} days of grace; \
-         {leeway} hours of leeway; a pause of the collection {collection}"
+         {leeway} hours of leeway; a pause of the collection {collection}; a full refund {refund}"
     )
 }
 
@@ -144,10 +149,10 @@ fn end(end: &End) -> String {
     text
 }
 
-fn status(of: &Entitlements, policy: &Policy) -> String {
+fn status(of: &Entitlements) -> String {
     let mut texts = Vec::new();
     if let Some(over) = of.over {
-        let licenses = match policy.at_the_end {
+        let licenses = match of.the_end {
             AtTheEnd::Revoke => "licenses are revoked",
             AtTheEnd::Delete => "licenses are deleted",
             AtTheEnd::Suspend => "licenses are suspended",

@@ -7,7 +7,7 @@ use super::words::{subject, when};
 use crate::command::{Grant, NamedBy, Pays, Slot};
 use crate::config::Policy;
 use crate::cryptlex::License;
-use crate::decide::diff::{Asked, plan, states_before};
+use crate::decide::diff::{Asked, plan, states_of};
 use crate::decide::fold::fold;
 use crate::decide::{Refused, SLOT_KEY, Step};
 use crate::fact::Fact;
@@ -105,7 +105,7 @@ impl World {
     ) -> Result<(Vec<Step>, SubjectState), Refused> {
         let subject = subject();
         let wanted = fold(&subject, snapshot.state.facts.all(), policy);
-        let before = states_before(&subject, snapshot, policy);
+        let before = states_of(&subject, &snapshot.state, policy);
         let is_purchase = event.iter().any(|fact| fact.ordered().is_some());
         // Another event's purchase is read again where nothing was made of it.
         let grant = (is_purchase || self.state.slots.is_empty()).then(grant);

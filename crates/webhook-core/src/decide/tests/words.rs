@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::command::{
     Amount, AtTheEnd, Back, Billed, Cause, Effect, Line, Mapping, NamedBy, Payment, Pays,
-    QuantityMeans, Stands, Subject, SubjectKind, Subscribed, SubscriptionRecord, Term, TestEvents,
-    Through, Undated, Unmapped,
+    QuantityMeans, Refunded, Stands, Subject, SubjectKind, Subscribed, SubscriptionRecord, Term,
+    TestEvents, Through, Undated, Unmapped,
 };
 use crate::config::Policy;
 use crate::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
@@ -32,6 +32,7 @@ pub(in crate::decide) fn policy(words: &str) -> Policy {
         quantity_means: QuantityMeans::Licenses,
         grace: SignedDuration::from_hours(24 * grace),
         leeway: SignedDuration::ZERO,
+        refunded: Refunded::Suspends,
         pause_collection: true,
         accept_unmapped: false,
         test_events: TestEvents::Auto,
