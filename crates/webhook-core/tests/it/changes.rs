@@ -324,3 +324,18 @@ async fn products_of_any_type_are_none_or_say_nothing() {
         assert_eq!(app.ends().len(), 5);
     }
 }
+
+#[tokio::test]
+async fn a_product_that_is_replaced_ends_as_the_vendor_chose() {
+    for (at_the_end, then) in [
+        ("revoke", "2027-09-01 revoked"),
+        ("delete", "2027-09-01 revoked"),
+        ("suspend", "2027-09-01 suspended"),
+        ("none", "2027-09-01"),
+    ] {
+        let app = App::with(<_>::default(), &[("CRYPTLEX_CANCELLATION_ACTION", at_the_end)]).await;
+        app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
+        app.cases(STRIPE, &["subscription-updated-product"; 2]).await;
+        assert_eq!(app.ends(), ["2027-09-01", then], "{at_the_end}");
+    }
+}

@@ -170,9 +170,14 @@ impl<'s> Seating<'s> {
             }
         }
         for (product, licenses) in by_product {
-            if wanted.gone.get(product) == Some(&Gone::GivenUp) {
-                self.too_many.extend(licenses.iter().map(|license| &license.id));
-                continue;
+            match wanted.gone.get(product) {
+                Some(Gone::GivenUp) => {
+                    self.too_many.extend(licenses.iter().map(|license| &license.id));
+                    continue;
+                }
+                // It ends as the vendor chose.
+                Some(Gone::Replaced) => continue,
+                None => {}
             }
             let of_it =
                 |seated: &&Seated<'_>| seated.product() == Some(product) && !seated.seat.is_spare;
