@@ -154,6 +154,8 @@ fn environment(provider: Provider, sandbox: &Sandbox) -> Vec<(&'static str, Stri
     vec![
         (provider.secret_variable(), provider.demo_secret().to_owned()),
         ("CRYPTLEX_ACCESS_TOKEN", ACCESS_TOKEN.to_owned()),
+        // One call less for a purchase: as before it was set by default.
+        ("EXPIRY_LEEWAY_HOURS", "0".to_owned()),
         ("CRYPTLEX_WEB_API_BASE_URL", sandbox.url()),
         ("CRYPTLEX_REQUESTS_PER_5S", "0".to_owned()),
         ("RATE_LIMIT_PER_MINUTE", "0".to_owned()),

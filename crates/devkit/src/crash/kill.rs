@@ -104,6 +104,8 @@ impl<'s> Life<'s> {
         let environment = [
             (self.provider.secret_variable(), self.provider.demo_secret()),
             ("CRYPTLEX_ACCESS_TOKEN", ACCESS_TOKEN),
+            // The books of the run are about ends as they were paid.
+            ("EXPIRY_LEEWAY_HOURS", "0"),
             ("CRYPTLEX_WEB_API_BASE_URL", &self.sandbox.url()),
             ("CRYPTLEX_PRODUCT_ID", catalogue::YEARLY_PRODUCT),
             ("CRYPTLEX_REQUESTS_PER_5S", "0"),
