@@ -3,6 +3,7 @@
 //! The order never changes: lease and facts, look, decide, write, record. A failure anywhere leaves what was done in place and
 //! says so; the next delivery goes on from there.
 
+mod begin;
 mod buyers;
 mod gate;
 mod one;
@@ -14,22 +15,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::about::{concerned, write_down};
+use crate::about::write_down;
 use crate::clock::Clock;
-use crate::command::{
-    Action, Command, Concern, Meaning, Notice, Outcome, Reversal, Subject, Unmapped,
-};
+use crate::command::{Command, Concern, Meaning, Notice, Outcome, Unmapped};
 use crate::config::Config;
 use crate::cryptlex::{Client, Rank, Reserved, Session, Turn};
 use crate::customers::{Looking, told_by, with_address};
 use crate::deadline::{Deadline, Timing};
-use crate::decide::{Owed, lacks_its_buyer, needs_a_look};
-use crate::expected::turn;
+use crate::decide::{Owed, needs_a_look};
 use crate::health::Failures;
-use crate::ids::{EventId, PaymentId};
-use crate::ledger::{
-    Admission, Body, Claim, EventKey, Keep, Known, Leases, Ledger, LedgerError, Paid, PaidBy, Term,
-};
+use crate::ids::EventId;
+use crate::ledger::{Body, EventKey, Keep, Leases, Ledger, LedgerError};
 use crate::measure::{Count, count};
 use crate::notify::{Notification, Notifier};
 use crate::outcome::unmapped_text;
@@ -39,8 +35,8 @@ use crate::remembered::{Forgotten, Remembered, remembered};
 use crate::reply::{Class, Failure};
 use crate::waiting::Waiting;
 use crate::work::Work;
+use begin::Begun;
 use buyers::{Unserved, Waits, no_longer_waits};
-use gate::Gate;
 
 pub(crate) use gate::Patience;
 
@@ -121,39 +117,10 @@ impl Ready {
         if deadline.left().is_zero() {
             return Err(Failure::delayed("there was no time left for it", None));
         }
-        let (mut commands, mut with_buyer, mut is_buyer_asked_for) = (commands, None, false);
-        let (commands, mut leases, session) = loop {
-            let traced = match with_buyer.take() {
-                Some(traced) => traced,
-                None => match in_time(deadline.left(), self.traced::<P>(event, &commands)).await? {
-                    Traced::Commands(commands) => commands,
-                    Traced::Done(outcome) => return Ok(duplicate(event, outcome)),
-                },
-            };
-            match self.claim(event, at, &traced, delivery, clock).await? {
-                Claimed::Leases(leases, session) => {
-                    let asked = is_buyer_asked_for || session.is_none();
-                    let ordered = match asked {
-                        true => None,
-                        false => {
-                            self.ordered_as::<P>(event, at, &traced, &leases, deadline).await?
-                        }
-                    };
-                    is_buyer_asked_for = true;
-                    let Some(ordered) = ordered else { break (traced, leases, session) };
-                    // Claimed once more, with whoever buys.
-                    drop(session);
-                    let why = "its buyer is asked for first";
-                    let released = self.ledger.fail(*leases, why, Keep::Release);
-                    self.recorded(deadline, released).await?;
-                    with_buyer = Some(ordered);
-                }
-                Claimed::Done(outcome) => return Ok(duplicate(event, outcome)),
-                Claimed::NowKnown => {}
-                Claimed::Unseen => {
-                    commands = commands.into_iter().map(Command::as_purchase).collect();
-                }
-            }
+        let begun = self.begun::<P>(event, at, commands, delivery, clock).await?;
+        let Begun { commands, mut leases, session } = match begun {
+            Ok(begun) => begun,
+            Err(outcome) => return Ok(duplicate(event, outcome)),
         };
         let commands = commands.as_slice();
         let addressed = match self.addressed::<P>(commands, &leases, deadline).await {
@@ -188,32 +155,7 @@ impl Ready {
                 }
                 Ok(outcome)
             }
-            Ok(Carried { outcome, unmapped, concerns }) => {
-                // Not done: a redelivery is tried again, whatever was answered.
-                let text = unmapped_text(&unmapped, &concerns);
-                let told = leases.tell_once();
-                let wait = self.ledger.wait_for_mapping(*leases, &text);
-                self.recorded(deadline, wait).await?;
-                count(Count::Unmapped);
-                if told {
-                    self.tell_somebody(event, commands, &concerns, &text, deadline).await;
-                }
-                // What is undelivered, no redelivery mends.
-                let is_accepted =
-                    self.config.policy.accept_unmapped || concerns.contains(&Concern::Undelivered);
-                if !is_accepted {
-                    return Err(Failure::person(text));
-                }
-                // Answered 2xx, so that nobody but this line tells.
-                tracing::error!(
-                    provider = event.provider,
-                    event.id = %event.id,
-                    outcome = "unmapped",
-                    "Webhook event {} was accepted: {text}",
-                    event.id,
-                );
-                Ok(Outcome { message: text, ..outcome })
-            }
+            Ok(carried) => self.unmapped(event, commands, *leases, carried, deadline).await,
             Err((failure, Keep::Release))
                 if matches!(failure.class, Class::Buyer | Class::Passing(_)) =>
             {
@@ -232,39 +174,38 @@ impl Ready {
         }
     }
 
-    /// What is paid for by now and was ordered by another event: with the purchase as that event tells it, if its body is kept.
-    async fn ordered_as<P: Provider>(
+    /// Not done: a redelivery is tried again, whatever was answered.
+    async fn unmapped(
         &self,
         event: &EventKey,
-        at: Timestamp,
         commands: &[Command],
-        leases: &Leases,
+        mut leases: Leases,
+        Carried { outcome, unmapped, concerns }: Carried,
         deadline: Deadline,
-    ) -> Result<Option<Vec<Command>>, Failure> {
-        let works = Work::of(&event.id, at, commands);
-        let lacking = works.iter().find_map(|work| {
-            let state = leases.state(&work.subject);
-            let teller = lacks_its_buyer(work, &state, &self.config.policy)?;
-            (*teller != event.id).then(|| (work.subject.clone(), teller.clone()))
-        });
-        let Some((subject, teller)) = lacking else { return Ok(None) };
-        let told = remembered::<P>(&self.ledger, &self.config, &teller);
-        let Ok(Ok(told)) = tokio::time::timeout(deadline.left(), told).await else {
-            // Its own event makes it.
-            return Ok(None);
-        };
-        let Ok(Meaning::Act { commands: told, .. }) = told.notice.meaning else { return Ok(None) };
-        let grant = told.into_iter().filter(|command| command.subject == subject);
-        let grant = grant.map(Command::as_purchase).find_map(|command| {
-            let Action::Grant(grant) = command.action else { return None };
-            Some(Box::new(grant))
-        });
-        let with_it = |command: &Command| {
-            let is_it = command.subject == subject;
-            let ordered_as = grant.clone().filter(|_| is_it);
-            Command { ordered_as, ..command.clone() }
-        };
-        Ok(grant.is_some().then(|| commands.iter().map(with_it).collect()))
+    ) -> Result<Outcome, Failure> {
+        let text = unmapped_text(&unmapped, &concerns);
+        let told = leases.tell_once();
+        let wait = self.ledger.wait_for_mapping(leases, &text);
+        self.recorded(deadline, wait).await?;
+        count(Count::Unmapped);
+        if told {
+            self.tell_somebody(event, commands, &concerns, &text, deadline).await;
+        }
+        // What is undelivered, no redelivery mends.
+        let is_accepted =
+            self.config.policy.accept_unmapped || concerns.contains(&Concern::Undelivered);
+        if !is_accepted {
+            return Err(Failure::person(text));
+        }
+        // Answered 2xx, so that nobody but this line tells.
+        tracing::error!(
+            provider = event.provider,
+            event.id = %event.id,
+            outcome = "unmapped",
+            "Webhook event {} was accepted: {text}",
+            event.id,
+        );
+        Ok(Outcome { message: text, ..outcome })
     }
 
     /// Purchases of a customer who is known by id only, with the address and the name that they told in an event of their own:
@@ -312,89 +253,6 @@ impl Ready {
                 text,
             };
             self.notifier.tell(&notification, deadline.left().max(self.timing.record)).await;
-        }
-    }
-
-    /// Reversals of payments become reversals of whatever those paid for.
-    async fn traced<P: Provider>(
-        &self,
-        event: &EventKey,
-        commands: &[Command],
-    ) -> Result<Traced, LedgerError> {
-        let mut traced = Vec::with_capacity(commands.len());
-        for command in commands {
-            let Some(ids) = of_payment(&command.action) else {
-                traced.push(command.clone());
-                continue;
-            };
-            let (paid, ids) = match self.ledger.paid_by(event, &ids).await? {
-                PaidBy::Known(paid, ids) => (paid, ids),
-                PaidBy::Done(outcome) => return Ok(Traced::Done(outcome)),
-            };
-            let action = known_by(&command.action, &ids);
-            for Paid { kind, id } in &paid {
-                let subject = Subject { provider: P::NAME, kind: *kind, id: id.clone() };
-                let (marks, payments) = (P::marks(&subject), ids.clone());
-                let action = action.clone();
-                traced.push(Command { subject, marks, action, payments, ..command.clone() });
-            }
-            if paid.is_empty() {
-                traced.push(Command { action, of_unknown_payment: true, ..command.clone() });
-            }
-        }
-        Ok(Traced::Commands(traced))
-    }
-
-    /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards.
-    async fn claim<'r>(
-        &'r self,
-        event: &EventKey,
-        at: Timestamp,
-        commands: &[Command],
-        delivery: &Delivery<'_>,
-        clock: &Clock,
-    ) -> Result<Claimed<'r>, Failure> {
-        let (about, deadline) = (concerned(&event.id, at, commands), delivery.deadline);
-        let works = Work::of(&event.id, at, commands);
-        let gate = Gate::of(self, event, delivery);
-        let admission: &Admission<'_> = &|known: Known<'_>| {
-            let turn = turn(&works, at, known, &self.config.policy);
-            Box::pin(gate.admits(turn, clock))
-        };
-        let mut pause = self.timing.poll;
-        let mut busy = None;
-        loop {
-            let now = clock.now();
-            let until = self.ledger.lease_end(now, deadline.left());
-            let body = &delivery.body;
-            let claim = self.ledger.claim(event, &about, body, Term { now, until }, admission);
-            let claimed = match in_time(deadline.left(), claim).await {
-                Ok(claimed) => claimed,
-                // The last look came too late; what the one before saw is worth more than that.
-                Err(late) => return Err(busy.unwrap_or(late)),
-            };
-            match claimed {
-                Claim::Acquired(leases) => return Ok(Claimed::Leases(leases, gate.session())),
-                Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
-                Claim::NotAdmitted => return Err(gate.refusal()),
-                Claim::NowKnown => return Ok(Claimed::NowKnown),
-                Claim::Unseen => return Ok(Claimed::Unseen),
-                Claim::Busy { until, abandoned } => {
-                    let over_in = Duration::try_from(until.duration_since(now)).unwrap_or_default();
-                    let in_vain = abandoned && over_in > deadline.left();
-                    let who = commands.first().map(|c| c.subject.to_string()).unwrap_or_default();
-                    let text = format!("{who} is being worked on by another delivery");
-                    let failure = Failure::delayed(text, Some(over_in));
-                    if in_vain || deadline.left() <= pause {
-                        return Err(failure);
-                    }
-                    busy = Some(failure);
-                }
-            }
-            // Whoever waits for somebody else keeps no places from others.
-            gate.give_back();
-            tokio::time::sleep(pause).await;
-            pause = pause.saturating_mul(2).min(self.timing.poll.saturating_mul(10));
         }
     }
 
@@ -523,11 +381,6 @@ struct Carried {
     concerns: BTreeSet<Concern>,
 }
 
-enum Traced {
-    Commands(Vec<Command>),
-    Done(Outcome),
-}
-
 fn duplicate(event: &EventKey, outcome: Outcome) -> Outcome {
     count(Count::Duplicate);
     tracing::info!(
@@ -537,31 +390,6 @@ fn duplicate(event: &EventKey, outcome: Outcome) -> Outcome {
         event.id,
     );
     outcome
-}
-
-enum Claimed<'c> {
-    /// With places for its calls, if it makes any.
-    Leases(Box<Leases>, Option<Session<'c>>),
-    Done(Outcome),
-    /// What a payment paid for is known by now.
-    NowKnown,
-    /// A payment is the purchase, because none is known.
-    Unseen,
-}
-
-/// By what the payment is known that it tells of.
-fn of_payment(action: &Action) -> Option<Vec<PaymentId>> {
-    if let Action::OfPayment(of) = action {
-        return Some(of.ids());
-    }
-    let Action::Reverse(reversal) = action else { return None };
-    Some(reversal.ids.clone())
-}
-
-/// The same, by every id that the payment is known by.
-fn known_by(action: &Action, ids: &[PaymentId]) -> Action {
-    let Action::Reverse(reversal) = action else { return action.clone() };
-    Action::Reverse(Reversal { ids: ids.to_vec(), ..reversal.clone() })
 }
 
 async fn in_time<T>(

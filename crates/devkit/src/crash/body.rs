@@ -223,6 +223,8 @@ fn paddle(what: What, sale: &Sale, number: usize) -> Result<String, CrashError> 
     match what {
         What::Purchase => body.change("\"quantity\":2", &format!("\"quantity\":{}", sale.seats))?,
         What::Renewal(number) => {
+            // It names what it pays for, and may be told before the purchase.
+            body.change("\"quantity\":2", &format!("\"quantity\":{}", sale.seats))?;
             let ends = |text: &str| format!("\"ends_at\":\"{text}\"");
             body.change(&ends(MONTHS[1]), &ends(MONTHS[usize::from(number)]))?;
         }
