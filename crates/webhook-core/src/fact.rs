@@ -3,6 +3,7 @@
 //! Facts are what the provider told: ids, times, numbers. They hold no e-mail address and no name. Licenses follow from
 //! them by `decide`. The set holds each telling once, so that order and repetition cannot matter.
 
+mod room;
 mod set;
 mod told;
 
@@ -17,7 +18,8 @@ use crate::command::{
 };
 use crate::ids::{CustomerId, EventId, PaymentId};
 
-pub use set::{Facts, Kept, MOST_OF_A_KIND};
+pub use room::MOST_OF_A_KIND;
+pub use set::{Facts, Kept};
 pub use told::facts_of;
 
 /// One thing that one event says about one subject.

@@ -159,6 +159,7 @@ fn ended(facts: &[&Fact], payments: &[Payment], policy: &Policy) -> Option<Times
         payment.at > end
             && payment.pays_for_the_subject()
             && !payment.is_usage
+            && !money_back::is_for_a_change(payment, payments)
             && payment.end.is_none_or(|through| through > end)
     };
     payments.iter().find(takes_back).is_none().then_some(end)

@@ -110,7 +110,13 @@ fn renewed(
 ) -> Result<(), Refused> {
     let is_over = matches!(&renew.through, Through::Until(end) if *end < at);
     if wanted.the_end != AtTheEnd::Nothing {
-        plan.noted = Some("it was paid for a time before its end");
+        let has_ended = snapshot.state.facts.all().any(Fact::is_end);
+        plan.noted = Some(match policy.refunded {
+            Refunded::Revokes if !has_ended => "it makes up for no refund",
+            Refunded::Revokes | Refunded::Suspends | Refunded::ChangesNothing => {
+                "it was paid for a time before its end"
+            }
+        });
         return Ok(());
     }
     if snapshot.licenses.is_empty() && plan.steps.is_empty() {

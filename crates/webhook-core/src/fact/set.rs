@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Fact, Says};
-
-/// Of each kind of fact so many are kept: of a subscription with more, the oldest are dropped.
-pub const MOST_OF_A_KIND: usize = 64;
+use super::{Fact, room};
 
 /// A fact, and with which commit it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +50,7 @@ impl Facts {
                 }
             }
         }
-        self.drop_the_oldest();
+        self.dropped = self.dropped.max(room::made(&mut self.kept));
     }
 
     /// Removes what an event says that was refused.
@@ -102,43 +99,5 @@ impl Facts {
     /// The newest fact that was dropped for want of room.
     pub fn dropped(&self) -> Option<Timestamp> {
         self.dropped
-    }
-
-    /// Orders are all kept; of each other kind the newest.
-    fn drop_the_oldest(&mut self) {
-        for kind in [Kind::Payment, Kind::MoneyBack, Kind::State, Kind::Description] {
-            let is_of_kind = |says: &Says| Kind::of(says) == Some(kind);
-            let count = self.kept.iter().filter(|kept| is_of_kind(&kept.fact.says)).count();
-            for _ in MOST_OF_A_KIND..count {
-                let of_kind = self.kept.iter().enumerate();
-                let of_kind = of_kind.filter(|(_, kept)| is_of_kind(&kept.fact.says));
-                let oldest = of_kind.min_by_key(|(_, kept)| kept.fact.at).map(|(place, _)| place);
-                let Some(place) = oldest else { break };
-                let gone = self.kept.remove(place);
-                self.dropped = self.dropped.max(Some(gone.fact.at));
-            }
-        }
-    }
-}
-
-/// Facts of a kind take each other's room.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Payment,
-    MoneyBack,
-    State,
-    Description,
-}
-
-impl Kind {
-    /// `None` for what is never dropped.
-    fn of(says: &Says) -> Option<Self> {
-        match says {
-            Says::Ordered(_) => None,
-            Says::Paid(_) | Says::OfPayment(_) => Some(Self::Payment),
-            Says::MoneyBack(_) => Some(Self::MoneyBack),
-            Says::Failed(_) | Says::Paused | Says::Resumed | Says::Ended => Some(Self::State),
-            Says::Described(_) => Some(Self::Description),
-        }
     }
 }

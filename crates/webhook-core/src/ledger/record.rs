@@ -199,8 +199,16 @@ impl PaymentRecord {
     /// Until somebody tells what it paid for.
     pub(super) fn wait(&mut self, fact: &Fact) {
         let is_new = !self.waiting.iter().any(|it| it.at == fact.at && it.says == fact.says);
-        if is_new && self.waiting.len() < MOST_WAITING {
-            self.waiting.push(fact.clone());
+        if !is_new {
+            return;
+        }
+        self.waiting.push(fact.clone());
+        if self.waiting.len() > MOST_WAITING {
+            // The newest tells how it stands.
+            let oldest = self.waiting.iter().enumerate().min_by_key(|(_, fact)| fact.at);
+            if let Some(place) = oldest.map(|(place, _)| place) {
+                self.waiting.remove(place);
+            }
         }
     }
 

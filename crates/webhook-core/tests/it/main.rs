@@ -11,6 +11,7 @@
 
 mod allocations;
 mod architecture;
+mod attack;
 mod bad_input;
 mod books;
 mod burst;

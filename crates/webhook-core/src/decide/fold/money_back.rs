@@ -132,7 +132,9 @@ fn states<'f>(facts: &[&'f Fact]) -> States<'f> {
                     known.gone = Some(known.gone.map_or(since, |gone| gone.min(since)));
                 }
                 known.ended = known.ended.min(since);
-                if (known.newest.1, known.newest.0.stands) <= (fact.at, back.stands) {
+                // Of one time, the larger sum so far is the newer one.
+                let (newest, at) = known.newest;
+                if (at, newest.stands, so_far(newest)) <= (fact.at, back.stands, so_far(back)) {
                     known.newest = (&**back, fact.at);
                 }
             }
@@ -164,6 +166,12 @@ fn states<'f>(facts: &[&'f Fact]) -> States<'f> {
     states
 }
 
+/// Only a sum so far grows; of the others, each tells its own.
+fn so_far(back: &MoneyBack) -> Option<i64> {
+    let amount = back.back.amount.as_ref().filter(|_| back.back.sum == Sum::SoFar);
+    amount.map(|amount| amount.value)
+}
+
 /// Where sums can be compared, they decide; else the provider's word.
 fn is_all_back(payment: &Payment, standing: &[&State<'_>]) -> bool {
     let brought = brought(payment);
@@ -176,7 +184,8 @@ fn is_all_back(payment: &Payment, standing: &[&State<'_>]) -> bool {
     match brought.zip(back.clone()) {
         Some((brought, back)) if back.value > 0 && back.value >= brought.value => true,
         Some((brought, _)) => {
-            standing.iter().any(|state| is_whole_single(state, &brought))
+            standing.iter().any(|state| is_whole_single(state))
+                || disputes_are_whole(standing, &brought)
                 || items_are_back(payment, standing, Compare::Sums)
         }
         None => {
@@ -186,17 +195,26 @@ fn is_all_back(payment: &Payment, standing: &[&State<'_>]) -> bool {
     }
 }
 
-/// One adjustment or return that its provider calls whole is. A dispute's sum may differ from the payment's by exchange rates
-/// (<https://docs.stripe.com/api/disputes/object>): from half of it on it is all of it.
-fn is_whole_single(state: &State<'_>, brought: &Amount) -> bool {
+/// One adjustment or return that its provider calls whole is.
+fn is_whole_single(state: &State<'_>) -> bool {
     let (back, _) = state.newest;
-    let is_single = back.back.sum == Sum::Single && back.back.items.is_empty();
-    match (back.cause, &back.back.amount) {
-        (Cause::Dispute, Some(amount)) => {
-            is_single && amount.value.saturating_mul(2) >= brought.value
-        }
-        (_, _) => is_single && back.back.is_whole == Some(true),
-    }
+    let is_compared = back.cause == Cause::Dispute && back.back.amount.is_some();
+    is_single(back) && !is_compared && back.back.is_whole == Some(true)
+}
+
+/// The sums of disputes may differ from the payment's by exchange rates (<https://docs.stripe.com/api/disputes/object>): from
+/// half of it on they are all of it.
+fn disputes_are_whole(standing: &[&State<'_>], brought: &Amount) -> bool {
+    let disputed = standing.iter().map(|state| state.newest.0);
+    let disputed = disputed.filter(|back| back.cause == Cause::Dispute && is_single(back));
+    let values: Vec<i64> =
+        disputed.filter_map(|back| Some(back.back.amount.as_ref()?.value)).collect();
+    let sum = values.iter().copied().fold(0, i64::saturating_add);
+    !values.is_empty() && sum.saturating_mul(2) >= brought.value
+}
+
+fn is_single(back: &MoneyBack) -> bool {
+    back.back.sum == Sum::Single && back.back.items.is_empty()
 }
 
 /// By what items are compared.
@@ -301,7 +319,7 @@ pub(super) fn is_made_up_for(payment: &Payment, gone: &Gone, payments: &[Payment
 }
 
 /// It ends with the period that an earlier payment paid for: it is for a change in between, and for no time of its own.
-fn is_for_a_change(payment: &Payment, payments: &[Payment]) -> bool {
+pub(super) fn is_for_a_change(payment: &Payment, payments: &[Payment]) -> bool {
     payments.iter().any(|other| {
         let ends = other.end.zip(payment.end);
         other.at < payment.at && ends.is_some_and(|(other, own)| same_second(other, own))
