@@ -183,7 +183,11 @@ pub fn needs_a_look(work: &Work, owed: &Owed, state: &SubjectState) -> bool {
     let tells_lines = work.facts.iter().any(|fact| {
         fact.ordered().is_some() || fact.described().is_some_and(|it| it.subscribed.is_some())
     });
+    // Whether there is a license of it, the facts do not tell.
+    let pays_for_unknown =
+        wanted.purchase == Purchase::Unknown && work.facts.iter().any(|fact| fact.paid().is_some());
     is_unserved
+        || pays_for_unknown
         || (tells_lines && !wanted.unmapped.is_empty())
         || before.iter().any(|before| before != wanted)
 }
