@@ -76,7 +76,7 @@ pub fn explain(subject: &Subject, facts: &Facts, policy: &Policy) -> Explanation
 fn dropped(newest: Timestamp) -> String {
     format!(
         "The story is not complete. The ledger keeps {MOST_OF_A_KIND} payments, {MOST_OF_A_KIND} refunds and disputes, \
-         {MOST_OF_A_KIND} failures, pauses and ends, and {MOST_OF_A_KIND} descriptions. Older ones were dropped; the newest \
+         {MOST_OF_A_KIND} failures and pauses, and {MOST_OF_A_KIND} descriptions. Older ones were dropped; the newest \
          of those happened at {newest}."
     )
 }
