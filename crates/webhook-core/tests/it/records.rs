@@ -246,7 +246,7 @@ async fn a_subscription_is_explained_from_its_ledger_file() {
         format!("{purchase}: ordered: 1 of product {PRODUCT}"),
         format!("-> licenses: 1 of product {PRODUCT}"),
         format!("{renewal}: paid for the time until 2028-09-01"),
-        "-> end: until 2028-09-01".to_owned(),
+        "-> end: until 2028-09-02".to_owned(),
         "what follows from it:\n  purchase: known and paid".to_owned(),
         format!("{} in slot stripe/{SUBSCRIPTION}/-/1", license.id),
     ];
