@@ -184,8 +184,9 @@ pub fn needs_a_look(work: &Work, owed: &Owed, state: &SubjectState) -> bool {
         fact.ordered().is_some() || fact.described().is_some_and(|it| it.subscribed.is_some())
     });
     // Whether there is a license of it, the facts do not tell.
-    let pays_for_unknown =
-        wanted.purchase == Purchase::Unknown && work.facts.iter().any(|fact| fact.paid().is_some());
+    let is_unknown =
+        wanted.purchase == Purchase::Unknown || (wanted.names_nothing && state.slots.is_empty());
+    let pays_for_unknown = is_unknown && work.facts.iter().any(|fact| fact.paid().is_some());
     is_unserved
         || pays_for_unknown
         || (tells_lines && !wanted.unmapped.is_empty())

@@ -120,9 +120,17 @@ fn renewed(
         return Ok(());
     }
     if snapshot.licenses.is_empty() && plan.steps.is_empty() {
+        // An invoice told the purchase, and only the session names its product: the ledger may be lost before that comes.
+        let state = &snapshot.state;
+        let is_gone = state.deleted || !state.gone.is_empty();
+        let is_named = wanted.seats.iter().any(|seat| seat.mapping.is_some());
+        let is_unnamed = !is_named && !is_gone && state.slots.is_empty();
         return match wanted.purchase {
             _ if is_over => Ok(()),
             Purchase::Unknown => without_license(command, renew, wanted, plan, policy),
+            Purchase::Known if is_unnamed && wanted.names_nothing => {
+                without_license(command, renew, wanted, plan, policy)
+            }
             Purchase::Foreign | Purchase::Unpaid | Purchase::Known | Purchase::SeenByPayment => {
                 Ok(())
             }

@@ -224,6 +224,18 @@ async fn renewals_of_two_periods_in_the_wrong_order_end_at_the_later_one() {
 }
 
 #[tokio::test]
+async fn renewal_between_the_first_invoice_and_its_session_outlives_the_ledger() {
+    let mut app = App::start().await;
+    let renewal = body(STRIPE, "invoice-cycle");
+    app.cases(STRIPE, &["invoice-create"]).await;
+    assert_eq!(app.deliver(STRIPE, "/v2", &renewal).await.status, 400, "nothing can be renewed");
+    app.restart();
+    app.cases(STRIPE, &["checkout-subscription"]).await;
+    assert_eq!(app.deliver(STRIPE, "/v2", &renewal).await.status, 200);
+    assert_eq!(app.ends(), ["2028-09-01"]);
+}
+
+#[tokio::test]
 async fn overdue_charge_and_end_come_in_any_order() {
     // By their own times: overdue 2027-09-01 12:00, charge 2027-09-02, end 2027-10-01.
     let at = |case: &str, created: i64| {
