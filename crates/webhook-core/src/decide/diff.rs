@@ -272,9 +272,8 @@ impl<'d> Diff<'d> {
             let product = license.product_id.as_ref();
             product.is_some_and(|product| before.gone.get(product) == Some(&Gone::Replaced))
         };
-        let facts = &self.snapshot.state.facts;
-        let unsettled = facts.states_before().skip(1).count();
-        let mut unseen = self.before.iter().rev().take(unsettled);
+        // The first is that of the settled facts.
+        let mut unseen = self.before.iter().skip(1);
         self.snapshot.state.revoked.contains(&license.id)
             || self.before.iter().any(was_replaced)
             || unseen.any(|before| before.the_end == AtTheEnd::Revoke)

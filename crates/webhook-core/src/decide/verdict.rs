@@ -13,7 +13,7 @@ use crate::fact::{Fact, MoneyBack};
 use crate::snapshot::Snapshot;
 use crate::work::Work;
 
-/// The plan of the event, with what is to be said of it.
+/// The plan of the event, with what is to be said of it once no step is left.
 pub(super) fn of(
     work: &Work,
     wanted: &Entitlements,
@@ -22,7 +22,7 @@ pub(super) fn of(
     policy: &Policy,
 ) -> Result<Plan, Refused> {
     let without = without_it(work, snapshot, policy);
-    let changes_nothing = without == *wanted && plan.steps.is_empty();
+    let changes_nothing = without == *wanted;
     for command in &work.commands {
         match &command.action {
             Action::Renew(renew) => {
@@ -94,7 +94,7 @@ fn changed(
         plan.noted = Some("what changed, if anything, takes effect with the charge that bills it");
     } else if changes_nothing && plan.unmapped.is_empty() {
         plan.noted = Some("nothing of it changed");
-    } else if snapshot.licenses.is_empty() && plan.steps.is_empty() && plan.unmapped.is_empty() {
+    } else if snapshot.licenses.is_empty() && plan.unmapped.is_empty() {
         plan.noted = Some("there is no license of it");
     }
 }
@@ -119,7 +119,7 @@ fn renewed(
         });
         return Ok(());
     }
-    if snapshot.licenses.is_empty() && plan.steps.is_empty() {
+    if snapshot.licenses.is_empty() {
         // An invoice told the purchase, and only the session names its product: the ledger may be lost before that comes.
         let state = &snapshot.state;
         let is_gone = state.deleted || !state.gone.is_empty();
@@ -150,7 +150,7 @@ fn renewed(
         }
         Through::Until(_) => {}
     }
-    if snapshot.licenses.iter().any(crate::cryptlex::License::is_revoked) && plan.steps.is_empty() {
+    if snapshot.licenses.iter().any(crate::cryptlex::License::is_revoked) {
         plan.warnings.push(
             "a paid license is revoked, and no end of its subscription is known: it stays so",
         );
@@ -188,7 +188,7 @@ fn reversed(
     let (newer, same) = told_before(work, back, snapshot);
     plan.repeats = same;
     if newer {
-        plan.stale = without == wanted && plan.steps.is_empty();
+        plan.stale = without == wanted;
         return;
     }
     if !names_any_of_it(back, snapshot) {
