@@ -117,7 +117,7 @@ async fn unmapped(args: &records::UnmappedArgs) -> Result<bool, records::Records
 }
 
 async fn failed(args: &records::FailedArgs) -> Result<bool, records::RecordsError> {
-    let now = webhook_core::clock::Clock::system().now();
+    let now = webhook_core::domain::clock::Clock::system().now();
     let failed = records::failed(&args.place.open().await?, now).await?;
     match failed.is_empty() {
         true => print(["every event is done, or waits for a mapping (devkit unmapped)".to_owned()]),

@@ -10,12 +10,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use webhook_core::aws::Aws;
-use webhook_core::clock::Clock;
-use webhook_core::config;
 use webhook_core::cryptlex::{Client, Reserved};
-use webhook_core::deadline::{Deadline, Timing};
-use webhook_core::ids::{CustomerId, EventId, LicenseId, SubjectId};
+use webhook_core::domain::clock::Clock;
+use webhook_core::domain::deadline::{Deadline, Timing};
+use webhook_core::domain::ids::{CustomerId, EventId, LicenseId, SubjectId};
+use webhook_core::infra::aws::Aws;
+use webhook_core::infra::config;
 use webhook_core::ledger::{
     Dynamo, Embedded, EventRecord, EventStatus, KnownCustomer, Ledger, Store, StoreError,
     SubjectRecord,

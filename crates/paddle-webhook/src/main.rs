@@ -7,7 +7,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "this is where the environment comes in")]
     let read = |name: &str| std::env::var(name).ok();
-    match webhook_core::host::run::<webhook_core::provider::Paddle>(read) {
+    match webhook_core::http::host::run::<webhook_core::providers::Paddle>(read) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
             #[expect(clippy::print_stderr, reason = "the last words of a process")]

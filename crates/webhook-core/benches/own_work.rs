@@ -5,8 +5,8 @@
 use devkit::bench::own_work::{OwnWork, hmac};
 use divan::Bencher;
 use divan::counter::BytesCount;
-use webhook_core::inbound::Inbound;
-use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
+use webhook_core::providers::inbound::Inbound;
+use webhook_core::providers::{FastSpring, Paddle, Provider, Stripe};
 
 fn main() {
     divan::main();

@@ -10,16 +10,17 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::time::Instant;
-use webhook_core::command::{Meaning, Notice, Outcome};
-use webhook_core::config::Policy;
+use webhook_core::decide::Snapshot;
 use webhook_core::decide::{Owed, Plan, plan};
-use webhook_core::inbound::Inbound;
+use webhook_core::domain::command::{Meaning, Notice, Outcome};
+use webhook_core::domain::policy::Policy;
+use webhook_core::domain::work::Work;
+use webhook_core::execute::report::Report;
+use webhook_core::http::reply::{Reply, Shape, told};
 use webhook_core::ledger::SubjectState;
-use webhook_core::provider::{FastSpring, NotEvents, Paddle, ProductSource, Stripe};
-use webhook_core::reply::{Reply, Report, Shape, told};
-use webhook_core::signature::{Rejected, Secrets, Tolerance, Verified, verify};
-use webhook_core::snapshot::Snapshot;
-use webhook_core::work::Work;
+use webhook_core::providers::inbound::Inbound;
+use webhook_core::providers::signature::{Rejected, Secrets, Tolerance, Verified, verify};
+use webhook_core::providers::{FastSpring, NotEvents, Paddle, ProductSource, Stripe};
 
 use super::milliseconds;
 use super::table::Row;
@@ -44,7 +45,7 @@ pub struct OwnWork<P> {
     provider: PhantomData<P>,
 }
 
-impl<P: webhook_core::provider::Provider> OwnWork<P> {
+impl<P: webhook_core::providers::Provider> OwnWork<P> {
     /// A renewal as its provider sends it.
     pub fn renewal() -> OwnWork<P> {
         let case = match signer::<P>() {
@@ -143,7 +144,7 @@ pub fn hmac(body: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-fn signer<P: webhook_core::provider::Provider>() -> Provider {
+fn signer<P: webhook_core::providers::Provider>() -> Provider {
     let found = Provider::ALL.into_iter().find(|provider| provider.name() == P::NAME);
     found.expect("both sides know the same providers")
 }
@@ -188,7 +189,7 @@ fn many_payments() -> Row {
     Row::of(format!("fold of {PAYMENTS} payments of one subscription"), "us", values.collect())
 }
 
-fn renewal<P: webhook_core::provider::Provider>() -> Row {
+fn renewal<P: webhook_core::providers::Provider>() -> Row {
     let work = OwnWork::<P>::renewal();
     let values = (0..VALUES).map(|_| mean(|| work.inbound(), |inbound| work.whole(inbound)));
     let what = format!(

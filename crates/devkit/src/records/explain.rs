@@ -1,11 +1,12 @@
 //! How a subscription, order or license came to what it is.
 
-use webhook_core::command::{Subject, SubjectKind};
-use webhook_core::config::{Policy, Problem, policy_of};
 use webhook_core::decide::{self, Explained, Explanation};
-use webhook_core::ids::{LicenseId, SubjectId, plain};
+use webhook_core::domain::command::{Subject, SubjectKind};
+use webhook_core::domain::ids::{LicenseId, SubjectId, plain};
+use webhook_core::domain::policy::Policy;
+use webhook_core::infra::config::{Problem, policy_of};
 use webhook_core::ledger::{Ledger, SubjectRecord};
-use webhook_core::provider::{FastSpring, Paddle, Stripe};
+use webhook_core::providers::{FastSpring, Paddle, Stripe};
 
 use super::{Place, RecordsError};
 use crate::sign::Provider;

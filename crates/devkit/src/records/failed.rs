@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use webhook_core::ids::SubjectId;
+use webhook_core::domain::ids::SubjectId;
 use webhook_core::ledger::{EventRecord, EventStatus, Ledger};
 
 use super::{Place, RecordsError};

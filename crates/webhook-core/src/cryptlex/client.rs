@@ -18,10 +18,10 @@ use super::pace::{Pace, Places};
 use super::transport::{NoTls, Request, Transport};
 use super::turn::{NotAdmitted, Turn};
 use super::user::{NewUser, User, UserChange};
-use crate::clock::Clock;
-use crate::config;
-use crate::deadline::{Deadline, Timing};
-use crate::ids::{LicenseId, Mark, UserId};
+use crate::domain::clock::Clock;
+use crate::domain::deadline::{Deadline, Timing};
+use crate::domain::ids::{LicenseId, Mark, UserId};
+use crate::infra::config;
 
 /// Cryptlex at one base URL with one token.
 pub struct Client {

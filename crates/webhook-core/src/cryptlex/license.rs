@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::ids::{EntitlementSetId, LicenseId, Mark, ProductId, TemplateId, UserId};
-use crate::interval::Interval;
+use crate::domain::ids::{EntitlementSetId, LicenseId, Mark, ProductId, TemplateId, UserId};
+use crate::domain::interval::Interval;
 
 /// A license, without its key. Only the id is certain to be there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

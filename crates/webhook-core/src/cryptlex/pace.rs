@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::turn::{NotAdmitted, Turn};
-use crate::deadline::Deadline;
+use crate::domain::deadline::Deadline;
 
 /// A window counts from when a call reaches Cryptlex, and the first one takes longer to get there: it opens a connection.
 /// So ours is longer by this part of it, a quarter of a second.

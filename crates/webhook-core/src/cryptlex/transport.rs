@@ -19,10 +19,10 @@ use tokio::time::{Instant, timeout};
 
 use super::error::{ApiError, Kind, cleaned};
 use super::latency::Latency;
-use crate::clock::Clock;
-use crate::config;
-use crate::deadline::{Deadline, Timing};
-use crate::measure::{self, Count};
+use crate::domain::clock::Clock;
+use crate::domain::deadline::{Deadline, Timing};
+use crate::infra::config;
+use crate::infra::metrics::{self, Count};
 
 /// More than any list of 100 licenses needs.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -157,7 +157,7 @@ impl Transport {
         let answer = timeout(self.patience.min(left.mul_f32(0.6)), answer).await;
         let took = began.elapsed();
         self.latency.took(took);
-        measure::call(request.method.as_str(), &request.path, took);
+        metrics::call(request.method.as_str(), &request.path, took);
         answer.unwrap_or_else(|_late| Err(request.error(Kind::NoAnswer, None)))
     }
 
@@ -214,7 +214,7 @@ impl Transport {
             _ => Kind::Refused(status.as_u16()),
         };
         match kind {
-            Kind::Throttled(_) => measure::count(Count::Throttled),
+            Kind::Throttled(_) => metrics::count(Count::Throttled),
             // The event that fails of it counts: the token may be rotated just now.
             Kind::Unauthorized(_)
             | Kind::NotFound

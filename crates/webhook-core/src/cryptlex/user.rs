@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::license::MetadataItem;
-use crate::command::{CUSTOMER_KEYS, Name, is_placeholder};
-use crate::ids::{Mark, UserId};
+use crate::domain::command::{Name, is_placeholder};
+use crate::domain::ids::{Mark, UserId};
+use crate::providers::marks::CUSTOMER_KEYS;
 
 /// A user. Only the id is certain to be there.
 #[derive(Clone, PartialEq, Eq, Deserialize)]

@@ -6,11 +6,13 @@
 
 use jiff::Timestamp;
 
-use super::{Plan, SLOT_KEY, Step};
-use crate::command::{AddressTold, Concern, Customer, Email, Name};
+use super::plan::Plan;
+use super::step::Step;
 use crate::cryptlex::{License, MetadataItem, NO_NAME, NewUser, User, UserChange};
-use crate::ids::UserId;
-use crate::snapshot::{People, Snapshot};
+use crate::decide::snapshot::{People, Snapshot};
+use crate::domain::command::{AddressTold, Concern, Customer, Email, Name};
+use crate::domain::ids::UserId;
+use crate::providers::marks::SLOT_KEY;
 
 /// What a changed address leaves for a person to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,55 +4,30 @@
 //! by hand is left alone unless a new fact says otherwise. At most one step for each license, end before status: whoever
 //! applies the steps takes the answers in and asks again, until nothing is left.
 
+mod context;
 mod creation;
 mod ends;
 mod seating;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fold::{Entitlements, Gone, Purchase, Seat, fold};
+use super::fold::fold;
+use super::plan::{Plan, Refused};
 use super::step::Step;
-use super::{Excess, Plan, Refused};
-use crate::command::{AtTheEnd, Concern, Customer, Grant, Pays, Slot, Subject, Unmapped};
-use crate::config::Policy;
 use crate::cryptlex::License;
-use crate::fact::{Covers, Fact};
-use crate::ids::LicenseId;
+use crate::decide::snapshot::Snapshot;
+use crate::domain::command::{Concern, Slot, Subject, Unmapped};
+use crate::domain::entitlement::{Entitlements, Gone, Seat};
+use crate::domain::ids::LicenseId;
+use crate::domain::policy::AtTheEnd;
+use crate::domain::policy::Policy;
 use crate::ledger::{Capacity, SubjectState};
-use crate::snapshot::Snapshot;
+use crate::providers::marks::SLOT_KEY;
+pub(super) use context::Asked;
+use context::Diff;
+use context::fits;
 use ends::Ends;
 use seating::Seating;
-
-/// The metadata key of the slot.
-pub const SLOT_KEY: &str = "license_slot";
-pub(super) const DRIVER_KEY: &str = "fastspring_driver";
-
-/// What an event asks of one subject.
-pub(super) struct Asked<'a> {
-    pub(super) subject: &'a Subject,
-    /// The purchase that it is, or that was made before it: the buyer is told nowhere else.
-    pub(super) grant: Option<&'a Grant>,
-    /// Whether the event itself is that purchase.
-    pub(super) is_purchase: bool,
-    /// Whose new seats are, if it is a change that tells it.
-    pub(super) contact: Option<&'a Customer>,
-    /// What it says.
-    pub(super) own: &'a [Fact],
-}
-
-/// Everything that a step depends on.
-pub(super) struct Diff<'d> {
-    pub(super) asked: &'d Asked<'d>,
-    pub(super) snapshot: &'d Snapshot,
-    pub(super) policy: &'d Policy,
-    /// What the facts call for.
-    pub(super) wanted: &'d Entitlements,
-    /// What they called for in each state that Cryptlex may show.
-    pub(super) before: &'d [Entitlements],
-    pub(super) seating: Seating<'d>,
-    /// How licenses were seated in each of those states.
-    pub(super) seated_before: Vec<Seating<'d>>,
-}
 
 /// The states that Cryptlex may show: what the settled facts call for, and what each later commit did.
 pub(super) fn states_of(
@@ -130,13 +105,6 @@ impl<'d> Diff<'d> {
         Ok(plan)
     }
 
-    /// Whether the event itself tells what is bought. What older facts call for never fails a newer event.
-    pub(super) fn says_what_is_bought(&self) -> bool {
-        self.asked.own.iter().any(|fact| {
-            fact.ordered().is_some() || fact.subscribed().is_some() || fact.of_payment().is_some()
-        })
-    }
-
     /// What the event itself lacks. What older facts lack never fails a newer event.
     fn unmapped(&self) -> Vec<Unmapped> {
         let own = |line: &str| {
@@ -189,21 +157,6 @@ impl<'d> Diff<'d> {
             || self.before.first().is_some_and(|before| {
                 before.over >= self.wanted.over && before.the_end == self.wanted.the_end
             })
-    }
-
-    /// The licenses that are bought, and those of which nobody knows better.
-    pub(super) fn current(&self) -> impl Iterator<Item = &'d License> {
-        let licenses = self.snapshot.licenses.iter();
-        licenses.filter(|license| !self.is_replaced(license) && !self.seating.is_rival(license))
-    }
-
-    fn is_replaced(&self, license: &License) -> bool {
-        !self.seating.is_seated(license) && self.product_is_replaced(license)
-    }
-
-    fn product_is_replaced(&self, license: &License) -> bool {
-        let Some(product) = &license.product_id else { return false };
-        self.wanted.gone.get(product) == Some(&Gone::Replaced)
     }
 
     /// A product that another one took the place of ends once its successor is there; what was paid is never deleted.
@@ -279,10 +232,6 @@ impl<'d> Diff<'d> {
             || unseen.any(|before| before.the_end == AtTheEnd::Revoke)
     }
 
-    fn was_over(&self) -> bool {
-        self.before.iter().any(|before| before.over.is_some())
-    }
-
     fn has_reason(&self, of: &Entitlements, seating: &Seating<'_>, license: &License) -> bool {
         !of.reasons.is_empty() || seating.is_too_many(license)
     }
@@ -298,12 +247,6 @@ impl<'d> Diff<'d> {
         });
         stood || self.is_paid_now()
     }
-
-    /// Whether a payment for the period is among the facts that have no effect yet.
-    pub(super) fn is_paid_now(&self) -> bool {
-        let mut unsettled = self.snapshot.state.facts.unsettled();
-        unsettled.any(|fact| fact.paid().is_some_and(|paid| paid.pays == Pays::ForThePeriod))
-    }
 }
 
 /// What the end of a subscription does to a license.
@@ -316,31 +259,10 @@ fn at_the_end(license: &License, the_end: AtTheEnd) -> Option<Step> {
     }
 }
 
-/// Refuses more licenses than there is room for: what was made and cannot be remembered would be made again.
-pub(super) fn fits(subject: &Subject, licenses: u64, capacity: Capacity) -> Result<(), Refused> {
-    if licenses <= capacity.licenses {
-        return Ok(());
-    }
-    let excess = Excess { subject: subject.clone(), licenses, capacity };
-    Err(Refused::TooMany(Box::new(excess)))
-}
-
-/// Whether an event tells a later payment.
-pub(super) fn is_later_payment(fact: &Fact) -> bool {
-    fact.paid().is_some_and(|paid| matches!(paid.covers, Covers::Later(_)))
-}
-
 /// Whether the slots hold every license that was found, and we made each of them. Of none, nobody knows.
 pub fn all_ours(snapshot: &Snapshot, slots: &BTreeMap<Slot, LicenseId>) -> bool {
     let known: BTreeSet<&LicenseId> = slots.values().collect();
     let is_ours =
         |license: &License| known.contains(&license.id) && license.metadata(SLOT_KEY).is_some();
     !snapshot.licenses.is_empty() && snapshot.licenses.iter().all(is_ours)
-}
-
-impl Entitlements {
-    /// Whether licenses may be made for it.
-    pub(super) fn is_bought(&self) -> bool {
-        matches!(self.purchase, Purchase::Known | Purchase::SeenByPayment)
-    }
 }

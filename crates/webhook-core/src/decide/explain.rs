@@ -8,10 +8,10 @@ mod words;
 use jiff::Timestamp;
 
 use super::fold::{fold, in_order};
-use crate::command::Subject;
-use crate::config::Policy;
-use crate::fact::{Fact, Facts, MOST_OF_A_KIND};
-use crate::ids::EventId;
+use crate::domain::command::Subject;
+use crate::domain::fact::{Fact, Facts, MOST_OF_A_KIND};
+use crate::domain::ids::EventId;
+use crate::domain::policy::Policy;
 
 pub use words::policy_in_words;
 

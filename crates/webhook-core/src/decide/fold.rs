@@ -8,96 +8,16 @@ mod naming;
 mod payments;
 mod status;
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
-use crate::command::{AtTheEnd, Cause, Line, Mapping, Refunded, Slot, Subject, Unmapped};
-use crate::config::Policy;
-use crate::fact::{Fact, handed_to};
-use crate::ids::{CustomerId, ProductId};
+use crate::domain::command::{Cause, Subject};
+use crate::domain::entitlement::{Entitlements, Purchase};
+use crate::domain::fact::{Fact, handed_to};
+use crate::domain::policy::Policy;
+use crate::domain::policy::{AtTheEnd, Refunded};
 
-pub use end::End;
 pub(super) use lines::{came_with_another, own_path};
 use payments::Payment;
-
-/// What a subject is entitled to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Entitlements {
-    /// The licenses that are paid for, in the order in which they are to be made.
-    pub seats: Vec<Seat>,
-    /// How many that is; beyond what any ledger has room for, they are not listed.
-    pub count: u64,
-    /// The most seats of each product that any time called for: as many are known to be ours.
-    pub most: BTreeMap<Option<ProductId>, u32>,
-    /// Products that are not bought any more, and what became of them.
-    pub gone: BTreeMap<ProductId, Gone>,
-    /// Lines that no Cryptlex product is known for.
-    pub unmapped: Vec<Unmapped>,
-    /// Until when.
-    pub end: End,
-    /// Why licenses are suspended, and since when.
-    pub reasons: BTreeMap<Cause, Timestamp>,
-    /// When it ended, if it did and no newer payment took that back.
-    pub over: Option<Timestamp>,
-    /// What that does to its licenses; nothing while it is not over.
-    pub the_end: AtTheEnd,
-    /// The newest failure of a payment that nothing made up for, with days of grace or without.
-    pub failing: Option<Timestamp>,
-    /// Whether the purchase names no product itself: it is content with what is there.
-    pub names_nothing: bool,
-    /// What is known of its purchase.
-    pub purchase: Purchase,
-    /// The customer for whom new seats are, where it is not the one who ordered.
-    pub new_owner: Option<CustomerId>,
-}
-
-/// One license.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seat {
-    /// Its identity.
-    pub slot: Slot,
-    /// The line that it is of.
-    pub line: Line,
-    /// Which product, from which template; `None` where only its licenses tell.
-    pub mapping: Option<Mapping>,
-    /// Whether the product was named for it; else it is presumed, and another one that is there is as good.
-    pub is_certain: bool,
-    /// When it was bought.
-    pub bought_at: Option<Timestamp>,
-    /// Whether it was bought once and is not any more: its license is kept, suspended.
-    pub is_spare: bool,
-    /// How many activations the quantity buys, if it buys any.
-    pub activations: Option<u32>,
-}
-
-/// How many activations a license allows.
-pub(super) type Activations = Option<u32>;
-
-/// What became of a product that is not bought any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
-    /// Another one took its place.
-    Replaced,
-    /// Nothing did.
-    GivenUp,
-}
-
-/// What is known of the purchase.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Purchase {
-    /// Nothing: the ledger was lost, or it was bought before we listened.
-    #[default]
-    Unknown,
-    /// It is known, and needs no license.
-    Foreign,
-    /// It is known, and not paid yet.
-    Unpaid,
-    /// It is known.
-    Known,
-    /// A payment named what it was of.
-    SeenByPayment,
-}
 
 /// The entitlements of a subject from its facts.
 pub fn fold<'f>(

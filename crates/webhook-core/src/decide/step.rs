@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::command::Slot;
 use crate::cryptlex::{License, MetadataItem, NewUser, UserChange};
-use crate::ids::{LicenseId, UserId, plain};
-use crate::interval::whole_second_from;
+use crate::domain::command::Slot;
+use crate::domain::ids::{LicenseId, UserId, plain};
+use crate::domain::interval::whole_second_from;
+use crate::providers::marks::SLOT_KEY;
 
 /// A write that is still missing. All but `Renew` set something to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +128,7 @@ impl std::fmt::Display for Step {
 }
 
 /// The metadata of a license that we create: its slot, and the provider's ids.
-pub(super) fn metadata(slot: &Slot, marks: &[crate::ids::Mark]) -> Vec<MetadataItem> {
+pub(super) fn metadata(slot: &Slot, marks: &[crate::domain::ids::Mark]) -> Vec<MetadataItem> {
     let ids = marks.iter().map(|mark| MetadataItem::hidden(&mark.key, mark.value()));
-    ids.chain([MetadataItem::hidden(super::SLOT_KEY, slot.as_str())]).collect()
+    ids.chain([MetadataItem::hidden(SLOT_KEY, slot.as_str())]).collect()
 }

@@ -2,16 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::fold::{Entitlements, Purchase, fold};
-use super::{Plan, Refused};
-use crate::command::{
-    Action, AtTheEnd, Cause, Command, Concern, Effect, Keeps, Refunded, Renew, Stands, SubjectKind,
-    Through, Undated,
+use super::fold::fold;
+use super::plan::{Plan, Refused};
+use crate::decide::snapshot::Snapshot;
+use crate::domain::command::{
+    Action, Cause, Command, Concern, Effect, Keeps, Renew, Stands, SubjectKind, Through, Undated,
 };
-use crate::config::Policy;
-use crate::fact::{Fact, MoneyBack};
-use crate::snapshot::Snapshot;
-use crate::work::Work;
+use crate::domain::entitlement::{Entitlements, Purchase};
+use crate::domain::fact::{Fact, MoneyBack};
+use crate::domain::policy::Policy;
+use crate::domain::policy::{AtTheEnd, Refunded};
+use crate::domain::work::Work;
 
 /// The plan of the event, with what is to be said of it once no step is left.
 pub(super) fn of(

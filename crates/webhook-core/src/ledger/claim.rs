@@ -14,9 +14,9 @@ use super::{
     Body, EventKey, Held, Leases, Ledger, LedgerError, StoreError, expectation, version_after,
     write,
 };
-use crate::command::{Outcome, Subject};
-use crate::fact::Fact;
-use crate::ids::{CustomerId, PaymentId};
+use crate::domain::command::{Outcome, Subject};
+use crate::domain::fact::Fact;
+use crate::domain::ids::{CustomerId, PaymentId};
 
 /// Attempts at a claim that others keep winning; more would be a fault of the store.
 pub(super) const CLAIM_ATTEMPTS: u32 = 8;

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{
 use futures_util::future::BoxFuture;
 
 use super::store::{Capacity, Committed, Expect, Store, StoreError, Versioned, Write};
-use crate::aws::Aws;
+use crate::infra::aws::Aws;
 
 /// The part of a delivery's deadline for one try; the SDK makes up to three. Paddle's four seconds: one second.
 const ATTEMPT_PART: f32 = 0.25;
@@ -333,8 +333,8 @@ mod tests {
     use sha2::{Digest as _, Sha256};
 
     use super::*;
-    use crate::command::{LicenseLine, Outcome, Slot, Subject, SubjectKind};
-    use crate::ids::{LicenseId, SubjectId};
+    use crate::domain::command::{LicenseLine, Outcome, Slot, Subject, SubjectKind};
+    use crate::domain::ids::{LicenseId, SubjectId};
     use crate::ledger::record::{EventStatus, SubjectRecord, encoded};
 
     /// An item's limit, less its key and its other attributes.

@@ -17,7 +17,7 @@ use redb::{
 use tokio::sync::oneshot;
 
 use super::store::{Committed, FORGOTTEN_AT_ONCE, SoleOwner, Store, StoreError, Versioned, Write};
-use crate::clock::Clock;
+use crate::domain::clock::Clock;
 
 /// Version, the second from which it may be forgotten (or none: the largest), value.
 type Record<'v> = (u64, i64, &'v [u8]);

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::store::{Committed, FORGOTTEN_AT_ONCE, Store, StoreError, Versioned, Write};
-use crate::clock::Clock;
+use crate::domain::clock::Clock;
 
 /// Records in the memory of this process.
 pub struct Memory {

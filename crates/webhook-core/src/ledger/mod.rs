@@ -14,9 +14,9 @@ mod dynamo;
 mod embedded;
 mod keep;
 mod lease;
-mod look;
 mod memory;
 mod owner;
+mod queries;
 mod record;
 mod standing;
 mod store;
@@ -28,11 +28,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::aws::Aws;
-use crate::clock::Clock;
-use crate::command::{Outcome, Subject};
-use crate::config;
-use crate::ids::{CustomerId, EventId, PaymentId};
+use crate::domain::clock::Clock;
+use crate::domain::command::{Outcome, Subject};
+use crate::domain::ids::{CustomerId, EventId, PaymentId};
+use crate::infra::aws::Aws;
+use crate::infra::config;
 use lease::Ahead;
 use owner::Owner;
 use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};

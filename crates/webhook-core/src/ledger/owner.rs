@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::record::{KnownCustomer, Lease, SubjectRecord, customer_key, decoded, subject_key};
 use super::store::{Committed, Expect};
 use super::{Leases, Ledger, LedgerError, expectation, version_after, write};
-use crate::command::Subject;
-use crate::ids::{CustomerId, UserId};
+use crate::domain::command::Subject;
+use crate::domain::ids::{CustomerId, UserId};
 
 /// Another customer, held beside the subjects of an event. The customer may be another provider's.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::store::{StoreError, Versioned};
-use crate::command::{Outcome, Slot, Subject, SubjectKind, SubscriptionRecord};
-use crate::fact::{Fact, Facts, Role};
-use crate::ids::{CustomerId, EventId, LicenseId, PaymentId, SubjectId, UserId};
+use crate::domain::command::{Outcome, Slot, Subject, SubjectKind, SubscriptionRecord};
+use crate::domain::fact::{Fact, Facts, Role};
+use crate::domain::ids::{CustomerId, EventId, LicenseId, PaymentId, SubjectId, UserId};
 
 /// Raised when an older version could misread what this one writes.
 const FORMAT: u32 = 2;

@@ -1,8 +1,8 @@
 use futures_util::future::BoxFuture;
 
 use super::*;
-use crate::command::SubjectKind;
-use crate::ids::{LicenseId, SubjectId, UserId};
+use crate::domain::command::SubjectKind;
+use crate::domain::ids::{LicenseId, SubjectId, UserId};
 
 const SETTLE: SignedDuration = SignedDuration::from_secs(30);
 const RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -90,7 +90,7 @@ async fn leases_are_taken_all_or_none() {
 #[tokio::test]
 async fn a_failure_keeps_what_is_known_and_releases_or_not() {
     let ledger = ledger();
-    let slot = crate::command::Slot::new(&subject("sub_1"), "-", 1);
+    let slot = crate::domain::command::Slot::new(&subject("sub_1"), "-", 1);
     for (keep, now) in [(Keep::Release, 0), (Keep::RunOut, 1)] {
         let mut leases = acquire(&ledger, "evt_1", &["sub_1"], now).await;
         let mut state = leases.state(&subject("sub_1"));

@@ -12,7 +12,7 @@ use super::claim::CLAIM_ATTEMPTS;
 use super::record::decoded;
 use super::{Committed, Expect, Ledger, StoreError, Versioned, Write, expectation, write};
 use crate::cryptlex::Rank;
-use crate::ids::EventId;
+use crate::domain::ids::EventId;
 
 /// Records of the list, for each provider.
 const PARTS: u64 = 64;

@@ -2,8 +2,8 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use devkit::bench::own_work::OwnWork;
-use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
-use webhook_core::signature::Rejected;
+use webhook_core::providers::signature::Rejected;
+use webhook_core::providers::{FastSpring, Paddle, Provider, Stripe};
 
 const LARGEST: usize = 1024 * 1024;
 /// In memory a body may take so many times its own bytes.

@@ -10,12 +10,12 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use webhook_core::deadline::Timing;
-use webhook_core::ids::EventId;
+use webhook_core::domain::deadline::Timing;
+use webhook_core::domain::ids::EventId;
+use webhook_core::execute::delivery::Service;
+use webhook_core::http::router::router;
 use webhook_core::ledger::{EventRecord, EventStatus, Ledger, Store};
-use webhook_core::provider::Stripe;
-use webhook_core::router::router;
-use webhook_core::service::Service;
+use webhook_core::providers::Stripe;
 
 use crate::support::{Answer, App, STRIPE, TIMING, answered, edited, tell};
 

@@ -9,11 +9,11 @@ use devkit::sandbox::{Call, Settings};
 use devkit::sign::{Provider as Signer, sign};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
-use webhook_core::command::Notice;
-use webhook_core::ids::ProductId;
-use webhook_core::inbound::Inbound;
-use webhook_core::provider::{FastSpring, Paddle, ProductSource, Provider, Stripe};
-use webhook_core::signature::{Secrets, Tolerance, verify};
+use webhook_core::domain::command::Notice;
+use webhook_core::domain::ids::ProductId;
+use webhook_core::providers::inbound::Inbound;
+use webhook_core::providers::signature::{Secrets, Tolerance, verify};
+use webhook_core::providers::{FastSpring, Paddle, ProductSource, Provider, Stripe};
 
 use crate::support::{App, PRODUCT, SECRET, path_of};
 

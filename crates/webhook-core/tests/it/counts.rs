@@ -14,8 +14,8 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use webhook_core::provider::Stripe;
-use webhook_core::router::DamagedBody;
+use webhook_core::http::router::DamagedBody;
+use webhook_core::providers::Stripe;
 
 use crate::support::{Answer, App, PADDLE, STRIPE, TIMING, body, edited};
 

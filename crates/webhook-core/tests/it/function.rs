@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devkit::sign::Provider as Signer;
-use webhook_core::contract::Contract;
-use webhook_core::deadline::Timing;
+use webhook_core::domain::deadline::Timing;
+use webhook_core::execute::delivery::Service;
 use webhook_core::ledger::Store;
-use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
-use webhook_core::service::Service;
+use webhook_core::providers::Contract;
+use webhook_core::providers::{FastSpring, Paddle, Provider, Stripe};
 
 use crate::support::{App, handle};
 

@@ -8,9 +8,9 @@ use axum::body::Body;
 use futures_util::future::{BoxFuture, join_all};
 use http::Request;
 use serde_json::{Value, json};
+use webhook_core::execute::delivery::Service;
 use webhook_core::ledger::{Committed, Embedded, Store, StoreError, Versioned, Write};
-use webhook_core::provider::Stripe;
-use webhook_core::service::Service;
+use webhook_core::providers::Stripe;
 
 use crate::support::{App, FASTSPRING, STRIPE, TIMING};
 

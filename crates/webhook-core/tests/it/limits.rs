@@ -11,9 +11,11 @@ use devkit::sign::Provider as Signer;
 use http::Request;
 use http::request::Builder;
 use serde_json::{Value, json};
-use webhook_core::clock::Clock;
-use webhook_core::limits::{Limits, Networks, Refused, Rules};
-use webhook_core::router::SourceAddress;
+use webhook_core::domain::clock::Clock;
+use webhook_core::http::router::SourceAddress;
+use webhook_core::infra::config::Rules;
+use webhook_core::infra::limits::{Limits, Refused};
+use webhook_core::infra::networks::Networks;
 
 use crate::support::{Answer, App, FASTSPRING, PADDLE, STRIPE, path_of};
 

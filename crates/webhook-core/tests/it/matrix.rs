@@ -9,7 +9,7 @@ use devkit::sandbox::{Fault, Match};
 use devkit::sign::Provider as Signer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use webhook_core::deadline::Timing;
+use webhook_core::domain::deadline::Timing;
 use webhook_core::ledger::Store;
 
 use crate::corpus::{path, prepare};

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use devkit::moto::Moto;
-use webhook_core::aws::Aws;
+use webhook_core::infra::aws::Aws;
 use webhook_core::ledger::Dynamo;
 
 /// A busy machine is no failure.

@@ -10,8 +10,8 @@ use devkit::sign::Provider as Signer;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use webhook_core::aws::Aws;
-use webhook_core::notify::Notifier;
+use webhook_core::infra::aws::Aws;
+use webhook_core::infra::notify::Notifier;
 
 use crate::corpus::{path, prepare};
 use crate::moto::{found, region, sdk};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use devkit::sandbox::Fault;
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
-use webhook_core::command::{Subject, SubjectKind};
-use webhook_core::ids::{EventId, SubjectId};
+use webhook_core::domain::command::{Subject, SubjectKind};
+use webhook_core::domain::ids::{EventId, SubjectId};
 use webhook_core::ledger::{About, Body, Claim, EventKey, Ledger, Term};
 
 use crate::burst::{Server, purchase, record, renewal, renewal_id, sold};

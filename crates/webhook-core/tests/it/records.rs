@@ -10,8 +10,8 @@ use devkit::sandbox::{ACCESS_TOKEN, Fault};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use webhook_core::clock::Clock;
-use webhook_core::ids::EventId;
+use webhook_core::domain::clock::Clock;
+use webhook_core::domain::ids::EventId;
 use webhook_core::ledger::{
     About, Admission, Body, Claim, Dynamo, Embedded, EventKey, Expect, Ledger, Store, Term, Write,
 };

@@ -2,7 +2,7 @@
 
 use devkit::moto::Moto;
 use serde_json::{Value, json};
-use webhook_core::secrets::Vault;
+use webhook_core::infra::secrets::Vault;
 
 use crate::moto::{DEADLINE, found, region};
 use crate::support::App;

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use http_body_util::{BodyExt as _, Full};
 use jiff::Timestamp;
 use serde_json::json;
-use webhook_core::aws::Aws;
-use webhook_core::clock::Clock;
+use webhook_core::domain::clock::Clock;
+use webhook_core::infra::aws::Aws;
 use webhook_core::ledger::{Committed, Embedded, Expect, Memory, Store, StoreError, Write};
 
 use crate::burst::list_of_what_waits_is_kept;

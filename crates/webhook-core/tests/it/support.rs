@@ -15,18 +15,19 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::Value;
 use tower::ServiceExt as _;
-use webhook_core::clock::Clock;
-use webhook_core::config::{self, Loaded, load};
-use webhook_core::contract::Contract;
-use webhook_core::deadline::Timing;
-use webhook_core::inbound::Inbound;
+use webhook_core::domain::clock::Clock;
+use webhook_core::domain::deadline::Timing;
+use webhook_core::execute::delivery::Service;
+use webhook_core::execute::runtime::Parts;
+use webhook_core::http::reply::{Shape, answer};
+use webhook_core::http::router::router;
+use webhook_core::infra::config::{self, Loaded, load};
+use webhook_core::infra::notify::Notifier;
+use webhook_core::infra::overflow::Overflow;
 use webhook_core::ledger::{Ledger, Memory, Store};
-use webhook_core::notify::Notifier;
-use webhook_core::overflow::Overflow;
-use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
-use webhook_core::router::router;
-use webhook_core::service::Service;
-use webhook_core::state::Parts;
+use webhook_core::providers::Contract;
+use webhook_core::providers::inbound::Inbound;
+use webhook_core::providers::{FastSpring, Paddle, Provider, Stripe};
 
 pub(crate) const STRIPE: Signer = Signer::Stripe;
 pub(crate) const FASTSPRING: Signer = Signer::Fastspring;
@@ -257,7 +258,8 @@ pub(crate) async fn handle<P: Provider>(
     let name = HeaderName::from_static(P::SIGNATURE_HEADER);
     let headers = HeaderMap::from_iter([(name, header.parse().unwrap())]);
     let inbound = Inbound { headers, body: body.to_vec(), source: None };
-    service.handle(contract, inbound, budget).await.status.as_u16()
+    let handled = service.handle(contract, inbound, budget).await;
+    answer::<P>(Shape::of(contract), &handled).status.as_u16()
 }
 
 /// What is counted, for whoever runs the tests: a test that passes prints nothing else.

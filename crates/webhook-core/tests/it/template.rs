@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use webhook_core::command::Refunded;
-use webhook_core::config::{Policy, load};
-use webhook_core::deadline::Timing;
-use webhook_core::provider::{FastSpring, Paddle, Provider, Stripe};
+use webhook_core::domain::deadline::Timing;
+use webhook_core::domain::policy::Policy;
+use webhook_core::domain::policy::Refunded;
+use webhook_core::domain::profile::Profile as _;
+use webhook_core::infra::config::load;
+use webhook_core::providers::{FastSpring, Paddle, Provider, Stripe};
 
 /// Read and not set, because Lambda sets it, because it is in the secret, or because the default is right there.
 const NOT_SET: [&str; 16] = [

@@ -8,7 +8,7 @@ fn pace(limit: u32) -> Arc<Pace> {
 }
 
 fn in_secs(secs: u64) -> Deadline {
-    Deadline::after(Duration::from_secs(secs), &crate::clock::Clock::system())
+    Deadline::after(Duration::from_secs(secs), &crate::domain::clock::Clock::system())
 }
 
 fn turn(rank: Rank, second: i64, calls: usize) -> Turn {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use super::context::{Diff, fits};
 use super::ends::parent;
 use super::seating::{Seated, ordinal_of};
-use super::{Diff, SLOT_KEY, fits};
-use crate::command::{AtTheEnd, Concern, Slot, Term};
 use crate::cryptlex::{License, NewLicense};
 use crate::decide::customer::{new_user, take_over, user_of};
-use crate::decide::fold::Entitlements;
+use crate::decide::plan::{Plan, Refused};
 use crate::decide::step::{Blank, Step, metadata};
-use crate::decide::{Plan, Refused};
-use crate::ids::UserId;
+use crate::domain::command::{Concern, Slot, Term};
+use crate::domain::entitlement::Entitlements;
+use crate::domain::ids::UserId;
+use crate::domain::policy::AtTheEnd;
+use crate::providers::marks::SLOT_KEY;
 
 /// Licenses to be made in one round; the next round goes on.
 const MOST_AT_ONCE: usize = 64;

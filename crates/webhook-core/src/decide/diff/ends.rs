@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{DRIVER_KEY, Diff, is_later_payment};
-use crate::command::Term;
+use super::context::{Diff, is_later_payment};
 use crate::cryptlex::License;
-use crate::decide::fold::End;
 use crate::decide::step::Step;
-use crate::interval::{Interval, same_second, shifted, whole_second_from};
+use crate::domain::command::Term;
+use crate::domain::entitlement::End;
+use crate::domain::interval::{Interval, same_second, shifted, whole_second_from};
 use crate::ledger::SubjectState;
+use crate::providers::marks::DRIVER_KEY;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// A license that is made at once ends seconds after what was paid.

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{DRIVER_KEY, SLOT_KEY};
-use crate::command::{Mapping, Slot, Subject, Unmapped};
 use crate::cryptlex::License;
-use crate::decide::fold::{Entitlements, Gone, Seat, came_with_another, own_path};
-use crate::ids::{LicenseId, ProductId};
-use crate::snapshot::Snapshot;
+use crate::decide::fold::{came_with_another, own_path};
+use crate::decide::snapshot::Snapshot;
+use crate::domain::command::{Mapping, Slot, Subject, Unmapped};
+use crate::domain::entitlement::{Entitlements, Gone, Seat};
+use crate::domain::ids::{LicenseId, ProductId};
+use crate::providers::marks::DRIVER_KEY;
+use crate::providers::marks::SLOT_KEY;
 
 /// Every seat with the license in it, and what is left over.
 pub(in crate::decide) struct Seating<'s> {

@@ -96,7 +96,8 @@ fn dropped_facts_are_confessed() {
     let mut day = events("09-01 pay until 10-01")[0].clone();
     for _ in 0..66 {
         facts.add(&day);
-        day[0].at = crate::interval::shifted(day[0].at, jiff::SignedDuration::from_hours(24));
+        day[0].at =
+            crate::domain::interval::shifted(day[0].at, jiff::SignedDuration::from_hours(24));
     }
     let explanation = explain(&subject(), &facts, &policy(""));
     let dropped = explanation.dropped.unwrap();

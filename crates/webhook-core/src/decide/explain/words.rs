@@ -2,14 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::command::{
-    Amount, AtTheEnd, Cause, Effect, Line, Mapping, NamedBy, OfPayment, Pays, QuantityMeans,
-    Refunded, Stands, Subscribed, Sum, Term, Through,
+use crate::domain::command::{
+    Amount, Cause, Effect, Line, Mapping, NamedBy, OfPayment, Pays, Stands, Subscribed, Sum, Term,
+    Through,
 };
-use crate::config::Policy;
-use crate::decide::fold::{End, Entitlements, Gone, Purchase, Seat};
-use crate::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
-use crate::ids::{PaymentId, plain};
+use crate::domain::entitlement::{End, Entitlements, Gone, Purchase, Seat};
+use crate::domain::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
+use crate::domain::ids::{PaymentId, plain};
+use crate::domain::policy::Policy;
+use crate::domain::policy::{AtTheEnd, QuantityMeans, Refunded};
 
 /// One part of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,28 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::failures;
 use super::money_back;
-use super::payments::{OneMore, Payment};
-use crate::command::{Pays, Subject, SubjectKind, SubscriptionRecord, Through};
-use crate::config::Policy;
-use crate::fact::{Described, Fact};
-use crate::interval::{same_second, shifted, whole_second_from};
+use super::payments::Payment;
+use crate::domain::command::{Pays, Subject, SubjectKind, SubscriptionRecord, Through};
+use crate::domain::entitlement::End;
+use crate::domain::fact::{Described, Fact};
+use crate::domain::interval::{same_second, shifted, whole_second_from};
+use crate::domain::policy::Policy;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-/// The end of every license of a subject; what a line of its own says (perpetual, as its parent) comes before it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct End {
-    /// The date to write, with leeway.
-    pub date: Option<Timestamp>,
-    /// When it was bought, where the first payment tells no date: one interval from then.
-    pub bought_at: Option<Timestamp>,
-    /// One interval more than before.
-    pub one_more: Option<OneMore>,
-    /// With days of grace: until then at least, because a payment failed.
-    pub grace: Option<Timestamp>,
-    /// What is added to an end that an interval decides.
-    pub leeway: SignedDuration,
-}
 
 /// The end that all facts call for.
 pub(super) fn of(subject: &Subject, facts: &[&Fact], payments: &[Payment], policy: &Policy) -> End {

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::end::{failed_through, paid_through};
 use super::payments::Payment;
-use crate::config::Policy;
-use crate::fact::{Fact, Says, Standing};
-use crate::interval::{shifted, whole_second_from};
+use crate::domain::fact::{Fact, Says, Standing};
+use crate::domain::interval::{shifted, whole_second_from};
+use crate::domain::policy::Policy;
 
 /// When the newest failure was that still counts, so that licenses are suspended.
 pub(super) fn counting(

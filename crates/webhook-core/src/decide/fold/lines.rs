@@ -6,15 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::naming::Named;
 use super::payments::Payment;
-use super::{Activations, Gone, Purchase, Seat};
-use crate::command::{
-    Billed, Effect, Line, Mapping, NamedBy, OfPayment, QuantityMeans, Slot, Subject, Subscribed,
-    Unmapped,
+use crate::domain::command::{
+    Billed, Effect, Line, Mapping, NamedBy, OfPayment, Slot, Subject, Subscribed, Unmapped,
 };
-use crate::config::Policy;
-use crate::fact::{Covers, Fact, Ordered, Role};
-use crate::ids::{PaymentId, ProductId};
-use crate::interval::shifted;
+use crate::domain::entitlement::{Gone, Purchase, Seat};
+use crate::domain::fact::{Covers, Fact, Ordered, Role};
+use crate::domain::ids::{PaymentId, ProductId};
+use crate::domain::interval::shifted;
+use crate::domain::policy::Policy;
+use crate::domain::policy::QuantityMeans;
 
 /// A change that is charged with a proration may be told a little after its charge.
 const TOLD_AFTER_ITS_CHARGE: SignedDuration = SignedDuration::from_hours(1);
@@ -44,7 +44,7 @@ struct Bought {
     licenses: u32,
     /// The most that it ever bought of its product.
     most: u32,
-    activations: Activations,
+    activations: Option<u32>,
     means: Option<QuantityMeans>,
     is_certain: bool,
     /// When an order told it.
@@ -430,7 +430,7 @@ pub(super) fn counted(
     quantity: u32,
     means: Option<QuantityMeans>,
     policy: &Policy,
-) -> (u32, Activations) {
+) -> (u32, Option<u32>) {
     match means.unwrap_or(policy.quantity_means) {
         QuantityMeans::One => (quantity.min(1), None),
         QuantityMeans::Licenses => (quantity, None),

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::payments::Payment;
-use crate::command::{Amount, Cause, Pays, Refunded, Stands, Subject, SubjectKind, Sum};
-use crate::config::Policy;
-use crate::fact::{Fact, MoneyBack, Says, added};
-use crate::interval::same_second;
+use crate::domain::command::{Amount, Cause, Pays, Stands, Subject, SubjectKind, Sum};
+use crate::domain::fact::{Fact, MoneyBack, Says, added};
+use crate::domain::interval::same_second;
+use crate::domain::policy::Policy;
+use crate::domain::policy::Refunded;
 
 /// All of a payment went back for this cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

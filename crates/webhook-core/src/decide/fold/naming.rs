@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 
-use crate::command::{Line, Mapping, NamedBy};
-use crate::fact::{Fact, Ordered};
-use crate::ids::ProductId;
+use crate::domain::command::{Line, Mapping, NamedBy};
+use crate::domain::fact::{Fact, Ordered};
+use crate::domain::ids::ProductId;
 
 /// The product of the only line, and when another one took its place.
 pub(super) struct Named {

@@ -6,10 +6,13 @@ use jiff::Timestamp;
 
 use super::end::{described_period, was_the_last};
 use super::money_back::{self, Gone};
-use crate::command::{Amount, OfPayment, PaidItem, Pays, Subject, SubjectKind, Through, Undated};
-use crate::config::Policy;
-use crate::fact::{Covers, Fact, Paid, Says};
-use crate::ids::{PaymentId, SubjectId};
+use crate::domain::command::{
+    Amount, OfPayment, PaidItem, Pays, Subject, SubjectKind, Through, Undated,
+};
+use crate::domain::entitlement::OneMore;
+use crate::domain::fact::{Covers, Fact, Paid, Says};
+use crate::domain::ids::PaymentId;
+use crate::domain::policy::Policy;
 
 /// One payment.
 #[derive(Debug, Clone)]
@@ -35,19 +38,6 @@ pub(super) struct Payment {
     pub(super) gone: Vec<Gone>,
 }
 
-/// A payment that does not say until when it pays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OneMore {
-    /// When it was charged.
-    pub charged_at: Timestamp,
-    /// The order of the charge, which counts once.
-    pub order: SubjectId,
-    /// Why it does not say.
-    pub why: Undated,
-    /// Whether it is for a period that a description should tell.
-    pub is_usage: bool,
-}
-
 impl Payment {
     /// Whether it is for the subscription itself, or a change of it.
     pub(super) fn pays_for_the_subject(&self) -> bool {
@@ -67,8 +57,10 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Pay
             Says::Paid(paid) => tell(&mut payments, fact.at, paid, facts),
             Says::OfPayment(of) => {
                 if let OfPayment::Captured { ids, amount } = &**of {
-                    let payment =
-                        crate::command::Payment { amount: amount.clone(), ..<_>::default() };
+                    let payment = crate::domain::command::Payment {
+                        amount: amount.clone(),
+                        ..<_>::default()
+                    };
                     let covers = Covers::First(None);
                     let (ids, pays) = (ids.clone(), Pays::ForThePeriod);
                     let paid = Paid { ids, pays, covers, payment };
@@ -107,7 +99,7 @@ fn presumed(subject: &Subject, facts: &[&Fact], known: &[Payment]) -> Option<Pay
     });
     let (at, ids) = told?;
     let (pays, covers) = (Pays::ForThePeriod, Covers::First(None));
-    let paid = Paid { ids, pays, covers, payment: crate::command::Payment::default() };
+    let paid = Paid { ids, pays, covers, payment: crate::domain::command::Payment::default() };
     Some(Payment::told(at, &paid, facts))
 }
 

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::payments::Payment;
 use super::{failures, money_back};
-use crate::command::{AtTheEnd, Cause, Pays, Refunded};
-use crate::config::Policy;
-use crate::fact::{Fact, Says};
+use crate::domain::command::{Cause, Pays};
+use crate::domain::fact::{Fact, Says};
+use crate::domain::policy::Policy;
+use crate::domain::policy::{AtTheEnd, Refunded};
 
 /// The reasons that stand, and since when.
 pub(super) fn reasons(

@@ -7,8 +7,9 @@ use proptest::sample::select;
 use super::runner;
 use super::stories::in_words;
 use super::words::{events, policy, subject};
-use crate::decide::fold::{Entitlements, fold};
-use crate::fact::{Fact, Facts};
+use crate::decide::fold::fold;
+use crate::domain::entitlement::Entitlements;
+use crate::domain::fact::{Fact, Facts};
 
 /// What an event may say, without its time. Few payments, products and days, so that facts meet.
 const ORDERS: &[&str] = &[

@@ -4,17 +4,18 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::words::{subject, when};
-use crate::command::{Grant, NamedBy, Pays, Slot};
-use crate::config::Policy;
 use crate::cryptlex::License;
 use crate::decide::diff::{Asked, plan, states_of};
 use crate::decide::fold::fold;
-use crate::decide::{Refused, SLOT_KEY, Step};
-use crate::fact::Fact;
-use crate::ids::{LicenseId, UserId};
-use crate::interval::{Interval, shifted};
+use crate::decide::snapshot::{People, Remembered, Snapshot};
+use crate::decide::{Refused, Step};
+use crate::domain::command::{Grant, NamedBy, Pays, Slot};
+use crate::domain::fact::Fact;
+use crate::domain::ids::{LicenseId, UserId};
+use crate::domain::interval::{Interval, shifted};
+use crate::domain::policy::Policy;
 use crate::ledger::SubjectState;
-use crate::snapshot::{People, Remembered, Snapshot};
+use crate::providers::marks::SLOT_KEY;
 
 /// More than any of these stories needs.
 const MOST_ROUNDS: usize = 40;

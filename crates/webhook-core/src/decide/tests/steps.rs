@@ -13,12 +13,13 @@ use super::licenses::{Ended, World, in_words};
 use super::runner;
 use super::stories;
 use super::words::{events, policy, subject, when};
-use crate::command::AtTheEnd;
-use crate::config::Policy;
 use crate::cryptlex::License;
-use crate::decide::SLOT_KEY;
-use crate::decide::fold::{Entitlements, Purchase, fold};
-use crate::fact::Facts;
+use crate::decide::fold::fold;
+use crate::domain::entitlement::{Entitlements, Purchase};
+use crate::domain::fact::Facts;
+use crate::domain::policy::AtTheEnd;
+use crate::domain::policy::Policy;
+use crate::providers::marks::SLOT_KEY;
 
 const ANY: usize = usize::MAX;
 

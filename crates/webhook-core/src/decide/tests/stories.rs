@@ -6,9 +6,10 @@ use proptest::strategy::ValueTree as _;
 
 use super::runner;
 use super::words::{events, policy, subject};
-use crate::config::Policy;
-use crate::decide::fold::{Entitlements, fold};
-use crate::fact::{Fact, Facts};
+use crate::decide::fold::fold;
+use crate::domain::entitlement::Entitlements;
+use crate::domain::fact::{Fact, Facts};
+use crate::domain::policy::Policy;
 
 /// What it is about, the policy, the story, and what is owed then.
 const STORIES: &[(&str, &str, &str, &str)] = &[

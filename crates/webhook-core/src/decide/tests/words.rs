@@ -5,14 +5,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::command::{
-    Amount, AtTheEnd, Back, Billed, Cause, Effect, Line, Mapping, NamedBy, Payment, Pays,
-    QuantityMeans, Refunded, Stands, Subject, SubjectKind, Subscribed, SubscriptionRecord, Term,
-    TestEvents, Through, Undated, Unmapped,
+use crate::domain::command::{
+    Amount, Back, Billed, Cause, Effect, Line, Mapping, NamedBy, Payment, Pays, Stands, Subject,
+    SubjectKind, Subscribed, SubscriptionRecord, Term, Through, Undated, Unmapped,
 };
-use crate::config::Policy;
-use crate::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
-use crate::ids::{EventId, Mark, PaymentId, ProductId, SubjectId};
+use crate::domain::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
+use crate::domain::ids::{EventId, Mark, PaymentId, ProductId, SubjectId};
+use crate::domain::policy::Policy;
+use crate::domain::policy::{AtTheEnd, QuantityMeans, Refunded, TestEvents};
 
 /// Whose facts they are.
 pub(in crate::decide) fn subject() -> Subject {

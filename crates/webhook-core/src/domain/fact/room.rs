@@ -1,0 +1,125 @@
+//! Which facts are dropped where there is no room for all: the oldest that nothing rests on.
+
+use jiff::Timestamp;
+
+use super::{Covers, Fact, Kept, Role, Says};
+use crate::domain::command::{OfPayment, Through};
+use crate::domain::ids::PaymentId;
+
+/// Of each kind of fact so many are kept.
+pub const MOST_OF_A_KIND: usize = 64;
+
+/// Facts of a kind take each other's room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Payment,
+    Part,
+    /// What a payment says of its purchase: it counts only as long as nobody told that.
+    NamedByAPayment,
+    MoneyBack,
+    State,
+    Description,
+}
+
+const KINDS: [Kind; 6] = [
+    Kind::Payment,
+    Kind::Part,
+    Kind::NamedByAPayment,
+    Kind::MoneyBack,
+    Kind::State,
+    Kind::Description,
+];
+
+impl Kind {
+    /// `None` for what is never dropped.
+    fn of(says: &Says) -> Option<Self> {
+        match says {
+            Says::Ordered(ordered) if ordered.role == Role::OfAPayment => {
+                Some(Self::NamedByAPayment)
+            }
+            // An end that is forgotten would be taken back.
+            Says::Ordered(_) | Says::Ended => None,
+            Says::OfPayment(of) if matches!(**of, OfPayment::Part { .. }) => Some(Self::Part),
+            Says::Paid(_) | Says::OfPayment(_) => Some(Self::Payment),
+            Says::MoneyBack(_) => Some(Self::MoneyBack),
+            Says::Failed(_) | Says::Paused | Says::Resumed => Some(Self::State),
+            Says::Described(_) => Some(Self::Description),
+        }
+    }
+}
+
+/// Takes out what there is no room for; the newest time of it.
+pub(super) fn made(kept: &mut Vec<Kept>) -> Option<Timestamp> {
+    let mut newest = None;
+    for kind in KINDS {
+        let is_of_kind = |kept: &Kept| Kind::of(&kept.fact.says) == Some(kind);
+        while kept.iter().filter(|kept| is_of_kind(kept)).count() > MOST_OF_A_KIND {
+            let of_kind = || kept.iter().enumerate().filter(|(_, kept)| is_of_kind(kept));
+            let oldest = of_kind().min_by_key(|(_, it)| (is_needed(&it.fact, kept), it.fact.at));
+            let Some(place) = oldest.map(|(place, _)| place) else { break };
+            let gone = kept.remove(place);
+            newest = newest.max(Some(gone.fact.at));
+        }
+    }
+    newest
+}
+
+/// Whether something that is kept would mean another thing without it. Whoever tells many cheap things must not make us forget
+/// a dear one.
+fn is_needed(fact: &Fact, kept: &[Kept]) -> bool {
+    let facts = || kept.iter().map(|kept| &kept.fact);
+    match &fact.says {
+        Says::Paid(paid) => is_needed_payment(fact, &paid.ids, kept),
+        Says::OfPayment(of) => match &**of {
+            OfPayment::Part { id, of, .. } => {
+                is_named(std::slice::from_ref(id), kept)
+                    || facts().any(|it| {
+                        let paid = it.paid().filter(|paid| paid.ids.contains(of));
+                        paid.is_some_and(|paid| is_needed_payment(it, &paid.ids, kept))
+                    })
+            }
+            OfPayment::Captured { .. } | OfPayment::Quantity { .. } => true,
+        },
+        // Days of grace count from the first failure since the last payment.
+        Says::Failed(_) => {
+            let paid = facts().filter(|it| it.paid().is_some() && it.at <= fact.at);
+            let since = paid.map(|it| it.at).max();
+            !facts().any(|it| {
+                let is_failure = matches!(it.says, Says::Failed(_));
+                is_failure && it.at < fact.at && since.is_none_or(|since| it.at >= since)
+            })
+        }
+        // What a change left behind is told by what was before it.
+        Says::Described(described) => described.subscribed.as_ref().is_some_and(|now| {
+            let before = facts().filter(|it| it.at < fact.at && it.subscribed().is_some());
+            let before = before.max_by_key(|it| it.at).and_then(Fact::subscribed);
+            before.is_none_or(|before| before.lines != now.lines)
+        }),
+        Says::Ordered(_) | Says::MoneyBack(_) | Says::Paused | Says::Resumed | Says::Ended => false,
+    }
+}
+
+/// Money that went back names it, or it is the first that pays as long as anything does.
+fn is_needed_payment(fact: &Fact, ids: &[PaymentId], kept: &[Kept]) -> bool {
+    let ends = |fact: &Fact| Some((end(fact)?, std::cmp::Reverse(fact.at)));
+    let last = kept.iter().filter_map(|kept| ends(&kept.fact)).max();
+    let parts = kept.iter().filter_map(|kept| {
+        let OfPayment::Part { id, of, .. } = kept.fact.of_payment()? else { return None };
+        ids.contains(of).then_some(id)
+    });
+    let all: Vec<PaymentId> = ids.iter().chain(parts).cloned().collect();
+    is_named(&all, kept) || (last.is_some() && ends(fact) == last)
+}
+
+fn end(fact: &Fact) -> Option<Timestamp> {
+    match &fact.paid()?.covers {
+        Covers::First(end) => *end,
+        Covers::Later(Through::Until(end)) => Some(*end),
+        Covers::Later(Through::NextPeriod { .. } | Through::Described { .. }) => None,
+    }
+}
+
+fn is_named(ids: &[PaymentId], kept: &[Kept]) -> bool {
+    let mut backs = kept.iter().filter_map(|kept| kept.fact.money_back());
+    backs.any(|back| back.ids.iter().any(|id| ids.contains(id)))
+}

@@ -1,0 +1,123 @@
+//! What the commands of one event say, as facts of their subjects.
+
+use jiff::Timestamp;
+
+use super::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
+use crate::domain::command::{
+    Action, Cause, Command, Grant, Pays, Renew, Subject, SubscriptionRecord,
+};
+use crate::domain::ids::{CustomerId, EventId};
+
+/// What an event says of one subject.
+pub fn facts_of(
+    event: &EventId,
+    at: Timestamp,
+    subject: &Subject,
+    commands: &[Command],
+) -> Vec<Fact> {
+    let mut said = Vec::new();
+    let mut description: Option<Described> = None;
+    for command in commands.iter().filter(|command| command.subject == *subject) {
+        said.extend(says(command));
+        describe(command, &mut description);
+    }
+    said.extend(description.map(|description| Says::Described(Box::new(description))));
+    said.into_iter().map(|says| Fact { at, event: event.clone(), says }).collect()
+}
+
+fn says(command: &Command) -> Vec<Says> {
+    match &command.action {
+        Action::Grant(grant) => purchase(command, grant),
+        Action::Renew(renew) => {
+            let mut said = vec![paid(command, renew.pays, Covers::Later(renew.through.clone()))];
+            said.extend(renew.else_buys.as_ref().map(|grant| of_a_payment(command, grant)));
+            said
+        }
+        Action::PaymentFailed(through) => vec![Says::Failed(through.clone())],
+        Action::Suspend(Cause::Pause) => vec![Says::Paused],
+        Action::Resume([Cause::Pause]) => vec![Says::Resumed],
+        Action::Reverse(reversal) => {
+            let ids = reversal.ids.clone();
+            let (cause, stands) = (reversal.cause, reversal.stands);
+            let (since, back) = (reversal.since, reversal.back.clone());
+            vec![Says::MoneyBack(Box::new(MoneyBack { cause, stands, since, ids, back }))]
+        }
+        Action::OfPayment(of) => vec![Says::OfPayment(Box::new(of.clone()))],
+        Action::End => vec![Says::Ended],
+        // The description of the same event says it.
+        Action::Suspend(_) | Action::Resume(_) | Action::ChangePlan(_) => Vec::new(),
+        Action::SyncCustomer(..) | Action::Note(_) => Vec::new(),
+    }
+}
+
+fn paid(command: &Command, pays: Pays, covers: Covers) -> Says {
+    let (ids, payment) = (command.payments.clone(), command.payment.clone());
+    Says::Paid(Box::new(Paid { ids, pays, covers, payment }))
+}
+
+fn purchase(command: &Command, grant: &Grant) -> Vec<Says> {
+    let role = match (&grant.else_renews, grant.pays) {
+        (Some(_), _) => Role::OfAPayment,
+        (None, Pays::Beside) => Role::Addition,
+        (None, Pays::ForThePeriod | Pays::ForAChange) => Role::Purchase,
+    };
+    let mut said = vec![ordered(command, grant, role)];
+    if grant.is_paid {
+        let covers = match &grant.else_renews {
+            Some(renews) => {
+                let Renew { through, .. } = &**renews;
+                Covers::Later(through.clone())
+            }
+            None => Covers::First(grant.paid_through),
+        };
+        said.push(paid(command, grant.pays, covers));
+    }
+    said
+}
+
+fn of_a_payment(command: &Command, grant: &Grant) -> Says {
+    ordered(command, grant, Role::OfAPayment)
+}
+
+fn ordered(command: &Command, grant: &Grant, role: Role) -> Says {
+    Says::Ordered(Box::new(Ordered {
+        payments: command.payments.clone(),
+        lines: grant.lines.clone(),
+        unmapped: grant.unmapped.clone(),
+        named_by: grant.named_by,
+        ordered_at: grant.lines_at,
+        customer: buyer(grant),
+        role,
+    }))
+}
+
+fn buyer(grant: &Grant) -> Option<CustomerId> {
+    let known = grant.customer.as_ref().and_then(|customer| customer.id.clone());
+    known.or_else(|| grant.nobody.as_ref().and_then(|unknown| unknown.id.clone()))
+}
+
+/// Several commands of one event may each tell a part.
+fn describe(command: &Command, described: &mut Option<Described>) {
+    let mut collects = None;
+    let mut subscribed = command.subscribed.as_deref().cloned();
+    if let Action::Suspend(Cause::Collection) = &command.action {
+        collects = Some(false);
+    } else if let Action::Resume(causes) = &command.action {
+        collects = causes.contains(&Cause::Collection).then_some(true);
+    } else if let Action::ChangePlan(changed) = &command.action {
+        subscribed = Some(changed.clone());
+    }
+    if command.record.is_none() && collects.is_none() && subscribed.is_none() {
+        return;
+    }
+    let description = described.get_or_insert_with(|| Described {
+        record: SubscriptionRecord::default(),
+        subscribed: None,
+        collects: None,
+    });
+    if let Some(record) = &command.record {
+        description.record.clone_from(record);
+    }
+    description.subscribed = description.subscribed.take().or(subscribed);
+    description.collects = description.collects.or(collects);
+}

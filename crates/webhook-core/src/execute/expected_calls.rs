@@ -1,0 +1,82 @@
+//! How many calls of Cryptlex an event will need, and whose turn is before its own: from what it asks for and what the ledger
+//! knows, before anything is asked.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::cryptlex::{Rank, Turn};
+use crate::decide::{Owed, needs_a_look};
+use crate::domain::command::{Action, Command, Customer, Grant};
+use crate::domain::ids::LicenseId;
+use crate::domain::policy::Policy;
+use crate::domain::work::Work;
+use crate::execute::claim_scope::customer_of;
+use crate::ledger::{Known, SubjectState};
+
+/// Of a list of licenses.
+const PAGE: usize = 100;
+/// A customer is looked up by e-mail and mark, the licenses of their users are read before and after one user is changed or
+/// made.
+const OF_A_CUSTOMER: usize = 7;
+
+/// The turn of an event of this time.
+pub(crate) fn turn(works: &[Work], at: Timestamp, known: Known<'_>, policy: &Policy) -> Turn {
+    let calls =
+        works.iter().fold(0, |sum: usize, work| sum.saturating_add(calls(work, known, policy)));
+    let rank = match known.was_begun() {
+        true => Rank::Begun,
+        false => rank(works.iter().flat_map(|work| &work.commands)),
+    };
+    Turn { rank, at, calls }
+}
+
+/// As far as the event itself tells.
+pub(crate) fn rank<'c>(mut commands: impl Iterator<Item = &'c Command>) -> Rank {
+    match commands.any(|command| matches!(command.action, Action::Grant(_))) {
+        true => Rank::Purchase,
+        false => Rank::Rest,
+    }
+}
+
+fn calls(work: &Work, known: Known<'_>, policy: &Policy) -> usize {
+    let unknown = SubjectState::default();
+    let state = known.state(&work.subject).unwrap_or(&unknown);
+    let owed = Owed::of(&work.subject, state, policy);
+    let Some(command) = work.leading().filter(|_| needs_a_look(work, &owed, state)) else {
+        return 0;
+    };
+    if work.is_of_a_customer() {
+        return OF_A_CUSTOMER;
+    }
+    let licenses = state.slots.values().collect::<BTreeSet<&LicenseId>>().len();
+    let every_list = command.marks.len().saturating_mul(pages(licenses));
+    // A change of each, at least of one that nobody knows yet.
+    let each = licenses.max(1);
+    let made = owed.seats().saturating_sub(licenses);
+    if let Some(grant) = work.purchase() {
+        let made = made.max(1);
+        return every_list.saturating_add(of_the_buyer(command, grant, known)).saturating_add(made);
+    }
+    let lists_all = work.commands.iter().any(|it| matches!(it.action, Action::ChangePlan(_)));
+    let look = match known.all_ours(&work.subject) && !lists_all {
+        true => pages(licenses),
+        false => every_list,
+    };
+    look.saturating_add(each.max(made))
+}
+
+/// A list is read to its end: a full page has another one after it.
+fn pages(licenses: usize) -> usize {
+    (licenses / PAGE).saturating_add(1)
+}
+
+/// Who is not known is looked up, and made where nobody is found.
+fn of_the_buyer(command: &Command, grant: &Grant, known: Known<'_>) -> usize {
+    let is_known = customer_of(command).is_some_and(|id| known.owns_user(id));
+    let look = |customer: &Customer| {
+        let by_mark = usize::from(customer.is_stand_in());
+        customer.email.spellings().len().saturating_add(by_mark).saturating_add(1)
+    };
+    grant.customer.as_ref().filter(|_| !is_known).map_or(0, look)
+}

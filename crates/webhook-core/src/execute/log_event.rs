@@ -1,0 +1,221 @@
+//! One event to its end: handled, or handed to the overflow queue, and told in the log once.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::cryptlex::Turn;
+use crate::domain::clock::Clock;
+use crate::domain::command::{Meaning, Notice, Outcome};
+use crate::domain::deadline::Deadline;
+use crate::domain::ids::EventId;
+use crate::execute::claim_scope::concerned;
+use crate::execute::expected_calls::rank;
+use crate::execute::handle_event::{Delivery, Patience, Ready};
+use crate::execute::outcome::{TEST_REFUSED, ignored};
+use crate::execute::report::{Class, Failure};
+use crate::infra::metrics::{Count, count};
+use crate::infra::overflow::Queued;
+use crate::ledger::{About, Body, EventKey, Waits};
+use crate::providers::Provider;
+
+/// Where nobody knows better.
+const USUAL_CALLS: usize = 4;
+/// Of a deadline: what takes longer than this is begun all the same, where nobody has more time.
+const PART_THAT_IS_ENOUGH: f32 = 0.8;
+
+impl Ready {
+    /// Whatever the outcome, it is logged here, once.
+    pub(crate) async fn process<P: Provider>(
+        &self,
+        notice: Notice,
+        delivery: &Delivery<'_>,
+        clock: &Clock,
+    ) -> Result<Outcome, Failure> {
+        let Notice { id, kind, live, money, meaning } = notice;
+        let began = tokio::time::Instant::now();
+        tracing::info!(
+            provider = P::NAME,
+            event.id = %id,
+            event.r#type = kind,
+            live,
+            "Received {} webhook: {kind} ({id})",
+            P::TITLE,
+        );
+        count(Count::Received);
+        if self.config.policy.test_events.refuse(money) {
+            count(Count::Ignored);
+            self.refused_a_test.store(true, Ordering::Relaxed);
+            tracing::warn!(
+                provider = P::NAME,
+                event.id = %id,
+                outcome = "refused",
+                "Webhook event {id}: {TEST_REFUSED}",
+            );
+            return Ok(Outcome { message: TEST_REFUSED.to_owned(), ..Outcome::default() });
+        }
+        let contract = delivery.contract.to_owned();
+        let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
+        let (mut turn, mut about) = (None, About::default());
+        delivery.take_turn();
+        let result = match meaning {
+            Ok(Meaning::Ignore(reason)) => {
+                count(Count::Ignored);
+                Ok(ignored(&event.kind, &reason))
+            }
+            Ok(Meaning::Act { at, commands }) => {
+                turn = Some(Turn { rank: rank(commands.iter()), at, calls: USUAL_CALLS });
+                about = concerned(&id, at, &commands);
+                self.act::<P>(&event, at, commands, delivery, clock).await
+            }
+            Err(unreadable) => Err(Failure::person(unreadable.to_string())),
+        };
+        if let (Err(failure), Some(by)) = (&result, delivery.queued_by)
+            && matches!(failure.class, Class::Delayed(_))
+            && let Some(accepted) =
+                self.hand_over((&event, &about), delivery, failure, by, clock).await
+        {
+            return Ok(accepted);
+        }
+        if let (Err(failure), Some(by), Some(turn)) = (&result, delivery.queued_by, turn)
+            && matches!(failure.class, Class::Delayed(_))
+            && self.keep_waiting((&event, &about), delivery, turn, by, clock).await
+        {
+            count(Count::Deferred);
+            tracing::warn!(
+                provider = P::NAME,
+                event.id = %id,
+                outcome = "waits",
+                "Webhook event {id} waits for Cryptlex and goes on by itself: {}",
+                failure.message,
+            );
+            return result;
+        }
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &result {
+            Ok(outcome) => tracing::info!(
+                provider = P::NAME,
+                event.id = %id,
+                outcome = outcome.message,
+                duration_ms,
+                "Successfully processed webhook event {id}",
+            ),
+            // Whoever delivers it tries it again with a newer token, or tells it.
+            Err(failure) if delivery.token_may_be_old && failure.class == Class::Token => {}
+            Err(failure) => {
+                self.failures.add(clock.now());
+                tell_failure::<P>(&id, failure, duration_ms);
+            }
+        }
+        result
+    }
+
+    /// What the deadline must leave for the queue to take over.
+    pub(crate) fn kept_for_the_queue(&self) -> Duration {
+        let takes = self.timing.record.saturating_add(self.timing.hand_over);
+        self.overflow.as_ref().map_or(Duration::ZERO, |_| takes)
+    }
+
+    /// How patient a delivery with this body is: where it can be kept, somebody else has more time.
+    pub(crate) fn patience(&self, body: &Body<'_>) -> Patience {
+        let elsewhere = self.overflow.is_some() || self.waiting.keeps();
+        match elsewhere && body.can_be_kept() {
+            true => Patience::Elsewhere,
+            false => Patience::Here(self.config.deadline.mul_f32(PART_THAT_IS_ENOUGH)),
+        }
+    }
+
+    /// Whether the event goes on by itself, once its provider has been told that it is not done. `before` is its turn, as far
+    /// as it tells itself.
+    async fn keep_waiting(
+        &self,
+        (event, about): (&EventKey, &About),
+        delivery: &Delivery<'_>,
+        before: Turn,
+        by: Deadline,
+        clock: &Clock,
+    ) -> bool {
+        if !self.waiting.keeps() {
+            return false;
+        }
+        let now = clock.now();
+        let Turn { rank, at, calls } = delivery.take_turn().unwrap_or(before);
+        let waits = Waits { rank, at, calls, since: now, due: now, tries: 0 };
+        let kept = self.ledger.keep_waiting(event, about, &delivery.body, &waits, now);
+        let kept = tokio::time::timeout(by.left().max(self.timing.record), kept).await;
+        let is_kept = matches!(kept, Ok(Ok(true)));
+        if is_kept {
+            self.waiting.add(event.id.clone(), waits);
+        }
+        is_kept
+    }
+
+    /// What cannot be finished while the provider waits goes on without him. `None` if it cannot be queued either. What was
+    /// kept of the deadline is for all events of the delivery together.
+    async fn hand_over(
+        &self,
+        (event, about): (&EventKey, &About),
+        delivery: &Delivery<'_>,
+        failure: &Failure,
+        by: Deadline,
+        clock: &Clock,
+    ) -> Option<Outcome> {
+        let overflow = self.overflow.as_ref()?;
+        let queued = Queued { provider: event.provider.to_owned(), event: event.id.clone() };
+        let kept_and_queued = async {
+            match self.ledger.keep(event, about, &delivery.body, clock.now()).await {
+                Ok(true) => overflow.hand_over(&queued).await.map_err(|e| e.to_string()),
+                Ok(false) => Err("its body is too large to be kept".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let result = tokio::time::timeout(by.left(), kept_and_queued).await;
+        if let Err(why) = result.unwrap_or_else(|_late| Err("no answer in time".to_owned())) {
+            tracing::error!(
+                provider = event.provider,
+                event.id = %event.id,
+                "Webhook event {} cannot go on in the overflow queue: {why}",
+                event.id,
+            );
+            return None;
+        }
+        count(Count::Deferred);
+        tracing::warn!(
+            provider = event.provider,
+            event.id = %event.id,
+            outcome = "deferred",
+            "Webhook event {} goes on in the overflow queue: {}",
+            event.id,
+            failure.message,
+        );
+        let message = format!("Event {} accepted for processing.", event.id);
+        Some(Outcome { message, ..Outcome::default() })
+    }
+}
+
+/// What an event came to in the end.
+pub(crate) fn tell_failure<P: Provider>(id: &EventId, failure: &Failure, duration_ms: u64) {
+    if failure.class == Class::Buyer {
+        // The usual way of some accounts: nobody has to be called for it.
+        tracing::warn!(
+            provider = P::NAME,
+            event.id = %id,
+            outcome = "waiting",
+            duration_ms,
+            "Webhook event {id} waits for its customer: {}",
+            failure.message,
+        );
+        return;
+    }
+    count(Count::Failed);
+    if failure.class == Class::Token {
+        count(Count::TokenRefused);
+    }
+    tracing::error!(
+        provider = P::NAME,
+        event.id = %id,
+        outcome = "failed",
+        duration_ms,
+        "Failed to process webhook event {id}: {}",
+        failure.message,
+    );
+}

@@ -1,0 +1,279 @@
+//! What a command came to, in a sentence and ids: for the provider, and for the ledger.
+
+use std::collections::BTreeSet;
+
+use crate::cryptlex::License;
+use crate::decide::Snapshot;
+use crate::decide::{Left, Step, left};
+use crate::domain::command::{
+    Action, Command, Concern, LicenseLine, Outcome, Reason, Reversal, Stands, Subject, Unmapped,
+};
+use crate::domain::ids::{UserId, plain};
+use crate::domain::policy::Policy;
+use crate::domain::work::Work;
+use crate::execute::apply::Settled;
+
+/// What one command came to.
+pub(crate) struct Told {
+    outcome: Outcome,
+    /// What could not be granted.
+    pub(crate) unmapped: Vec<Unmapped>,
+    /// What a person should do something about.
+    pub(crate) concern: Option<Concern>,
+    /// It had no effect, because something newer is known, or says what was known: nobody need be told.
+    pub(crate) stale: bool,
+    /// Whether a license was made.
+    pub(crate) made_something: bool,
+}
+
+impl Told {
+    /// The first command that did something gives the sentence.
+    pub(crate) fn merge_into(&self, all: &mut Outcome) {
+        if all.message.is_empty() || all.licenses.is_empty() {
+            all.message.clone_from(&self.outcome.message);
+        }
+        all.user = all.user.take().or_else(|| self.outcome.user.clone());
+        all.licenses.extend(self.outcome.licenses.iter().cloned());
+        if all.licenses.len() > 1 && all.message == ONE_CREATED {
+            all.message = MANY_CREATED.to_owned();
+        }
+    }
+}
+
+const ONE_CREATED: &str = "License created successfully.";
+const MANY_CREATED: &str = "Licenses created successfully.";
+
+/// The sentence says what was done, or why nothing was.
+pub(crate) fn tell(
+    work: &Work,
+    settled: &Settled,
+    snapshot: &Snapshot,
+    user: Option<UserId>,
+    policy: &Policy,
+) -> Told {
+    let subject = &work.subject;
+    let message = match settled.plan.noted {
+        _ if settled.plan.stale => {
+            format!("Nothing to do: the event is older than what is known of {subject}.")
+        }
+        Some(why) => format!("Noted: {why}."),
+        None if settled.plan.is_unlooked && says_something(work) => {
+            format!("Nothing to do: nothing about the licenses of {subject} is new.")
+        }
+        None => match (work.leading().map(|command| &command.action), settled.plan.concern) {
+            (Some(Action::SyncCustomer(_, address)), Some(Concern::UserKept)) => {
+                let left = left(subject.provider, *address, &snapshot.people);
+                left.map(|left| left_text(subject, &left)).unwrap_or_default()
+            }
+            (_, _) => {
+                let done = Done::of(&settled.done);
+                let telling = telling(work, &done);
+                telling
+                    .map(|command| sentence(command, &done, snapshot, policy))
+                    .unwrap_or_default()
+            }
+        },
+    };
+    let line =
+        |license: &License| LicenseLine { id: license.id.clone(), expires_at: license.expires_at };
+    let licenses = snapshot.licenses.iter().map(line).collect();
+    Told {
+        outcome: Outcome { message, user, licenses },
+        unmapped: settled.plan.unmapped.clone(),
+        concern: settled.plan.concern,
+        stale: settled.plan.stale || settled.plan.repeats,
+        made_something: Done::of(&settled.done).made > 0,
+    }
+}
+
+/// The command that tells best what was done. One event may resume, suspend and change.
+fn telling<'w>(work: &'w Work, done: &Done) -> Option<&'w Command> {
+    let is_more = done.made > 0 || done.ended;
+    let tells = |command: &&Command| {
+        let (suspends, resumes) = (
+            matches!(command.action, Action::Suspend(_)),
+            matches!(command.action, Action::Resume(_)),
+        );
+        (!suspends || (done.suspended && !is_more)) && (!resumes || (done.resumed && !is_more))
+    };
+    let leading = work.leading().filter(tells);
+    leading.or_else(|| work.commands.iter().find(tells)).or_else(|| work.leading())
+}
+
+/// Whether it says anything that licenses could depend on.
+fn says_something(work: &Work) -> bool {
+    !work.commands.iter().all(|command| matches!(command.action, Action::Note(_)))
+}
+
+/// What was written, as far as sentences tell it.
+#[derive(Default)]
+struct Done {
+    anything: bool,
+    made_user: bool,
+    made: usize,
+    prolonged: bool,
+    suspended: bool,
+    resumed: bool,
+    ended: bool,
+}
+
+impl Done {
+    fn of(steps: &[Step]) -> Self {
+        let mut done = Self { anything: !steps.is_empty(), ..Self::default() };
+        for step in steps {
+            match step {
+                Step::CreateUser(_) => done.made_user = true,
+                Step::CreateLicense(_) => done.made = done.made.saturating_add(1),
+                Step::Renew { .. } | Step::SetExpiry { .. } => done.prolonged = true,
+                Step::SetSuspended { suspended: true, .. } => done.suspended = true,
+                Step::SetSuspended { suspended: false, .. } | Step::Reinstate(_) => {
+                    done.resumed = true;
+                }
+                Step::Revoke(_) | Step::Delete(_) => done.ended = true,
+                Step::ChangeUser(..)
+                | Step::PutBack(..)
+                | Step::SetActivations { .. }
+                | Step::Move { .. } => {}
+            }
+        }
+        done
+    }
+}
+
+const SUSPENDED: &str = "License(s) suspended successfully.";
+const RESUMED: &str = "License(s) resumed successfully.";
+
+fn sentence(command: &Command, done: &Done, snapshot: &Snapshot, policy: &Policy) -> String {
+    let subject = &command.subject;
+    match &command.action {
+        Action::Grant(_) => granted(subject, done, snapshot),
+        Action::Renew(_) => renewed(subject, done, snapshot),
+        Action::PaymentFailed(_) if policy.grace.is_positive() => {
+            "Payment failure recorded successfully.".to_owned()
+        }
+        Action::Reverse(Reversal { stands: Stands::Lost, .. }) if done.ended => {
+            format!("{subject} ended successfully.")
+        }
+        Action::Reverse(_) if done.ended => "License(s) revoked successfully.".to_owned(),
+        Action::PaymentFailed(_)
+        | Action::Suspend(_)
+        | Action::Reverse(Reversal { stands: Stands::Open | Stands::Lost, .. }) => {
+            suspended(subject, done, snapshot)
+        }
+        Action::Resume(_) | Action::Reverse(Reversal { stands: Stands::TakenBack, .. }) => {
+            resumed(subject, done, snapshot)
+        }
+        Action::ChangePlan(_) if done.anything => "License(s) changed successfully.".to_owned(),
+        Action::ChangePlan(_) => {
+            format!("Nothing to do: the licenses of {subject} match it already.")
+        }
+        Action::End if done.anything || !snapshot.licenses.is_empty() => {
+            format!("{subject} ended successfully.")
+        }
+        Action::End => format!("Recorded: {subject} ended, and has no license."),
+        Action::SyncCustomer(..) if done.made_user => "User created successfully.".to_owned(),
+        Action::SyncCustomer(..) if done.anything => "User updated successfully.".to_owned(),
+        Action::SyncCustomer(..) => {
+            format!("Nothing to do: the user of {subject} was not changed.")
+        }
+        Action::OfPayment(_) => "Noted.".to_owned(),
+        Action::Note(note) => format!("Noted: {}.", note.why),
+    }
+}
+
+fn granted(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+    match done.made {
+        1 => ONE_CREATED.to_owned(),
+        2.. => MANY_CREATED.to_owned(),
+        0 if snapshot.licenses.is_empty() => {
+            format!("Recorded: no license of {subject} is to be created by this event.")
+        }
+        0 if done.anything => "License(s) updated successfully.".to_owned(),
+        0 => format!("Nothing to do: the licenses of {subject} are there."),
+    }
+}
+
+fn renewed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+    if snapshot.licenses.is_empty() {
+        return format!("Nothing to do: {subject} has no license.");
+    }
+    match done {
+        Done { prolonged: true, .. } => "License(s) renewed successfully.".to_owned(),
+        Done { resumed: true, .. } => RESUMED.to_owned(),
+        Done { suspended: true, .. } => SUSPENDED.to_owned(),
+        Done { .. } => format!("Nothing to do: the licenses of {subject} run at least that long."),
+    }
+}
+
+fn suspended(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+    match done {
+        Done { suspended: true, .. } => SUSPENDED.to_owned(),
+        Done { resumed: true, .. } => RESUMED.to_owned(),
+        Done { .. } if snapshot.licenses.is_empty() => {
+            format!("Recorded: {subject} has no license to suspend.")
+        }
+        Done { .. } if snapshot.licenses.iter().any(License::is_suspended) => {
+            format!("Nothing to do: the licenses of {subject} are suspended.")
+        }
+        Done { .. } => format!("Recorded: no license of {subject} was suspended."),
+    }
+}
+
+fn resumed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+    match done {
+        Done { resumed: true, .. } => RESUMED.to_owned(),
+        Done { suspended: true, .. } => SUSPENDED.to_owned(),
+        Done { .. } if snapshot.licenses.iter().any(License::is_suspended) => {
+            format!("Recorded: the licenses of {subject} stay suspended for another reason.")
+        }
+        // It may not have been looked at: nothing was known to be suspended.
+        Done { .. } => format!("Nothing to do: no license of {subject} is suspended for that."),
+    }
+}
+
+/// Which customer, which user, and how a person moves licenses.
+fn left_text(customer: &Subject, left: &Left) -> String {
+    match left {
+        Left::User { kept, now } => format!(
+            "The address of {customer} changed. User {kept} was not changed and keeps its licenses: it is not theirs alone, \
+             it is not a plain user, or another user has the new address already. \
+             Their later purchases go to user {now}. To move a license, give it user {now} in Cryptlex."
+        ),
+        Left::Shared(user) => format!(
+            "The address of {customer} changed. User {user} has the new address. It was not changed, because it is not theirs alone or is not a plain user. \
+             Correct its address in Cryptlex if it is not the right one."
+        ),
+        Left::Unknown(now) => format!(
+            "The address of {customer} changed, and it is not known which user they were. Their later purchases go to user {now}. \
+             Licenses from before stay where they are: give them user {now} in Cryptlex, or correct the address of their user."
+        ),
+    }
+}
+
+/// An event about test money that `TEST_EVENTS` keeps from having an effect.
+pub(crate) const TEST_REFUSED: &str = "test event refused (TEST_EVENTS)";
+
+pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {
+    let message = match reason {
+        Reason::UnhandledType => format!("Webhook with event type {kind} is not handled: ignored."),
+        Reason::NothingToDo(why) => format!("Nothing to do for {kind}: {why}."),
+    };
+    Outcome { message, ..Outcome::default() }
+}
+
+/// Lines that a text names.
+const MOST_UNMAPPED: usize = 20;
+
+pub(crate) fn unmapped_text(unmapped: &[Unmapped], concerns: &BTreeSet<Concern>) -> String {
+    let line =
+        |Unmapped { line, problem }: &Unmapped| format!("{}: {}", plain(line), plain(problem));
+    let mut lines: Vec<String> = unmapped.iter().take(MOST_UNMAPPED).map(line).collect();
+    if unmapped.len() > lines.len() {
+        lines.push(format!("and {} more", unmapped.len().saturating_sub(lines.len())));
+    }
+    let what = match concerns.contains(&Concern::Undelivered) {
+        true => "paid and not fulfilled",
+        false => "paid but not mapped to a Cryptlex product",
+    };
+    format!("{what}: {}", lines.join("; "))
+}

@@ -1,0 +1,270 @@
+//! What a function works with: made when it starts, and made again when its secrets changed.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::cryptlex::Client;
+use crate::domain::clock::Clock;
+use crate::domain::deadline::Timing;
+use crate::execute::handle_event::Ready;
+use crate::execute::outcome::TEST_REFUSED;
+use crate::execute::waiting::Waiting;
+use crate::infra::aws::Aws;
+use crate::infra::config::Rules;
+use crate::infra::config::{Loaded, NO_AUTHORITIES, Places, Problem, load};
+use crate::infra::health::Failures;
+use crate::infra::notify::Notifier;
+use crate::infra::overflow::Overflow;
+use crate::infra::secrets::{Held, NotRead, PATIENCE, Vault};
+use crate::ledger::Ledger;
+use crate::providers::Provider;
+
+/// Gives the value of an environment variable.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What does not change while the process lives.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where it remembers.
+    pub ledger: Ledger,
+    /// Where it tells people.
+    pub notifier: Notifier,
+    /// Where it queues what takes too long.
+    pub overflow: Option<Overflow>,
+    /// What failed lately.
+    pub failures: Arc<Failures>,
+    /// What waits for Cryptlex.
+    pub waiting: Arc<Waiting>,
+}
+
+impl Parts {
+    /// Calls nobody yet.
+    pub async fn open(places: &Places, aws: &Aws, clock: &Clock) -> Self {
+        let ledger = Ledger::open(&places.ledger, aws, clock.clone()).await;
+        let notifier = Notifier::of(places.topic.as_deref(), aws).await;
+        let overflow = match &places.overflow {
+            Some(url) => Some(Overflow::of(url, aws).await),
+            None => None,
+        };
+        Self::of(ledger, notifier, overflow)
+    }
+
+    /// Parts that were made before.
+    pub fn of(ledger: Ledger, notifier: Notifier, overflow: Option<Overflow>) -> Self {
+        let (failures, waiting) = <_>::default();
+        Self { ledger, notifier, overflow, failures, waiting }
+    }
+}
+
+/// What a delivery works with, or why none can.
+pub(crate) struct State {
+    pub(crate) ready: Result<Ready, Vec<Problem>>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) alarms: Vec<String>,
+}
+
+impl State {
+    fn of<P: Provider>(
+        loaded: Loaded,
+        parts: &Parts,
+        before: Option<&Ready>,
+        clock: &Clock,
+        timing: Timing,
+    ) -> Self {
+        let Loaded { config, mut warnings, alarms, places: _, limits: _ } = loaded;
+        let ready = config.and_then(|config| {
+            let before = before.map(|ready| &ready.cryptlex);
+            let cryptlex = Client::new(&config.cryptlex, before, clock.clone(), timing);
+            let cryptlex = cryptlex.map_err(|error| {
+                warnings.push(format!("TLS cannot be set up: {error}"));
+                vec![NO_AUTHORITIES]
+            })?;
+            let Parts { ledger, notifier, overflow, failures, waiting } = parts.clone();
+            let refused_a_test = AtomicBool::new(false);
+            Ok(Ready {
+                config,
+                cryptlex,
+                ledger,
+                notifier,
+                overflow,
+                failures,
+                waiting,
+                timing,
+                refused_a_test,
+            })
+        });
+        let state = Self { ready, warnings, alarms };
+        state.report(P::NAME);
+        state
+    }
+
+    /// Says in the log what a person should know before the next webhook comes.
+    fn report(&self, provider: &str) {
+        for problem in self.problems() {
+            tracing::error!(provider, "{problem}");
+        }
+        for alarm in &self.alarms {
+            tracing::error!(provider, "{alarm}");
+        }
+        for warning in &self.warnings {
+            tracing::warn!(provider, "{warning}");
+        }
+    }
+
+    /// What works and should be looked at all the same.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let refused = self.ready.as_ref().is_ok_and(|it| it.refused_a_test.load(Ordering::Relaxed));
+        let refused = refused.then(|| TEST_REFUSED.to_owned());
+        self.alarms.iter().chain(&self.warnings).cloned().chain(refused).collect()
+    }
+
+    pub(crate) fn problems(&self) -> &[Problem] {
+        self.ready.as_ref().err().map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// The state as it is now, and how it is made again.
+pub(crate) struct Keeper {
+    state: RwLock<Arc<State>>,
+    secrets: Option<Secrets>,
+    parts: Parts,
+    clock: Clock,
+    timing: Timing,
+}
+
+/// Secrets that may change while the process lives, and the variables that they win over.
+struct Secrets {
+    vault: Vault,
+    variables: Variables,
+}
+
+impl Keeper {
+    /// Never fails: what is missing is answered to every webhook until it is there.
+    pub(crate) async fn open<P: Provider>(
+        variables: Variables,
+        clock: Clock,
+        timing: Timing,
+    ) -> (Self, Rules) {
+        let aws = Aws::default();
+        let plain = load::<P>(&*variables);
+        let (places, rules) = (plain.places.clone(), plain.limits.clone());
+        let id = variables("SECRETS_ID").filter(|id| !id.trim().is_empty());
+        let read = Box::pin(async {
+            let vault = Vault::of(id.as_deref()?.trim(), PATIENCE, &aws, clock.clone()).await;
+            let read = vault.read_again(None).await;
+            Some((vault, read))
+        });
+        // The other clients are made while the secret is on its way.
+        let (read, parts) = tokio::join!(read, Box::pin(Parts::open(&places, &aws, &clock)));
+        let (secrets, loaded) = match read {
+            Some((vault, read)) => {
+                let secrets = Secrets { vault, variables };
+                let loaded = read.map(|read| secrets.load::<P>(read));
+                (Some(secrets), loaded.unwrap_or(plain))
+            }
+            None => (None, plain),
+        };
+        (Self::with::<P>(secrets, loaded, parts, clock, timing), rules)
+    }
+
+    /// Over parts that were made before, with secrets that do not change.
+    pub(crate) fn over<P: Provider>(
+        loaded: Loaded,
+        parts: Parts,
+        clock: Clock,
+        timing: Timing,
+    ) -> Self {
+        Self::with::<P>(None, loaded, parts, clock, timing)
+    }
+
+    fn with<P: Provider>(
+        secrets: Option<Secrets>,
+        loaded: Loaded,
+        parts: Parts,
+        clock: Clock,
+        timing: Timing,
+    ) -> Self {
+        let state = State::of::<P>(loaded, &parts, None, &clock, timing);
+        Self { state: RwLock::new(Arc::new(state)), secrets, parts, clock, timing }
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.parts.failures
+    }
+
+    pub(crate) fn waiting(&self) -> &Arc<Waiting> {
+        &self.parts.waiting
+    }
+
+    /// Whether what takes too long goes on in a queue.
+    pub(crate) fn has_queue(&self) -> bool {
+        self.parts.overflow.is_some()
+    }
+
+    /// Whether secrets may be others by now.
+    pub(crate) fn can_change(&self) -> bool {
+        self.secrets.is_some()
+    }
+
+    /// Another state than the one that was not good enough, if the secrets changed since it was made.
+    pub(crate) async fn newer_than<P: Provider>(
+        &self,
+        known: &Arc<State>,
+        patience: Duration,
+        asked_by: Option<IpAddr>,
+    ) -> Option<Arc<State>> {
+        let secrets = self.secrets.as_ref()?;
+        let newest = self.state();
+        if !Arc::ptr_eq(&newest, known) {
+            return Some(newest);
+        }
+        match tokio::time::timeout(patience, Box::pin(secrets.vault.read_again(asked_by))).await {
+            Ok(Some(Ok(held))) => {
+                tracing::info!(
+                    provider = P::NAME,
+                    "The secret {} was read again",
+                    secrets.vault.id()
+                );
+                let before = known.ready.as_ref().ok();
+                let loaded = secrets.load::<P>(Ok(held));
+                let state = State::of::<P>(loaded, &self.parts, before, &self.clock, self.timing);
+                *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+            }
+            Ok(Some(Err(error))) => tracing::error!(provider = P::NAME, "{error}"),
+            Ok(None) | Err(_) => {}
+        }
+        let newest = self.state();
+        (!Arc::ptr_eq(&newest, known)).then_some(newest)
+    }
+}
+
+impl Secrets {
+    /// What the secret holds wins over plain variables.
+    fn load<P: Provider>(&self, read: Result<Held, NotRead>) -> Loaded {
+        let Self { vault, variables } = self;
+        match read {
+            Ok(held) => {
+                let mut loaded = load::<P>(|name| held.get(name).or_else(|| variables(name)));
+                let missing = loaded.config.as_ref().err().into_iter().flatten();
+                let named =
+                    missing.map(|problem| problem.variable()).collect::<Vec<_>>().join(", ");
+                if !named.is_empty() {
+                    let text = format!("SECRETS_ID: look for {named} in the secret {}", vault.id());
+                    loaded.alarms.push(text);
+                }
+                loaded
+            }
+            Err(error) => {
+                let mut loaded = load::<P>(&**variables);
+                loaded.alarms.push(error.to_string());
+                loaded
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The overflow queue: events that take longer than their provider waits go on without him.
+//!
+//! Only the name of an event is queued. Its body lies in the ledger, verified; what was done of it is known there too, so
+//! a message that comes twice, or beside another delivery of the same event, has no effect of its own.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::ProvideErrorMetadata as _;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::EventId;
+use crate::infra::aws::Aws;
+
+/// An SQS queue.
+#[derive(Debug, Clone)]
+pub struct Overflow {
+    client: Client,
+    url: String,
+}
+
+/// What is queued of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// `stripe`, `fastspring` or `paddle`.
+    pub provider: String,
+    /// The provider's id of it.
+    pub event: EventId,
+}
+
+/// Why an event could not be queued, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("OVERFLOW_QUEUE_URL: {0} (it needs sqs:SendMessage)")]
+pub struct NotQueued(String);
+
+impl Overflow {
+    /// The queue with this URL. Calls nobody yet.
+    pub async fn of(url: &str, aws: &Aws) -> Self {
+        Self { client: Client::new(aws.config().await), url: url.to_owned() }
+    }
+
+    /// Once this is `Ok`, the event will be handled. It takes as long as the caller lets it.
+    pub async fn hand_over(&self, queued: &Queued) -> Result<(), NotQueued> {
+        let body = serde_json::to_string(queued).map_err(|e| NotQueued(e.to_string()))?;
+        let send = self.client.send_message().queue_url(&self.url).message_body(body).send();
+        let sent = send.await.map_err(|error| {
+            let code = error.as_service_error().and_then(|error| error.code());
+            NotQueued(code.unwrap_or("the queue cannot be reached").to_owned())
+        });
+        sent.map(|_| ())
+    }
+}

@@ -1,0 +1,243 @@
+//! What an invoice bills: which subscription, until when, and how many.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{first_reference, is_metered, the_item};
+use crate::domain::command::{Through, Unreadable};
+use crate::domain::ids::SubjectId;
+use crate::providers::json::Object;
+
+/// What an invoice says about the subscription that it bills.
+pub(super) struct Billing<'a> {
+    pub(super) subscription: Option<&'a str>,
+    /// Metadata of the subscription, frozen when the invoice was made.
+    pub(super) metadata: Option<Object<'a>>,
+}
+
+pub(super) fn billing<'a>(invoice: &Object<'a>) -> Billing<'a> {
+    let details = invoice
+        .object("parent", "parent")
+        .and_then(|parent| parent.object("subscription_details", "subscription details"));
+    let old_details = invoice.object("subscription_details", "subscription details");
+    let subscription = details.and_then(|details| details.value("subscription"));
+    Billing {
+        subscription: first_reference([subscription, invoice.value("subscription")]),
+        metadata: [details, old_details]
+            .into_iter()
+            .flatten()
+            .find_map(|d| d.object("metadata", "metadata")),
+    }
+}
+
+/// Until when an invoice pays for a subscription. Where its lines all lie in the past (usage), or the one that pays may be
+/// among those that the webhook leaves out, it is the period that it was billed in. An invoice that does not say when it
+/// was made is believed to pay until its lines end.
+pub(super) fn through(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+) -> Result<Option<Through>, Unreadable> {
+    let billed_at = made_at(invoice)?;
+    let latest = paid_period(invoice, billing)?.map(|period| period.end);
+    if let Some(end) = latest.filter(|end| billed_at.is_none_or(|at| *end > at)) {
+        return Ok(Some(Through::Until(end)));
+    }
+    if !is_of_usage(invoice, billing)? && !has_more_lines(invoice) {
+        return Ok(latest.map(Through::Until));
+    }
+    let billed_at = billed_at.ok_or_else(|| invoice.lacks("created"))?;
+    let id = invoice.text("id").ok_or_else(|| invoice.lacks("id"))?;
+    let order = SubjectId::new(id).map_err(|_not_an_id| invoice.misshapen("id", "an id"))?;
+    Ok(Some(Through::Described { billed_at, order }))
+}
+
+/// Usage is billed when its period is over, with the renewal.
+fn is_of_usage(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<bool, Unreadable> {
+    let renews =
+        matches!(invoice.text("billing_reason"), Some("subscription_cycle" | "subscription"));
+    let lines = period_lines(invoice, billing);
+    let mut is_of_usage = renews && !lines.is_empty();
+    for line in &lines {
+        is_of_usage &= !renews_none(invoice, line)?;
+    }
+    Ok(is_of_usage)
+}
+
+/// `date` is what old API versions called it.
+pub(super) fn made_at(invoice: &Object<'_>) -> Result<Option<Timestamp>, Unreadable> {
+    match invoice.seconds("created")? {
+        Some(at) => Ok(Some(at)),
+        None => invoice.seconds("date"),
+    }
+}
+
+/// A period that is paid for.
+#[derive(Clone, Copy)]
+pub(super) struct PaidPeriod {
+    pub(super) end: Timestamp,
+    /// Nothing depends on it alone, so what is no time is as good as none.
+    pub(super) start: Option<Timestamp>,
+}
+
+impl PaidPeriod {
+    fn of(invoice: &Object<'_>, line: &Object<'_>) -> Result<Self, Unreadable> {
+        let period = line
+            .object("period", "line period")
+            .ok_or_else(|| invoice.lacks("lines.data[].period"))?;
+        let end = period.seconds("end")?;
+        let end = end.ok_or_else(|| invoice.lacks("lines.data[].period.end"))?;
+        Ok(Self { end, start: period.seconds("start").ok().flatten() })
+    }
+
+    /// The one that ends last; of those, the whole one: a line that was added in between begins later.
+    fn later(self, other: Self) -> Self {
+        match self.end.cmp(&other.end) {
+            Ordering::Greater => self,
+            Ordering::Less => other,
+            Ordering::Equal => {
+                let start = [self.start, other.start].into_iter().flatten().min();
+                Self { end: self.end, start }
+            }
+        }
+    }
+}
+
+/// The latest period that a line of this subscription pays for.
+///
+/// `invoice.period_end` is no help: on a renewal it is the end of the period before.
+pub(super) fn paid_period(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+) -> Result<Option<PaidPeriod>, Unreadable> {
+    let (mut paid, mut charged, mut credited) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for line in item_lines(invoice, billing) {
+        match (is_proration(&line), line.amount("amount")) {
+            (false, _) if renews_none(invoice, &line)? => {}
+            (false, _) => paid.push(PaidPeriod::of(invoice, &line)?),
+            (true, Some(amount)) if amount > 0.0 => charged.push(PaidPeriod::of(invoice, &line)?),
+            (true, Some(amount)) if amount < 0.0 => {
+                credited.insert(end_of(invoice, &line)?);
+            }
+            (true, Some(_) | None) => {}
+        }
+    }
+    // With flexible billing a new period comes as a proration. One until the end of what is credited pays for a change
+    // within a period, which another payment is for.
+    let new_periods = charged.into_iter().filter(|period| !credited.contains(&period.end));
+    Ok(paid.into_iter().chain(new_periods).reduce(PaidPeriod::later))
+}
+
+/// A period to come of a quantity of 0 is not paid for. What is billed afterwards may be 0 for want of use.
+fn renews_none(invoice: &Object<'_>, line: &Object<'_>) -> Result<bool, Unreadable> {
+    let is_first = invoice.text("billing_reason") == Some("subscription_create");
+    let is_to_come = || Ok(Some(end_of(invoice, line)?) > made_at(invoice)?);
+    let is_zero = || match line.amount("quantity") {
+        // Usage may be more than any number of seats.
+        Some(quantity) => Ok(quantity == 0.0),
+        None => Ok(line.count("quantity")? == Some(0)),
+    };
+    Ok(!is_first && is_zero()? && is_to_come()?)
+}
+
+fn end_of(invoice: &Object<'_>, line: &Object<'_>) -> Result<Timestamp, Unreadable> {
+    Ok(PaidPeriod::of(invoice, line)?.end)
+}
+
+/// Of the item that counts. Lines of one item are tiers of its price; that it is 0 of says nothing in a first invoice:
+/// usage begins so.
+pub(super) fn quantity(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+) -> Result<Option<u32>, Unreadable> {
+    quantity_of(&period_lines(invoice, billing))
+}
+
+/// Of an invoice that no subscription made: its lines are invoice items.
+pub(super) fn quantity_sold(invoice: &Object<'_>) -> Result<Option<u32>, Unreadable> {
+    let mut lines = lines(invoice);
+    lines.retain(|line| !is_proration(line));
+    quantity_of(&lines)
+}
+
+fn quantity_of(lines: &[Object<'_>]) -> Result<Option<u32>, Unreadable> {
+    let mut items: BTreeMap<&str, (u32, Option<&str>)> = BTreeMap::new();
+    for line in lines {
+        if is_metered(line.object("price", "price").as_ref()) {
+            continue;
+        }
+        let Some(quantity) = line.count("quantity")? else { continue };
+        let price = price_of(line);
+        let item = item_of(line).or(price).or(line.text("id")).unwrap_or_default();
+        let (sum, _) = items.entry(item).or_insert((0, price));
+        *sum = sum.saturating_add(quantity);
+    }
+    Ok(the_item(items.into_values()).map(|(quantity, _)| quantity).filter(|n| *n > 0))
+}
+
+fn item_of<'a>(line: &Object<'a>) -> Option<&'a str> {
+    let details = item_details(line);
+    first_reference([
+        details.and_then(|details| details.value("subscription_item")),
+        line.value("subscription_item"),
+    ])
+}
+
+fn price_of<'a>(line: &Object<'a>) -> Option<&'a str> {
+    let details = line
+        .object("pricing", "pricing")
+        .and_then(|pricing| pricing.object("price_details", "price details"));
+    first_reference([
+        details.and_then(|details| details.value("price")),
+        line.value("price").or(line.value("plan")),
+    ])
+}
+
+fn has_more_lines(invoice: &Object<'_>) -> bool {
+    invoice.object("lines", "lines").and_then(|lines| lines.flag("has_more")).unwrap_or(false)
+}
+
+/// Lines of this subscription that are neither proration nor invoice item.
+fn period_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'a>> {
+    item_lines(invoice, billing).into_iter().filter(|line| !is_proration(line)).collect()
+}
+
+/// Lines of items of this subscription.
+fn item_lines<'a>(invoice: &Object<'a>, billing: &Billing<'_>) -> Vec<Object<'a>> {
+    let mut lines = lines(invoice);
+    lines.retain(|line| is_of_an_item(line, billing.subscription));
+    lines
+}
+
+fn lines<'a>(invoice: &Object<'a>) -> Vec<Object<'a>> {
+    let lines = invoice.object("lines", "lines");
+    lines.map(|lines| lines.objects("data", "line")).unwrap_or_default()
+}
+
+fn item_details<'a>(line: &Object<'a>) -> Option<Object<'a>> {
+    let parent = line.object("parent", "line parent")?;
+    parent.object("subscription_item_details", "subscription item details")
+}
+
+fn is_proration(line: &Object<'_>) -> bool {
+    let details = item_details(line).and_then(|details| details.flag("proration"));
+    details.or(line.flag("proration")).unwrap_or(false)
+}
+
+fn is_of_an_item(line: &Object<'_>, subscription: Option<&str>) -> bool {
+    let parent = line.object("parent", "line parent");
+    let details = item_details(line);
+    let billed = first_reference([
+        details.and_then(|details| details.value("subscription")),
+        line.value("subscription"),
+    ]);
+    // Old prorations are invoice items that name the subscription's item.
+    let of_item = line.text("subscription_item").is_some();
+    let of_none = parent.and_then(|parent| parent.text("type")) == Some("invoice_item_details")
+        || (line.text("type") == Some("invoiceitem") && !(is_proration(line) && of_item));
+    let ours = billed.is_none_or(|billed| Some(billed) == subscription);
+    let of_subscription =
+        details.is_some() || line.text("type") == Some("subscription") || billed.is_some();
+    ours && of_subscription && !of_none
+}

@@ -1,0 +1,307 @@
+//! `invoice.paid`, in both API generations of the payload.
+
+use super::super::{ProductSource, Profile as _, amount, customer, payment_ids, subject_of};
+use super::billed::{Billing, billing, made_at, paid_period, quantity, quantity_sold, through};
+use super::{
+    Decided, Stripe, configured, customer_id, known, named_in, of_data, subject_marks, the_line,
+    written_marks,
+};
+use crate::domain::command::{
+    Action, Command, Concern, Customer, Email, Grant, Mapping, Name, NamedBy, Note, OfPayment,
+    Payment, Pays, Renew, Subject, SubjectKind, Through, Unreadable,
+};
+use crate::domain::ids::PaymentId;
+use crate::providers::json::Object;
+
+/// How an API version calls the first invoice of a subscription.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstInvoice {
+    /// `subscription_create`.
+    Create,
+    /// `subscription_update`, like that of a change: before 2018-10-31, see <https://docs.stripe.com/upgrades>.
+    Update,
+}
+
+impl FirstInvoice {
+    /// An event that does not say its version has a new one.
+    pub(super) fn of(event: &Object<'_>) -> Self {
+        match event.text("api_version") {
+            Some(version) if version < "2018-10-31" => Self::Update,
+            Some(_) | None => Self::Create,
+        }
+    }
+}
+
+/// What `invoice.paid` means depends on why the invoice was made.
+pub(super) fn paid(
+    data: &Object<'_>,
+    source: &ProductSource,
+    first_invoice: FirstInvoice,
+) -> Result<Decided, Unreadable> {
+    let invoice = of_data(data, "invoice")?;
+    let billing = billing(&invoice);
+    match invoice.text("billing_reason") {
+        Some("subscription_create") => first(&invoice, &billing, source),
+        Some("subscription_update") if first_invoice == FirstInvoice::Update => {
+            first_or_change(&invoice, &billing, source)
+        }
+        // `subscription` is how old API versions called all of them.
+        Some(
+            "subscription_cycle"
+            | "subscription_update"
+            | "subscription_threshold"
+            | "subscription",
+        ) => renewal(&invoice, &billing, source),
+        Some(_) | None => sold_once(&invoice),
+    }
+}
+
+/// Of a one-time session only its invoice says how many were sold. One that cannot be read sells nothing else.
+fn sold_once(invoice: &Object<'_>) -> Result<Decided, Unreadable> {
+    let id = invoice.text("id");
+    let subject = subject_of(Stripe::NAME, SubjectKind::Order, invoice, "id", id)?;
+    let action = match quantity_sold(invoice).ok().flatten() {
+        Some(quantity) => {
+            Action::OfPayment(OfPayment::Quantity { ids: known_as(invoice), quantity })
+        }
+        None => Action::Note(Note::of("an invoice that no subscription made")),
+    };
+    Ok(Command::new(subject, Vec::new(), action).into())
+}
+
+fn renewal(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let subject = subject_of(
+        Stripe::NAME,
+        SubjectKind::Subscription,
+        invoice,
+        "subscription",
+        billing.subscription,
+    )?;
+    let marks = subject_marks(&subject);
+    let action = match through(invoice, billing)? {
+        Some(through) => {
+            let else_buys = bought_by_renewing(invoice, billing, source).map(Box::new);
+            Action::Renew(Renew { through, pays: Pays::ForThePeriod, else_buys })
+        }
+        None => {
+            Action::Note(Note::of("no line of the invoice pays for a period of the subscription"))
+        }
+    };
+    let mut payment = payment(invoice, billing)?;
+    if !matches!(&action, Action::Renew(Renew { through: Through::Until(_), .. })) {
+        // It pays for another period than that of its lines.
+        payment.starts = None;
+    }
+    let payments = known_as(invoice);
+    Ok(Command { payments, payment, ..Command::new(subject, marks, action) }.into())
+}
+
+/// Only metadata says that a subscription is of Cryptlex: a configured product would be given to all that the vendor sells.
+fn bought_by_renewing(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    source: &ProductSource,
+) -> Option<Grant> {
+    let named = match source {
+        ProductSource::Configured(_) => None,
+        ProductSource::Metadata | ProductSource::MetadataOr(_) => named(billing),
+    };
+    let purchase = grant(invoice, billing, Some(named?), NamedBy::Subscription);
+    // A quantity that cannot be read keeps no renewal from counting.
+    purchase.ok().map(|(_, grant)| grant)
+}
+
+/// What an invoice brought, and from when on.
+fn payment(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Payment, Unreadable> {
+    Ok(Payment {
+        amount: amount(invoice.minor_units("amount_paid"), invoice.currency("currency")),
+        starts: paid_period(invoice, billing)?.and_then(|period| period.start),
+        ..Payment::default()
+    })
+}
+
+/// New payloads do not say which payment paid, unless they are expanded: `invoice_payment.paid` does.
+fn known_as(invoice: &Object<'_>) -> Vec<PaymentId> {
+    let by = |object: &Object<'_>| {
+        payment_ids(["payment_intent", "charge"].map(|field| object.reference(field)))
+    };
+    let payments = invoice.object("payments", "payments");
+    let payments = payments.map(|list| list.objects("data", "invoice payment")).unwrap_or_default();
+    let expanded = payments.iter().filter_map(|paid| paid.object("payment", "payment"));
+    let mut ids = payment_ids([invoice.text("id")]);
+    ids.extend(by(invoice));
+    ids.extend(expanded.flat_map(|payment| by(&payment)));
+    ids
+}
+
+/// `invoice_payment.paid`: the payment intent by which refunds and disputes of an invoice are known.
+pub(super) fn payment_linked(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let paid = of_data(data, "invoice payment")?;
+    let Some(invoice) = paid.reference("invoice") else {
+        return Ok(Decided::Nothing("the payment is for no invoice"));
+    };
+    let subject = subject_of(Stripe::NAME, SubjectKind::Order, &paid, "invoice", Some(invoice))?;
+    let by = paid.object("payment", "payment");
+    let payment = by.and_then(|by| by.reference("payment_intent").or(by.reference("charge")));
+    let ids = (payment.map(PaymentId::new), PaymentId::new(subject.id.as_str()));
+    let amount = amount(paid.minor_units("amount_paid"), paid.currency("currency"));
+    let action = match ids {
+        (Some(Ok(id)), Ok(of)) => Action::OfPayment(OfPayment::Part { id, of, amount }),
+        _ => Action::Note(Note::of("which payment paid an invoice")),
+    };
+    Ok(Command::new(subject, Vec::new(), action).into())
+}
+
+/// `invoice.payment_failed`: only a renewal that fails is a reason to doubt the licenses.
+pub(super) fn payment_failed(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let invoice = of_data(data, "invoice")?;
+    let action = match invoice.text("billing_reason") {
+        Some("subscription_cycle" | "subscription_threshold" | "subscription") => {
+            Action::PaymentFailed(through(&invoice, &billing(&invoice))?)
+        }
+        Some(_) | None => Action::Note(Note::of("a payment failed that renews nothing")),
+    };
+    concerning(&invoice, action, Concern::PaymentFailed)
+}
+
+/// `invoice.payment_action_required`: the customer must confirm with his bank.
+pub(super) fn action_required(
+    data: &Object<'_>,
+    _source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let note = Action::Note(Note::of("the customer must confirm a payment"));
+    concerning(&of_data(data, "invoice")?, note, Concern::PaymentNeedsAction)
+}
+
+fn concerning(
+    invoice: &Object<'_>,
+    action: Action,
+    concern: Concern,
+) -> Result<Decided, Unreadable> {
+    let billing = billing(invoice);
+    let (kind, field, id) = match billing.subscription {
+        Some(id) => (SubjectKind::Subscription, "subscription", Some(id)),
+        None => (SubjectKind::Order, "id", invoice.text("id")),
+    };
+    let subject = subject_of(Stripe::NAME, kind, invoice, field, id)?;
+    let action = match (kind, action) {
+        (SubjectKind::Order | SubjectKind::Customer, Action::PaymentFailed(_)) => {
+            Action::Note(Note::of("a payment failed that renews nothing"))
+        }
+        (_, action) => action,
+    };
+    let marks = subject_marks(&subject);
+    Ok(Command { concern: Some(concern), ..Command::new(subject, marks, action) }.into())
+}
+
+/// The first invoice grants what the checkout session grants; it also knows the end of what was paid, and the quantity.
+fn first(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let (mapping, named_by) = match (source, named(billing)) {
+        (ProductSource::Configured(product), _) | (ProductSource::MetadataOr(product), None) => {
+            (Some(configured(product)), NamedBy::Configuration)
+        }
+        (ProductSource::Metadata | ProductSource::MetadataOr(_), Some(named)) => {
+            (Some(named), NamedBy::Subscription)
+        }
+        (ProductSource::Metadata, None) => (None, NamedBy::Configuration),
+    };
+    purchase(invoice, billing, mapping, named_by, None)
+}
+
+/// Of a subscription that has no license it is the purchase, if its product is known by more than that none is named.
+fn first_or_change(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    source: &ProductSource,
+) -> Result<Decided, Unreadable> {
+    let mapping = match (source, named(billing)) {
+        (ProductSource::Configured(product), _) => {
+            Some((configured(product), NamedBy::Configuration))
+        }
+        (ProductSource::Metadata | ProductSource::MetadataOr(_), named) => {
+            named.map(|named| (named, NamedBy::Subscription))
+        }
+    };
+    match (mapping, through(invoice, billing)?) {
+        (Some((mapping, named_by)), Some(through)) => {
+            let renews = Renew { through, pays: Pays::ForThePeriod, else_buys: None };
+            purchase(invoice, billing, Some(mapping), named_by, Some(renews))
+        }
+        (_, _) => renewal(invoice, billing, source),
+    }
+}
+
+/// Half a mapping here is none: the checkout session says all of it, and is where its lack is reported.
+fn named(billing: &Billing<'_>) -> Option<Mapping> {
+    named_in(billing.metadata.as_ref()).ok().flatten()
+}
+
+fn purchase(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    mapping: Option<Mapping>,
+    named_by: NamedBy,
+    else_renews: Option<Renew>,
+) -> Result<Decided, Unreadable> {
+    let (subject, grant) = grant(invoice, billing, mapping, named_by)?;
+    let find = subject_marks(&subject);
+    let for_an_id = grant.nobody.is_some();
+    let (payments, payment) = (known_as(invoice), payment(invoice, billing)?);
+    let grant = Grant { else_renews: else_renews.map(Box::new), ..grant };
+    let command = Command::new(subject, find, Action::Grant(grant));
+    Ok(Command { payments, payment, for_an_id, ..command }.into())
+}
+
+/// What the subscription of an invoice is for, as the invoice bills it.
+fn grant(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+    mapping: Option<Mapping>,
+    named_by: NamedBy,
+) -> Result<(Subject, Grant), Unreadable> {
+    let subject = subject_of(
+        Stripe::NAME,
+        SubjectKind::Subscription,
+        invoice,
+        "subscription",
+        billing.subscription,
+    )?;
+    let quantity = quantity(invoice, billing)?;
+    // It is no fault that the payer is not known where the session granted, or will.
+    let (customer, nobody) = known(payer(invoice), invoice);
+    let grant = Grant {
+        customer,
+        nobody,
+        lines: vec![the_line(quantity.unwrap_or(1), mapping, written_marks(&subject))],
+        unmapped: Vec::new(),
+        foreign: false,
+        paid_through: paid_period(invoice, billing)?.map(|period| period.end),
+        pays: Pays::ForThePeriod,
+        named_by,
+        lines_at: made_at(invoice)?,
+        else_renews: None,
+        is_paid: true,
+    };
+    Ok((subject, grant))
+}
+
+fn payer(invoice: &Object<'_>) -> Result<Customer, Unreadable> {
+    let missing = || Unreadable(format!("Customer email not found in {}", invoice.title()));
+    let email = invoice.text("customer_email").and_then(Email::real).ok_or_else(missing)?;
+    let name = Name::of(invoice.text("customer_name"), None);
+    Ok(customer::<Stripe>(customer_id(invoice), email, name))
+}
