@@ -31,16 +31,14 @@ const call = (method, path, body) =>
     request.end(body && JSON.stringify(body))
   })
 
-const licenses = (key, value) =>
-  call('GET', `/v3/licenses?metadata.key[eq]=${key}&metadata.value[eq]=${encodeURIComponent(value)}&limit=100&page=1`)
+const keys = 'metadata.key[in]=subscription_id,stripe_subscription_id'
 
-const ofSubscription = (id) => [licenses('subscription_id', id), licenses('stripe_subscription_id', id)]
+const ofSubscription = (id) => call('GET', `/v3/licenses?${keys}&metadata.value[eq]=${encodeURIComponent(id)}&limit=100&page=1`)
 
 const purchase = async (session) => {
   const { email } = session.customer_details
   const users = call('GET', `/v3/users?email[eq]=${encodeURIComponent(email)}&limit=100&page=1`)
-  const found = await Promise.all([users, ...ofSubscription(session.subscription)])
-  const [user] = found[0]
+  const [[user]] = await Promise.all([users, ofSubscription(session.subscription)])
   const name = { firstName: 'Ada', lastName: 'Example', password: 'not-a-secret-at-all', role: 'user' }
   const { id } = user ?? (await call('POST', '/v3/users', { email, ...name }))
   const metadata = [{ key: 'subscription_id', value: session.subscription }]
@@ -48,7 +46,7 @@ const purchase = async (session) => {
 }
 
 const renewal = async (invoice) => {
-  const [[license]] = await Promise.all(ofSubscription(invoice.parent.subscription_details.subscription))
+  const [license] = await ofSubscription(invoice.parent.subscription_details.subscription)
   await call('POST', `/v3/licenses/${license.id}/renew`)
 }
 

@@ -104,12 +104,17 @@ pub struct Session<'c> {
 }
 
 impl Session<'_> {
-    /// Every license that carries the mark, whatever else the filters let through.
-    pub async fn licenses_with(&self, mark: &Mark) -> Result<Vec<License>, ApiError> {
-        let filter = metadata_filter(mark);
+    /// Every license that carries one of the marks, whatever else the filters let through.
+    pub async fn licenses_with(&self, marks: &[Mark]) -> Result<Vec<License>, ApiError> {
+        // Without any, Cryptlex would answer with every license that there is.
+        if marks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let filter = metadata_filter(marks);
         let licenses: Vec<License> =
             self.pages(&format!("/v3/licenses?{filter}"), |l: &License| l.id.to_string()).await?;
-        Ok(licenses.into_iter().filter(|license| license.carries(mark)).collect())
+        let carries_one = |license: &License| marks.iter().any(|mark| license.carries(mark));
+        Ok(licenses.into_iter().filter(carries_one).collect())
     }
 
     /// Every license that the list shows for this user: their own, those of their groups, and those that they use as an
@@ -146,7 +151,7 @@ impl Session<'_> {
 
     /// Every user that carries the mark.
     pub async fn users_with(&self, mark: &Mark) -> Result<Vec<User>, ApiError> {
-        let path = format!("/v3/users?{}", metadata_filter(mark));
+        let path = format!("/v3/users?{}", metadata_filter(std::slice::from_ref(mark)));
         let users: Vec<User> = self.pages(&path, |user: &User| user.id.to_string()).await?;
         Ok(users.into_iter().filter(|user| user.carries(mark)).collect())
     }
@@ -319,9 +324,17 @@ fn license_path(id: &LicenseId, action: &str) -> String {
     format!("/v3/licenses/{}{action}", encoded(id.as_str()))
 }
 
-/// Both filters; a mark's value is never empty, because Cryptlex ignores empty filters and answers with everything.
-fn metadata_filter(mark: &Mark) -> String {
-    format!("metadata.key[eq]={}&metadata.value[eq]={}", encoded(&mark.key), encoded(mark.value()))
+/// Both filters; a mark's value is never empty, because Cryptlex ignores empty filters and answers with everything. Several
+/// are a list with commas between them.
+fn metadata_filter(marks: &[Mark]) -> String {
+    let filter = |field: &str, mut all: Vec<&str>| {
+        all.dedup();
+        let operator = if all.len() == 1 { "eq" } else { "in" };
+        let all: Vec<String> = all.into_iter().map(encoded).collect();
+        format!("{field}[{operator}]={}", all.join(","))
+    };
+    let keys = filter("metadata.key", marks.iter().map(|mark| &*mark.key).collect());
+    format!("{keys}&{}", filter("metadata.value", marks.iter().map(Mark::value).collect()))
 }
 
 /// Percent-encodes everything that is not unreserved in RFC 3986.

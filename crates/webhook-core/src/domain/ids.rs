@@ -139,6 +139,12 @@ impl Mark {
     pub fn value(&self) -> &str {
         &self.value
     }
+
+    /// The marks that one list can be asked for: all of them, unless a value has the comma that stands between values.
+    pub fn lists(marks: &[Self]) -> impl Iterator<Item = &[Self]> {
+        let is_plain = |mark: &Self| !mark.value.contains(',');
+        marks.chunk_by(move |a, b| is_plain(a) && is_plain(b))
+    }
 }
 
 #[cfg(test)]

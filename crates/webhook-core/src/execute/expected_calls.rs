@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::cryptlex::{Rank, Turn};
 use crate::decide::{Owed, needs_a_look};
 use crate::domain::command::{Action, Command, Customer, Grant};
-use crate::domain::ids::LicenseId;
+use crate::domain::ids::{LicenseId, Mark};
 use crate::domain::policy::Policy;
 use crate::domain::work::Work;
 use crate::execute::claim_scope::customer_of;
@@ -50,7 +50,8 @@ fn calls(work: &Work, known: Known<'_>, policy: &Policy) -> usize {
         return OF_A_CUSTOMER;
     }
     let licenses = state.slots.values().collect::<BTreeSet<&LicenseId>>().len();
-    let every_list = command.marks.len().saturating_mul(pages(licenses));
+    let lists = Mark::lists(&command.marks).count();
+    let every_list = lists.saturating_mul(pages(licenses));
     // A change of each, at least of one that nobody knows yet.
     let each = licenses.max(1);
     let made = owed.seats().saturating_sub(licenses);

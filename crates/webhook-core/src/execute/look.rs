@@ -102,13 +102,13 @@ fn forget(state: &mut SubjectState, id: &LicenseId) {
     state.gone.extend(gone);
 }
 
-/// Licenses that a list shows under any of the marks, and those that the ledger knows and a stale list does not show.
+/// Licenses that lists show under the marks, and those that the ledger knows and a stale list does not show.
 pub async fn licenses(
     session: &Session<'_>,
     marks: &[Mark],
     state: &mut SubjectState,
 ) -> Result<Vec<License>, ApiError> {
-    let lists = try_join_all(marks.iter().map(|mark| session.licenses_with(mark))).await?;
+    let lists = try_join_all(Mark::lists(marks).map(|marks| session.licenses_with(marks))).await?;
     let mut seen = BTreeSet::new();
     let mut all: Vec<License> =
         lists.into_iter().flatten().filter(|l| seen.insert(l.id.clone())).collect();
