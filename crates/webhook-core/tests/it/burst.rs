@@ -183,7 +183,7 @@ async fn purchase_is_answered_before_renewals_that_wait() {
     assert!(done < 60, "it waited for all renewals");
     assert!(deliveries.join_all().await.contains(&503));
     server.until_none_waits(&app).await;
-    assert_eq!(calls(&app), 60 * CALLS + 5);
+    assert_eq!(calls(&app), 60 * CALLS + 4);
 }
 
 /// An outage: each renewal is put off, and goes on by itself when it is over; also by the next process.
