@@ -43,15 +43,7 @@ impl Ready {
         );
         count(Count::Received);
         if self.config.policy.test_events.refuse(money) {
-            count(Count::Ignored);
-            self.refused_a_test.store(true, Ordering::Relaxed);
-            tracing::warn!(
-                provider = P::NAME,
-                event.id = %id,
-                outcome = "refused",
-                "Webhook event {id}: {TEST_REFUSED}",
-            );
-            return Ok(Outcome { message: TEST_REFUSED.to_owned(), ..Outcome::default() });
+            return Ok(self.refuse_test::<P>(&id));
         }
         let contract = delivery.contract.to_owned();
         let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
@@ -69,26 +61,12 @@ impl Ready {
             }
             Err(unreadable) => Err(Failure::person(unreadable.to_string())),
         };
-        if let (Err(failure), Some(by)) = (&result, delivery.queued_by)
-            && matches!(failure.class, Class::Delayed(_))
-            && let Some(accepted) =
-                self.hand_over((&event, &about), delivery, failure, by, clock).await
+        if let Err(failure) = &result
+            && let Class::Delayed(_) = failure.class
+            && let Some(goes_on) =
+                self.put_off((&event, &about), delivery, failure, turn, clock).await
         {
-            return Ok(accepted);
-        }
-        if let (Err(failure), Some(by), Some(turn)) = (&result, delivery.queued_by, turn)
-            && matches!(failure.class, Class::Delayed(_))
-            && self.keep_waiting((&event, &about), delivery, turn, by, clock).await
-        {
-            count(Count::Deferred);
-            tracing::warn!(
-                provider = P::NAME,
-                event.id = %id,
-                outcome = "waits",
-                "Webhook event {id} waits for Cryptlex and goes on by itself: {}",
-                failure.message,
-            );
-            return result;
+            return goes_on;
         }
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
@@ -107,6 +85,48 @@ impl Ready {
             }
         }
         result
+    }
+
+    /// Acknowledged without effect, and told where a person looks.
+    fn refuse_test<P: Provider>(&self, id: &EventId) -> Outcome {
+        count(Count::Ignored);
+        self.refused_a_test.store(true, Ordering::Relaxed);
+        tracing::warn!(
+            provider = P::NAME,
+            event.id = %id,
+            outcome = "refused",
+            "Webhook event {id}: {TEST_REFUSED}",
+        );
+        Outcome { message: TEST_REFUSED.to_owned(), ..Outcome::default() }
+    }
+
+    /// The answer to an event that goes on without its provider: in the overflow queue, or by this process. `None` if nobody
+    /// takes it.
+    async fn put_off(
+        &self,
+        kept: (&EventKey, &About),
+        delivery: &Delivery<'_>,
+        failure: &Failure,
+        turn: Option<Turn>,
+        clock: &Clock,
+    ) -> Option<Result<Outcome, Failure>> {
+        let by = delivery.queued_by?;
+        if let Some(accepted) = self.hand_over(kept, delivery, failure, by, clock).await {
+            return Some(Ok(accepted));
+        }
+        if !self.keep_waiting(kept, delivery, turn?, by, clock).await {
+            return None;
+        }
+        count(Count::Deferred);
+        let (EventKey { provider, id, .. }, _) = kept;
+        tracing::warn!(
+            provider,
+            event.id = %id,
+            outcome = "waits",
+            "Webhook event {id} waits for Cryptlex and goes on by itself: {}",
+            failure.message,
+        );
+        Some(Err(failure.clone()))
     }
 
     /// What the deadline must leave for the queue to take over.

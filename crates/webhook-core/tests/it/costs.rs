@@ -149,7 +149,7 @@ async fn a_renewal_waits_for_two_calls() {
 
 /// Nobody knows what there is: the predecessor's licenses may be among it.
 #[tokio::test]
-async fn a_renewal_without_its_purchase_reads_every_list() {
+async fn a_renewal_without_its_purchase_reads_the_list() {
     let (list, renew) = ("GET /v3/licenses", "POST /v3/licenses/*/renew");
     let user = "GET /v3/users";
     for (provider, case, look, renewals) in [

@@ -141,7 +141,7 @@ async fn a_write_with_unknown_outcome_is_gone_on_with_when_its_lease_is_over() {
 async fn a_large_order_is_finished_after_its_provider_stopped_waiting() {
     let queue = Queue::start().await;
     // Ten calls in 100 ms: 300 seats take three seconds, and the provider waits for less than one.
-    let variables = [("CRYPTLEX_REQUESTS_PER_5S", "12"), ("DEADLINE_MS", "2000")];
+    let variables = [("CRYPTLEX_REQUESTS_PER_5S", "8"), ("DEADLINE_MS", "2000")];
     let app = queue.app(&variables).await;
     let timing = Timing {
         record: Duration::from_millis(200),
@@ -200,7 +200,7 @@ async fn every_event_of_a_batch_is_queued_by_itself() {
     assert_eq!(app.licenses(), calm.licenses());
 }
 
-/// A window that outlives the test: two purchases of six calls fit into it, whatever the machine does.
+/// A window that outlives the test: two purchases of four calls fit into it, whatever the machine does.
 fn looked_at(app: &App) -> Ledger {
     Ledger::new(app.store(), <_>::default(), <_>::default())
 }
@@ -208,7 +208,7 @@ fn looked_at(app: &App) -> Ledger {
 #[tokio::test]
 async fn what_does_not_fit_under_the_limit_is_queued_unbegun() {
     let queue = Queue::start().await;
-    let app = queue.app(&[("CRYPTLEX_REQUESTS_PER_5S", "12")]).await;
+    let app = queue.app(&[("CRYPTLEX_REQUESTS_PER_5S", "8")]).await;
     let timing = Timing { window: Duration::from_secs(600), ..TIMING };
     let service = app.service::<Stripe>(app.store(), timing);
     for number in 0..4 {
@@ -216,7 +216,7 @@ async fn what_does_not_fit_under_the_limit_is_queued_unbegun() {
         let answer = handle(&app, &service, STRIPE, Contract::V2, &body, LONG).await;
         assert_eq!(answer, 200);
     }
-    assert_eq!((app.sandbox.calls().len(), app.sandbox.licenses().len()), (12, 2));
+    assert_eq!((app.sandbox.calls().len(), app.sandbox.licenses().len()), (8, 2));
     let messages = queue.messages().await;
     assert_eq!(messages.len(), 2);
     let failed = failed(&looked_at(&app), app.clock().now()).await.unwrap();

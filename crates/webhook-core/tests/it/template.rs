@@ -204,7 +204,7 @@ fn value<'t>(line: &'t str, name: &str) -> Option<&'t str> {
 #[test]
 fn an_alarm_looks_at_what_is_measured() {
     let template = template();
-    let measured = source("measure.rs");
+    let measured = source("infra/metrics.rs");
     let mut namespace = None;
     let mut providers: BTreeMap<&str, usize> = BTreeMap::new();
     for line in template.lines() {
