@@ -228,7 +228,7 @@ async fn what_does_not_fit_under_the_limit_is_queued_unbegun() {
         assert!(service.resume(message, LONG).await.unwrap_err().contains("used up"));
         app.service::<Stripe>(app.store(), timing).resume(message, LONG).await.unwrap();
     }
-    assert_eq!((app.sandbox.calls().len(), app.sandbox.licenses().len()), (24, 4));
+    assert_eq!((app.sandbox.calls().len(), app.sandbox.licenses().len()), (16, 4));
     let ledger = looked_at(&app);
     for number in 0..4 {
         let id = EventId::new(&format!("evt_{number}")).unwrap();
