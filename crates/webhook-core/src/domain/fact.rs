@@ -5,6 +5,7 @@
 
 mod room;
 mod set;
+mod stored;
 mod told;
 
 use std::collections::BTreeSet;
@@ -63,7 +64,8 @@ pub struct Ordered {
     /// By what its payment is known, so that it counts once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<PaymentId>,
-    /// What was bought, parents before what was added to them.
+    /// What was bought, parents before what was added to them. Stored with the set, once for all of its facts.
+    #[serde(skip)]
     pub lines: Vec<Line>,
     /// Lines that should have named a Cryptlex product and did not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -79,6 +81,10 @@ pub struct Ordered {
     /// What it is to the subject.
     #[serde(default, skip_serializing_if = "Role::is_purchase")]
     pub role: Role,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What an order is to its subject.
@@ -129,9 +135,10 @@ pub enum Covers {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Described {
     /// As its provider describes it.
+    #[serde(default, skip_serializing_if = "is_default", with = "stored::Record")]
     pub record: SubscriptionRecord,
-    /// What it is for, where the event lists it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What it is for, where the event lists it. Its lines are stored with the set, once for all of its facts.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "stored::subscribed")]
     pub subscribed: Option<Subscribed>,
     /// Whether its payments are collected, where the event says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -243,6 +250,12 @@ impl Fact {
     /// What the description says that it is for.
     pub fn subscribed(&self) -> Option<&Subscribed> {
         self.described()?.subscribed.as_ref()
+    }
+
+    /// The lines of the order or the description that it tells.
+    pub(crate) fn lines(&self) -> Option<&[Line]> {
+        let of_order = self.ordered().map(|ordered| ordered.lines.as_slice());
+        of_order.or_else(|| Some(self.subscribed()?.lines.as_slice()))
     }
 
     /// The money that it tells to have gone back.

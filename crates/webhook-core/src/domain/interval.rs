@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 /// An ISO 8601 duration such as `P1Y` that is longer than zero.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Interval(String);
 

@@ -71,7 +71,7 @@ pub enum Refunded {
 }
 
 /// What a quantity buys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum QuantityMeans {
     /// One license whatever the quantity.
     One,

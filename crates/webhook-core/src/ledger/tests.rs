@@ -1,7 +1,8 @@
 use futures_util::future::BoxFuture;
 
 use super::*;
-use crate::domain::command::SubjectKind;
+use crate::domain::command::{self, Effect, Line, SubjectKind, Subscribed, SubscriptionRecord};
+use crate::domain::fact::{Described, Fact, Says};
 use crate::domain::ids::{LicenseId, SubjectId, UserId};
 
 const SETTLE: SignedDuration = SignedDuration::from_secs(30);
@@ -78,6 +79,63 @@ async fn a_done_event_is_told_with_its_outcome() {
     );
 }
 
+/// A line without a product.
+fn line(key: &str, quantity: u32) -> Line {
+    Line {
+        key: key.to_owned(),
+        quantity,
+        quantity_means: None,
+        mapping: None,
+        term: command::Term::Template,
+        driver: None,
+        max_release: None,
+        metadata: Vec::new(),
+    }
+}
+
+/// What an event says of a subscription.
+fn described(second: i64, lines: Vec<Line>) -> Fact {
+    let (unmapped, takes_effect) = (Vec::new(), Effect::AtOnce);
+    let subscribed = Some(Subscribed { lines, unmapped, with_add_ons: true, takes_effect });
+    let record = SubscriptionRecord::default();
+    let says = Says::Described(Box::new(Described { record, subscribed, collects: None }));
+    Fact { at: at(second), event: EventId::new(&format!("evt_{second}")).unwrap(), says }
+}
+
+#[test]
+fn each_line_of_a_subject_is_stored_once() {
+    let mut lines: Vec<Line> = (0..50).map(|number| line(&format!("line_{number}"), 1)).collect();
+    let mut record = SubjectRecord::default();
+    for change in 0..20 {
+        lines[0].quantity = 2 + change;
+        record.state.facts.add(&[described(change.into(), lines.clone())]);
+    }
+    let stored = encoded("key", &record).unwrap();
+    let text = String::from_utf8(stored.clone()).unwrap();
+    assert_eq!(text.matches("line_49").count(), 1);
+    assert_eq!(text.matches("\"line_").count(), 50 + 19);
+    for left_out in ["null", "[]", "metadata"] {
+        assert!(!text.replace("\"lease\":null,\"events\":[]", "").contains(left_out), "{text}");
+    }
+    let read = decoded("key", Some(&Versioned { version: 1, value: stored })).unwrap();
+    assert_eq!(read, Some(record));
+}
+
+#[test]
+fn facts_with_lines_that_are_not_stored_are_refused_by_name() {
+    let mut record = SubjectRecord::default();
+    record.state.facts.add(&[described(1, vec![line("-", 1)])]);
+    let text = String::from_utf8(encoded("key", &record).unwrap()).unwrap();
+    let lines = "\"lines\":[0]";
+    assert!(text.contains(lines), "{text}");
+    for wrong in ["\"lines\":[1]", "\"lines\":[-1]", "\"lines\":null", "\"line\":[0]"] {
+        let value = text.replace(lines, wrong).into_bytes();
+        let read = decoded::<SubjectRecord>("key", Some(&Versioned { version: 1, value }));
+        let refused = StoreError("record key is no record of this ledger".to_owned());
+        assert_eq!(read, Err(refused), "{wrong}");
+    }
+}
+
 #[tokio::test]
 async fn leases_are_taken_all_or_none() {
     let ledger = ledger();
@@ -90,7 +148,7 @@ async fn leases_are_taken_all_or_none() {
 #[tokio::test]
 async fn a_failure_keeps_what_is_known_and_releases_or_not() {
     let ledger = ledger();
-    let slot = crate::domain::command::Slot::new(&subject("sub_1"), "-", 1);
+    let slot = command::Slot::new(&subject("sub_1"), "-", 1);
     for (keep, now) in [(Keep::Release, 0), (Keep::RunOut, 1)] {
         let mut leases = acquire(&ledger, "evt_1", &["sub_1"], now).await;
         let mut state = leases.state(&subject("sub_1"));

@@ -141,6 +141,17 @@ fn order_and_repetition_change_neither_set_nor_fold() {
 }
 
 #[test]
+fn stored_facts_are_read_as_they_were() {
+    let checked = runner(2028, 500).run(&random_story(14), |story| {
+        let facts = added(&events(&story));
+        let stored = serde_json::to_vec(&facts).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<Facts>(&stored).unwrap(), facts, "{}", &story);
+        Ok(())
+    });
+    checked.unwrap();
+}
+
+#[test]
 fn facts_added_together_are_facts_added_one_by_one() {
     let checked = runner(2027, 500).run(&random_story(14), |story| {
         let (told, mut together) = (events(&story), Facts::default());

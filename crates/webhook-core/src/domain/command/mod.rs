@@ -314,7 +314,7 @@ pub enum NamedBy {
 }
 
 /// One line of a purchase; equal lines of an order are one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Line {
     /// The line part of the slot.
     pub key: String,
@@ -342,7 +342,7 @@ impl Line {
 }
 
 /// A Cryptlex product with the template that its licenses are made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mapping {
     /// The product.
     pub product: ProductId,
@@ -353,7 +353,7 @@ pub struct Mapping {
 }
 
 /// How long a license of a line runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Term {
     /// As its template says.
     Template,

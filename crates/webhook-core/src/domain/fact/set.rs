@@ -1,35 +1,32 @@
 //! The set of facts of one subject, with the order of their commits.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{Fact, room};
+use super::{Fact, room, stored};
 
 /// A fact, and with which commit it came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The number of the commit, from 1.
-    #[serde(rename = "n")]
     pub commit: u32,
     /// The fact.
-    #[serde(flatten)]
     pub fact: Fact,
 }
 
 /// Everything that is kept of what was told of a subject.
 ///
 /// Laws: adding is commutative, associative and idempotent as far as `facts` shows; commits only number the tellings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "stored::Read")]
 pub struct Facts {
-    kept: Vec<Kept>,
+    pub(super) kept: Vec<Kept>,
     /// The number of the newest commit.
-    commits: u32,
+    pub(super) commits: u32,
     /// Every fact up to this commit has its effect at Cryptlex, or waits for something that another event cannot bring.
-    settled: u32,
+    pub(super) settled: u32,
     /// The newest fact that was dropped for want of room.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dropped: Option<Timestamp>,
+    pub(super) dropped: Option<Timestamp>,
 }
 
 impl Facts {
