@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::fold::{fold, in_order};
 use crate::domain::command::Subject;
-use crate::domain::fact::{Fact, Facts, MOST_OF_A_KIND};
+use crate::domain::fact::{Fact, Facts, MOST_BYTES, MOST_OF_A_KIND};
 use crate::domain::ids::EventId;
 use crate::domain::policy::Policy;
 
@@ -76,8 +76,8 @@ pub fn explain(subject: &Subject, facts: &Facts, policy: &Policy) -> Explanation
 fn dropped(newest: Timestamp) -> String {
     format!(
         "The story is not complete. The ledger keeps {MOST_OF_A_KIND} payments, {MOST_OF_A_KIND} refunds and disputes, \
-         {MOST_OF_A_KIND} failures and pauses, and {MOST_OF_A_KIND} descriptions. Older ones were dropped; the newest \
-         of those happened at {newest}."
+         {MOST_OF_A_KIND} failures and pauses, and {MOST_OF_A_KIND} descriptions, in at most {MOST_BYTES} bytes. Older \
+         ones were dropped; the newest of those happened at {newest}."
     )
 }
 

@@ -19,7 +19,7 @@ use crate::domain::command::{
 };
 use crate::domain::ids::{CustomerId, EventId, PaymentId};
 
-pub use room::MOST_OF_A_KIND;
+pub use room::{MOST_BYTES, MOST_OF_A_KIND};
 pub use set::{Facts, Kept};
 pub use told::facts_of;
 

@@ -33,6 +33,8 @@ const MOST_READS: usize = 100;
 /// Bytes of a text that stays readable in the console. Items hold 400 KB:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
 const MOST_PLAIN: usize = 64 * 1024;
+/// Of an item, less its key and its other attributes.
+const MOST_STORED: usize = 400 * 1024 - 4_096;
 /// What a packed text begins with. A body that is kept begins with its length, which is never that large.
 const PACKED: &[u8] = b"\0deflate\0";
 const PACKING_LEVEL: u8 = 6;
@@ -102,12 +104,8 @@ impl Dynamo {
     }
 
     fn update(&self, write: &Write) -> Result<TransactWriteItem, StoreError> {
-        // Text stays readable in the console.
-        let value = match std::str::from_utf8(&write.value) {
-            Ok(text) if text.len() > MOST_PLAIN => AttributeValue::B(Blob::new(packed(text))),
-            Ok(text) => AttributeValue::S(text.to_owned()),
-            Err(_not_text) => AttributeValue::B(Blob::new(write.value.clone())),
-        };
+        let value = attribute(write)
+            .map_err(|reason| StoreError(format!("DynamoDB table {}: {reason}", self.table)))?;
         let number = |n: &dyn std::fmt::Display| AttributeValue::N(n.to_string());
         let update = Update::builder()
             .table_name(&self.table)
@@ -275,6 +273,23 @@ impl Store for Dynamo {
     }
 }
 
+/// What is written, if an item holds it. Text stays readable in the console.
+fn attribute(write: &Write) -> Result<AttributeValue, String> {
+    let (value, bytes) = match std::str::from_utf8(&write.value) {
+        Ok(text) if text.len() > MOST_PLAIN => {
+            let packed = packed(text);
+            let bytes = packed.len();
+            (AttributeValue::B(Blob::new(packed)), bytes)
+        }
+        Ok(text) => (AttributeValue::S(text.to_owned()), text.len()),
+        Err(_not_text) => (AttributeValue::B(Blob::new(write.value.clone())), write.value.len()),
+    };
+    if bytes > MOST_STORED {
+        return Err(format!("{} takes {bytes} bytes, and an item holds 400 KB", write.key));
+    }
+    Ok(value)
+}
+
 /// A text as it is stored where it is large: licenses have ids and times that look alike.
 fn packed(text: &str) -> Vec<u8> {
     let mut packed = PACKED.to_vec();
@@ -333,9 +348,11 @@ mod tests {
     use sha2::{Digest as _, Sha256};
 
     use super::*;
-    use crate::domain::command::{LicenseLine, Outcome, Slot, Subject, SubjectKind};
+    use crate::domain::command::{LicenseLine, Line, Outcome, Slot, Subject, SubjectKind};
+    use crate::domain::fact::MOST_BYTES;
     use crate::domain::ids::{LicenseId, SubjectId};
     use crate::ledger::record::{EventStatus, SubjectRecord, encoded};
+    use crate::ledger::tests::{described, line};
 
     /// An item's limit, less its key and its other attributes.
     const ROOM: usize = 400_000 - 4_096;
@@ -378,6 +395,41 @@ mod tests {
         // What was made before there was a limit: near 4,450 of them no item held the plain text any more.
         let before = stored(&remembered(4_450, 0));
         assert!(before < ROOM, "{before} bytes");
+    }
+
+    /// Characters that no packing makes much shorter.
+    fn random(number: u8) -> String {
+        let digests = (0..100_u8).flat_map(|part| Sha256::digest([number, part]));
+        digests.map(|byte| char::from(b'#' + byte % 57)).collect()
+    }
+
+    #[test]
+    fn as_many_facts_as_are_kept_fit_beside_as_many_licenses() {
+        let mut record = remembered(MOST_LICENSES, MOST_LICENSES);
+        let licenses = stored(&record);
+        for number in 0..80 {
+            let driver = Some(random(number));
+            let lines = vec![Line { driver, ..line("-", 1) }];
+            record.state.facts.add(&[described(number.into(), lines)]);
+        }
+        assert!(record.state.facts.dropped().is_some());
+        let bytes = stored(&record);
+        assert!(bytes > licenses + MOST_BYTES / 2, "{licenses} and {bytes} bytes");
+        assert!(bytes < ROOM, "{licenses} and {bytes} bytes");
+    }
+
+    #[test]
+    fn a_record_that_no_item_holds_is_refused_by_name() {
+        let write = |characters: usize| {
+            let text = (0..=u8::MAX).map(random).collect::<String>();
+            let value = text.into_bytes().into_iter().take(characters).collect();
+            let key = "subject/paddle/subscription/sub_1".to_owned();
+            Write { key, expect: Expect::Absent, value, expires: None }
+        };
+        assert_eq!(attribute(&write(400_000)).map(|_| ()), Ok(()));
+        let refused = attribute(&write(800_000)).unwrap_err();
+        let starts = "subject/paddle/subscription/sub_1 takes ";
+        assert!(refused.starts_with(starts) && refused.ends_with("holds 400 KB"), "{refused}");
     }
 
     #[test]

@@ -2,7 +2,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::domain::command::{self, Effect, Line, SubjectKind, Subscribed, SubscriptionRecord};
-use crate::domain::fact::{Described, Fact, Says};
+use crate::domain::fact::{Described, Fact, Facts, MOST_BYTES, Says};
 use crate::domain::ids::{LicenseId, SubjectId, UserId};
 
 const SETTLE: SignedDuration = SignedDuration::from_secs(30);
@@ -80,7 +80,7 @@ async fn a_done_event_is_told_with_its_outcome() {
 }
 
 /// A line without a product.
-fn line(key: &str, quantity: u32) -> Line {
+pub(super) fn line(key: &str, quantity: u32) -> Line {
     Line {
         key: key.to_owned(),
         quantity,
@@ -94,7 +94,7 @@ fn line(key: &str, quantity: u32) -> Line {
 }
 
 /// What an event says of a subscription.
-fn described(second: i64, lines: Vec<Line>) -> Fact {
+pub(super) fn described(second: i64, lines: Vec<Line>) -> Fact {
     let (unmapped, takes_effect) = (Vec::new(), Effect::AtOnce);
     let subscribed = Some(Subscribed { lines, unmapped, with_add_ons: true, takes_effect });
     let record = SubscriptionRecord::default();
@@ -119,6 +119,50 @@ fn each_line_of_a_subject_is_stored_once() {
     }
     let read = decoded("key", Some(&Versioned { version: 1, value: stored })).unwrap();
     assert_eq!(read, Some(record));
+}
+
+/// Descriptions of 100 lines that all change, the oldest first.
+fn changes(count: u32) -> Vec<Fact> {
+    let lines =
+        |change: u32| (0..100).map(move |number| line(&format!("{number:060}"), 1 + change));
+    (0..count).map(|change| described(change.into(), lines(change).collect())).collect()
+}
+
+#[test]
+fn facts_beyond_their_room_are_dropped_in_any_order() {
+    let added = |told: &[Fact]| {
+        let mut record = SubjectRecord::default();
+        told.iter().for_each(|fact| record.state.facts.add(std::slice::from_ref(fact)));
+        let bytes = encoded("key", &record).unwrap().len();
+        (record.state.facts, bytes)
+    };
+    for (count, fits) in [(15, true), (25, false)] {
+        let mut told = changes(count);
+        let newest = told.last().cloned().unwrap();
+        for _ in 0..3 {
+            told.rotate_left(7);
+            for told in [told.clone(), told.iter().rev().cloned().collect()] {
+                let (facts, bytes) = added(&told);
+                assert_eq!(facts.dropped().is_none(), fits, "{bytes} bytes");
+                assert_eq!(facts.all().count() == told.len(), fits);
+                assert!(facts.all().any(|fact| *fact == newest));
+                assert!(bytes < MOST_BYTES && bytes > MOST_BYTES / 2, "{bytes} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_description_without_change_outlives_older_changes() {
+    let mut facts = Facts::default();
+    for change in 0..64 {
+        facts.add(&[described(change, vec![line("-", 1 + u32::try_from(change).unwrap())])]);
+    }
+    let (latest, older) = (described(100, vec![line("-", 64)]), described(99, vec![line("-", 64)]));
+    facts.add(&[latest.clone()]);
+    facts.add(&[older.clone()]);
+    let has = |told: &Fact| facts.all().any(|fact| fact == told);
+    assert!(has(&latest) && !has(&older) && facts.dropped() == Some(older.at));
 }
 
 #[test]

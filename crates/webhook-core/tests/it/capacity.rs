@@ -15,6 +15,8 @@ use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, path_of};
 struct Small {
     inner: Arc<dyn Store>,
     licenses: u64,
+    /// In each record.
+    bytes: usize,
 }
 
 impl Store for Small {
@@ -26,7 +28,13 @@ impl Store for Small {
     }
 
     fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
-        self.inner.commit(writes)
+        match writes.iter().find(|write| write.value.len() > self.bytes) {
+            Some(write) => {
+                let error = StoreError(format!("{} is too large", write.key));
+                Box::pin(async { Err(error) })
+            }
+            None => self.inner.commit(writes),
+        }
     }
 
     fn list<'a>(
@@ -45,7 +53,16 @@ const SEATS: [(&str, &str); 1] = [("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses
 
 fn in_room_for(app: &mut App, licenses: u64) {
     let inner = app.store();
-    app.restart_over(Arc::new(Small { inner, licenses }));
+    app.restart_over(Arc::new(Small { inner, licenses, bytes: usize::MAX }));
+}
+
+/// What an item of DynamoDB holds: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
+/// The table packs records, this ledger does not.
+const ITEM: usize = 400_000;
+
+fn in_items(app: &mut App) {
+    let inner = app.store();
+    app.restart_over(Arc::new(Small { inner, licenses: 3_000, bytes: ITEM }));
 }
 
 /// A purchase and later events of the same subscription, with so many seats.
@@ -144,4 +161,98 @@ async fn a_table_refuses_six_thousand_licenses_at_once() {
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("a DynamoDB table has room for 3000"), "{}", answer.body);
     assert_eq!(app.sandbox.licenses().len(), 0);
+}
+
+/// A purchase of 50 lines, and the subscription with so many of each of them, `minute` minutes later.
+fn lines_of(quantities: &[u32], minute: usize) -> [Vec<u8>; 2] {
+    let price = |place: usize| format!("pri_of_a_line_with_a_long_name_{place:03}");
+    let purchase = edited(PADDLE, "transaction-web", |event| {
+        let data = &mut event["data"];
+        let (item, line) = (data["items"][0].clone(), data["details"]["line_items"][0].clone());
+        let items = quantities.iter().enumerate().map(|(place, quantity)| {
+            let mut item = item.clone();
+            (item["price"]["id"], item["quantity"]) = (json!(price(place)), json!(quantity));
+            item
+        });
+        data["items"] = items.collect();
+        let lines = quantities.iter().enumerate().map(|(place, quantity)| {
+            let mut line = line.clone();
+            line["id"] = json!(format!("txnitm_{place}"));
+            (line["price_id"], line["quantity"]) = (json!(price(place)), json!(quantity));
+            line
+        });
+        data["details"]["line_items"] = lines.collect();
+    });
+    let change = edited(PADDLE, "subscription-updated-seats", |event| {
+        let (day, hour) = (12 + minute / 1_440, minute / 60 % 24);
+        let now = format!("2026-09-{day}T{hour:02}:{:02}:00Z", minute % 60);
+        event["event_id"] = json!(format!("evt_change_{minute}"));
+        event["occurred_at"] = json!(now);
+        let item = event["data"]["items"][0].clone();
+        let items = quantities.iter().enumerate().map(|(place, quantity)| {
+            let mut item = item.clone();
+            (item["price"]["id"], item["quantity"]) = (json!(price(place)), json!(quantity));
+            item
+        });
+        event["data"]["items"] = items.collect();
+    });
+    [purchase, change]
+}
+
+async fn facts_of_the_subscription(app: &App) -> (Value, usize) {
+    let records = app.store().list("subject/paddle/subscription/").await.unwrap();
+    let [(_, stored)] = &records[..] else { panic!("one subscription") };
+    let record: Value = serde_json::from_slice(&stored.value).unwrap();
+    (record["record"]["state"]["facts"].clone(), stored.value.len())
+}
+
+fn activations(app: &App) -> Vec<i64> {
+    let mut allowed: Vec<i64> =
+        app.sandbox.licenses().iter().map(|it| it.allowed_activations).collect();
+    allowed.sort_unstable();
+    allowed
+}
+
+const ACTIVATIONS: [(&str, &str); 1] = [("CRYPTLEX_MAPPINGS_QUANTITY", "allowed_activations")];
+
+#[tokio::test]
+async fn fifty_lines_that_all_change_go_on_for_ever() {
+    let mut app = App::with(Settings::default(), &ACTIVATIONS).await;
+    in_items(&mut app);
+    let of = |change: u32| -> Vec<u32> { (0..50).map(|line| 1 + change * 50 + line).collect() };
+    let [purchase, _] = lines_of(&of(0), 0);
+    assert_eq!(app.deliver(PADDLE, "/v1", &purchase).await.status, 200);
+    for change in 1..=40 {
+        let [_, body] = lines_of(&of(change), usize::try_from(change).unwrap());
+        let answer = app.deliver(PADDLE, "/v1", &body).await;
+        assert_eq!(answer.status, 200, "change {change}: {}", answer.body);
+    }
+    let expected: Vec<i64> = of(40).into_iter().map(i64::from).collect();
+    assert_eq!(activations(&app), expected);
+    let (facts, bytes) = facts_of_the_subscription(&app).await;
+    assert!(facts["dropped"].is_string(), "something is dropped, and the set says so");
+    assert!((ITEM / 4..ITEM * 3 / 4).contains(&bytes), "{bytes} bytes");
+    // What they end with, too.
+    let renewed = edited(PADDLE, "transaction-recurring", |_| {});
+    assert_eq!(app.deliver(PADDLE, "/v1", &renewed).await.status, 200);
+    assert_eq!(app.case(PADDLE, "subscription-canceled").await.status, 200);
+    assert!(app.sandbox.licenses().iter().all(|license| license.revoked));
+}
+
+#[tokio::test]
+async fn fifty_lines_of_which_one_changes_twenty_times_keep_every_fact() {
+    let mut app = App::with(Settings::default(), &ACTIVATIONS).await;
+    in_items(&mut app);
+    let mut quantities = [1; 50];
+    let [purchase, _] = lines_of(&quantities, 0);
+    assert_eq!(app.deliver(PADDLE, "/v1", &purchase).await.status, 200);
+    for change in 1..=20 {
+        quantities[7] = 1 + change;
+        let [_, body] = lines_of(&quantities, usize::try_from(change).unwrap());
+        assert_eq!(app.deliver(PADDLE, "/v1", &body).await.status, 200, "change {change}");
+    }
+    assert_eq!(activations(&app)[48..], [1, 21]);
+    let (facts, bytes) = facts_of_the_subscription(&app).await;
+    assert_eq!((facts["dropped"].as_str(), facts["lines"].as_array().unwrap().len()), (None, 70));
+    assert!(bytes < ITEM / 8, "{bytes} bytes");
 }

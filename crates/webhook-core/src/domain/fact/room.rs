@@ -2,12 +2,16 @@
 
 use jiff::Timestamp;
 
+use super::stored::bytes;
 use super::{Covers, Fact, Kept, Role, Says};
 use crate::domain::command::{OfPayment, Through};
 use crate::domain::ids::PaymentId;
 
 /// Of each kind of fact so many are kept.
 pub const MOST_OF_A_KIND: usize = 64;
+/// Bytes that the facts of one subject may take as they are stored. An item of DynamoDB holds twice as much: the rest is for
+/// the licenses.
+pub const MOST_BYTES: usize = 192 * 1024;
 
 /// Facts of a kind take each other's room.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,20 +52,35 @@ impl Kind {
     }
 }
 
-/// Takes out what there is no room for; the newest time of it.
-pub(super) fn made(kept: &mut Vec<Kept>) -> Option<Timestamp> {
-    let mut newest = None;
+/// Takes out what there is no room for: of each kind what is too many, then of the kind that takes most room.
+pub(super) fn made(kept: &mut Vec<Kept>) -> Vec<Kept> {
+    let mut out = Vec::new();
     for kind in KINDS {
-        let is_of_kind = |kept: &Kept| Kind::of(&kept.fact.says) == Some(kind);
-        while kept.iter().filter(|kept| is_of_kind(kept)).count() > MOST_OF_A_KIND {
-            let of_kind = || kept.iter().enumerate().filter(|(_, kept)| is_of_kind(kept));
-            let oldest = of_kind().min_by_key(|(_, it)| (is_needed(&it.fact, kept), it.fact.at));
-            let Some(place) = oldest.map(|(place, _)| place) else { break };
-            let gone = kept.remove(place);
-            newest = newest.max(Some(gone.fact.at));
+        while of_kind(kind, kept).count() > MOST_OF_A_KIND {
+            let Some(place) = oldest(kind, kept) else { break };
+            out.push(kept.remove(place));
         }
     }
-    newest
+    while bytes(kept.iter().map(|kept| &kept.fact)) > MOST_BYTES {
+        // The last of its kind tells how things stand.
+        let several = KINDS.into_iter().filter(|kind| of_kind(*kind, kept).count() > 1);
+        let largest = several.max_by_key(|kind| bytes(of_kind(*kind, kept)));
+        let Some(place) = largest.and_then(|kind| oldest(kind, kept)) else { break };
+        out.push(kept.remove(place));
+    }
+    out
+}
+
+fn of_kind(kind: Kind, kept: &[Kept]) -> impl Iterator<Item = &Fact> {
+    let facts = kept.iter().map(|kept| &kept.fact);
+    facts.filter(move |fact| Kind::of(&fact.says) == Some(kind))
+}
+
+/// The oldest that nothing rests on; if something rests on each, the oldest.
+fn oldest(kind: Kind, kept: &[Kept]) -> Option<usize> {
+    let facts = kept.iter().map(|kept| &kept.fact).enumerate();
+    let of_kind = facts.filter(|(_, fact)| Kind::of(&fact.says) == Some(kind));
+    of_kind.min_by_key(|(_, fact)| (is_needed(fact, kept), fact.at)).map(|(place, _)| place)
 }
 
 /// Whether something that is kept would mean another thing without it. Whoever tells many cheap things must not make us forget
@@ -89,12 +108,15 @@ fn is_needed(fact: &Fact, kept: &[Kept]) -> bool {
                 is_failure && it.at < fact.at && since.is_none_or(|since| it.at >= since)
             })
         }
-        // What a change left behind is told by what was before it.
-        Says::Described(described) => described.subscribed.as_ref().is_some_and(|now| {
-            let before = facts().filter(|it| it.at < fact.at && it.subscribed().is_some());
-            let before = before.max_by_key(|it| it.at).and_then(Fact::subscribed);
-            before.is_none_or(|before| before.lines != now.lines)
-        }),
+        Says::Described(described) => {
+            // The newest tells how it stands; what a change left behind is told by what was before it.
+            !facts().any(|it| it.described().is_some() && it.at > fact.at)
+                || described.subscribed.as_ref().is_some_and(|now| {
+                    let before = facts().filter(|it| it.at < fact.at && it.subscribed().is_some());
+                    let before = before.max_by_key(|it| it.at).and_then(Fact::subscribed);
+                    before.is_none_or(|before| before.lines != now.lines)
+                })
+        }
         Says::Ordered(_) | Says::MoneyBack(_) | Says::Paused | Says::Resumed | Says::Ended => false,
     }
 }

@@ -47,7 +47,8 @@ impl Facts {
                 }
             }
         }
-        self.dropped = self.dropped.max(room::made(&mut self.kept));
+        let gone = room::made(&mut self.kept);
+        self.dropped = gone.iter().map(|gone| gone.fact.at).max().max(self.dropped);
     }
 
     /// Removes what an event says that was refused.
