@@ -104,7 +104,7 @@ impl<P: webhook_core::providers::Provider> OwnWork<P> {
 
     /// Decides what it needs; nothing for what is not acted upon.
     pub fn decide(&self, notices: &[Notice]) -> Vec<Plan> {
-        let decide = |work: Work| {
+        let decide = |work: Work<'_>| {
             let mut snapshot = self.snapshot.clone();
             snapshot.state.facts.add(&work.facts);
             let owed = Owed::of(&work.subject, &snapshot.state, &self.policy);
@@ -129,7 +129,7 @@ impl<P: webhook_core::providers::Provider> OwnWork<P> {
     }
 }
 
-fn works(notices: &[Notice]) -> impl Iterator<Item = Work> {
+fn works(notices: &[Notice]) -> impl Iterator<Item = Work<'_>> {
     let acts = notices.iter().filter_map(|notice| match &notice.meaning {
         Ok(Meaning::Act { at, commands }) => Some(Work::of(&notice.id, *at, commands)),
         Ok(Meaning::Ignore(_)) | Err(_) => None,

@@ -33,7 +33,7 @@ impl Owed {
 
 /// The next steps for an event about what the snapshot shows.
 pub fn plan(
-    work: &Work,
+    work: &Work<'_>,
     owed: &Owed,
     snapshot: &Snapshot,
     policy: &Policy,
@@ -62,7 +62,7 @@ pub fn plan(
 
 /// The plan of an event for which nobody needs to look.
 pub fn unlooked(
-    work: &Work,
+    work: &Work<'_>,
     owed: &Owed,
     snapshot: &Snapshot,
     policy: &Policy,
@@ -74,7 +74,7 @@ pub fn unlooked(
 
 /// The event that alone tells who buys what its subject still lacks, if this one does not.
 pub fn lacks_its_buyer<'s>(
-    work: &Work,
+    work: &Work<'_>,
     state: &'s SubjectState,
     policy: &Policy,
 ) -> Option<&'s EventId> {
@@ -101,7 +101,7 @@ pub fn lacks_its_buyer<'s>(
 }
 
 /// Whether a plan needs to know how things stand at Cryptlex. Where the facts call for nothing new, nobody looks.
-pub fn needs_a_look(work: &Work, owed: &Owed, state: &SubjectState) -> bool {
+pub fn needs_a_look(work: &Work<'_>, owed: &Owed, state: &SubjectState) -> bool {
     if work.is_of_a_customer() {
         return true;
     }

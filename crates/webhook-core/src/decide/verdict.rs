@@ -16,7 +16,7 @@ use crate::domain::work::Work;
 
 /// The plan of the event, with what is to be said of it once no step is left.
 pub(super) fn of(
-    work: &Work,
+    work: &Work<'_>,
     wanted: &Entitlements,
     mut plan: Plan,
     snapshot: &Snapshot,
@@ -61,14 +61,14 @@ pub(super) fn of(
 }
 
 /// What the facts would call for had the event not been told.
-fn without_it(work: &Work, snapshot: &Snapshot, policy: &Policy) -> Entitlements {
+fn without_it(work: &Work<'_>, snapshot: &Snapshot, policy: &Policy) -> Entitlements {
     let is_own =
         |fact: &&Fact| work.facts.iter().any(|own| own.at == fact.at && own.says == fact.says);
     let others = snapshot.state.facts.all().filter(|fact| !is_own(fact));
     fold(&work.subject, others, policy)
 }
 
-fn is_older(work: &Work, snapshot: &Snapshot) -> bool {
+fn is_older(work: &Work<'_>, snapshot: &Snapshot) -> bool {
     snapshot.state.facts.all().any(|fact| fact.at > work.at)
 }
 
@@ -179,7 +179,7 @@ fn without_license(
 
 /// A refund or dispute, or the end of one.
 fn reversed(
-    work: &Work,
+    work: &Work<'_>,
     back: &MoneyBack,
     (without, wanted): (&Entitlements, &Entitlements),
     plan: &mut Plan,
@@ -241,12 +241,12 @@ fn names_any_of_it(back: &MoneyBack, snapshot: &Snapshot) -> bool {
     back.back.items.is_empty() || back.back.items.iter().any(|item| is_own(&item.id))
 }
 
-fn is_known(work: &Work, wanted: &Entitlements) -> bool {
+fn is_known(work: &Work<'_>, wanted: &Entitlements) -> bool {
     work.subject.kind == SubjectKind::Subscription || wanted.purchase != Purchase::Unknown
 }
 
 /// Whether something newer was told of the same refund or dispute, and whether this very thing was known.
-fn told_before(work: &Work, back: &MoneyBack, snapshot: &Snapshot) -> (bool, bool) {
+fn told_before(work: &Work<'_>, back: &MoneyBack, snapshot: &Snapshot) -> (bool, bool) {
     let others = || {
         let told = snapshot.state.facts.all();
         let told = told.filter_map(|fact| Some((fact.at, fact.money_back()?)));

@@ -8,28 +8,28 @@ use crate::domain::ids::{EventId, PaymentId};
 
 /// What one event asks of one subject.
 #[derive(Debug, Clone)]
-pub struct Work {
+pub struct Work<'c> {
     /// Whose licenses are meant.
     pub subject: Subject,
     /// The event's time.
     pub at: Timestamp,
     /// Everything that the event asks of it.
-    pub commands: Vec<Command>,
+    pub commands: Vec<&'c Command>,
     /// The same as facts.
     pub facts: Vec<Fact>,
 }
 
-impl Work {
+impl<'c> Work<'c> {
     /// What an event asks, subject by subject, in the order in which it must be carried out.
-    pub fn of(event: &EventId, at: Timestamp, commands: &[Command]) -> Vec<Self> {
+    pub fn of(event: &EventId, at: Timestamp, commands: &'c [Command]) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for command in commands {
             match all.iter_mut().find(|work| work.subject == command.subject) {
-                Some(work) => work.commands.push(command.clone()),
+                Some(work) => work.commands.push(command),
                 None => all.push(Self {
                     subject: command.subject.clone(),
                     at,
-                    commands: vec![command.clone()],
+                    commands: vec![command],
                     facts: facts_of(event, at, &command.subject, commands),
                 }),
             }
@@ -38,9 +38,9 @@ impl Work {
     }
 
     /// The command that says most: a purchase, else the first.
-    pub fn leading(&self) -> Option<&Command> {
+    pub fn leading(&self) -> Option<&'c Command> {
         let grant = self.commands.iter().find(|command| command.purchase().is_some());
-        grant.or_else(|| self.commands.first())
+        grant.or_else(|| self.commands.first()).copied()
     }
 
     /// Whose new seats are, if it is a change that tells it.
@@ -58,7 +58,7 @@ impl Work {
 
     /// The purchase that it is, or that was made before it.
     pub fn purchase(&self) -> Option<&Grant> {
-        self.commands.iter().find_map(Command::purchase)
+        self.commands.iter().find_map(|command| command.purchase())
     }
 
     /// What it tells of payments that nobody knows yet, with their ids.

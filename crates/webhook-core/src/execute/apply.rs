@@ -77,15 +77,15 @@ impl std::fmt::Display for Stopped {
 /// Plans and applies until nothing is left to do.
 pub async fn settle(
     session: &Session<'_>,
-    work: &Work,
+    work: &Work<'_>,
+    owed: &Owed,
     snapshot: &mut Snapshot,
     policy: &Policy,
 ) -> Result<Settled, Stopped> {
     let mut done: Vec<Step> = Vec::new();
     let mut names: HashSet<String> = HashSet::new();
-    let owed = Owed::of(&work.subject, &snapshot.state, policy);
     for _ in 0..MOST_ROUNDS {
-        let next = match plan(work, &owed, snapshot, policy) {
+        let next = match plan(work, owed, snapshot, policy) {
             Ok(next) => next,
             Err(refused) => {
                 return Err(Stopped { cause: Cause::Refused(refused), done, missing: Vec::new() });

@@ -47,7 +47,7 @@ impl Looking<'_> {
     /// user and changing it exclude each other.
     pub(crate) async fn take(
         &self,
-        work: &Work,
+        work: &Work<'_>,
         look: Look,
         state: &mut SubjectState,
         known: &KnownCustomer,

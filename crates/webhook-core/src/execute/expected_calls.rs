@@ -21,12 +21,12 @@ const PAGE: usize = 100;
 const OF_A_CUSTOMER: usize = 7;
 
 /// The turn of an event of this time.
-pub(crate) fn turn(works: &[Work], at: Timestamp, known: Known<'_>, policy: &Policy) -> Turn {
+pub(crate) fn turn(works: &[Work<'_>], at: Timestamp, known: Known<'_>, policy: &Policy) -> Turn {
     let calls =
         works.iter().fold(0, |sum: usize, work| sum.saturating_add(calls(work, known, policy)));
     let rank = match known.was_begun() {
         true => Rank::Begun,
-        false => rank(works.iter().flat_map(|work| &work.commands)),
+        false => rank(works.iter().flat_map(|work| work.commands.iter().copied())),
     };
     Turn { rank, at, calls }
 }
@@ -39,7 +39,7 @@ pub(crate) fn rank<'c>(mut commands: impl Iterator<Item = &'c Command>) -> Rank 
     }
 }
 
-fn calls(work: &Work, known: Known<'_>, policy: &Policy) -> usize {
+fn calls(work: &Work<'_>, known: Known<'_>, policy: &Policy) -> usize {
     let unknown = SubjectState::default();
     let state = known.state(&work.subject).unwrap_or(&unknown);
     let owed = Owed::of(&work.subject, state, policy);

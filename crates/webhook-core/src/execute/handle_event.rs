@@ -341,16 +341,17 @@ impl Ready {
             write_down(command, leases);
         }
         let works = Work::of(leases.event(), at, commands);
-        let calls = |work: &Work| {
-            let state = leases.state(&work.subject);
-            let owed = Owed::of(&work.subject, &state, &self.config.policy);
-            needs_a_look(work, &owed, &state)
+        let owed = |work: &Work<'_>| {
+            Owed::of(&work.subject, &leases.state(&work.subject), &self.config.policy)
         };
+        // Each is about a subject of its own, so that none changes what another one is owed.
+        let owed: Vec<Owed> = works.iter().map(owed).collect();
+        let calls = |(work, owed)| needs_a_look(work, owed, &leases.state(&work.subject));
         // What turns out to need something of Cryptlex holds a lease by now: it waits for no turn.
-        let needs_calls = session.is_none() && works.iter().any(calls);
+        let needs_calls = session.is_none() && works.iter().zip(&owed).any(calls);
         let without_places = || self.cryptlex.begin(Reserved::default(), deadline);
         let session = session.or_else(|| needs_calls.then(without_places));
-        for work in &works {
+        for (work, owed) in works.iter().zip(&owed) {
             let looking = session.as_ref().map(|session| Looking {
                 session,
                 ledger: &self.ledger,
@@ -358,7 +359,7 @@ impl Ready {
                 clock,
                 deadline,
             });
-            let settled = self.one(looking, work, leases).await?;
+            let settled = self.one(looking, work, owed, leases).await?;
             settled.merge_into(&mut carried.outcome);
             // What the event is about says more than that it changed nothing.
             let concerns = work.commands.iter().filter_map(|command| command.concern);

@@ -30,7 +30,7 @@ pub enum Look {
 /// the rest could not be read.
 pub async fn take_snapshot(
     session: &Session<'_>,
-    work: &Work,
+    work: &Work<'_>,
     look: Look,
     state: &mut SubjectState,
     known: KnownCustomer,

@@ -45,7 +45,7 @@ const MANY_CREATED: &str = "Licenses created successfully.";
 
 /// The sentence says what was done, or why nothing was.
 pub(crate) fn tell(
-    work: &Work,
+    work: &Work<'_>,
     settled: &Settled,
     snapshot: &Snapshot,
     user: Option<UserId>,
@@ -87,7 +87,7 @@ pub(crate) fn tell(
 }
 
 /// The command that tells best what was done. One event may resume, suspend and change.
-fn telling<'w>(work: &'w Work, done: &Done) -> Option<&'w Command> {
+fn telling<'w>(work: &Work<'w>, done: &Done) -> Option<&'w Command> {
     let is_more = done.made > 0 || done.ended;
     let tells = |command: &&Command| {
         let (suspends, resumes) = (
@@ -97,11 +97,11 @@ fn telling<'w>(work: &'w Work, done: &Done) -> Option<&'w Command> {
         (!suspends || (done.suspended && !is_more)) && (!resumes || (done.resumed && !is_more))
     };
     let leading = work.leading().filter(tells);
-    leading.or_else(|| work.commands.iter().find(tells)).or_else(|| work.leading())
+    leading.or_else(|| work.commands.iter().copied().find(tells)).or_else(|| work.leading())
 }
 
 /// Whether it says anything that licenses could depend on.
-fn says_something(work: &Work) -> bool {
+fn says_something(work: &Work<'_>) -> bool {
     !work.commands.iter().all(|command| matches!(command.action, Action::Note(_)))
 }
 

@@ -1,5 +1,7 @@
 //! The set of facts of one subject, with the order of their commits.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -20,7 +22,8 @@ pub struct Kept {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "stored::Read")]
 pub struct Facts {
-    pub(super) kept: Vec<Kept>,
+    /// Shared by all copies until one of them is told something new: most look at it only.
+    pub(super) kept: Arc<Vec<Kept>>,
     /// The number of the newest commit.
     pub(super) commits: u32,
     /// Every fact up to this commit has its effect at Cryptlex, or waits for something that another event cannot bring.
@@ -34,20 +37,21 @@ impl Facts {
     /// time must not depend on which of them came first.
     pub fn add(&mut self, facts: &[Fact]) {
         let commit = self.commits.saturating_add(1);
+        let all = Arc::make_mut(&mut self.kept);
         for fact in facts {
             let is_it = |kept: &&mut Kept| kept.fact.at == fact.at && kept.fact.says == fact.says;
-            match self.kept.iter_mut().find(is_it) {
+            match all.iter_mut().find(is_it) {
                 Some(known) if fact.event < known.fact.event => {
                     known.fact.event.clone_from(&fact.event);
                 }
                 Some(_) => {}
                 None => {
                     self.commits = commit;
-                    self.kept.push(Kept { commit, fact: fact.clone() });
+                    all.push(Kept { commit, fact: fact.clone() });
                 }
             }
         }
-        let gone = room::made(&mut self.kept);
+        let gone = room::made(all);
         self.dropped = gone.iter().map(|gone| gone.fact.at).max().max(self.dropped);
     }
 
@@ -56,7 +60,7 @@ impl Facts {
         let is_of_it = |kept: &Kept| {
             facts.iter().any(|fact| kept.fact.at == fact.at && kept.fact.says == fact.says)
         };
-        self.kept.retain(|kept| !is_of_it(kept));
+        Arc::make_mut(&mut self.kept).retain(|kept| !is_of_it(kept));
     }
 
     /// Whether there is none.

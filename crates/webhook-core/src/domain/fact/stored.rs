@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
@@ -155,7 +156,8 @@ impl TryFrom<Read> for Facts {
     fn try_from(read: Read) -> Result<Self, NoSuchLine> {
         let Read { lines: table, kept, commits, settled, dropped } = read;
         let kept = kept.into_iter().map(|fact| fact.with_lines(&table));
-        Ok(Self { kept: kept.collect::<Result<_, _>>()?, commits, settled, dropped })
+        let kept = Arc::new(kept.collect::<Result<_, _>>()?);
+        Ok(Self { kept, commits, settled, dropped })
     }
 }
 

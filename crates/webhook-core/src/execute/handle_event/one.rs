@@ -19,23 +19,23 @@ impl Ready {
     pub(super) async fn one(
         &self,
         looking: Option<Looking<'_>>,
-        work: &Work,
+        work: &Work<'_>,
+        owed: &Owed,
         leases: &mut Leases,
     ) -> Result<Told, (Failure, Keep)> {
         let mut state = leases.state(&work.subject);
-        let owed = Owed::of(&work.subject, &state, &self.config.policy);
-        let is_needed = needs_a_look(work, &owed, &state);
+        let is_needed = needs_a_look(work, owed, &state);
         let Some(looking) = looking.filter(|_| is_needed) else {
             state.facts.settle();
             let snapshot = Snapshot { state, ..Snapshot::default() };
-            let plan = unlooked(work, &owed, &snapshot, &self.config.policy)
+            let plan = unlooked(work, owed, &snapshot, &self.config.policy)
                 .map_err(|refused| (Failure::person(refused.to_string()), Keep::Release))?;
             let settled = Settled { plan, done: Vec::new() };
             let told = tell(work, &settled, &snapshot, None, &self.config.policy);
             leases.set_state(&work.subject, settled.plan.state);
             return Ok(told);
         };
-        let (snapshot, settled) = self.settled(&looking, work, leases).await?;
+        let (snapshot, settled) = self.settled(&looking, work, owed, leases).await?;
         match settled {
             Ok(settled) => Ok(self.told(work, settled, &snapshot, leases)),
             Err(stopped) => {
@@ -54,7 +54,8 @@ impl Ready {
     async fn settled(
         &self,
         looking: &Looking<'_>,
-        work: &Work,
+        work: &Work<'_>,
+        owed: &Owed,
         leases: &mut Leases,
     ) -> Result<(Snapshot, Result<Settled, Stopped>), (Failure, Keep)> {
         let Some(command) = work.leading() else {
@@ -76,7 +77,8 @@ impl Ready {
                 NotSeen::Call(error) => (call_failure(&error), Keep::Release),
                 NotSeen::Ledger(failure) => (failure, Keep::Release),
             })?;
-            let settled = settle(looking.session, work, &mut snapshot, &self.config.policy).await;
+            let settled =
+                settle(looking.session, work, owed, &mut snapshot, &self.config.policy).await;
             let settled = unless_refused(command, settled, &snapshot, leases.attempts());
             let done =
                 settled.as_ref().map_or_else(|stopped| &stopped.done, |settled| &settled.done);
@@ -101,7 +103,7 @@ impl Ready {
 
     fn told(
         &self,
-        work: &Work,
+        work: &Work<'_>,
         settled: Settled,
         snapshot: &Snapshot,
         leases: &mut Leases,
