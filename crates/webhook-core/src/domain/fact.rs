@@ -20,6 +20,7 @@ use crate::domain::command::{
 use crate::domain::ids::{CustomerId, EventId, PaymentId};
 
 pub use room::{MOST_BYTES, MOST_OF_A_KIND};
+pub(crate) use set::Displaced;
 pub use set::{Facts, Kept};
 pub use told::facts_of;
 
@@ -223,6 +224,11 @@ pub(crate) fn added(one: &Amount, other: &Amount) -> Option<Amount> {
 }
 
 impl Fact {
+    /// Whether both say the same of the same time; each event may say it.
+    pub fn tells_the_same(&self, other: &Self) -> bool {
+        self.at == other.at && self.says == other.says
+    }
+
     /// The order that it tells.
     pub fn ordered(&self) -> Option<&Ordered> {
         let Says::Ordered(ordered) = &self.says else { return None };

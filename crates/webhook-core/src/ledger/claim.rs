@@ -165,14 +165,14 @@ impl Ledger {
                 let told = about.facts.get(subject).into_iter().flatten();
                 let waited = payments.waited.get(subject).into_iter().flatten();
                 let facts: Vec<Fact> = told.chain(waited).cloned().collect();
-                record.state.facts.add(&facts);
+                let displaced = record.state.facts.replace(&facts);
                 unseen |= about.unseen.contains(subject) && record.state.is_unseen();
                 let again = std::mem::replace(&mut record.half_done, true);
                 let by = self.store.sole_owner().map(|owner| owner.id);
                 record.lease = Some(Lease { event, since: now, until, abandoned: false, by });
                 let all_ours = std::mem::take(&mut record.all_ours);
                 writes.push(write(&key, expect, &record)?);
-                held.insert(subject.clone(), Held { version, again, all_ours, record });
+                held.insert(subject.clone(), Held { version, again, all_ours, displaced, record });
             }
             if let Some((until, abandoned)) = busy {
                 return Ok(Claim::Busy { until, abandoned });

@@ -30,6 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::clock::Clock;
 use crate::domain::command::{Outcome, Subject};
+use crate::domain::fact::Displaced;
 use crate::domain::ids::{CustomerId, EventId, PaymentId};
 use crate::infra::aws::Aws;
 use crate::infra::config;
@@ -133,6 +134,8 @@ struct Held {
     again: bool,
     /// As it was before the claim, or as this delivery found it.
     all_ours: bool,
+    /// What made way for what the event says of it.
+    displaced: Displaced,
     record: SubjectRecord,
 }
 
@@ -152,6 +155,14 @@ impl Leases {
     pub fn set_state(&mut self, subject: &Subject, state: SubjectState) {
         if let Some(held) = self.subjects.get_mut(subject) {
             held.record.state = state;
+        }
+    }
+
+    /// What is known of a claimed subject without what its event says, which was refused: as it was before the claim.
+    pub fn take_back(&mut self, subject: &Subject, state: &mut SubjectState) {
+        if let Some(held) = self.subjects.get_mut(subject) {
+            let displaced = std::mem::take(&mut held.displaced);
+            state.facts.take_back(&self.event.id, displaced);
         }
     }
 

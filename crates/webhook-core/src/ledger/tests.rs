@@ -159,10 +159,45 @@ fn a_description_without_change_outlives_older_changes() {
         facts.add(&[described(change, vec![line("-", 1 + u32::try_from(change).unwrap())])]);
     }
     let (latest, older) = (described(100, vec![line("-", 64)]), described(99, vec![line("-", 64)]));
-    facts.add(&[latest.clone()]);
-    facts.add(&[older.clone()]);
+    facts.add(std::slice::from_ref(&latest));
+    facts.add(std::slice::from_ref(&older));
     let has = |told: &Fact| facts.all().any(|fact| fact == told);
     assert!(has(&latest) && !has(&older) && facts.dropped() == Some(older.at));
+}
+
+#[tokio::test]
+async fn what_is_refused_leaves_the_facts_as_they_were() {
+    let ledger = ledger();
+    let told = async |id: &str, facts: &[Fact]| {
+        let about = About {
+            subjects: [subject("sub_1")].into(),
+            facts: [(subject("sub_1"), facts.to_vec())].into(),
+            ..About::default()
+        };
+        let body = Body::new(BODY);
+        let claim = ledger.claim(&event(id), &about, &body, term(0, 40), &admitted).await;
+        let Claim::Acquired(leases) = claim.unwrap() else { panic!("nobody else is at it") };
+        (leases.state(&subject("sub_1")), leases)
+    };
+    let by =
+        |event: &str, fact: &Fact| Fact { event: EventId::new(event).unwrap(), ..fact.clone() };
+    let change = |number: i64| described(number, vec![line(&format!("{number}"), 1)]);
+    let full: Vec<Fact> = (0..64).map(change).collect();
+    let (mut before, mut leases) = told("evt_all", &full).await;
+    before.facts.settle();
+    leases.set_state(&subject("sub_1"), before.clone());
+    ledger.complete(*leases, Outcome::default()).await.unwrap();
+    // A new fact that drops the oldest, and two that another event told before.
+    let again = [&full[0], &full[9], &change(99)];
+    let refused = again.map(|fact| by("evt_", fact));
+    for _ in 0..2 {
+        let (mut state, mut leases) = told("evt_", &refused).await;
+        assert!(state.facts.dropped().is_some() && state != before);
+        leases.take_back(&subject("sub_1"), &mut state);
+        assert!(state.facts.all().eq(before.facts.all()) && state.facts.dropped().is_none());
+        leases.set_state(&subject("sub_1"), state);
+        ledger.fail(*leases, "too many", Keep::Release).await.unwrap();
+    }
 }
 
 #[test]

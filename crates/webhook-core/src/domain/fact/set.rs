@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Fact, room, stored};
+use crate::domain::ids::EventId;
 
 /// A fact, and with which commit it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,14 @@ pub struct Kept {
     pub commit: u32,
     /// The fact.
     pub fact: Fact,
+}
+
+/// What made way for the facts of one event: facts that were dropped, and tellings of the same under another event's id.
+#[derive(Debug, Default)]
+pub(crate) struct Displaced {
+    kept: Vec<Kept>,
+    /// The newest fact that had been dropped before.
+    dropped: Option<Timestamp>,
 }
 
 /// Everything that is kept of what was told of a subject.
@@ -36,12 +45,18 @@ impl Facts {
     /// Adds what an event says. Of equal tellings one is kept, with the smallest id of their events: the order of facts of one
     /// time must not depend on which of them came first.
     pub fn add(&mut self, facts: &[Fact]) {
+        self.replace(facts);
+    }
+
+    /// As `add`; what had to make way for it, for [`Facts::take_back`].
+    pub(crate) fn replace(&mut self, facts: &[Fact]) -> Displaced {
         let commit = self.commits.saturating_add(1);
         let all = Arc::make_mut(&mut self.kept);
+        let mut displaced = Displaced { kept: Vec::new(), dropped: self.dropped };
         for fact in facts {
-            let is_it = |kept: &&mut Kept| kept.fact.at == fact.at && kept.fact.says == fact.says;
-            match all.iter_mut().find(is_it) {
+            match all.iter_mut().find(|kept| kept.fact.tells_the_same(fact)) {
                 Some(known) if fact.event < known.fact.event => {
+                    displaced.kept.push(known.clone());
                     known.fact.event.clone_from(&fact.event);
                 }
                 Some(_) => {}
@@ -51,16 +66,26 @@ impl Facts {
                 }
             }
         }
-        let gone = room::made(all);
+        let mut gone = room::made(all);
         self.dropped = gone.iter().map(|gone| gone.fact.at).max().max(self.dropped);
+        // Of what was told again and is dropped now, the first telling.
+        gone.retain(|gone| !displaced.kept.iter().any(|it| it.fact.tells_the_same(&gone.fact)));
+        displaced.kept.extend(gone);
+        displaced
     }
 
-    /// Removes what an event says that was refused.
-    pub fn take_back(&mut self, facts: &[Fact]) {
-        let is_of_it = |kept: &Kept| {
-            facts.iter().any(|fact| kept.fact.at == fact.at && kept.fact.says == fact.says)
-        };
-        Arc::make_mut(&mut self.kept).retain(|kept| !is_of_it(kept));
+    /// Removes what an event said that was refused, and puts back what had made way for it. What has its effect stays, and
+    /// what another event told, too.
+    pub(crate) fn take_back(&mut self, event: &EventId, displaced: Displaced) {
+        let settled = self.settled;
+        let is_of_it = |kept: &Kept| kept.commit > settled && kept.fact.event == *event;
+        let before = displaced.kept;
+        let is_back = |kept: &Kept| before.iter().any(|it| it.fact.tells_the_same(&kept.fact));
+        let all = Arc::make_mut(&mut self.kept);
+        all.retain(|kept| !is_of_it(kept) && !is_back(kept));
+        all.extend(before.into_iter().filter(|kept| !is_of_it(kept)));
+        all.sort_by_key(|kept| (kept.commit, kept.fact.at));
+        self.dropped = displaced.dropped;
     }
 
     /// Whether there is none.

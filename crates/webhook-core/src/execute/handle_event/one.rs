@@ -42,7 +42,7 @@ impl Ready {
                 let mut state = snapshot.state;
                 if matches!(stopped.cause, Cause::Refused(Refused::TooMany(_))) {
                     // What is refused must not stand in the way of what comes after it.
-                    state.facts.take_back(&work.facts);
+                    leases.take_back(&work.subject, &mut state);
                 }
                 leases.set_state(&work.subject, state);
                 Err(failure(&stopped))
