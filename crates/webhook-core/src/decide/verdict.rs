@@ -6,7 +6,8 @@ use super::fold::fold;
 use super::plan::{Plan, Refused};
 use crate::decide::snapshot::Snapshot;
 use crate::domain::command::{
-    Action, Cause, Command, Concern, Effect, Keeps, Renew, Stands, SubjectKind, Through, Undated,
+    Action, Cause, Command, Concern, Effect, Grant, Keeps, Renew, Stands, SubjectKind, Through,
+    Undated,
 };
 use crate::domain::entitlement::{Entitlements, Purchase};
 use crate::domain::fact::{Fact, MoneyBack};
@@ -47,7 +48,7 @@ pub(super) fn of(
                     plan.concern = Some(Concern::Undelivered);
                 }
             }
-            Action::Grant(grant) => granted(grant.foreign, wanted, &mut plan),
+            Action::Grant(grant) => granted(grant, wanted, &mut plan),
             Action::ChangePlan(to) => {
                 changed(to.takes_effect, wanted, changes_nothing, &mut plan, snapshot);
             }
@@ -72,12 +73,15 @@ fn is_older(work: &Work<'_>, snapshot: &Snapshot) -> bool {
     snapshot.state.facts.all().any(|fact| fact.at > work.at)
 }
 
-fn granted(has_foreign_lines: bool, wanted: &Entitlements, plan: &mut Plan) {
-    if has_foreign_lines {
+fn granted(grant: &Grant, wanted: &Entitlements, plan: &mut Plan) {
+    if grant.foreign {
         plan.warnings
             .push("a line without any Cryptlex field was left out, as one that needs no license");
     }
-    if wanted.purchase == Purchase::Unpaid {
+    if wanted.purchase == Purchase::Unpaid && grant.else_renews.is_some() {
+        plan.noted = Some("it pays for a change within a period whose payment is not known");
+        plan.concern = Some(Concern::PaidWithoutLicense);
+    } else if wanted.purchase == Purchase::Unpaid {
         plan.noted = Some("the checkout session is not paid yet");
     }
 }

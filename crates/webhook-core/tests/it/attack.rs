@@ -377,3 +377,34 @@ async fn no_answer_speaks_of_an_end_that_is_none() {
     assert_eq!(app.ends(), ["2027-09-01 revoked"]);
     assert!(!answer.message().contains("before its end"), "{}", answer.body);
 }
+
+/// The renewal is not paid, and a seat for one dollar is added: the year to come is not paid by it, whichever comes first.
+#[tokio::test]
+async fn a_dollar_for_something_added_pays_no_period_that_is_not_paid() {
+    let (year, begins) = (366 * DAY, end_of_the_year());
+    let past_due = edited(STRIPE, "subscription-updated-past-due", |event| {
+        event["created"] = json!(begins + DAY);
+        let subscription = &mut event["data"]["object"];
+        let items = subscription["items"]["data"].as_array_mut().unwrap();
+        for item in items {
+            item["current_period_start"] = json!(begins);
+            item["current_period_end"] = json!(begins + year);
+        }
+    });
+    let small = added("small", begins + 5 * DAY, begins + year);
+    for told in [[&past_due, &small], [&small, &past_due]] {
+        let (app, _) = bought(&[]).await;
+        for event in told {
+            tell(&app, STRIPE, event).await;
+        }
+        assert_eq!(app.ends(), ["2027-09-01 suspended"]);
+        // With flexible billing a period that is paid comes as a proration, too.
+        let mut period: Value =
+            serde_json::from_slice(&added("period", begins, begins + year)).unwrap();
+        for created in ["/created", "/data/object/created"] {
+            *period.pointer_mut(created).unwrap() = json!(begins + 6 * DAY);
+        }
+        tell(&app, STRIPE, &serde_json::to_vec(&period).unwrap()).await;
+        assert_eq!(app.ends(), ["2028-09-01"]);
+    }
+}

@@ -12,6 +12,7 @@ use crate::domain::command::{
 use crate::domain::entitlement::OneMore;
 use crate::domain::fact::{Covers, Fact, Paid, Says};
 use crate::domain::ids::PaymentId;
+use crate::domain::interval::same_second;
 use crate::domain::policy::Policy;
 
 /// One payment.
@@ -26,6 +27,8 @@ pub(super) struct Payment {
     /// When what it pays for begins and ends, as its payload says it or as the subscription was described.
     pub(super) starts: Option<Timestamp>,
     pub(super) end: Option<Timestamp>,
+    /// It is a proration that is not known to begin a period.
+    is_proration: bool,
     /// It pays for one more interval, because nobody says until when.
     pub(super) one_more: Option<OneMore>,
     /// It may be for what was used before.
@@ -39,9 +42,9 @@ pub(super) struct Payment {
 }
 
 impl Payment {
-    /// Whether it is for the subscription itself, or a change of it.
+    /// Whether it is for the subscription itself, or a change of it. What was added within a period settles nothing.
     pub(super) fn pays_for_the_subject(&self) -> bool {
-        self.pays != Pays::Beside
+        self.pays != Pays::Beside && !self.is_proration
     }
 
     fn shares_an_id(&self, ids: &[PaymentId]) -> bool {
@@ -86,8 +89,33 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Pay
             payment.parts.insert(id.clone(), amount.clone());
         }
     }
+    find_changes(&mut payments, facts);
     money_back::take_out(subject, facts, &mut payments, policy);
     payments
+}
+
+/// A proration without a credit pays for a period if it begins where a known one begins or ends. Else something was added
+/// within a period: that is no payment for the period.
+fn find_changes(payments: &mut [Payment], facts: &[&Fact]) {
+    let described = facts.iter().filter_map(|fact| fact.described()).map(|it| &it.record);
+    let described = described.flat_map(|record| [record.period_start, record.period_end]);
+    let paid = payments.iter().filter(|payment| payment.pays_for_the_subject());
+    let paid = paid.flat_map(|payment| [payment.starts, payment.end]);
+    let mut bounds: Vec<Timestamp> = described.chain(paid).flatten().collect();
+    let begins_a_period = |payment: &Payment, bounds: &[Timestamp]| {
+        let starts = payment.starts;
+        starts.is_some_and(|starts| bounds.iter().any(|bound| same_second(*bound, starts)))
+    };
+    let is_found = |payment: &&mut Payment, bounds: &[Timestamp]| {
+        payment.is_proration && begins_a_period(payment, bounds)
+    };
+    while let Some(period) = payments.iter_mut().find(|payment| is_found(payment, &bounds)) {
+        period.is_proration = false;
+        bounds.extend(period.end);
+    }
+    for change in payments.iter_mut().filter(|payment| payment.is_proration) {
+        (change.pays, change.end) = (Pays::ForAChange, None);
+    }
 }
 
 /// Of what was bought once and is not known, a refund or a dispute tells that it was paid: its license says whose it is.
@@ -147,6 +175,7 @@ impl Payment {
             is_first: matches!(paid.covers, Covers::First(_)),
             starts: paid.payment.starts,
             end,
+            is_proration: paid.payment.is_proration,
             one_more,
             is_usage,
             amount: paid.payment.amount.clone(),
@@ -166,6 +195,7 @@ impl Payment {
         if self.end.is_none() {
             // The one that knows the period knows the payment.
             (self.end, self.starts) = (told.end, told.starts.or(self.starts));
+            self.is_proration = told.is_proration;
             self.amount = told.amount.or(self.amount.take());
         } else {
             self.amount = self.amount.take().or(told.amount);

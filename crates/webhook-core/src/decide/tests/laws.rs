@@ -151,6 +151,36 @@ fn stored_facts_are_read_as_they_were() {
     checked.unwrap();
 }
 
+/// A proration is for a period or for a change in one, as the others tell.
+const PRORATIONS: &[&str] = &[
+    "buy 1xA until 10-01 as p1",
+    "pay until 11-01 from 10-01 as p2",
+    "pay proration until 11-01 from 10-01 as p3",
+    "pay proration until 12-01 from 11-01 as p4",
+    "pay proration until 12-15 from 11-15 as p5",
+    "pay proration until 12-15 from 12-01 as p6",
+    "is active from 10-01 until 11-01",
+    "is past_due from 11-15 until 12-15",
+    "fail until 12-01",
+    "refund of p4",
+    "dispute of p5",
+    "end",
+];
+
+#[test]
+fn prorations_mean_the_same_in_any_order() {
+    let event = (select(DAYS), select(PRORATIONS)).prop_map(|(day, says)| format!("{day} {says}"));
+    let story = vec(event, 1..9).prop_map(|events| events.join("; "));
+    let drawn = story.prop_flat_map(|story| (Just(story.clone()), told_otherwise(&story)));
+    let checked = runner(2028, 2_000).run(&drawn, |(story, told)| {
+        let [one, other] = [added(&events(&story)), added(&told)].map(|facts| folded(&facts, ""));
+        prop_assert_eq!(in_words(&one), in_words(&other), "{}", &story);
+        prop_assert_eq!(one, other, "{}", &story);
+        Ok(())
+    });
+    checked.unwrap();
+}
+
 #[test]
 fn facts_added_together_are_facts_added_one_by_one() {
     let checked = runner(2027, 500).run(&random_story(14), |story| {

@@ -27,6 +27,42 @@ const STORIES: &[(&str, &str, &str, &str)] = &[
         "1 A for one interval from 2026-09-01 and one from 2026-10-01",
     ),
     ("an order that nobody paid", "", "09-01 order 1xA", "nothing"),
+    (
+        "a proration is for a change within the period that is not paid",
+        "",
+        "09-01 buy 1xA until 10-01; 10-01 is past_due from 10-01 until 11-01; 10-05 pay proration from 10-05 until 11-01",
+        "1 A until 2026-10-01, suspended: payment",
+    ),
+    (
+        "a proration of which no period is described",
+        "",
+        "09-01 buy 1xA until 10-01; 10-05 pay proration from 10-05 until 11-01",
+        "1 A until 2026-10-01",
+    ),
+    (
+        "a proration from a period's described start is its payment",
+        "",
+        "09-01 buy 1xA until 10-01; 09-15 pay proration from 09-15 until 10-15; 09-16 is active from 09-15 until 10-15",
+        "1 A until 2026-10-15",
+    ),
+    (
+        "prorations that follow a paid period, each from the end of the one before",
+        "",
+        "09-01 buy 1xA until 10-01; 10-01 pay proration from 10-01 until 11-01; 11-01 pay proration from 11-01 until 12-01",
+        "1 A until 2026-12-01",
+    ),
+    (
+        "two changes of one second prove no period to each other",
+        "",
+        "09-01 buy 1xA until 10-01; 10-05 pay proration from 10-05 until 11-01; 10-05 pay proration from 10-05 until 11-01",
+        "1 A until 2026-10-01",
+    ),
+    (
+        "a change within a period after the end gives nothing back",
+        "",
+        "09-01 buy 1xA until 10-01; 09-10 end; 09-11 pay proration from 09-11 until 11-01",
+        "1 A until 2026-10-01, over since 2026-09-10",
+    ),
     // Failures.
     (
         "a failed renewal suspends",

@@ -189,6 +189,7 @@ fn paid(number: usize, words: &Words<'_>, covers: Covers) -> Says {
         amount: words.amount(),
         items: Vec::new(),
         starts: words.time("from"),
+        is_proration: words.has("proration"),
         bills: bills.collect(),
     };
     Says::Paid(Box::new(Paid { ids: vec![payment_id(number, words)], pays, covers, payment }))

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::stored::bytes;
-use super::{Covers, Fact, Kept, Role, Says};
+use super::{Covers, Described, Fact, Kept, Paid, Role, Says};
 use crate::domain::command::{OfPayment, Through};
 use crate::domain::ids::PaymentId;
 
@@ -111,6 +111,7 @@ fn is_needed(fact: &Fact, kept: &[Kept]) -> bool {
         Says::Described(described) => {
             // The newest tells how it stands; what a change left behind is told by what was before it.
             !facts().any(|it| it.described().is_some() && it.at > fact.at)
+                || tells_a_period(fact, described, kept)
                 || described.subscribed.as_ref().is_some_and(|now| {
                     let before = facts().filter(|it| it.at < fact.at && it.subscribed().is_some());
                     let before = before.max_by_key(|it| it.at).and_then(Fact::subscribed);
@@ -121,10 +122,23 @@ fn is_needed(fact: &Fact, kept: &[Kept]) -> bool {
     }
 }
 
+/// It is the newest that tells the period which a proration pays for.
+fn tells_a_period(fact: &Fact, described: &Described, kept: &[Kept]) -> bool {
+    let Some(start) = described.record.period_start else { return false };
+    let facts = || kept.iter().map(|kept| &kept.fact);
+    let pays_for_it = |paid: &Paid| paid.payment.is_proration && paid.payment.starts == Some(start);
+    let tells_it = |it: &Described| it.record.period_start == Some(start);
+    facts().filter_map(Fact::paid).any(pays_for_it)
+        && !facts().any(|it| it.at > fact.at && it.described().is_some_and(tells_it))
+}
+
 /// Money that went back names it, or it is the first that pays as long as anything does.
 fn is_needed_payment(fact: &Fact, ids: &[PaymentId], kept: &[Kept]) -> bool {
     let ends = |fact: &Fact| Some((end(fact)?, std::cmp::Reverse(fact.at)));
-    let last = kept.iter().filter_map(|kept| ends(&kept.fact)).max();
+    // A proration may be for no period: it must not take the place of one that is.
+    let is_proration = |fact: &Fact| fact.paid().is_some_and(|paid| paid.payment.is_proration);
+    let alike = kept.iter().filter(|kept| is_proration(&kept.fact) == is_proration(fact));
+    let last = alike.filter_map(|kept| ends(&kept.fact)).max();
     let parts = kept.iter().filter_map(|kept| {
         let OfPayment::Part { id, of, .. } = kept.fact.of_payment()? else { return None };
         ids.contains(of).then_some(id)

@@ -79,6 +79,8 @@ pub(super) struct PaidPeriod {
     pub(super) end: Timestamp,
     /// Nothing depends on it alone, so what is no time is as good as none.
     pub(super) start: Option<Timestamp>,
+    /// Whether only a proration pays for it, in an invoice of a change that credits nothing.
+    pub(super) is_proration: bool,
 }
 
 impl PaidPeriod {
@@ -88,7 +90,8 @@ impl PaidPeriod {
             .ok_or_else(|| invoice.lacks("lines.data[].period"))?;
         let end = period.seconds("end")?;
         let end = end.ok_or_else(|| invoice.lacks("lines.data[].period.end"))?;
-        Ok(Self { end, start: period.seconds("start").ok().flatten() })
+        let start = period.seconds("start").ok().flatten();
+        Ok(Self { end, start, is_proration: false })
     }
 
     /// The one that ends last; of those, the whole one: a line that was added in between begins later.
@@ -98,7 +101,7 @@ impl PaidPeriod {
             Ordering::Less => other,
             Ordering::Equal => {
                 let start = [self.start, other.start].into_iter().flatten().min();
-                Self { end: self.end, start }
+                Self { start, ..self }
             }
         }
     }
@@ -126,7 +129,12 @@ pub(super) fn paid_period(
     // With flexible billing a new period comes as a proration. One until the end of what is credited pays for a change
     // within a period, which another payment is for.
     let new_periods = charged.into_iter().filter(|period| !credited.contains(&period.end));
-    Ok(paid.into_iter().chain(new_periods).reduce(PaidPeriod::later))
+    let made_at = made_at(invoice)?;
+    let is_change = invoice.text("billing_reason") == Some("subscription_update")
+        && credited.is_empty()
+        && paid.iter().all(|period| Some(period.end) <= made_at);
+    let new_periods = new_periods.map(|period| PaidPeriod { is_proration: is_change, ..period });
+    Ok(new_periods.chain(paid).reduce(PaidPeriod::later))
 }
 
 /// A period to come of a quantity of 0 is not paid for. What is billed afterwards may be 0 for want of use.

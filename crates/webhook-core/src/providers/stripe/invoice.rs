@@ -94,7 +94,7 @@ fn renewal(
     let mut payment = payment(invoice, billing)?;
     if !matches!(&action, Action::Renew(Renew { through: Through::Until(_), .. })) {
         // It pays for another period than that of its lines.
-        payment.starts = None;
+        (payment.starts, payment.is_proration) = (None, false);
     }
     let payments = known_as(invoice);
     Ok(Command { payments, payment, ..Command::new(subject, marks, action) }.into())
@@ -117,9 +117,12 @@ fn bought_by_renewing(
 
 /// What an invoice brought, and from when on.
 fn payment(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Payment, Unreadable> {
+    let period = paid_period(invoice, billing)?;
+    let starts = period.and_then(|period| period.start);
     Ok(Payment {
         amount: amount(invoice.minor_units("amount_paid"), invoice.currency("currency")),
-        starts: paid_period(invoice, billing)?.and_then(|period| period.start),
+        starts,
+        is_proration: starts.is_some() && period.is_some_and(|period| period.is_proration),
         ..Payment::default()
     })
 }

@@ -88,6 +88,19 @@ fn an_invoice_tells_when_its_period_begins() {
     assert_eq!(starts(&[seat.clone(), month.clone()]), Some(SEPTEMBER));
     let year = [proration(-900, [SEPTEMBER + 9, OCTOBER]), proration(9000, [SEPTEMBER + 9, YEAR])];
     assert_eq!(starts(&year), Some(SEPTEMBER + 9));
+    let is_proration = |reason: &str, lines: &[Value]| {
+        let fields = json!({"billing_reason": reason, "lines": {"data": lines}});
+        payment::<Stripe>(&invoice(&fields)).is_proration
+    };
+    for (reason, lines, expected) in [
+        ("subscription_update", &[seat.clone()][..], true),
+        ("subscription_update", &[seat.clone(), month.clone()], false),
+        ("subscription_update", &year, false),
+        ("subscription_cycle", std::slice::from_ref(&seat), false),
+        ("subscription_create", std::slice::from_ref(&seat), false),
+    ] {
+        assert_eq!(is_proration(reason, lines), expected, "{reason} {lines:?}");
+    }
     let mut timeless = month;
     timeless["period"]["start"] = json!("soon");
     assert_eq!(starts(&[timeless]), None);
