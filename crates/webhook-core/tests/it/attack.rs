@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use webhook_core::ledger::{Capacity, Committed, Store, StoreError, Versioned, Write};
 
 use crate::reversals::{about_the_first_payment, link_of_the_first_invoice, tell};
-use crate::support::{App, PADDLE, STRIPE, edited, json, path_of};
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, json, path_of};
 
 const DAY: i64 = 86_400;
 /// So many facts of a kind are kept of a subscription, and a few.
@@ -406,5 +406,49 @@ async fn a_dollar_for_something_added_pays_no_period_that_is_not_paid() {
         }
         tell(&app, STRIPE, &serde_json::to_vec(&period).unwrap()).await;
         assert_eq!(app.ends(), ["2028-09-01"]);
+    }
+}
+
+/// A charge of FastSpring that bills something prorated, and a chargeback of it.
+fn charged_and_charged_back(case: &str, edit: impl FnOnce(&mut Value)) -> [Vec<u8>; 2] {
+    let mut order = Value::Null;
+    let charge = edited(FASTSPRING, case, |batch| {
+        let charge = &mut batch["events"][0]["data"];
+        charge["order"]["items"][0]["proratedItemTotal"] = json!(12.5);
+        edit(charge);
+        order = charge["order"]["id"].clone();
+    });
+    let at = serde_json::from_slice::<Value>(&charge).unwrap()["events"][0]["created"].as_i64();
+    let back = edited(FASTSPRING, "chargeback", |batch| {
+        let event = &mut batch["events"][0];
+        event["id"] = json!("chargeback-of-the-charge");
+        event["created"] = json!(at.unwrap() + 1_000 * DAY);
+        let back = &mut event["data"];
+        (back["id"], back["order"]) = (order.clone(), order.clone());
+        for field in ["chargebackAmount", "currency"] {
+            back.as_object_mut().unwrap().remove(field);
+        }
+    });
+    [charge, back]
+}
+
+/// Who adds a seat on the day of the renewal has one prorated item among the others of the charge, and its chargeback is one
+/// of the year. That of a seat which was added within the year is not.
+#[tokio::test]
+async fn a_renewal_that_also_bills_a_change_is_charged_back_as_a_renewal() {
+    for (next, ends) in [(None, "2028-09-01 suspended"), (Some(end_of_the_year()), "2027-09-01")] {
+        let [charge, back] = charged_and_charged_back("charge-completed-seats", |charge| {
+            if let Some(next) = next {
+                charge["subscription"]["next"] = json!(next * 1_000);
+            }
+        });
+        for told in [[&charge, &back], [&back, &charge]] {
+            let app = App::start().await;
+            app.cases(FASTSPRING, &["order-subscription-seats"]).await;
+            for event in told {
+                tell(&app, FASTSPRING, event).await;
+            }
+            assert_eq!(app.ends(), [ends; 3]);
+        }
     }
 }

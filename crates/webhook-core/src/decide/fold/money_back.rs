@@ -59,7 +59,7 @@ pub(super) fn take_out(
             fact.money_back().is_some_and(|back| is_once || is_of_it(back))
         };
         // What was for something beside the period takes no period back.
-        if payment.pays == Pays::ForThePeriod {
+        if payment.pays_for_a_time() {
             let of_it: Vec<&Fact> = facts.iter().filter(about).copied().collect();
             payment.gone = gone(payment, &of_it);
             let has_effect = |gone: &Gone| {

@@ -47,6 +47,15 @@ impl Payment {
         self.pays != Pays::Beside && !self.is_proration
     }
 
+    /// Whether money back of it takes a time back: a change's, too, where its end counts.
+    pub(super) fn pays_for_a_time(&self) -> bool {
+        match self.pays {
+            Pays::ForThePeriod => true,
+            Pays::ForAChange => self.end.is_some(),
+            Pays::Beside => false,
+        }
+    }
+
     fn shares_an_id(&self, ids: &[PaymentId]) -> bool {
         ids.iter().any(|id| self.ids.contains(id))
     }

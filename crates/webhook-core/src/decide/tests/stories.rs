@@ -301,6 +301,30 @@ const STORIES: &[(&str, &str, &str, &str)] = &[
         "1 A until 2026-10-01, over since 2026-09-20",
     ),
     (
+        "a renewal that also bills a change goes back",
+        "",
+        "09-01 buy 1xA until 10-01; 10-01 pay change until 11-01; 10-02 dispute of pay_2",
+        "1 A until 2026-11-01, suspended: dispute",
+    ),
+    (
+        "a change within the period goes back",
+        "",
+        "09-01 buy 1xA until 10-01; 09-15 pay change until 10-01; 09-20 dispute of pay_2",
+        "1 A until 2026-10-01",
+    ),
+    (
+        "a change within the period goes back, and then the period",
+        "",
+        "09-01 buy 1xA until 10-01; 09-15 pay change until 10-01; 09-20 dispute of pay_2; 09-21 refund of pay_1",
+        "1 A until 2026-10-01, suspended: refund dispute",
+    ),
+    (
+        "a charge for a change that does not say until when goes back",
+        "",
+        "09-01 buy 1xA until 10-01; 09-15 pay change; 09-20 dispute of pay_2",
+        "1 A until 2026-10-01 and one from 2026-09-15",
+    ),
+    (
         "a payment of another currency than the one before goes back",
         "",
         "09-01 buy 1xA until 10-01 for 900 usd; 10-01 pay until 11-01 for 800 eur; 10-02 refund of pay_2 for 800 eur",
