@@ -80,6 +80,7 @@ fn ended(facts: &[&Fact], payments: &[Payment], policy: &Policy) -> Option<Times
             && payment.pays_for_the_subject()
             && !payment.is_usage
             && !money_back::is_for_a_change(payment, payments)
+            && money_back::makes_up_for_losses(payment, payments)
             && payment.end.is_none_or(|through| through > end)
     };
     payments.iter().find(takes_back).is_none().then_some(end)

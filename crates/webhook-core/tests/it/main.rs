@@ -23,6 +23,7 @@ mod charges;
 mod corpus;
 mod costs;
 mod counts;
+mod credit;
 mod deliveries;
 mod ends;
 mod fastspring;

@@ -48,7 +48,7 @@ fn standing(payments: &[Payment]) -> Vec<&Payment> {
 
 /// The end of a payment as the subscription was described since: an extended trial, a moved date. Never below what was
 /// paid.
-fn effective(payment: &Payment, facts: &[&Fact]) -> Option<Timestamp> {
+pub(super) fn effective(payment: &Payment, facts: &[&Fact]) -> Option<Timestamp> {
     let paid = payment.end?;
     if payment.pays != Pays::ForThePeriod || payment.is_usage {
         return Some(paid);

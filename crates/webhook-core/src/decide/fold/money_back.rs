@@ -316,7 +316,30 @@ pub(super) fn is_made_up_for(payment: &Payment, gone: &Gone, payments: &[Payment
     };
     let in_time = |other: &Payment| gone.cause != Cause::Dispute || other.at <= gone.since;
     others().any(|other| covers(other, payment))
-        || others().any(|other| in_time(other) && is_later(other, payment))
+        || others().any(|other| {
+            in_time(other) && is_later(other, payment) && is_money_or_later(other, payment)
+        })
+}
+
+/// What brought nothing was paid from credit, perhaps that of the very money that is back; a period that begins when the
+/// other is over was given away. An amount that is not known is money.
+fn is_money_or_later(other: &Payment, payment: &Payment) -> bool {
+    let starts = other.starts.unwrap_or(other.at);
+    let is_over = |end: Timestamp| starts >= end || same_second(starts, end);
+    !brought_nothing(other) || payment.described_end.is_none_or(is_over)
+}
+
+/// Neither the whole nor what of it is the subject's.
+fn brought_nothing(payment: &Payment) -> bool {
+    let items = &payment.items;
+    brought(payment).is_some_and(|brought| brought.value == 0)
+        || (!items.is_empty() && items.iter().all(|item| item.value == Some(0)))
+}
+
+/// Whether a payment after the loss of other money takes the end back that this is.
+pub(super) fn makes_up_for_losses(payment: &Payment, payments: &[Payment]) -> bool {
+    let mut lost = counting(payments).filter(|(_, gone)| gone.lost.is_some());
+    lost.all(|(other, _)| is_money_or_later(payment, other))
 }
 
 /// It ends with the period that an earlier payment paid for: it is for a change in between, and for no time of its own.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::end::{described_period, was_the_last};
+use super::end::{described_period, effective, was_the_last};
 use super::money_back::{self, Gone};
 use crate::domain::command::{
     Amount, OfPayment, PaidItem, Pays, Subject, SubjectKind, Through, Undated,
@@ -27,6 +27,8 @@ pub(super) struct Payment {
     /// When what it pays for begins and ends, as its payload says it or as the subscription was described.
     pub(super) starts: Option<Timestamp>,
     pub(super) end: Option<Timestamp>,
+    /// The end as it was described since, also where its payload says none.
+    pub(super) described_end: Option<Timestamp>,
     /// It is a proration that is not known to begin a period.
     is_proration: bool,
     /// It pays for one more interval, because nobody says until when.
@@ -99,6 +101,10 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Pay
         }
     }
     find_changes(&mut payments, facts);
+    for payment in &mut payments {
+        let described = effective(payment, facts);
+        payment.described_end = described.or_else(|| described_period(payment.at, facts));
+    }
     money_back::take_out(subject, facts, &mut payments, policy);
     payments
 }
@@ -184,6 +190,7 @@ impl Payment {
             is_first: matches!(paid.covers, Covers::First(_)),
             starts: paid.payment.starts,
             end,
+            described_end: None,
             is_proration: paid.payment.is_proration,
             one_more,
             is_usage,

@@ -53,7 +53,11 @@ pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable>
 fn payment(transaction: &Object<'_>, kind: SubjectKind) -> Payment {
     let details = transaction.object("details", "details");
     let totals = details.and_then(|details| details.object("totals", "totals"));
-    let total = totals.and_then(|t| t.minor_units("total").or(t.minor_units("grand_total")));
+    // Where credit paid all of it, the grand total is 0 and the total is not. Otherwise refunds are compared with the total.
+    let total = totals.and_then(|totals| {
+        let [total, due] = ["total", "grand_total"].map(|field| totals.minor_units(field));
+        due.filter(|due| *due == 0).or(total).or(due)
+    });
     let currency = transaction
         .currency("currency_code")
         .or_else(|| totals.and_then(|totals| totals.currency("currency_code")));
