@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::domain::command::{Cause, Subject};
 use crate::domain::entitlement::{Entitlements, Purchase};
 use crate::domain::fact::{Fact, handed_to};
+use crate::domain::ids::PaymentId;
 use crate::domain::policy::Policy;
 use crate::domain::policy::{AtTheEnd, Refunded};
 
@@ -59,6 +60,21 @@ pub fn fold<'f>(
         most: bought.most,
         gone: bought.gone,
     }
+}
+
+/// Whether a payment was for something within a time that another one pays for, so that this stays licensed without its
+/// money. One of which no time is told was: its invoice credits what it charges.
+pub(super) fn is_for_a_change<'f>(
+    subject: &Subject,
+    facts: impl Iterator<Item = &'f Fact>,
+    policy: &Policy,
+    ids: &[PaymentId],
+) -> bool {
+    let payments = payments::of(subject, &in_order(facts), policy);
+    let payment = payments.iter().find(|payment| payment.shares_an_id(ids));
+    payment.is_none_or(|payment| {
+        !payment.pays_for_a_time() || money_back::is_within_another(payment, &payments)
+    })
 }
 
 /// In the order in which they happened; facts of one time by their ranks.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::fold::fold;
+use super::fold::{fold, is_for_a_change};
 use super::plan::{Plan, Refused};
 use crate::decide::snapshot::Snapshot;
 use crate::domain::command::{
@@ -58,7 +58,37 @@ pub(super) fn of(
     for back in work.facts.iter().filter_map(Fact::money_back) {
         reversed(work, back, (&without, wanted), &mut plan, snapshot, policy);
     }
+    joined(work, &mut plan, snapshot, policy);
     Ok(plan)
+}
+
+/// Money back that was told before its payment, which this event tells.
+fn joined(work: &Work<'_>, plan: &mut Plan, snapshot: &Snapshot, policy: &Policy) {
+    let facts = &snapshot.state.facts;
+    let is_own = |back: &MoneyBack| work.facts.iter().any(|own| own.money_back() == Some(back));
+    let is_back_again = |back: &MoneyBack| {
+        let mut others = facts.all().filter_map(Fact::money_back);
+        others.any(|it| (it.cause, it.stands) == (back.cause, Stands::TakenBack))
+    };
+    let backs = facts.unsettled().filter_map(Fact::money_back).filter(|back| {
+        let is_all = back.back.is_whole != Some(false) && back.back.items.is_empty();
+        is_all && !is_own(back) && back.stands != Stands::TakenBack && !is_back_again(back)
+    });
+    let of_a_change = backs.filter(|back| is_of_a_change(work, back, snapshot, policy)).last();
+    if let Some(back) = of_a_change {
+        plan.change_back.clone_from(&back.ids);
+        plan.concern = plan.concern.or(Some(Concern::NothingReversed));
+    }
+}
+
+/// Whether the subscription runs on without that money, with what it paid for.
+fn is_of_a_change(work: &Work<'_>, back: &MoneyBack, snapshot: &Snapshot, policy: &Policy) -> bool {
+    let facts = &snapshot.state.facts;
+    work.subject.kind == SubjectKind::Subscription
+        // Else its payment may be forgotten.
+        && facts.dropped().is_none()
+        && (back.cause != Cause::Refund || policy.refunded != Refunded::ChangesNothing)
+        && is_for_a_change(&work.subject, facts.all(), policy, &back.ids)
 }
 
 /// What the facts would call for had the event not been told.
@@ -229,10 +259,28 @@ fn reversed(
         {
             "only a part of the purchase was refunded or disputed, so no license was changed"
         }
+        Stands::Open | Stands::Lost if is_of_a_change(work, back, snapshot, policy) => {
+            if is_lost_of_known(work, back, snapshot) {
+                plan.repeats = true;
+                return;
+            }
+            plan.change_back.clone_from(&back.ids);
+            "it paid for a change, and another payment is for the same time"
+        }
         Stands::Open | Stands::Lost => "other money makes up for it, or it was for something else",
     };
     plan.noted = Some(why);
-    plan.concern = Some(Concern::NothingReversed);
+    // Who is told of the dispute is told this, too.
+    let is_told = work.commands.iter().any(|command| command.concern.is_some());
+    plan.concern = (!is_told).then_some(Concern::NothingReversed);
+}
+
+/// Whether it ends a dispute that a person was told of.
+fn is_lost_of_known(work: &Work<'_>, back: &MoneyBack, snapshot: &Snapshot) -> bool {
+    let told = snapshot.state.facts.all().filter(|fact| fact.at <= work.at);
+    let mut told = told.filter_map(Fact::money_back);
+    let is_it = |it: &MoneyBack| it.cause == back.cause && it.back.id == back.back.id;
+    back.stands == Stands::Lost && told.any(|it| is_it(it) && it.stands == Stands::Open)
 }
 
 /// Whether a part of a payment that it names is the subject's.

@@ -8,7 +8,7 @@ use crate::decide::{Left, Step, left};
 use crate::domain::command::{
     Action, Command, Concern, LicenseLine, Outcome, Reason, Reversal, Stands, Subject, Unmapped,
 };
-use crate::domain::ids::{UserId, plain};
+use crate::domain::ids::{PaymentId, UserId, plain};
 use crate::domain::policy::Policy;
 use crate::domain::work::Work;
 use crate::execute::apply::Settled;
@@ -73,6 +73,11 @@ pub(crate) fn tell(
                     .unwrap_or_default()
             }
         },
+    };
+    let message = match settled.plan.change_back.as_slice() {
+        [] => message,
+        _ if settled.plan.stale => message,
+        ids => format!("{message} {}", change_back_text(subject, ids)),
     };
     let line =
         |license: &License| LicenseLine { id: license.id.clone(), expires_at: license.expires_at };
@@ -229,6 +234,17 @@ fn resumed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
         // It may not have been looked at: nothing was known to be suspended.
         Done { .. } => format!("Nothing to do: no license of {subject} is suspended for that."),
     }
+}
+
+/// What went back, what stays, and what a person can do.
+fn change_back_text(subject: &Subject, ids: &[PaymentId]) -> String {
+    let ids = ids.iter().map(PaymentId::as_str).collect::<Vec<_>>().join(", ");
+    let ids = plain(&ids);
+    format!(
+        "The money of payment {ids} of {subject} went back. What it added, such as seats, is still licensed. \
+         To take that back, lower the quantity at {}, or suspend the licenses in Cryptlex.",
+        subject.provider,
+    )
 }
 
 /// Which customer, which user, and how a person moves licenses.

@@ -18,6 +18,7 @@ mod burst;
 mod buyers;
 mod capacity;
 mod cases;
+mod change_reversed;
 mod changes;
 mod charges;
 mod corpus;

@@ -305,20 +305,29 @@ pub(super) fn counting(payments: &[Payment]) -> impl Iterator<Item = (&Payment, 
 
 /// Whether licenses run on other money, which did not go back itself. What is disputed must have been made up for by then.
 pub(super) fn is_made_up_for(payment: &Payment, gone: &Gone, payments: &[Payment]) -> bool {
-    let others = || {
-        let other = |other: &&Payment| {
-            !std::ptr::eq(*other, payment)
-                && other.pays == Pays::ForThePeriod
-                && other.gone.is_empty()
-                && !is_for_a_change(other, payments)
-        };
-        payments.iter().filter(other)
-    };
     let in_time = |other: &Payment| gone.cause != Cause::Dispute || other.at <= gone.since;
-    others().any(|other| covers(other, payment))
-        || others().any(|other| {
+    is_within_another(payment, payments)
+        || others(payment, payments).any(|other| {
             in_time(other) && is_later(other, payment) && is_money_or_later(other, payment)
         })
+}
+
+/// Whether it was for a change: an earlier payment that stands is for the same time or longer.
+pub(super) fn is_within_another(payment: &Payment, payments: &[Payment]) -> bool {
+    others(payment, payments).any(|other| covers(other, payment))
+}
+
+/// Other payments for a period of their own, which did not go back.
+fn others<'p>(
+    payment: &'p Payment,
+    payments: &'p [Payment],
+) -> impl Iterator<Item = &'p Payment> + 'p {
+    payments.iter().filter(move |other| {
+        !std::ptr::eq(*other, payment)
+            && other.pays == Pays::ForThePeriod
+            && other.gone.is_empty()
+            && !is_for_a_change(other, payments)
+    })
 }
 
 /// What brought nothing was paid from credit, perhaps that of the very money that is back; a period that begins when the

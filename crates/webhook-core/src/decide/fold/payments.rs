@@ -58,7 +58,7 @@ impl Payment {
         }
     }
 
-    fn shares_an_id(&self, ids: &[PaymentId]) -> bool {
+    pub(super) fn shares_an_id(&self, ids: &[PaymentId]) -> bool {
         ids.iter().any(|id| self.ids.contains(id))
     }
 }

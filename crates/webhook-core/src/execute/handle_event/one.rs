@@ -23,14 +23,14 @@ impl Ready {
         owed: &Owed,
         leases: &mut Leases,
     ) -> Result<Told, (Failure, Keep)> {
-        let mut state = leases.state(&work.subject);
+        let state = leases.state(&work.subject);
         let is_needed = needs_a_look(work, owed, &state);
         let Some(looking) = looking.filter(|_| is_needed) else {
-            state.facts.settle();
             let snapshot = Snapshot { state, ..Snapshot::default() };
             let plan = unlooked(work, owed, &snapshot, &self.config.policy)
                 .map_err(|refused| (Failure::person(refused.to_string()), Keep::Release))?;
-            let settled = Settled { plan, done: Vec::new() };
+            let mut settled = Settled { plan, done: Vec::new() };
+            settled.plan.state.facts.settle();
             let told = tell(work, &settled, &snapshot, None, &self.config.policy);
             leases.set_state(&work.subject, settled.plan.state);
             return Ok(told);
