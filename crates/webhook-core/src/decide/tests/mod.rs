@@ -2,6 +2,7 @@
 
 mod laws;
 mod licenses;
+mod room;
 mod steps;
 mod stories;
 pub(in crate::decide) mod words;

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::set::Leaving;
 use super::stored::bytes;
-use super::{Covers, Described, Fact, Kept, Paid, Role, Says};
+use super::{Covers, Described, Fact, Kept, Paid, Role, Says, Standing};
 use crate::domain::command::{OfPayment, Through};
 use crate::domain::ids::PaymentId;
 
@@ -71,6 +72,19 @@ pub(super) fn made(kept: &mut Vec<Kept>) -> Vec<Kept> {
     out
 }
 
+/// Forgets the oldest of what was dropped: a subject that is never settled must not grow for ever.
+pub(super) fn limit(leaving: &mut Vec<Leaving>, kept: &[Kept]) {
+    let excess = leaving.len().saturating_sub(MOST_OF_A_KIND);
+    leaving.drain(..excess);
+    let all = |leaving: &[Leaving]| {
+        let leaving = leaving.iter().map(|it| &it.kept.fact);
+        bytes(kept.iter().map(|kept| &kept.fact).chain(leaving))
+    };
+    while !leaving.is_empty() && all(leaving) > MOST_BYTES {
+        leaving.remove(0);
+    }
+}
+
 fn of_kind(kind: Kind, kept: &[Kept]) -> impl Iterator<Item = &Fact> {
     let facts = kept.iter().map(|kept| &kept.fact);
     facts.filter(move |fact| Kind::of(&fact.says) == Some(kind))
@@ -112,6 +126,7 @@ fn is_needed(fact: &Fact, kept: &[Kept]) -> bool {
             // The newest tells how it stands; what a change left behind is told by what was before it.
             !facts().any(|it| it.described().is_some() && it.at > fact.at)
                 || tells_a_period(fact, described, kept)
+                || grace_counts_from(fact, kept)
                 || described.subscribed.as_ref().is_some_and(|now| {
                     let before = facts().filter(|it| it.at < fact.at && it.subscribed().is_some());
                     let before = before.max_by_key(|it| it.at).and_then(Fact::subscribed);
@@ -120,6 +135,20 @@ fn is_needed(fact: &Fact, kept: &[Kept]) -> bool {
         }
         Says::Ordered(_) | Says::MoneyBack(_) | Says::Paused | Says::Resumed | Says::Ended => false,
     }
+}
+
+/// It is the first of the newest ones that say that a payment is missing. Before them one was made, or it ran.
+fn grace_counts_from(fact: &Fact, kept: &[Kept]) -> bool {
+    let is_missing =
+        |fact: &Fact| fact.described().is_some_and(|it| matches!(it.standing(), Standing::PastDue));
+    let is_settled = |fact: &Fact| {
+        fact.paid().is_some() || fact.described().is_some_and(|it| it.runs() && it.tells_pauses())
+    };
+    let facts = || kept.iter().map(|kept| &kept.fact);
+    let newest = facts().filter(|it| is_missing(it)).map(|it| it.at).max();
+    let settled = facts().filter(|it| is_settled(it) && Some(it.at) < newest).map(|it| it.at).max();
+    let first = facts().filter(|it| is_missing(it) && Some(it.at) >= settled).map(|it| it.at).min();
+    is_missing(fact) && Some(fact.at) == first
 }
 
 /// It is the newest that tells the period which a proration pays for.

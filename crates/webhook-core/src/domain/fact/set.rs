@@ -39,6 +39,16 @@ pub struct Facts {
     pub(super) settled: u32,
     /// The newest fact that was dropped for want of room.
     pub(super) dropped: Option<Timestamp>,
+    /// What was dropped since the newest settled commit: Cryptlex may still show its effect.
+    pub(super) leaving: Vec<Leaving>,
+}
+
+/// A fact that was dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Leaving {
+    /// With which commit.
+    pub(super) dropped_by: u32,
+    pub(super) kept: Kept,
 }
 
 impl Facts {
@@ -68,6 +78,9 @@ impl Facts {
         }
         let mut gone = room::made(all);
         self.dropped = gone.iter().map(|gone| gone.fact.at).max().max(self.dropped);
+        let before = gone.iter().filter(|gone| gone.commit < commit).cloned();
+        self.leaving.extend(before.map(|kept| Leaving { dropped_by: commit, kept }));
+        room::limit(&mut self.leaving, &self.kept);
         // Of what was told again and is dropped now, the first telling.
         gone.retain(|gone| !displaced.kept.iter().any(|it| it.fact.tells_the_same(&gone.fact)));
         displaced.kept.extend(gone);
@@ -85,6 +98,7 @@ impl Facts {
         all.retain(|kept| !is_of_it(kept) && !is_back(kept));
         all.extend(before.into_iter().filter(|kept| !is_of_it(kept)));
         all.sort_by_key(|kept| (kept.commit, kept.fact.at));
+        self.leaving.retain(|it| !self.kept.contains(&it.kept));
         self.dropped = displaced.dropped;
     }
 
@@ -98,9 +112,11 @@ impl Facts {
         self.kept.iter().map(|kept| &kept.fact)
     }
 
-    /// Those that had come by that commit.
+    /// Those that there were at that commit, where it is not older than the newest settled one.
     pub fn until(&self, commit: u32) -> impl Iterator<Item = &Fact> {
-        self.kept.iter().filter(move |kept| kept.commit <= commit).map(|kept| &kept.fact)
+        let since = self.leaving.iter().filter(move |it| commit < it.dropped_by);
+        let kept = self.kept.iter().chain(since.map(|it| &it.kept));
+        kept.filter(move |kept| kept.commit <= commit).map(|kept| &kept.fact)
     }
 
     /// The commits whose states Cryptlex may show: that of the settled facts, and each later one before the newest.
@@ -121,6 +137,7 @@ impl Facts {
     /// From now on they have.
     pub fn settle(&mut self) {
         self.settled = self.commits;
+        self.leaving.clear();
     }
 
     /// The newest fact that was dropped for want of room.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::set::{Facts, Kept};
+use super::set::{Facts, Kept, Leaving};
 use super::{Fact, Says};
 use crate::domain::command::{Effect, Line, Mapping, Subscribed, Term, Unmapped};
 use crate::domain::ids::{CustomerId, EntitlementSetId, EventId, Mark, ProductId, TemplateId};
@@ -87,17 +87,23 @@ struct WrittenFact<'f> {
     /// Places in the table. Only orders and descriptions have lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<Vec<usize>>,
+    /// The commit that it was dropped with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u32>,
 }
 
 impl Serialize for Facts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut table = Table::default();
-        let kept = self.kept.iter().map(|Kept { commit, fact }| WrittenFact {
+        let kept = self.kept.iter().map(|kept| (kept, None));
+        let leaving = self.leaving.iter().map(|it| (&it.kept, Some(it.dropped_by)));
+        let kept = kept.chain(leaving).map(|(Kept { commit, fact }, until)| WrittenFact {
             n: *commit,
             at: fact.at,
             event: &fact.event,
             says: &fact.says,
             lines: fact.lines().map(|lines| lines.iter().map(|line| table.place(line)).collect()),
+            until,
         });
         let kept = kept.collect();
         let Self { commits, settled, dropped, .. } = *self;
@@ -143,6 +149,7 @@ struct ReadFact {
     event: EventId,
     says: Says,
     lines: Option<Vec<usize>>,
+    until: Option<u32>,
 }
 
 /// Stored facts that name a line that is not stored, or do not say which lines they have.
@@ -155,15 +162,22 @@ impl TryFrom<Read> for Facts {
 
     fn try_from(read: Read) -> Result<Self, NoSuchLine> {
         let Read { lines: table, kept, commits, settled, dropped } = read;
-        let kept = kept.into_iter().map(|fact| fact.with_lines(&table));
-        let kept = Arc::new(kept.collect::<Result<_, _>>()?);
-        Ok(Self { kept, commits, settled, dropped })
+        let (mut all, mut leaving) = (Vec::with_capacity(kept.len()), Vec::new());
+        for fact in kept {
+            let until = fact.until;
+            let kept = fact.with_lines(&table)?;
+            match until {
+                None => all.push(kept),
+                Some(dropped_by) => leaving.push(Leaving { dropped_by, kept }),
+            }
+        }
+        Ok(Self { kept: Arc::new(all), commits, settled, dropped, leaving })
     }
 }
 
 impl ReadFact {
     fn with_lines(self, table: &[ReadLine]) -> Result<Kept, NoSuchLine> {
-        let Self { n: commit, at, event, says, lines } = self;
+        let Self { n: commit, at, event, says, lines, until: _ } = self;
         let line = |place: usize| table.get(place).map(|ReadLine(line)| line.clone());
         let lines = lines.map(|places| places.into_iter().map(line).collect::<Option<Vec<_>>>());
         let mut fact = Fact { at, event, says };
