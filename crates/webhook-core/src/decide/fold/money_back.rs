@@ -70,8 +70,8 @@ pub(super) fn take_out(
     }
 }
 
-/// What is not back with the vendor. The end of a chargeback may have an id of its own (Paddle): it is that of the newest one
-/// before it.
+/// What is not back with the vendor. The end of a chargeback may have an id of its own (Paddle): it is that of the one
+/// before it with the same sum, else of the newest.
 fn standing<'s, 'f>(states: &'s States<'f>) -> Vec<&'s State<'f>> {
     let is_back = |state: &&State<'_>| state.newest.0.stands == Stands::TakenBack;
     let mut standing: Vec<&State<'_>> = states.values().filter(|state| !is_back(state)).collect();
@@ -82,7 +82,17 @@ fn standing<'s, 'f>(states: &'s States<'f>) -> Vec<&'s State<'f>> {
     for end in ends {
         let (back, at) = end.newest;
         let of_it = |state: &&State<'_>| state.newest.0.cause == back.cause && state.newest.1 <= at;
-        if let Some(place) = standing.iter().rposition(of_it) {
+        let is_same_sum = |state: &&State<'_>| {
+            back.back.amount.is_some() && state.newest.0.back.amount == back.back.amount
+        };
+        let before = || standing.iter().enumerate().filter(|(_, state)| of_it(state));
+        let same: Vec<usize> =
+            before().filter(|(_, state)| is_same_sum(state)).map(|(place, _)| place).collect();
+        let place = match same.as_slice() {
+            [one] => Some(*one),
+            [] | [_, ..] => before().next_back().map(|(place, _)| place),
+        };
+        if let Some(place) = place {
             standing.remove(place);
         }
     }

@@ -373,6 +373,12 @@ const STORIES: &[(&str, &str, &str, &str)] = &[
         "1 A until 2026-10-01",
     ),
     (
+        "of two chargebacks the one of the same sum is reversed",
+        "",
+        "09-01 buy 1xA until 10-01 for 100 usd; 09-02 dispute of pay_1 for 70 usd; 09-03 dispute of pay_1 for 20 usd named 2; 09-10 win of pay_1 for 70 usd named 3",
+        "1 A until 2026-10-01",
+    ),
+    (
         "a payment of another currency than the one before goes back",
         "",
         "09-01 buy 1xA until 10-01 for 900 usd; 10-01 pay until 11-01 for 800 eur; 10-02 refund of pay_2 for 800 eur",
