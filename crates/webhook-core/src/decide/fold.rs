@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::domain::command::{Cause, Subject};
 use crate::domain::entitlement::{Entitlements, Purchase};
-use crate::domain::fact::{Fact, handed_to};
+use crate::domain::fact::{Described, Fact, handed_to};
 use crate::domain::ids::PaymentId;
 use crate::domain::policy::Policy;
 use crate::domain::policy::{AtTheEnd, Refunded};
@@ -81,7 +81,34 @@ pub(super) fn is_for_a_change<'f>(
 pub(super) fn in_order<'f>(facts: impl Iterator<Item = &'f Fact>) -> Vec<&'f Fact> {
     let mut facts: Vec<&Fact> = facts.collect();
     facts.sort_by(|a, b| (a.at, a.rank(), &a.event).cmp(&(b.at, b.rank(), &b.event)));
+    let mut before = None;
+    for told_at_once in facts.chunk_by_mut(|a, b| (a.at, a.rank()) == (b.at, b.rank())) {
+        order_by_changes(told_at_once, before);
+        before = told_at_once.iter().rev().find_map(|fact| fact.described()).or(before);
+    }
     facts
+}
+
+/// Descriptions of one time, each after what it says that was before. Those of which this does not tell the order, because
+/// they say nothing of it or each follows the other, go on from what was described `before`, and else stay as they are.
+fn order_by_changes<'f>(facts: &mut [&'f Fact], mut before: Option<&'f Described>) {
+    let follows = |one: &Fact, other: &Fact| {
+        one.described().zip(other.described()).is_some_and(|(one, other)| one.follows(other))
+    };
+    for place in 0..facts.len() {
+        let Some(left) = facts.get_mut(place..).filter(|left| left.len() > 1) else { return };
+        let is_first =
+            |one: &Fact| !left.iter().any(|other| follows(one, other) && !follows(other, one));
+        let goes_on = |one: &Fact| {
+            one.described().zip(before).is_some_and(|(one, before)| one.follows(before))
+        };
+        let first = left.iter().position(|one| is_first(one) && goes_on(one));
+        let first = first.or_else(|| left.iter().position(|one| is_first(one)));
+        if let Some(left) = first.and_then(|first| left.get_mut(..=first)) {
+            left.rotate_right(1);
+        }
+        before = left.first().and_then(|fact| fact.described());
+    }
 }
 
 /// Only a newer payment takes an end back, if it pays for a time after it. What was used before buys no time.

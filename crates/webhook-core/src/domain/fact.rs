@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::command::{
-    Amount, Back, Cause, Line, NamedBy, OfPayment, Payment, Pays, Stands, Subscribed,
+    Amount, Back, Cause, Line, NamedBy, OfPayment, Payment, Pays, Previous, Stands, Subscribed,
     SubscriptionRecord, Through, Unmapped,
 };
 use crate::domain::ids::{CustomerId, EventId, PaymentId};
@@ -144,6 +144,9 @@ pub struct Described {
     /// Whether its payments are collected, where the event says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collects: Option<bool>,
+    /// What was otherwise before, where the event says it: it orders descriptions of one time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
 }
 
 /// Money that went back, or came again.
@@ -277,6 +280,24 @@ impl Fact {
 }
 
 impl Described {
+    /// Whether it says that it was so before. Each description is whole: had it come before that one, that one would show
+    /// what it changed.
+    pub fn follows(&self, other: &Self) -> bool {
+        let Some(before) = &self.previous else { return false };
+        let shown = &other.record;
+        let is_so = |status: Option<bool>| status.unwrap_or(true);
+        let product = before.product.as_ref().map(|product| {
+            let lines = other.subscribed.iter().flat_map(|subscribed| &subscribed.lines);
+            lines.filter_map(|line| line.mapping.as_ref()).any(|it| it.product == *product)
+        });
+        *before != Previous::default()
+            && is_so(product)
+            && is_so(before.status.as_ref().map(|it| shown.status.as_ref() == Some(it)))
+            && is_so(before.plan.as_ref().map(|it| shown.plan.as_ref() == Some(it)))
+            && is_so(before.quantity.map(|it| shown.quantity == Some(it)))
+            && is_so(before.period_end.map(|it| shown.period_end == Some(it)))
+    }
+
     /// Whether it also says that nothing is paused: a provider that tells all of it in one word.
     pub fn tells_pauses(&self) -> bool {
         self.collects.is_some()

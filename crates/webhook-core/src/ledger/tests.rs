@@ -98,7 +98,8 @@ pub(super) fn described(second: i64, lines: Vec<Line>) -> Fact {
     let (unmapped, takes_effect) = (Vec::new(), Effect::AtOnce);
     let subscribed = Some(Subscribed { lines, unmapped, with_add_ons: true, takes_effect });
     let record = SubscriptionRecord::default();
-    let says = Says::Described(Box::new(Described { record, subscribed, collects: None }));
+    let says =
+        Says::Described(Box::new(Described { record, subscribed, collects: None, previous: None }));
     Fact { at: at(second), event: EventId::new(&format!("evt_{second}")).unwrap(), says }
 }
 

@@ -3,7 +3,7 @@
 use devkit::sandbox::License;
 use serde_json::{Value, json};
 
-use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, edited, json};
+use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, edited, json, path_of};
 
 const SUBSCRIPTION: &str = "8nu4GK0DC54E6ff8HSVurg";
 
@@ -337,5 +337,33 @@ async fn a_product_that_is_replaced_ends_as_the_vendor_chose() {
         app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
         app.cases(STRIPE, &["subscription-updated-product"; 2]).await;
         assert_eq!(app.ends(), ["2027-09-01", then], "{at_the_end}");
+    }
+}
+
+/// From 1 seat to 5 and to 3 within one second: `previous_attributes` tell which came last, and the ids of the events do not.
+#[tokio::test]
+async fn of_two_changes_in_one_second_the_last_counts() {
+    let changed = |id: &str, from: u32, to: u32| {
+        edited(STRIPE, "subscription-updated-seats", |event| {
+            event["id"] = json!(id);
+            let data = &mut event["data"];
+            data["previous_attributes"]["items"]["data"][0]["quantity"] = json!(from);
+            data["previous_attributes"]["quantity"] = json!(from);
+            data["object"]["items"]["data"][0]["quantity"] = json!(to);
+            data["object"]["quantity"] = json!(to);
+        })
+    };
+    let (more, fewer) = (changed("evt_z", 1, 5), changed("evt_a", 5, 3));
+    for told in [[&more, &fewer], [&fewer, &more]] {
+        let variables = [("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses")];
+        let app = App::with(<_>::default(), &variables).await;
+        app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
+        for event in told {
+            let answer = app.deliver(STRIPE, path_of(STRIPE), event).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        }
+        let ends = app.ends();
+        let running = ends.iter().filter(|end| !end.ends_with("suspended")).count();
+        assert_eq!(running, 3, "{ends:?}");
     }
 }

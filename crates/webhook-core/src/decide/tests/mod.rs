@@ -5,6 +5,7 @@ mod licenses;
 mod room;
 mod steps;
 mod stories;
+mod ties;
 pub(in crate::decide) mod words;
 
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};

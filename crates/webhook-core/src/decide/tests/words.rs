@@ -6,8 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::command::{
-    Amount, Back, Billed, Cause, Effect, Line, Mapping, NamedBy, Payment, Pays, Stands, Subject,
-    SubjectKind, Subscribed, SubscriptionRecord, Term, Through, Undated, Unmapped,
+    Amount, Back, Billed, Cause, Effect, Line, Mapping, NamedBy, Payment, Pays, Previous, Stands,
+    Subject, SubjectKind, Subscribed, SubscriptionRecord, Term, Through, Undated, Unmapped,
 };
 use crate::domain::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
 use crate::domain::ids::{EventId, Mark, PaymentId, ProductId, SubjectId};
@@ -204,13 +204,18 @@ fn described(words: &Words<'_>, status: Option<&str>) -> Says {
         with_add_ons: true,
         takes_effect: if is_charged { Effect::WhenCharged } else { Effect::AtOnce },
     });
+    // `3xA changed-from 5`.
+    let before = words.after("changed-from").and_then(|quantity| quantity.parse().ok());
+    let now = words.lines().first().map(|line| line.quantity);
+    let previous = before.map(|it| Previous { quantity: Some(it), ..Previous::default() });
     let record = SubscriptionRecord {
         status: status.map(str::to_owned),
+        quantity: now.filter(|_| before.is_some()),
         period_start: words.time("from"),
         period_end: words.time("until"),
         ..SubscriptionRecord::default()
     };
-    Says::Described(Box::new(Described { record, subscribed, collects: None }))
+    Says::Described(Box::new(Described { record, subscribed, collects: None, previous }))
 }
 
 /// Of the payment that `of` names; without a sum it is all of it in the provider's word.

@@ -107,6 +107,7 @@ fn describe(command: &Command, described: &mut Option<Described>) {
     } else if let Action::ChangePlan(changed) = &command.action {
         subscribed = Some(changed.clone());
     }
+    let previous = command.previous.as_deref();
     if command.record.is_none() && collects.is_none() && subscribed.is_none() {
         return;
     }
@@ -114,10 +115,12 @@ fn describe(command: &Command, described: &mut Option<Described>) {
         record: SubscriptionRecord::default(),
         subscribed: None,
         collects: None,
+        previous: None,
     });
     if let Some(record) = &command.record {
         description.record.clone_from(record);
     }
     description.subscribed = description.subscribed.take().or(subscribed);
     description.collects = description.collects.or(collects);
+    description.previous = description.previous.take().or_else(|| previous.cloned());
 }
