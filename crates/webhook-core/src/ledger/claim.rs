@@ -108,108 +108,131 @@ impl Ledger {
         event: &EventKey,
         about: &About,
         body: &Body<'_>,
-        Term { now, until }: Term,
+        term: Term,
         admission: &Admission<'_>,
     ) -> Result<Claim, LedgerError> {
-        let event_key = event_key(event.provider, &event.id);
-        let mut keys = vec![event_key.clone()];
+        let mut keys = vec![event_key(event.provider, &event.id)];
         keys.extend(about.subjects.iter().map(subject_key));
         keys.extend(about.customers.iter().map(|id| customer_key(event.provider, id)));
         keys.extend(about.payment_ids().map(|id| payment_key(event.provider, id)));
         for _ in 0..CLAIM_ATTEMPTS {
             let found = self.store.read(&keys).await?;
-            let stored_event = found.first().cloned().flatten();
-            let known: Option<EventRecord> = decoded(&event_key, stored_event.as_ref())?;
-            let body_is_known = known.as_ref().is_some_and(|known| known.body == body.digest());
-            let (attempts, told) = match known {
-                Some(EventRecord { status: EventStatus::Done(outcome), .. }) => {
-                    return Ok(Claim::Done(outcome));
-                }
-                Some(record) => (record.attempts, record.told),
-                None => (0, false),
-            };
-            let attempts = attempts.saturating_add(1);
-            let record = EventRecord {
-                attempts,
-                told,
-                ..event_record(event, about, body, EventStatus::Claimed, now)
-            };
-            let expect = expectation(stored_event.as_ref());
-            let mut writes = vec![self.event_write(&event_key, expect, &record)?];
-            let payments = match Payments::of(event.provider, about, &found)? {
-                Some(payments) => payments,
-                None => return Ok(Claim::NowKnown),
-            };
-            writes.extend(payments.writes);
-            // In the order of the keys.
-            let mut found = keys.iter().zip(found);
-            let mut next = || found.next().and_then(|(_, stored)| stored);
-            next();
-            let mut held = BTreeMap::new();
-            let mut busy: Option<(Timestamp, bool)> = None;
-            let mut unseen = false;
-            for subject in &about.subjects {
-                let (key, stored) = (subject_key(subject), next());
-                let expect = expectation(stored.as_ref());
-                let version = stored.as_ref().map_or(0, |record| record.version).saturating_add(1);
-                let mut record: SubjectRecord = decoded(&key, stored.as_ref())?.unwrap_or_default();
-                if let Some(lease) = &record.lease {
-                    let end = self.end_of(&key, lease, now);
-                    if end > now {
-                        busy = busy.max(Some((end, lease.abandoned)));
-                        continue;
-                    }
-                }
-                let event = event.id.clone();
-                record.mention(&event);
-                let told = about.facts.get(subject).into_iter().flatten();
-                let waited = payments.waited.get(subject).into_iter().flatten();
-                let facts: Vec<Fact> = told.chain(waited).cloned().collect();
-                let displaced = record.state.facts.replace(&facts);
-                unseen |= about.unseen.contains(subject) && record.state.is_unseen();
-                let again = std::mem::replace(&mut record.half_done, true);
-                let by = self.store.sole_owner().map(|owner| owner.id);
-                record.lease = Some(Lease { event, since: now, until, abandoned: false, by });
-                let all_ours = std::mem::take(&mut record.all_ours);
-                writes.push(write(&key, expect, &record)?);
-                held.insert(subject.clone(), Held { version, again, all_ours, displaced, record });
-            }
-            if let Some((until, abandoned)) = busy {
-                return Ok(Claim::Busy { until, abandoned });
-            }
-            if unseen {
-                return Ok(Claim::Unseen);
-            }
-            let mut customers = BTreeMap::new();
-            for customer in &about.customers {
-                let key = customer_key(event.provider, customer);
-                let known: Option<KnownCustomer> = decoded(&key, next().as_ref())?;
-                customers.insert(customer.clone(), known.unwrap_or_default());
-            }
-            if !admission(Known { subjects: &held, customers: &customers }).await {
-                return Ok(Claim::NotAdmitted);
-            }
-            let keeps = if body_is_known { None } else { body.to_keep() };
-            if let Some(value) = keeps {
-                writes.push(self.body_write(event, body, value, now));
-            }
-            if self.commit(&writes).await? == Committed::All {
-                body.is_kept();
-                return Ok(Claim::Acquired(Box::new(Leases {
-                    event: event.clone(),
-                    record,
-                    version: version_after(expect),
-                    subjects: held,
-                    customers,
-                    changed_customers: BTreeSet::new(),
-                    links: BTreeMap::new(),
-                    owners: BTreeMap::new(),
-                    until,
-                    touched: false,
-                })));
+            let claim = self.claim_found(event, about, body, term, admission, found).await?;
+            if let Some(claim) = claim {
+                return Ok(claim);
             }
         }
-        Ok(Claim::Busy { until: now, abandoned: false })
+        Ok(Claim::Busy { until: term.now, abandoned: false })
+    }
+
+    /// The claim of an event by what was found under its keys, in their order; `None` if somebody changed that meanwhile.
+    async fn claim_found(
+        &self,
+        event: &EventKey,
+        about: &About,
+        body: &Body<'_>,
+        term: Term,
+        admission: &Admission<'_>,
+        found: Vec<Option<Versioned>>,
+    ) -> Result<Option<Claim>, LedgerError> {
+        let event_key = event_key(event.provider, &event.id);
+        let stored_event = found.first().cloned().flatten();
+        let known: Option<EventRecord> = decoded(&event_key, stored_event.as_ref())?;
+        let body_is_known = known.as_ref().is_some_and(|known| known.body == body.digest());
+        let (attempts, told) = match known {
+            Some(EventRecord { status: EventStatus::Done(outcome), .. }) => {
+                return Ok(Some(Claim::Done(outcome)));
+            }
+            Some(record) => (record.attempts, record.told),
+            None => (0, false),
+        };
+        let Some(payments) = Payments::of(event.provider, about, &found)? else {
+            return Ok(Some(Claim::NowKnown));
+        };
+        let mut found = found.into_iter().skip(1);
+        let attempts = attempts.saturating_add(1);
+        let record = event_record(event, about, body, EventStatus::Claimed, term.now);
+        let record = EventRecord { attempts, told, ..record };
+        let expect = expectation(stored_event.as_ref());
+        let mut writes = vec![self.event_write(&event_key, expect, &record)?];
+        let subjects = match self.held(event, about, &payments, term, &mut found, &mut writes)? {
+            Ok(subjects) => subjects,
+            Err(claim) => return Ok(Some(claim)),
+        };
+        writes.extend(payments.writes);
+        let mut customers = BTreeMap::new();
+        for customer in &about.customers {
+            let key = customer_key(event.provider, customer);
+            let known: Option<KnownCustomer> = decoded(&key, found.next().flatten().as_ref())?;
+            customers.insert(customer.clone(), known.unwrap_or_default());
+        }
+        if !admission(Known { subjects: &subjects, customers: &customers }).await {
+            return Ok(Some(Claim::NotAdmitted));
+        }
+        let keeps = if body_is_known { None } else { body.to_keep() };
+        writes.extend(keeps.map(|value| self.body_write(event, body, value, term.now)));
+        if self.commit(&writes).await? != Committed::All {
+            return Ok(None);
+        }
+        body.is_kept();
+        Ok(Some(Claim::Acquired(Box::new(Leases {
+            event: event.clone(),
+            record,
+            version: version_after(expect),
+            subjects,
+            customers,
+            changed_customers: BTreeSet::new(),
+            links: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            until: term.until,
+            touched: false,
+        }))))
+    }
+
+    /// All subjects of an event with what it says of them, or why it does not get them. Their records come first of what is
+    /// `found`.
+    fn held(
+        &self,
+        event: &EventKey,
+        about: &About,
+        payments: &Payments,
+        Term { now, until }: Term,
+        found: &mut impl Iterator<Item = Option<Versioned>>,
+        writes: &mut Vec<Write>,
+    ) -> Result<Result<BTreeMap<Subject, Held>, Claim>, LedgerError> {
+        let mut all = BTreeMap::new();
+        let mut busy: Option<(Timestamp, bool)> = None;
+        let mut unseen = false;
+        for subject in &about.subjects {
+            let (key, stored) = (subject_key(subject), found.next().flatten());
+            let mut record: SubjectRecord = decoded(&key, stored.as_ref())?.unwrap_or_default();
+            if let Some(lease) = &record.lease {
+                let end = self.end_of(&key, lease, now);
+                if end > now {
+                    busy = busy.max(Some((end, lease.abandoned)));
+                    continue;
+                }
+            }
+            let event = event.id.clone();
+            record.mention(&event);
+            let told = about.facts.get(subject).into_iter().flatten();
+            let waited = payments.waited.get(subject).into_iter().flatten();
+            let facts: Vec<Fact> = told.chain(waited).cloned().collect();
+            let displaced = record.state.facts.replace(&facts);
+            unseen |= about.unseen.contains(subject) && record.state.is_unseen();
+            let again = std::mem::replace(&mut record.half_done, true);
+            let by = self.store.sole_owner().map(|owner| owner.id);
+            record.lease = Some(Lease { event, since: now, until, abandoned: false, by });
+            let all_ours = std::mem::take(&mut record.all_ours);
+            writes.push(write(&key, expectation(stored.as_ref()), &record)?);
+            let version = stored.map_or(0, |record| record.version).saturating_add(1);
+            all.insert(subject.clone(), Held { version, again, all_ours, displaced, record });
+        }
+        Ok(match busy {
+            Some((until, abandoned)) => Err(Claim::Busy { until, abandoned }),
+            None if unseen => Err(Claim::Unseen),
+            None => Ok(all),
+        })
     }
 
     pub(super) fn body_write(

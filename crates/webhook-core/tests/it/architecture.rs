@@ -192,3 +192,28 @@ fn no_file_is_past_its_size() {
         assert!(file.lines <= 600, "{} has {} lines: one job each?", file.name, file.lines);
     }
 }
+
+/// Lines of the longest function: past that it has two jobs.
+const LONGEST_FUNCTION: usize = 80;
+
+#[test]
+fn no_function_is_past_its_size() {
+    let mut looked_at = 0;
+    for file in files() {
+        let lines: Vec<&str> = file.code.lines().collect();
+        for (start, line) in lines.iter().enumerate() {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let is_function = line.contains("fn ") && line.trim_end().ends_with('{')
+                || line.trim_end().ends_with('(') && line.contains("fn ");
+            if !is_function || line.contains("macro_rules") {
+                continue;
+            }
+            let end = format!("{indent}}}");
+            let is_end = |line: &&str| **line == end || **line == format!("{indent});");
+            let length = lines[start..].iter().take_while(|line| !is_end(line)).count();
+            assert!(length < LONGEST_FUNCTION, "{}:{} has {length} lines", file.name, start + 1);
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 800, "only {looked_at} functions");
+}
