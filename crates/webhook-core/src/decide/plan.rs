@@ -2,7 +2,7 @@
 
 use super::step::Step;
 use crate::domain::command::{Concern, Subject, Unmapped};
-use crate::domain::ids::PaymentId;
+use crate::domain::fact::MoneyBack;
 use crate::ledger::{Capacity, SubjectState};
 
 /// What is to be done now, and what is known once nothing is left to do.
@@ -24,8 +24,8 @@ pub struct Plan {
     pub concern: Option<Concern>,
     /// Nothing is new, so that nobody looked at the licenses.
     pub is_unlooked: bool,
-    /// The payment of a change went back, and what it added stays licensed: the ids of the payment.
-    pub change_back: Vec<PaymentId>,
+    /// The payment of a change went back, and what it added stays licensed.
+    pub change_back: Option<Box<MoneyBack>>,
     /// Nothing is done, for this reason.
     pub noted: Option<&'static str>,
 }

@@ -68,7 +68,8 @@ fn joined(work: &Work<'_>, plan: &mut Plan, snapshot: &Snapshot, policy: &Policy
     let is_own = |back: &MoneyBack| work.facts.iter().any(|own| own.money_back() == Some(back));
     let is_back_again = |back: &MoneyBack| {
         let mut others = facts.all().filter_map(Fact::money_back);
-        others.any(|it| (it.cause, it.stands) == (back.cause, Stands::TakenBack))
+        let is_of_it = |it: &MoneyBack| it.ids.iter().any(|id| back.ids.contains(id));
+        others.any(|it| (it.cause, it.stands) == (back.cause, Stands::TakenBack) && is_of_it(it))
     };
     let backs = facts.unsettled().filter_map(Fact::money_back).filter(|back| {
         let is_all = back.back.is_whole != Some(false) && back.back.items.is_empty();
@@ -76,7 +77,7 @@ fn joined(work: &Work<'_>, plan: &mut Plan, snapshot: &Snapshot, policy: &Policy
     });
     let of_a_change = backs.filter(|back| is_of_a_change(work, back, snapshot, policy)).last();
     if let Some(back) = of_a_change {
-        plan.change_back.clone_from(&back.ids);
+        plan.change_back = Some(Box::new(back.clone()));
         plan.concern = plan.concern.or(Some(Concern::NothingReversed));
     }
 }
@@ -264,7 +265,7 @@ fn reversed(
                 plan.repeats = true;
                 return;
             }
-            plan.change_back.clone_from(&back.ids);
+            plan.change_back = Some(Box::new(back.clone()));
             "it paid for a change, and another payment is for the same time"
         }
         Stands::Open | Stands::Lost => "other money makes up for it, or it was for something else",

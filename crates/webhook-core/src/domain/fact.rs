@@ -146,7 +146,7 @@ pub struct Described {
     pub collects: Option<bool>,
     /// What was otherwise before, where the event says it: it orders descriptions of one time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<Previous>,
+    pub previous: Option<Box<Previous>>,
 }
 
 /// Money that went back, or came again.
@@ -290,7 +290,7 @@ impl Described {
             let lines = other.subscribed.iter().flat_map(|subscribed| &subscribed.lines);
             lines.filter_map(|line| line.mapping.as_ref()).any(|it| it.product == *product)
         });
-        *before != Previous::default()
+        **before != Previous::default()
             && is_so(product)
             && is_so(before.status.as_ref().map(|it| shown.status.as_ref() == Some(it)))
             && is_so(before.plan.as_ref().map(|it| shown.plan.as_ref() == Some(it)))

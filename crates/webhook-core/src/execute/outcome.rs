@@ -74,10 +74,11 @@ pub(crate) fn tell(
             }
         },
     };
-    let message = match settled.plan.change_back.as_slice() {
-        [] => message,
-        _ if settled.plan.stale => message,
-        ids => format!("{message} {}", change_back_text(subject, ids)),
+    let message = match &settled.plan.change_back {
+        Some(back) if !settled.plan.stale => {
+            format!("{message} {}", change_back_text(subject, &back.ids))
+        }
+        Some(_) | None => message,
     };
     let line =
         |license: &License| LicenseLine { id: license.id.clone(), expires_at: license.expires_at };

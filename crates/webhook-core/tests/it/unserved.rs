@@ -106,3 +106,25 @@ async fn what_somebody_revoked_before_the_end_stays_revoked_after_it() {
     app.cases(STRIPE, &["invoice-cycle"]).await;
     assert!(app.ends()[0].ends_with("revoked"), "{:?}", app.ends());
 }
+
+/// Nobody knows whether the period is paid that something is added in. A description that tells where it begins does not say it.
+#[tokio::test]
+async fn what_is_added_to_an_unknown_subscription_makes_no_license_and_is_told() {
+    let topic = Topic::answering(StatusCode::OK).await;
+    let app = topic.app(&[]).await;
+    let metadata = json(STRIPE, "invoice-create-named")["data"]["object"]["parent"].clone();
+    let metadata = metadata["subscription_details"]["metadata"].clone();
+    let added = edited(STRIPE, "invoice-update-proration-only", |event| {
+        let invoice = &mut event["data"]["object"];
+        invoice["parent"]["subscription_details"]["metadata"] = metadata;
+        invoice["lines"]["data"].as_array_mut().unwrap().remove(0);
+    });
+    assert_eq!(status(&app, STRIPE, &added).await, 200);
+    assert_eq!(app.ends(), Vec::<String>::new());
+    assert_eq!(told(&topic), ["paid_without_license"]);
+    app.cases(STRIPE, &["subscription-updated-active"]).await;
+    assert_eq!(app.ends(), Vec::<String>::new());
+    // The next period is paid, and named.
+    app.cases(STRIPE, &["invoice-cycle-both"]).await;
+    assert_eq!(told(&topic)[1..], Vec::<String>::new());
+}

@@ -67,7 +67,10 @@ impl<'d> Diff<'d> {
     /// Whether a payment for the period is among the facts that have no effect yet.
     pub(super) fn is_paid_now(&self) -> bool {
         let mut unsettled = self.snapshot.state.facts.unsettled();
-        unsettled.any(|fact| fact.paid().is_some_and(|paid| paid.pays == Pays::ForThePeriod))
+        unsettled.any(|fact| {
+            fact.paid()
+                .is_some_and(|paid| matches!(paid.pays, Pays::ForThePeriod | Pays::ForAProration))
+        })
     }
 }
 

@@ -237,17 +237,14 @@ fn payment(paid: &Paid) -> String {
         Covers::First(None) => "for the first period, whose end it does not say".to_owned(),
         Covers::Later(through) => time_of(through),
     };
-    let proration = match paid.payment.is_proration {
-        true => ", as a proration without a credit",
-        false => "",
-    };
     let what = match paid.pays {
         Pays::ForThePeriod => "",
+        Pays::ForAProration => " as a proration without a credit,",
         Pays::ForAChange => " for a change of the subscription,",
         Pays::Beside => " for something in addition,",
     };
     let amount = amount(paid.payment.amount.as_ref());
-    format!("paid{what} {time}{proration}{amount}{}", payments(&paid.ids))
+    format!("paid{what} {time}{amount}{}", payments(&paid.ids))
 }
 
 fn time_of(through: &Through) -> String {

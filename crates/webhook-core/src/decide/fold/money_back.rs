@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::end::{described_period, effective};
 use super::payments::Payment;
 use crate::domain::command::{Amount, Cause, Pays, Stands, Subject, SubjectKind, Sum};
 use crate::domain::fact::{Fact, MoneyBack, Says, added};
@@ -24,6 +25,8 @@ pub(super) struct Gone {
     pub(super) at: Timestamp,
     /// When it was lost for good.
     pub(super) lost: Option<Timestamp>,
+    /// When the period of the payment ends, as it was paid or described.
+    period_end: Option<Timestamp>,
 }
 
 /// How one refund or dispute stands by now.
@@ -61,7 +64,9 @@ pub(super) fn take_out(
         // What was for something beside the period takes no period back.
         if payment.pays_for_a_time() {
             let of_it: Vec<&Fact> = facts.iter().filter(about).copied().collect();
-            payment.gone = gone(payment, &of_it);
+            let period_end =
+                || effective(payment, facts).or_else(|| described_period(payment.at, facts));
+            payment.gone = gone(payment, &of_it, period_end);
             let has_effect = |gone: &Gone| {
                 gone.cause != Cause::Refund || policy.refunded != Refunded::ChangesNothing
             };
@@ -102,17 +107,21 @@ fn standing<'s, 'f>(states: &'s States<'f>) -> Vec<&'s State<'f>> {
 /// By cause and id.
 type States<'f> = BTreeMap<(Cause, Option<&'f str>), State<'f>>;
 
-fn gone(payment: &Payment, facts: &[&Fact]) -> Vec<Gone> {
+fn gone(
+    payment: &Payment,
+    facts: &[&Fact],
+    period_end: impl Fn() -> Option<Timestamp>,
+) -> Vec<Gone> {
     let states = states(facts);
     let standing = standing(&states);
     if standing.is_empty() || !is_all_back(payment, &standing) {
         return Vec::new();
     }
-    let mut gone: BTreeMap<Cause, Gone> = BTreeMap::new();
+    let (mut gone, period_end) = (BTreeMap::<Cause, Gone>::new(), period_end());
     for state in standing {
         let (back, at) = state.newest;
         let lost = (back.stands == Stands::Lost).then_some(at);
-        let news = Gone { cause: back.cause, since: state.since(), at, lost };
+        let news = Gone { cause: back.cause, since: state.since(), at, lost, period_end };
         let known = gone.entry(back.cause).or_insert(news);
         known.since = known.since.min(state.since());
         known.at = known.at.max(at);
@@ -318,7 +327,7 @@ pub(super) fn is_made_up_for(payment: &Payment, gone: &Gone, payments: &[Payment
     let in_time = |other: &Payment| gone.cause != Cause::Dispute || other.at <= gone.since;
     is_within_another(payment, payments)
         || others(payment, payments).any(|other| {
-            in_time(other) && is_later(other, payment) && is_money_or_later(other, payment)
+            in_time(other) && is_later(other, payment) && is_money_or_later(other, gone)
         })
 }
 
@@ -342,10 +351,10 @@ fn others<'p>(
 
 /// What brought nothing was paid from credit, perhaps that of the very money that is back; a period that begins when the
 /// other is over was given away. An amount that is not known is money.
-fn is_money_or_later(other: &Payment, payment: &Payment) -> bool {
+fn is_money_or_later(other: &Payment, gone: &Gone) -> bool {
     let starts = other.starts.unwrap_or(other.at);
     let is_over = |end: Timestamp| starts >= end || same_second(starts, end);
-    !brought_nothing(other) || payment.described_end.is_none_or(is_over)
+    !brought_nothing(other) || gone.period_end.is_none_or(is_over)
 }
 
 /// Neither the whole nor what of it is the subject's.
@@ -358,7 +367,7 @@ fn brought_nothing(payment: &Payment) -> bool {
 /// Whether a payment after the loss of other money takes the end back that this is.
 pub(super) fn makes_up_for_losses(payment: &Payment, payments: &[Payment]) -> bool {
     let mut lost = counting(payments).filter(|(_, gone)| gone.lost.is_some());
-    lost.all(|(other, _)| is_money_or_later(payment, other))
+    lost.all(|(_, gone)| is_money_or_later(payment, gone))
 }
 
 /// It ends with the period that an earlier payment paid for: it is for a change in between, and for no time of its own.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::end::{described_period, effective, was_the_last};
+use super::end::{described_period, was_the_last};
 use super::money_back::{self, Gone};
 use crate::domain::command::{
     Amount, OfPayment, PaidItem, Pays, Subject, SubjectKind, Through, Undated,
@@ -27,8 +27,6 @@ pub(super) struct Payment {
     /// When what it pays for begins and ends, as its payload says it or as the subscription was described.
     pub(super) starts: Option<Timestamp>,
     pub(super) end: Option<Timestamp>,
-    /// The end as it was described since, also where its payload says none.
-    pub(super) described_end: Option<Timestamp>,
     /// It is a proration that is not known to begin a period.
     is_proration: bool,
     /// It pays for one more interval, because nobody says until when.
@@ -52,7 +50,7 @@ impl Payment {
     /// Whether money back of it takes a time back: a change's, too, where its end counts.
     pub(super) fn pays_for_a_time(&self) -> bool {
         match self.pays {
-            Pays::ForThePeriod => true,
+            Pays::ForThePeriod | Pays::ForAProration => true,
             Pays::ForAChange => self.end.is_some(),
             Pays::Beside => false,
         }
@@ -101,10 +99,6 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Pay
         }
     }
     find_changes(&mut payments, facts);
-    for payment in &mut payments {
-        let described = effective(payment, facts);
-        payment.described_end = described.or_else(|| described_period(payment.at, facts));
-    }
     money_back::take_out(subject, facts, &mut payments, policy);
     payments
 }
@@ -112,6 +106,9 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Pay
 /// A proration without a credit pays for a period if it begins where a known one begins or ends. Else something was added
 /// within a period: that is no payment for the period.
 fn find_changes(payments: &mut [Payment], facts: &[&Fact]) {
+    if !payments.iter().any(|payment| payment.is_proration) {
+        return;
+    }
     let described = facts.iter().filter_map(|fact| fact.described()).map(|it| &it.record);
     let described = described.flat_map(|record| [record.period_start, record.period_end]);
     let paid = payments.iter().filter(|payment| payment.pays_for_the_subject());
@@ -186,12 +183,14 @@ impl Payment {
         Self {
             at,
             ids: paid.ids.iter().cloned().collect(),
-            pays: paid.pays,
+            pays: match paid.pays {
+                Pays::ForAProration => Pays::ForThePeriod,
+                pays @ (Pays::ForThePeriod | Pays::ForAChange | Pays::Beside) => pays,
+            },
             is_first: matches!(paid.covers, Covers::First(_)),
             starts: paid.payment.starts,
             end,
-            described_end: None,
-            is_proration: paid.payment.is_proration,
+            is_proration: paid.pays == Pays::ForAProration,
             one_more,
             is_usage,
             amount: paid.payment.amount.clone(),

@@ -178,6 +178,7 @@ fn paid(number: usize, words: &Words<'_>, covers: Covers) -> Says {
     let pays = match (words.has("change"), words.has("beside")) {
         (true, _) => Pays::ForAChange,
         (false, true) => Pays::Beside,
+        (false, false) if words.has("proration") => Pays::ForAProration,
         (false, false) => Pays::ForThePeriod,
     };
     let bills = words.after("bills").into_iter().flat_map(|billed| billed.split(','));
@@ -189,7 +190,6 @@ fn paid(number: usize, words: &Words<'_>, covers: Covers) -> Says {
         amount: words.amount(),
         items: Vec::new(),
         starts: words.time("from"),
-        is_proration: words.has("proration"),
         bills: bills.collect(),
     };
     Says::Paid(Box::new(Paid { ids: vec![payment_id(number, words)], pays, covers, payment }))
@@ -207,7 +207,8 @@ fn described(words: &Words<'_>, status: Option<&str>) -> Says {
     // `3xA changed-from 5`.
     let before = words.after("changed-from").and_then(|quantity| quantity.parse().ok());
     let now = words.lines().first().map(|line| line.quantity);
-    let previous = before.map(|it| Previous { quantity: Some(it), ..Previous::default() });
+    let previous =
+        before.map(|it| Box::new(Previous { quantity: Some(it), ..Previous::default() }));
     let record = SubscriptionRecord {
         status: status.map(str::to_owned),
         quantity: now.filter(|_| before.is_some()),

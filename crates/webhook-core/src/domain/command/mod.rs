@@ -391,6 +391,8 @@ pub struct Renew {
 pub enum Pays {
     /// For the subscription itself: whatever failed or paused before is over.
     ForThePeriod,
+    /// For a new period or for a change within one, as what else is known tells: Stripe's proration without a credit.
+    ForAProration,
     /// For a change of it: no payment is failing, but a pause goes on.
     ForAChange,
     /// For something beside it, such as an add-on: neither.

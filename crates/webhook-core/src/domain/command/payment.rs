@@ -31,9 +31,6 @@ pub struct Payment {
     /// When the paid period begins, where the payload says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starts: Option<Timestamp>,
-    /// Whether that period is of a proration without a credit (Stripe): it may be a new period, or the rest of one.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub is_proration: bool,
     /// The lines that it bills, with how many, where a change takes effect with its charge (FastSpring).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bills: Vec<Billed>,

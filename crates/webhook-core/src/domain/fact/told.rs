@@ -59,18 +59,22 @@ fn purchase(command: &Command, grant: &Grant) -> Vec<Says> {
     let role = match (&grant.else_renews, grant.pays) {
         (Some(_), _) => Role::OfAPayment,
         (None, Pays::Beside) => Role::Addition,
-        (None, Pays::ForThePeriod | Pays::ForAChange) => Role::Purchase,
+        (None, Pays::ForThePeriod | Pays::ForAProration | Pays::ForAChange) => Role::Purchase,
     };
     let mut said = vec![ordered(command, grant, role)];
     if grant.is_paid {
+        let mut pays = grant.pays;
         let covers = match &grant.else_renews {
             Some(renews) => {
-                let Renew { through, .. } = &**renews;
+                let Renew { through, pays: of_renewal, .. } = &**renews;
+                if *of_renewal == Pays::ForAProration {
+                    pays = *of_renewal;
+                }
                 Covers::Later(through.clone())
             }
             None => Covers::First(grant.paid_through),
         };
-        said.push(paid(command, grant.pays, covers));
+        said.push(paid(command, pays, covers));
     }
     said
 }
@@ -107,7 +111,7 @@ fn describe(command: &Command, described: &mut Option<Described>) {
     } else if let Action::ChangePlan(changed) = &command.action {
         subscribed = Some(changed.clone());
     }
-    let previous = command.previous.as_deref();
+    let previous = command.previous.as_ref();
     if command.record.is_none() && collects.is_none() && subscribed.is_none() {
         return;
     }

@@ -114,11 +114,14 @@ pub(super) fn paid_period(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
 ) -> Result<Option<PaidPeriod>, Unreadable> {
-    let (mut paid, mut charged, mut credited) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut paid, mut charged, mut credited) = (None::<PaidPeriod>, Vec::new(), BTreeSet::new());
     for line in item_lines(invoice, billing) {
         match (is_proration(&line), line.amount("amount")) {
             (false, _) if renews_none(invoice, &line)? => {}
-            (false, _) => paid.push(PaidPeriod::of(invoice, &line)?),
+            (false, _) => {
+                let period = PaidPeriod::of(invoice, &line)?;
+                paid = Some(paid.map_or(period, |paid| paid.later(period)));
+            }
             (true, Some(amount)) if amount > 0.0 => charged.push(PaidPeriod::of(invoice, &line)?),
             (true, Some(amount)) if amount < 0.0 => {
                 credited.insert(end_of(invoice, &line)?);
@@ -132,7 +135,7 @@ pub(super) fn paid_period(
     let made_at = made_at(invoice)?;
     let is_change = invoice.text("billing_reason") == Some("subscription_update")
         && credited.is_empty()
-        && paid.iter().all(|period| Some(period.end) <= made_at);
+        && paid.is_none_or(|period| Some(period.end) <= made_at);
     let new_periods = new_periods.map(|period| PaidPeriod { is_proration: is_change, ..period });
     Ok(new_periods.chain(paid).reduce(PaidPeriod::later))
 }

@@ -1,7 +1,9 @@
 //! `invoice.paid`, in both API generations of the payload.
 
 use super::super::{ProductSource, Profile as _, amount, customer, payment_ids, subject_of};
-use super::billed::{Billing, billing, made_at, paid_period, quantity, quantity_sold, through};
+use super::billed::{
+    Billing, PaidPeriod, billing, made_at, paid_period, quantity, quantity_sold, through,
+};
 use super::{
     Decided, Stripe, configured, customer_id, known, named_in, of_data, subject_marks, the_line,
     written_marks,
@@ -82,22 +84,33 @@ fn renewal(
         billing.subscription,
     )?;
     let marks = subject_marks(&subject);
+    let period = paid_period(invoice, billing)?;
     let action = match through(invoice, billing)? {
         Some(through) => {
             let else_buys = bought_by_renewing(invoice, billing, source).map(Box::new);
-            Action::Renew(Renew { through, pays: Pays::ForThePeriod, else_buys })
+            let pays = pays(&through, period);
+            Action::Renew(Renew { through, pays, else_buys })
         }
         None => {
             Action::Note(Note::of("no line of the invoice pays for a period of the subscription"))
         }
     };
-    let mut payment = payment(invoice, billing)?;
+    let mut payment = payment(invoice, period);
     if !matches!(&action, Action::Renew(Renew { through: Through::Until(_), .. })) {
         // It pays for another period than that of its lines.
-        (payment.starts, payment.is_proration) = (None, false);
+        payment.starts = None;
     }
     let payments = known_as(invoice);
     Ok(Command { payments, payment, ..Command::new(subject, marks, action) }.into())
+}
+
+/// Only a description or another payment tells whether a proration begins a period.
+fn pays(through: &Through, period: Option<PaidPeriod>) -> Pays {
+    let is_told = |it: &PaidPeriod| it.is_proration && it.start.is_some();
+    match (through, period.filter(is_told)) {
+        (Through::Until(_), Some(_)) => Pays::ForAProration,
+        (_, _) => Pays::ForThePeriod,
+    }
 }
 
 /// Only metadata says that a subscription is of Cryptlex: a configured product would be given to all that the vendor sells.
@@ -116,15 +129,12 @@ fn bought_by_renewing(
 }
 
 /// What an invoice brought, and from when on.
-fn payment(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Payment, Unreadable> {
-    let period = paid_period(invoice, billing)?;
-    let starts = period.and_then(|period| period.start);
-    Ok(Payment {
+fn payment(invoice: &Object<'_>, period: Option<PaidPeriod>) -> Payment {
+    Payment {
         amount: amount(invoice.minor_units("amount_paid"), invoice.currency("currency")),
-        starts,
-        is_proration: starts.is_some() && period.is_some_and(|period| period.is_proration),
+        starts: period.and_then(|period| period.start),
         ..Payment::default()
-    })
+    }
 }
 
 /// New payloads do not say which payment paid, unless they are expanded: `invoice_payment.paid` does.
@@ -241,7 +251,8 @@ fn first_or_change(
     };
     match (mapping, through(invoice, billing)?) {
         (Some((mapping, named_by)), Some(through)) => {
-            let renews = Renew { through, pays: Pays::ForThePeriod, else_buys: None };
+            let pays = pays(&through, paid_period(invoice, billing)?);
+            let renews = Renew { through, pays, else_buys: None };
             purchase(invoice, billing, Some(mapping), named_by, Some(renews))
         }
         (_, _) => renewal(invoice, billing, source),
@@ -263,7 +274,7 @@ fn purchase(
     let (subject, grant) = grant(invoice, billing, mapping, named_by)?;
     let find = subject_marks(&subject);
     let for_an_id = grant.nobody.is_some();
-    let (payments, payment) = (known_as(invoice), payment(invoice, billing)?);
+    let (payments, payment) = (known_as(invoice), payment(invoice, paid_period(invoice, billing)?));
     let grant = Grant { else_renews: else_renews.map(Box::new), ..grant };
     let command = Command::new(subject, find, Action::Grant(grant));
     Ok(Command { payments, payment, for_an_id, ..command }.into())

@@ -8,7 +8,7 @@ use super::{
     meaning, payment, reversal, unpriced,
 };
 use crate::domain::command::{
-    Action, Amount, Meaning, NamedBy, OfPayment, Payment, Previous, Reason, Stands, Sum,
+    Action, Amount, Meaning, NamedBy, OfPayment, Payment, Pays, Previous, Reason, Stands, Sum,
 };
 use crate::domain::ids::ProductId;
 
@@ -90,7 +90,8 @@ fn an_invoice_tells_when_its_period_begins() {
     assert_eq!(starts(&year), Some(SEPTEMBER + 9));
     let is_proration = |reason: &str, lines: &[Value]| {
         let fields = json!({"billing_reason": reason, "lines": {"data": lines}});
-        payment::<Stripe>(&invoice(&fields)).is_proration
+        let action = command::<Stripe>(&invoice(&fields)).action;
+        matches!(action, Action::Renew(renew) if renew.pays == Pays::ForAProration)
     };
     for (reason, lines, expected) in [
         ("subscription_update", &[seat.clone()][..], true),
