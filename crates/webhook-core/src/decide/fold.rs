@@ -1,11 +1,13 @@
 //! What all facts of a subject entitle to. The order in which they were told decides nothing.
 
+mod described;
 mod end;
 mod failures;
 mod lines;
 mod money_back;
 mod naming;
 mod payments;
+mod periods;
 mod status;
 
 use jiff::Timestamp;
@@ -27,7 +29,7 @@ pub fn fold<'f>(
     policy: &Policy,
 ) -> Entitlements {
     let facts = in_order(facts);
-    let payments = payments::of(subject, &facts, policy);
+    let payments = payments(subject, &facts, policy);
     let lines = lines::of(&facts, policy);
     let purchase = lines.purchase(&payments);
     let ended = ended(&facts, &payments, policy);
@@ -62,6 +64,13 @@ pub fn fold<'f>(
     }
 }
 
+/// All payments, the oldest first, with what went back of each.
+fn payments(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Payment> {
+    let mut payments = payments::of(subject, facts);
+    money_back::take_out(subject, facts, &mut payments, policy);
+    payments
+}
+
 /// Whether a payment was for something within a time that another one pays for, so that this stays licensed without its
 /// money. One of which no time is told was: its invoice credits what it charges.
 pub(super) fn is_for_a_change<'f>(
@@ -70,7 +79,7 @@ pub(super) fn is_for_a_change<'f>(
     policy: &Policy,
     ids: &[PaymentId],
 ) -> bool {
-    let payments = payments::of(subject, &in_order(facts), policy);
+    let payments = payments(subject, &in_order(facts), policy);
     let payment = payments.iter().find(|payment| payment.shares_an_id(ids));
     payment.is_none_or(|payment| {
         !payment.pays_for_a_time() || money_back::is_within_another(payment, &payments)

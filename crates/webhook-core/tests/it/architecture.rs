@@ -1,5 +1,6 @@
 //! What ARCHITECTURE.md says of the folders and files, checked against their source.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -149,6 +150,30 @@ fn a_folder_imports_only_from_those_before_it() {
         }
     }
     assert!(imports > 300, "only {imports} imports were looked at");
+}
+
+#[test]
+fn no_file_that_decides_imports_itself_by_way_of_others() {
+    let files = files();
+    let decide = |file: &&File| file.name.starts_with("decide/");
+    let mut imports: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for file in files.iter().filter(decide) {
+        let targets = paths(file).into_iter().filter_map(|path| target(&files, &path));
+        let others = targets.filter(decide).filter(|target| target.name != file.name);
+        imports.insert(&file.name, others.map(|target| target.name.as_str()).collect());
+    }
+    assert!(imports.values().map(BTreeSet::len).sum::<usize>() > 50, "{imports:?}");
+    // Whatever imports nothing that is left is taken out, until nothing is left but cycles.
+    while let Some(done) =
+        imports.iter().find(|(_, of)| of.iter().all(|it| !imports.contains_key(it)))
+    {
+        let done = *done.0;
+        imports.remove(done);
+    }
+    for of in imports.values_mut() {
+        of.retain(|it| it.starts_with("decide/"));
+    }
+    assert!(imports.is_empty(), "cycles in or above {imports:#?}");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::end::{failed_through, paid_through};
+use super::described::failed_through;
 use super::payments::Payment;
+use super::periods::paid_through;
 use crate::domain::fact::{Fact, Says, Standing};
 use crate::domain::interval::{shifted, whole_second_from};
 use crate::domain::policy::Policy;

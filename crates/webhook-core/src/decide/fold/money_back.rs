@@ -7,27 +7,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::end::{described_period, effective};
-use super::payments::Payment;
+use super::described::described_period;
+use super::payments::{Gone, Payment};
+use super::periods::effective;
 use crate::domain::command::{Amount, Cause, Pays, Stands, Subject, SubjectKind, Sum};
 use crate::domain::fact::{Fact, MoneyBack, Says, added};
 use crate::domain::interval::same_second;
 use crate::domain::policy::Policy;
 use crate::domain::policy::Refunded;
-
-/// All of a payment went back for this cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gone {
-    pub(super) cause: Cause,
-    /// Since when the money is gone.
-    pub(super) since: Timestamp,
-    /// When the newest of it was told.
-    pub(super) at: Timestamp,
-    /// When it was lost for good.
-    pub(super) lost: Option<Timestamp>,
-    /// When the period of the payment ends, as it was paid or described.
-    period_end: Option<Timestamp>,
-}
 
 /// How one refund or dispute stands by now.
 struct State<'f> {

@@ -4,16 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::end::{described_period, was_the_last};
-use super::money_back::{self, Gone};
+use super::described::{described_period, was_the_last};
 use crate::domain::command::{
-    Amount, OfPayment, PaidItem, Pays, Subject, SubjectKind, Through, Undated,
+    Amount, Cause, OfPayment, PaidItem, Pays, Subject, SubjectKind, Through, Undated,
 };
 use crate::domain::entitlement::OneMore;
 use crate::domain::fact::{Covers, Fact, Paid, Says};
 use crate::domain::ids::PaymentId;
 use crate::domain::interval::same_second;
-use crate::domain::policy::Policy;
 
 /// One payment.
 #[derive(Debug, Clone)]
@@ -41,6 +39,20 @@ pub(super) struct Payment {
     pub(super) gone: Vec<Gone>,
 }
 
+/// All of a payment went back for this cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone {
+    pub(super) cause: Cause,
+    /// Since when the money is gone.
+    pub(super) since: Timestamp,
+    /// When the newest of it was told.
+    pub(super) at: Timestamp,
+    /// When it was lost for good.
+    pub(super) lost: Option<Timestamp>,
+    /// When the period of the payment ends, as it was paid or described.
+    pub(super) period_end: Option<Timestamp>,
+}
+
 impl Payment {
     /// Whether it is for the subscription itself, or a change of it. What was added within a period settles nothing.
     pub(super) fn pays_for_the_subject(&self) -> bool {
@@ -61,8 +73,8 @@ impl Payment {
     }
 }
 
-/// All payments, the oldest first, with what went back of each.
-pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Payment> {
+/// All payments, the oldest first.
+pub(super) fn of(subject: &Subject, facts: &[&Fact]) -> Vec<Payment> {
     let mut payments: Vec<Payment> = Vec::new();
     for fact in facts {
         match &fact.says {
@@ -99,7 +111,6 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Pay
         }
     }
     find_changes(&mut payments, facts);
-    money_back::take_out(subject, facts, &mut payments, policy);
     payments
 }
 
