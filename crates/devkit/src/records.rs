@@ -237,12 +237,12 @@ pub async fn show(ledger: &Ledger, args: &ShowArgs) -> Result<Value, RecordsErro
         shown.push(json!({ "event": event, "record": record }));
     }
     if let Some(known) = ledger.customer(provider, &customer).await? {
-        let KnownCustomer { user, held_by_stand_in, bought, .. } = known;
+        let KnownCustomer { user, held_by_placeholder, bought, .. } = known;
         for bought in bought.iter().rev().take(MOST_SHOWN) {
             subjects.extend(ledger.subjects(provider, bought).await?);
         }
         shown.push(json!({
-            "customer": customer, "user": user, "heldByPlaceholder": held_by_stand_in, "bought": bought,
+            "customer": customer, "user": user, "heldByPlaceholder": held_by_placeholder, "bought": bought,
         }));
     }
     for (key, record) in subjects {

@@ -16,11 +16,11 @@ use webhook_core::domain::command::{Meaning, Notice, Outcome};
 use webhook_core::domain::policy::Policy;
 use webhook_core::domain::work::Work;
 use webhook_core::execute::report::Report;
-use webhook_core::http::reply::{Reply, Shape, told};
+use webhook_core::http::reply::{Reply, ReplyStyle, reply_for};
 use webhook_core::ledger::SubjectState;
 use webhook_core::providers::inbound::Inbound;
 use webhook_core::providers::signature::{Rejected, Secrets, Tolerance, Verified, verify};
-use webhook_core::providers::{FastSpring, NotEvents, Paddle, ProductSource, Stripe};
+use webhook_core::providers::{FastSpring, NotEvents, Paddle, ProductLookup, Stripe};
 
 use super::milliseconds;
 use super::table::Row;
@@ -99,7 +99,7 @@ impl<P: webhook_core::providers::Provider> OwnWork<P> {
 
     /// Reads what it means.
     pub fn read(&self, verified: &Verified<P>) -> Result<Vec<Notice>, NotEvents> {
-        P::read(verified, &ProductSource::Metadata)
+        P::read(verified, &ProductLookup::Metadata)
     }
 
     /// Decides what it needs; nothing for what is not acted upon.
@@ -117,7 +117,7 @@ impl<P: webhook_core::providers::Provider> OwnWork<P> {
     pub fn answer(&self, notices: Vec<Notice>) -> Reply {
         let done = |notice: Notice| Report { event: notice.id, result: Ok(Outcome::default()) };
         let reports: Vec<Report> = notices.into_iter().map(done).collect();
-        told(Shape::Lifecycle, &reports, P::BATCHES)
+        reply_for(ReplyStyle::Lifecycle, &reports, P::BATCHES)
     }
 
     /// All of that.

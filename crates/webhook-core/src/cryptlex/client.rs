@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::error::{ApiError, Kind};
 use super::license::{License, LicenseChange, NewLicense};
-use super::pace::{Pace, Places};
+use super::pace::{CallBudget, RateLimiter};
 use super::transport::{NoTls, Request, Transport};
 use super::turn::{NotAdmitted, Turn};
 use super::user::{NewUser, User, UserChange};
@@ -26,7 +26,7 @@ use crate::infra::config;
 /// Cryptlex at one base URL with one token.
 pub struct Client {
     transport: Transport,
-    pace: Option<Arc<Pace>>,
+    pace: Option<Arc<RateLimiter>>,
 }
 
 /// Cryptlex's largest page; a shorter one is the last.
@@ -46,7 +46,7 @@ impl Client {
         let transport = Transport::new(config, latency.unwrap_or_default(), clock, timing)?;
         let pace = config.requests_per_5s.map(|limit| {
             let known = before.and_then(|before| before.pace.clone());
-            known.unwrap_or_else(|| Arc::new(Pace::new(limit, timing.window)))
+            known.unwrap_or_else(|| Arc::new(RateLimiter::new(limit, timing.window)))
         });
         Ok(Self { transport, pace })
     }
@@ -81,8 +81,8 @@ impl Client {
     }
 
     /// For a delivery that has its places.
-    pub fn begin(&self, Reserved(places): Reserved, deadline: Deadline) -> Session<'_> {
-        Session { client: self, deadline, places }
+    pub fn begin(&self, Reserved(places): Reserved, deadline: Deadline) -> Calls<'_> {
+        Calls { client: self, deadline, places }
     }
 }
 
@@ -93,17 +93,17 @@ const SIDE_BY_SIDE: usize = 8;
 
 /// Places under the rate limit, for one delivery. Without any it takes the next place for each call.
 #[derive(Debug, Default)]
-pub struct Reserved(Option<Places>);
+pub struct Reserved(Option<CallBudget>);
 
 /// The calls of one delivery that was admitted.
-pub struct Session<'c> {
+pub struct Calls<'c> {
     client: &'c Client,
     deadline: Deadline,
     /// For the calls that it was expected to make.
-    places: Option<Places>,
+    places: Option<CallBudget>,
 }
 
-impl Session<'_> {
+impl Calls<'_> {
     /// Every license that carries one of the marks, whatever else the filters let through.
     pub async fn licenses_with(&self, marks: &[Mark]) -> Result<Vec<License>, ApiError> {
         // Without any, Cryptlex would answer with every license that there is.
@@ -304,7 +304,7 @@ impl Session<'_> {
     }
 
     async fn wait_for_place(&self, request: &Request) -> Result<(), ApiError> {
-        if self.places.as_ref().is_some_and(Places::take) {
+        if self.places.as_ref().is_some_and(CallBudget::take) {
             return Ok(());
         }
         match &self.client.pace {

@@ -11,7 +11,7 @@ mod transport;
 mod turn;
 mod user;
 
-pub use client::{Client, Reserved, Session};
+pub use client::{Calls, Client, Reserved};
 pub use error::{ApiError, Certainty, Kind};
 pub use license::{License, LicenseChange, MetadataItem, NewLicense};
 pub use transport::NoTls;

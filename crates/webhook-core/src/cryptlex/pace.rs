@@ -21,7 +21,7 @@ const SPREAD: u32 = 20;
 
 /// At most `limit` calls start within any `window`, and they may take different times to arrive.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     limit: usize,
     window: Duration,
     state: Mutex<State>,
@@ -45,12 +45,12 @@ type Ticket = (Turn, u64);
 
 /// Places for the calls of one delivery. What it does not take is given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Places {
-    pace: Arc<Pace>,
+pub(super) struct CallBudget {
+    pace: Arc<RateLimiter>,
     left: AtomicUsize,
 }
 
-impl Places {
+impl CallBudget {
     /// Takes one for a call that starts now; `false` if none is left.
     pub(super) fn take(&self) -> bool {
         let one = |left: usize| left.checked_sub(1);
@@ -62,7 +62,7 @@ impl Places {
     }
 }
 
-impl Drop for Places {
+impl Drop for CallBudget {
     fn drop(&mut self) {
         self.pace.give_back(self.left.load(Ordering::Relaxed));
     }
@@ -70,7 +70,7 @@ impl Drop for Places {
 
 /// Leaves the queue with whoever stops waiting.
 struct Waits<'p> {
-    pace: &'p Pace,
+    pace: &'p RateLimiter,
     ticket: Ticket,
 }
 
@@ -81,7 +81,7 @@ impl Drop for Waits<'_> {
     }
 }
 
-impl Pace {
+impl RateLimiter {
     pub(super) fn new(limit: u32, window: Duration) -> Self {
         Self {
             limit: usize::try_from(limit).unwrap_or(usize::MAX).max(1),
@@ -108,7 +108,7 @@ impl Pace {
         turn: &Turn,
         ahead: impl Fn() -> usize,
         latest: Instant,
-    ) -> Result<Places, NotAdmitted> {
+    ) -> Result<CallBudget, NotAdmitted> {
         let wanted = turn.calls.clamp(1, self.limit);
         let waits = self.wait(turn, wanted);
         loop {
@@ -144,7 +144,7 @@ impl Pace {
         ticket: &Ticket,
         wanted: usize,
         others: usize,
-    ) -> Result<Places, Instant> {
+    ) -> Result<CallBudget, Instant> {
         let now = Instant::now();
         let mut state = self.state();
         state.forget(now, self.window);
@@ -159,7 +159,7 @@ impl Pace {
             return Err(now.checked_add(self.window / SPREAD).unwrap_or(now));
         }
         state.reserved = state.reserved.saturating_add(wanted);
-        Ok(Places { pace: Arc::clone(self), left: AtomicUsize::new(wanted) })
+        Ok(CallBudget { pace: Arc::clone(self), left: AtomicUsize::new(wanted) })
     }
 
     fn started(&self) {
@@ -207,7 +207,7 @@ impl State {
     }
 
     /// The earliest instant at which so many more calls may have started.
-    fn free_at(&self, wanted: usize, now: Instant, pace: &Pace) -> Instant {
+    fn free_at(&self, wanted: usize, now: Instant, pace: &RateLimiter) -> Instant {
         let taken = self.starts.len().saturating_add(self.reserved);
         let Some(missing) = wanted.checked_sub(pace.limit.saturating_sub(taken)) else {
             return now;

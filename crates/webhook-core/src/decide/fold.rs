@@ -12,7 +12,7 @@ mod status;
 
 use jiff::Timestamp;
 
-use crate::domain::command::{Cause, Subject};
+use crate::domain::command::{Subject, SuspensionReason};
 use crate::domain::entitlement::{Entitlements, Purchase};
 use crate::domain::fact::{Described, Fact, handed_to};
 use crate::domain::ids::PaymentId;
@@ -34,7 +34,7 @@ pub fn fold<'f>(
     let purchase = lines.purchase(&payments);
     let ended = ended(&facts, &payments, policy);
     let refunded = match policy.refunded {
-        Refunded::Revokes => money_back::newest(&payments, Cause::Refund),
+        Refunded::Revokes => money_back::newest(&payments, SuspensionReason::Refund),
         Refunded::Suspends | Refunded::ChangesNothing => None,
     };
     let bought = match purchase {

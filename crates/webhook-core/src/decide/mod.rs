@@ -22,7 +22,7 @@ pub use fold::fold;
 pub use owed::{Owed, lacks_its_buyer, needs_a_look, plan, unlooked};
 pub use plan::{Excess, Plan, Refused};
 pub use snapshot::{People, Remembered, Snapshot};
-pub use step::{Blank, Step};
+pub use step::{LicenseDraft, Step};
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ pub enum Step {
     /// Give a user back the address that it had before this event changed it.
     PutBack(UserId, UserChange),
     /// Fill a slot.
-    CreateLicense(Box<Blank>),
+    CreateLicense(Box<LicenseDraft>),
     /// Add one interval to an expiry.
     Renew {
         /// Which license.
@@ -64,7 +64,7 @@ pub enum Step {
 
 /// A license to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blank {
+pub struct LicenseDraft {
     /// The slot that it fills.
     pub slot: Slot,
     /// What is sent.

@@ -6,8 +6,8 @@ use super::fold::{fold, is_for_a_change};
 use super::plan::{Plan, Refused};
 use crate::decide::snapshot::Snapshot;
 use crate::domain::command::{
-    Action, Cause, Command, Concern, Effect, Grant, Keeps, Renew, Stands, SubjectKind, Through,
-    Undated,
+    Action, Command, Concern, Effect, Funds, Grant, NoteEffect, Renew, SubjectKind,
+    SuspensionReason, Through, Undated,
 };
 use crate::domain::entitlement::{Entitlements, Purchase};
 use crate::domain::fact::{Fact, MoneyBack};
@@ -41,7 +41,7 @@ pub(super) fn of(
                 plan.stale |= changes_nothing && is_older(work, snapshot);
             }
             Action::Note(note) => {
-                if let Keeps::Undelivered(line) = &note.keeps
+                if let NoteEffect::Undelivered(line) = &note.effect
                     && wanted.purchase == Purchase::Unknown
                 {
                     plan.unmapped.push(line.clone());
@@ -69,11 +69,11 @@ fn joined(work: &Work<'_>, plan: &mut Plan, snapshot: &Snapshot, policy: &Policy
     let is_back_again = |back: &MoneyBack| {
         let mut others = facts.all().filter_map(Fact::money_back);
         let is_of_it = |it: &MoneyBack| it.ids.iter().any(|id| back.ids.contains(id));
-        others.any(|it| (it.cause, it.stands) == (back.cause, Stands::TakenBack) && is_of_it(it))
+        others.any(|it| (it.cause, it.funds) == (back.cause, Funds::Reinstated) && is_of_it(it))
     };
     let backs = facts.unsettled().filter_map(Fact::money_back).filter(|back| {
         let is_all = back.back.is_whole != Some(false) && back.back.items.is_empty();
-        is_all && !is_own(back) && back.stands != Stands::TakenBack && !is_back_again(back)
+        is_all && !is_own(back) && back.funds != Funds::Reinstated && !is_back_again(back)
     });
     let of_a_change = backs.filter(|back| is_of_a_change(work, back, snapshot, policy)).last();
     if let Some(back) = of_a_change {
@@ -88,7 +88,7 @@ fn is_of_a_change(work: &Work<'_>, back: &MoneyBack, snapshot: &Snapshot, policy
     work.subject.kind == SubjectKind::Subscription
         // Else its payment may be forgotten.
         && facts.dropped().is_none()
-        && (back.cause != Cause::Refund || policy.refunded != Refunded::ChangesNothing)
+        && (back.cause != SuspensionReason::Refund || policy.refunded != Refunded::ChangesNothing)
         && is_for_a_change(&work.subject, facts.all(), policy, &back.ids)
 }
 
@@ -203,7 +203,7 @@ fn without_license(
     policy: &Policy,
 ) -> Result<(), Refused> {
     let is_ours = wanted.seats.iter().any(|seat| seat.mapping.is_some());
-    let may_be_foreign = (policy.accept_unmapped || command.incidental) && !is_ours;
+    let may_be_foreign = (policy.accept_unmapped || command.may_be_foreign) && !is_ours;
     let says_until_when = !matches!(renew.through, Through::NextPeriod { .. });
     if !may_be_foreign || !says_until_when {
         return Err(Refused::NoLicense(command.subject.clone()));
@@ -231,7 +231,7 @@ fn reversed(
         plan.noted = Some("it is about something else that was bought with it");
         return;
     }
-    if back.cause == Cause::Refund && policy.refunded == Refunded::ChangesNothing {
+    if back.cause == SuspensionReason::Refund && policy.refunded == Refunded::ChangesNothing {
         plan.noted = Some("refunds change no license (REFUND_ACTION=none)");
         return;
     }
@@ -239,28 +239,28 @@ fn reversed(
         || (without.over, without.the_end) != (wanted.over, wanted.the_end);
     let had_licenses = !snapshot.licenses.is_empty()
         || (policy.at_the_end == AtTheEnd::Delete && snapshot.state.deleted);
-    let why = match back.stands {
-        Stands::TakenBack if wanted.reasons.contains_key(&back.cause) => {
+    let why = match back.funds {
+        Funds::Reinstated if wanted.reasons.contains_key(&back.cause) => {
             plan.noted = Some("another payment is taken back all the same");
             return;
         }
-        Stands::TakenBack if has_effect => return,
-        Stands::TakenBack => {
+        Funds::Reinstated if has_effect => return,
+        Funds::Reinstated => {
             plan.noted = Some("no license was changed for it");
             return;
         }
-        Stands::Open | Stands::Lost if has_effect && had_licenses => return,
-        Stands::Open | Stands::Lost if same => return,
-        Stands::Open | Stands::Lost if has_effect => "no license is known to be paid by it",
-        Stands::Open | Stands::Lost if !is_known(work, wanted) => {
+        Funds::Withdrawn | Funds::Lost if has_effect && had_licenses => return,
+        Funds::Withdrawn | Funds::Lost if same => return,
+        Funds::Withdrawn | Funds::Lost if has_effect => "no license is known to be paid by it",
+        Funds::Withdrawn | Funds::Lost if !is_known(work, wanted) => {
             "the refunded or disputed payment is unknown, so no license was changed"
         }
-        Stands::Open | Stands::Lost
+        Funds::Withdrawn | Funds::Lost
             if !back.back.items.is_empty() || back.back.is_whole == Some(false) =>
         {
             "only a part of the purchase was refunded or disputed, so no license was changed"
         }
-        Stands::Open | Stands::Lost if is_of_a_change(work, back, snapshot, policy) => {
+        Funds::Withdrawn | Funds::Lost if is_of_a_change(work, back, snapshot, policy) => {
             if is_lost_of_known(work, back, snapshot) {
                 plan.repeats = true;
                 return;
@@ -268,7 +268,9 @@ fn reversed(
             plan.change_back = Some(Box::new(back.clone()));
             "it paid for a change, and another payment is for the same time"
         }
-        Stands::Open | Stands::Lost => "other money makes up for it, or it was for something else",
+        Funds::Withdrawn | Funds::Lost => {
+            "other money makes up for it, or it was for something else"
+        }
     };
     plan.noted = Some(why);
     // Who is told of the dispute is told this, too.
@@ -281,7 +283,7 @@ fn is_lost_of_known(work: &Work<'_>, back: &MoneyBack, snapshot: &Snapshot) -> b
     let told = snapshot.state.facts.all().filter(|fact| fact.at <= work.at);
     let mut told = told.filter_map(Fact::money_back);
     let is_it = |it: &MoneyBack| it.cause == back.cause && it.back.id == back.back.id;
-    back.stands == Stands::Lost && told.any(|it| is_it(it) && it.stands == Stands::Open)
+    back.funds == Funds::Lost && told.any(|it| is_it(it) && it.funds == Funds::Withdrawn)
 }
 
 /// Whether a part of a payment that it names is the subject's.
@@ -308,9 +310,9 @@ fn told_before(work: &Work<'_>, back: &MoneyBack, snapshot: &Snapshot) -> (bool,
             is_of_it && (*at != work.at || *known != back)
         })
     };
-    let newer = others().any(|(at, known)| (at, known.stands) > (work.at, back.stands));
+    let newer = others().any(|(at, known)| (at, known.funds) > (work.at, back.funds));
     let same = others().any(|(at, known)| {
-        at <= work.at && known.stands == back.stands && known.back.amount == back.back.amount
+        at <= work.at && known.funds == back.funds && known.back.amount == back.back.amount
     });
     (newer, same)
 }

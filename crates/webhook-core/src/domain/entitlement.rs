@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::command::{Cause, Line, Mapping, Slot, Undated, Unmapped};
+use crate::domain::command::{Line, Mapping, Slot, SuspensionReason, Undated, Unmapped};
 use crate::domain::ids::{CustomerId, ProductId, SubjectId};
 use crate::domain::policy::AtTheEnd;
 
@@ -24,7 +24,7 @@ pub struct Entitlements {
     /// Until when.
     pub end: End,
     /// Why licenses are suspended, and since when.
-    pub reasons: BTreeMap<Cause, Timestamp>,
+    pub reasons: BTreeMap<SuspensionReason, Timestamp>,
     /// When it ended, if it did and no newer payment took that back.
     pub over: Option<Timestamp>,
     /// What that does to its licenses; nothing while it is not over.
@@ -48,7 +48,7 @@ pub struct Seat {
     pub line: Line,
     /// Which product, from which template; `None` where only its licenses tell.
     pub mapping: Option<Mapping>,
-    /// Whether the product was named for it; else it is presumed, and another one that is there is as good.
+    /// Whether the product was named for it; else it is provisional, and another one that is there is as good.
     pub is_certain: bool,
     /// When it was bought.
     pub bought_at: Option<Timestamp>,

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::command::{
-    Amount, Back, Cause, Line, NamedBy, OfPayment, Payment, Pays, Previous, Stands, Subscribed,
-    SubscriptionRecord, Through, Unmapped,
+    Amount, Back, Funds, Line, OfPayment, Payment, PaymentScope, Previous, ProductSource,
+    Subscribed, SubscriptionRecord, SuspensionReason, Through, Unmapped,
 };
 use crate::domain::ids::{CustomerId, EventId, PaymentId};
 
@@ -72,7 +72,7 @@ pub struct Ordered {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmapped: Vec<Unmapped>,
     /// Who names its Cryptlex product.
-    pub named_by: NamedBy,
+    pub named_by: ProductSource,
     /// As of when its lines are, where it was paid later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered_at: Option<Timestamp>,
@@ -114,7 +114,7 @@ pub struct Paid {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<PaymentId>,
     /// What it settles.
-    pub pays: Pays,
+    pub scope: PaymentScope,
     /// Until when it pays.
     pub covers: Covers,
     /// What it brought.
@@ -153,9 +153,9 @@ pub struct Described {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoneyBack {
     /// `Refund` or `Dispute`.
-    pub cause: Cause,
+    pub cause: SuspensionReason,
     /// How it stands.
-    pub stands: Stands,
+    pub funds: Funds,
     /// Since when it is gone, where the event of an end says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,

@@ -5,7 +5,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::cryptlex::{ApiError, Certainty, Kind, License, LicenseChange, NewUser, Session, User};
+use crate::cryptlex::{ApiError, Calls, Certainty, Kind, License, LicenseChange, NewUser, User};
 use crate::decide::Snapshot;
 use crate::decide::{Owed, Plan, Refused, Step, plan};
 use crate::domain::command::Subject;
@@ -36,7 +36,7 @@ pub struct Settled {
 #[derive(Debug)]
 pub struct Stopped {
     /// Why.
-    pub cause: Cause,
+    pub cause: StopReason,
     /// What was done before.
     pub done: Vec<Step>,
     /// What was not, or not for certain.
@@ -45,7 +45,7 @@ pub struct Stopped {
 
 /// Why a command was not brought to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
+pub enum StopReason {
     /// A call failed.
     #[error("{0}")]
     Call(ApiError),
@@ -76,7 +76,7 @@ impl std::fmt::Display for Stopped {
 
 /// Plans and applies until nothing is left to do.
 pub async fn settle(
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     work: &Work<'_>,
     owed: &Owed,
     snapshot: &mut Snapshot,
@@ -88,7 +88,11 @@ pub async fn settle(
         let next = match plan(work, owed, snapshot, policy) {
             Ok(next) => next,
             Err(refused) => {
-                return Err(Stopped { cause: Cause::Refused(refused), done, missing: Vec::new() });
+                return Err(Stopped {
+                    cause: StopReason::Refused(refused),
+                    done,
+                    missing: Vec::new(),
+                });
             }
         };
         if next.steps.is_empty() {
@@ -96,7 +100,7 @@ pub async fn settle(
         }
         names.extend(done.iter().skip(names.len()).map(ToString::to_string));
         if next.steps.iter().any(|step| names.contains(&step.to_string())) {
-            return Err(Stopped { cause: Cause::NoChange, done, missing: next.steps });
+            return Err(Stopped { cause: StopReason::NoChange, done, missing: next.steps });
         }
         // Where a license ended before grace is shown only until it is moved.
         snapshot.state.before_grace = snapshot.state.before_grace.or(next.state.before_grace);
@@ -105,33 +109,33 @@ pub async fn settle(
         let about = work.leading().map(|command| (&command.subject, command.marks.as_slice()));
         let about = about.unwrap_or((&work.subject, &[]));
         if let Some((cause, missing)) =
-            side_by_side(session, about, next.steps, snapshot, &mut done).await
+            side_by_side(calls, about, next.steps, snapshot, &mut done).await
         {
             return Err(Stopped { cause, done, missing });
         }
     }
-    Err(Stopped { cause: Cause::NoChange, done, missing: Vec::new() })
+    Err(Stopped { cause: StopReason::NoChange, done, missing: Vec::new() })
 }
 
 /// The first failure lets what is under way finish and starts nothing more.
 async fn side_by_side(
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     (subject, marks): (&Subject, &[Mark]),
     steps: Vec<Step>,
     snapshot: &mut Snapshot,
     done: &mut Vec<Step>,
-) -> Option<(Cause, Vec<Step>)> {
+) -> Option<(StopReason, Vec<Step>)> {
     let mut waiting = VecDeque::from(steps);
     let mut under_way = FuturesUnordered::new();
     let mut missing = Vec::new();
-    let mut failure: Option<Cause> = None;
+    let mut failure: Option<StopReason> = None;
     loop {
         while under_way.len() < SIDE_BY_SIDE && failure.is_none() {
             let Some(step) = waiting.pop_front() else {
                 break;
             };
             under_way.push(async {
-                let result = carry_out(session, &step, marks).await;
+                let result = carry_out(calls, &step, marks).await;
                 (step, result)
             });
         }
@@ -148,7 +152,7 @@ async fn side_by_side(
             Err(cause) => {
                 missing.push(step);
                 // That something is unknown outweighs whatever else went wrong.
-                let unknown = matches!(cause, Cause::Unknown(_));
+                let unknown = matches!(cause, StopReason::Unknown(_));
                 if unknown || failure.is_none() {
                     failure = Some(cause);
                 }
@@ -195,54 +199,54 @@ impl Effect {
     }
 }
 
-async fn carry_out(session: &Session<'_>, step: &Step, marks: &[Mark]) -> Result<Effect, Cause> {
-    let first = match write(session, step).await {
+async fn carry_out(calls: &Calls<'_>, step: &Step, marks: &[Mark]) -> Result<Effect, StopReason> {
+    let first = match write(calls, step).await {
         Ok(effect) => return Ok(effect),
         Err(error) => error,
     };
     match first.certainty() {
         Certainty::NotDone if somebody_was_faster(step, &first) => {
-            found_or(session, step, marks, Cause::Call(first)).await
+            found_or(calls, step, marks, StopReason::Call(first)).await
         }
-        Certainty::NotDone => Err(Cause::Call(first)),
-        Certainty::Unknown => found_or(session, step, marks, Cause::Unknown(first)).await,
-        Certainty::Answered => match look(session, step, marks).await {
+        Certainty::NotDone => Err(StopReason::Call(first)),
+        Certainty::Unknown => found_or(calls, step, marks, StopReason::Unknown(first)).await,
+        Certainty::Answered => match look(calls, step, marks).await {
             Ok(Some(effect)) => Ok(effect),
-            Ok(None) => once_more(session, step, marks).await,
-            Err(_cannot_look) => Err(Cause::Unknown(first)),
+            Ok(None) => once_more(calls, step, marks).await,
+            Err(_cannot_look) => Err(StopReason::Unknown(first)),
         },
     }
 }
 
-async fn once_more(session: &Session<'_>, step: &Step, marks: &[Mark]) -> Result<Effect, Cause> {
-    let second = match write(session, step).await {
+async fn once_more(calls: &Calls<'_>, step: &Step, marks: &[Mark]) -> Result<Effect, StopReason> {
+    let second = match write(calls, step).await {
         Ok(effect) => return Ok(effect),
         Err(error) => error,
     };
     match second.certainty() {
         Certainty::NotDone if somebody_was_faster(step, &second) => {
-            found_or(session, step, marks, Cause::Call(second)).await
+            found_or(calls, step, marks, StopReason::Call(second)).await
         }
-        Certainty::NotDone => Err(Cause::Call(second)),
-        Certainty::Unknown => found_or(session, step, marks, Cause::Unknown(second)).await,
-        Certainty::Answered => match look(session, step, marks).await {
+        Certainty::NotDone => Err(StopReason::Call(second)),
+        Certainty::Unknown => found_or(calls, step, marks, StopReason::Unknown(second)).await,
+        Certainty::Answered => match look(calls, step, marks).await {
             Ok(Some(effect)) => Ok(effect),
-            Ok(None) => Err(Cause::Call(second)),
-            Err(_cannot_look) => Err(Cause::Unknown(second)),
+            Ok(None) => Err(StopReason::Call(second)),
+            Err(_cannot_look) => Err(StopReason::Unknown(second)),
         },
     }
 }
 
 /// The effect if Cryptlex shows it. Of a user that somebody else has made, nobody knows yet whose it is.
 async fn found_or(
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     step: &Step,
     marks: &[Mark],
-    otherwise: Cause,
-) -> Result<Effect, Cause> {
-    match look(session, step, marks).await {
+    otherwise: StopReason,
+) -> Result<Effect, StopReason> {
+    match look(calls, step, marks).await {
         Ok(Some(effect)) => Ok(effect),
-        Ok(None) if is_taken(session, step).await => Err(Cause::Faster),
+        Ok(None) if is_taken(calls, step).await => Err(StopReason::Faster),
         Ok(None) | Err(_) => Err(otherwise),
     }
 }
@@ -253,23 +257,22 @@ fn somebody_was_faster(step: &Step, error: &ApiError) -> bool {
     creates && matches!(error.kind, Kind::Conflict | Kind::Refused(400))
 }
 
-async fn write(session: &Session<'_>, step: &Step) -> Result<Effect, ApiError> {
-    let change =
-        |id, change: LicenseChange| async move { session.change_license(id, &change).await };
+async fn write(calls: &Calls<'_>, step: &Step) -> Result<Effect, ApiError> {
+    let change = |id, change: LicenseChange| async move { calls.change_license(id, &change).await };
     let license = match step {
         Step::CreateUser(user) => {
-            return session.create_user(user).await.map(|user| Effect::User(Box::new(user)));
+            return calls.create_user(user).await.map(|user| Effect::User(Box::new(user)));
         }
         Step::ChangeUser(id, change) | Step::PutBack(id, change) => {
-            let user = session.change_user(id, change).await?;
-            return changed(session, user).await;
+            let user = calls.change_user(id, change).await?;
+            return changed(calls, user).await;
         }
         Step::Delete(id) => {
-            return session.delete_license(id).await.map(|()| Effect::Gone(id.clone()));
+            return calls.delete_license(id).await.map(|()| Effect::Gone(id.clone()));
         }
-        Step::CreateLicense(blank) => session.create_license(&blank.license).await,
-        Step::Renew { license, .. } => session.renew(license).await,
-        Step::SetExpiry { license, to } => session.set_expiry(license, *to).await,
+        Step::CreateLicense(blank) => calls.create_license(&blank.license).await,
+        Step::Renew { license, .. } => calls.renew(license).await,
+        Step::SetExpiry { license, to } => calls.set_expiry(license, *to).await,
         Step::SetSuspended { license, suspended } => {
             change(
                 license,
@@ -302,11 +305,7 @@ async fn write(session: &Session<'_>, step: &Step) -> Result<Effect, ApiError> {
 }
 
 /// The effect of a step, if Cryptlex shows it.
-async fn look(
-    session: &Session<'_>,
-    step: &Step,
-    marks: &[Mark],
-) -> Result<Option<Effect>, ApiError> {
+async fn look(calls: &Calls<'_>, step: &Step, marks: &[Mark]) -> Result<Option<Effect>, ApiError> {
     let shows = |license: &License| match step {
         Step::Renew { from, .. } => license.expires_at.is_some_and(|end| end > *from),
         Step::SetExpiry { to, .. } => license.expires_at.is_some_and(|end| same_second(end, *to)),
@@ -323,20 +322,20 @@ async fn look(
         Step::Delete(_) | Step::CreateUser(_) | Step::ChangeUser(..) | Step::PutBack(..) => false,
     };
     let found = match (step, step.license()) {
-        (Step::CreateUser(user), _) => return made(session, user).await,
+        (Step::CreateUser(user), _) => return made(calls, user).await,
         (Step::ChangeUser(id, change) | Step::PutBack(id, change), _) => {
-            return match session.user(id).await?.filter(|user| user.shows(change)) {
-                Some(user) => changed(session, user).await.map(Some),
+            return match calls.user(id).await?.filter(|user| user.shows(change)) {
+                Some(user) => changed(calls, user).await.map(Some),
                 None => Ok(None),
             };
         }
         (Step::Delete(id), _) => {
-            let gone = session.license(id).await?.is_none();
+            let gone = calls.license(id).await?.is_none();
             return Ok(gone.then(|| Effect::Gone(id.clone())));
         }
-        (_, Some(id)) => session.license(id).await?.filter(shows),
+        (_, Some(id)) => calls.license(id).await?.filter(shows),
         (_, None) => {
-            let all = licenses(session, marks, &mut SubjectState::default()).await?;
+            let all = licenses(calls, marks, &mut SubjectState::default()).await?;
             all.into_iter().find(shows)
         }
     };
@@ -344,22 +343,22 @@ async fn look(
 }
 
 /// A license may have come to the user while it was changed.
-async fn changed(session: &Session<'_>, user: User) -> Result<Effect, ApiError> {
-    let licenses = session.licenses_shown_for(&user.id).await?;
+async fn changed(calls: &Calls<'_>, user: User) -> Result<Effect, ApiError> {
+    let licenses = calls.licenses_shown_for(&user.id).await?;
     Ok(Effect::Changed(Box::new(user), licenses))
 }
 
 /// The user that was made: guests' carry no mark, and nobody else's carries this one.
-async fn made(session: &Session<'_>, wanted: &NewUser) -> Result<Option<Effect>, ApiError> {
-    let users = session.users_with_email(&wanted.email).await?;
+async fn made(calls: &Calls<'_>, wanted: &NewUser) -> Result<Option<Effect>, ApiError> {
+    let users = calls.users_with_email(&wanted.email).await?;
     let is_ours = |user: &User| wanted.metadata.iter().any(|item| user.has(item));
     let ours = users.into_iter().find(is_ours);
     Ok(ours.map(|user| Effect::User(Box::new(user))))
 }
 
 /// Whether a user has the address that the refused one was to have.
-async fn is_taken(session: &Session<'_>, step: &Step) -> bool {
+async fn is_taken(calls: &Calls<'_>, step: &Step) -> bool {
     let Step::CreateUser(wanted) = step else { return false };
-    let users = session.users_with_email(&wanted.email).await;
+    let users = calls.users_with_email(&wanted.email).await;
     users.is_ok_and(|users| !users.is_empty())
 }

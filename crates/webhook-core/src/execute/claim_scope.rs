@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::domain::command::{
-    Action, Command, Customer, CustomerChange, Grant, Keeps, Note, OfPayment, Subject, SubjectKind,
+    Action, Command, Customer, CustomerChange, Grant, Note, NoteEffect, OfPayment, Subject,
+    SubjectKind,
 };
 use crate::domain::fact::Fact;
 use crate::domain::ids::{CustomerId, EventId, SubjectId};
@@ -19,7 +20,7 @@ pub(crate) fn concerned(event: &EventId, at: Timestamp, commands: &[Command]) ->
     let mut subjects: BTreeSet<Subject> =
         commands.iter().map(|command| command.subject.clone()).collect();
     // Also for the user: only the customer's own events change it, and their purchases give it licenses.
-    let buys = |command: &&Command| command.for_an_id || command.purchase().is_some();
+    let buys = |command: &&Command| command.locks_customer || command.purchase().is_some();
     subjects.extend(commands.iter().filter(buys).filter_map(buyer));
     let customers = commands.iter().filter_map(customer_of).cloned().collect();
     let (mut paid, mut waits) = (BTreeMap::new(), BTreeMap::new());
@@ -50,7 +51,7 @@ fn buyer(command: &Command) -> Option<Subject> {
 }
 
 pub(crate) fn customer_of(command: &Command) -> Option<&CustomerId> {
-    if let Action::Note(Note { keeps: Keeps::Customer(id, _), .. }) = &command.action {
+    if let Action::Note(Note { effect: NoteEffect::Customer(id, _), .. }) = &command.action {
         return Some(id);
     }
     if let Some(Grant { nobody: Some(unknown), .. }) = command.purchase() {
@@ -88,9 +89,9 @@ pub(crate) fn write_down(command: &Command, leases: &mut Leases) {
         leases.link(id.clone(), of.clone());
     }
     let Action::Note(note) = &command.action else { return };
-    match &note.keeps {
-        Keeps::Nothing | Keeps::Undelivered(_) => {}
-        Keeps::Customer(customer, change) => {
+    match &note.effect {
+        NoteEffect::Nothing | NoteEffect::Undelivered(_) => {}
+        NoteEffect::Customer(customer, change) => {
             let mut known = leases.customer(customer);
             match change {
                 // What they bought tells whether somebody else may have their user.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cryptlex::{ApiError, Kind, Session};
+use crate::cryptlex::{ApiError, Calls, Kind};
 use crate::decide::{People, Snapshot};
 use crate::decide::{Plan, Step, association, found, holder, is_own, moves, user_of};
 use crate::domain::clock::Clock;
@@ -12,7 +12,7 @@ use crate::domain::command::{
 use crate::domain::deadline::{Deadline, Timing};
 use crate::domain::ids::{CustomerId, EventId, Mark, SubjectId, UserId};
 use crate::domain::work::Work;
-use crate::execute::apply::{Cause, Settled, Stopped};
+use crate::execute::apply::{Settled, StopReason, Stopped};
 use crate::execute::claim_scope::customer_of;
 use crate::execute::look::{Look, look_again, look_at_idle, take_snapshot};
 use crate::execute::report::Failure;
@@ -29,7 +29,7 @@ const REFUSALS: u32 = 3;
 
 /// What a look goes by, beside the command.
 pub(crate) struct Looking<'l> {
-    pub(crate) session: &'l Session<'l>,
+    pub(crate) calls: &'l Calls<'l>,
     pub(crate) ledger: &'l Ledger,
     pub(crate) timing: &'l Timing,
     pub(crate) clock: &'l Clock,
@@ -53,10 +53,10 @@ impl Looking<'_> {
         known: &KnownCustomer,
         leases: &mut Leases,
     ) -> Result<Snapshot, NotSeen> {
-        let session = self.session;
+        let calls = self.calls;
         let Some(command) = work.leading() else { return Ok(Snapshot::default()) };
         for _ in 0..MOST_LOOKS {
-            let taken = take_snapshot(session, work, look, state, known.clone()).await;
+            let taken = take_snapshot(calls, work, look, state, known.clone()).await;
             let taken = taken.map_err(NotSeen::Call)?;
             let mut snapshot = Snapshot { capacity: self.ledger.capacity(), ..taken };
             let Some(Shared { owner, mark, user }) = shared_user(command, &snapshot.people) else {
@@ -64,9 +64,9 @@ impl Looking<'_> {
             };
             if leases.hold(&owner) {
                 let people = &mut snapshot.people;
-                look_again(people, session, &user).await.map_err(NotSeen::Call)?;
+                look_again(people, calls, &user).await.map_err(NotSeen::Call)?;
                 if leases.bought_nothing(&owner) {
-                    look_at_idle(people, session, mark).await.map_err(NotSeen::Call)?;
+                    look_at_idle(people, calls, mark).await.map_err(NotSeen::Call)?;
                 }
                 return Ok(snapshot);
             }
@@ -152,7 +152,7 @@ pub(crate) fn told_by(command: &Command, leases: &Leases) -> Option<EventId> {
 
 fn names_an_id_only(command: &Command) -> bool {
     let Some(grant) = command.purchase() else { return false };
-    grant.customer.as_ref().is_none_or(Customer::is_stand_in)
+    grant.customer.as_ref().is_none_or(Customer::is_placeholder)
 }
 
 /// A purchase with the customer as they told themselves.
@@ -188,15 +188,16 @@ pub(crate) fn lost_address(
 
 /// Whether what failed is that the remembered user is no more; then the customer is looked up again. Which status says so is
 /// not documented, so the user is looked at.
-pub(crate) async fn is_gone(session: &Session<'_>, stopped: &Stopped, people: &People) -> bool {
-    let Cause::Call(ApiError { kind: Kind::NotFound | Kind::Refused(400), .. }) = &stopped.cause
+pub(crate) async fn is_gone(calls: &Calls<'_>, stopped: &Stopped, people: &People) -> bool {
+    let StopReason::Call(ApiError { kind: Kind::NotFound | Kind::Refused(400), .. }) =
+        &stopped.cause
     else {
         return false;
     };
     let Some(known) = people.remembered.as_ref().filter(|known| known.is_own) else {
         return false;
     };
-    matches!(session.user(&known.id).await, Ok(None))
+    matches!(calls.user(&known.id).await, Ok(None))
 }
 
 /// A customer's own event buys nothing. A user that Cryptlex refuses, for an address that only looks like one perhaps, is for
@@ -214,7 +215,8 @@ pub(crate) fn unless_refused(
     // Also a name that Cryptlex writes in another way than it was told.
     let is_refusal = matches!(
         stopped.cause,
-        Cause::NoChange | Cause::Call(ApiError { kind: Kind::Conflict | Kind::Refused(400), .. })
+        StopReason::NoChange
+            | StopReason::Call(ApiError { kind: Kind::Conflict | Kind::Refused(400), .. })
     );
     let of_a_user = |step: &Step| matches!(step, Step::CreateUser(_) | Step::ChangeUser(..));
     if !is_refusal || !stopped.missing.iter().all(of_a_user) {
@@ -255,9 +257,9 @@ pub(crate) fn remember(
         now_known.user = user_of(people).cloned().or(now_known.user);
         now_known.owns_user = owns(people);
         now_known.buys(&command.subject.id);
-        if grant.customer.as_ref().is_some_and(Customer::is_stand_in) {
+        if grant.customer.as_ref().is_some_and(Customer::is_placeholder) {
             let holds = snapshot.licenses.iter().map(|license| license.id.clone());
-            now_known.held_by_stand_in.extend(holds);
+            now_known.held_by_placeholder.extend(holds);
         }
         now_known.email = told(grant.customer.as_ref()).or(now_known.email);
     } else if let Action::SyncCustomer(customer, _) = &command.action {
@@ -266,7 +268,7 @@ pub(crate) fn remember(
         now_known.owns_user = user.is_some_and(|user| is_own(user, people));
         now_known.email = told(Some(customer)).or(now_known.email);
         if let Ok(Settled { plan, .. }) = settled {
-            now_known.held_by_stand_in.clear();
+            now_known.held_by_placeholder.clear();
             if plan.concern != Some(Concern::UserRefused) {
                 now_known.told_by = Some(leases.event().clone());
             }
@@ -286,6 +288,6 @@ fn owns(people: &People) -> bool {
 
 /// As a digest: the ledger keeps no address.
 fn told(customer: Option<&Customer>) -> Option<String> {
-    let customer = customer.filter(|customer| !customer.is_stand_in())?;
+    let customer = customer.filter(|customer| !customer.is_placeholder())?;
     Some(email_digest(customer.email.as_str()))
 }

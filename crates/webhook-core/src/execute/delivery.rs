@@ -18,14 +18,14 @@ use crate::domain::clock::Clock;
 use crate::domain::command::{Meaning, Notice};
 use crate::domain::deadline::{Deadline, Timing};
 use crate::execute::handle_event::{Delivery, Patience, Ready};
-use crate::execute::log_event::tell_failure;
+use crate::execute::log_event::log_failure;
 use crate::execute::replay::{Forgotten, Remembered, remembered};
 use crate::execute::report::{Class, Refusal, Report};
 use crate::execute::runtime::{Keeper, Parts, State, Variables};
 use crate::infra::config::Rules;
 use crate::infra::config::{Config, Loaded, Problem};
 use crate::infra::health::{Health, Standing, Waits};
-use crate::infra::limits::{Limits, Refused};
+use crate::infra::limits::{Limits, TurnedAway};
 use crate::infra::metrics::{self, Count, count};
 use crate::infra::overflow::Queued;
 use crate::ledger::{Body, LOOK_EVERY, StoreError};
@@ -158,7 +158,7 @@ impl<P: Provider> Service<P> {
         &self,
         peer: Option<IpAddr>,
         headers: &HeaderMap,
-    ) -> Result<Option<IpAddr>, Refused> {
+    ) -> Result<Option<IpAddr>, TurnedAway> {
         self.limits.admit(peer, headers).inspect_err(|refused| {
             count(Count::TurnedAway);
             if self.limits.is_news(*refused) {
@@ -281,7 +281,7 @@ impl<P: Provider> Service<P> {
                 let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 for Report { event, result } in refused {
                     if let Err(failure) = result {
-                        tell_failure::<P>(event, failure, took);
+                        log_failure::<P>(event, failure, took);
                     }
                 }
             }

@@ -76,7 +76,7 @@ fn pages(licenses: usize) -> usize {
 fn of_the_buyer(command: &Command, grant: &Grant, known: Known<'_>) -> usize {
     let is_known = customer_of(command).is_some_and(|id| known.owns_user(id));
     let look = |customer: &Customer| {
-        let by_mark = usize::from(customer.is_stand_in());
+        let by_mark = usize::from(customer.is_placeholder());
         customer.email.spellings().len().saturating_add(by_mark).saturating_add(1)
     };
     grant.customer.as_ref().filter(|_| !is_known).map_or(0, look)

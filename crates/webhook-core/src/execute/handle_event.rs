@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cryptlex::{Client, Rank, Reserved, Session, Turn};
+use crate::cryptlex::{Calls, Client, Rank, Reserved, Turn};
 use crate::decide::{Owed, needs_a_look};
 use crate::domain::clock::Clock;
 use crate::domain::command::{Command, Concern, Meaning, Notice, Outcome, Unmapped};
@@ -33,7 +33,7 @@ use crate::infra::health::Failures;
 use crate::infra::metrics::{Count, count};
 use crate::infra::notify::{Notification, Notifier};
 use crate::infra::overflow::Overflow;
-use crate::ledger::{Body, EventKey, Keep, Leases, Ledger, LedgerError};
+use crate::ledger::{Body, EventKey, LeaseOnFailure, Leases, Ledger, LedgerError};
 use crate::providers::Provider;
 use begin::Begun;
 use buyers::{Unserved, Waits, no_longer_waits};
@@ -118,7 +118,7 @@ impl Ready {
             return Err(Failure::delayed("there was no time left for it", None));
         }
         let begun = self.begun::<P>(event, at, commands, delivery, clock).await?;
-        let Begun { commands, mut leases, session } = match begun {
+        let Begun { commands, mut leases, calls } = match begun {
             Ok(begun) => begun,
             Err(outcome) => return Ok(duplicate(event, outcome)),
         };
@@ -126,13 +126,13 @@ impl Ready {
         let addressed = match self.addressed::<P>(commands, &leases, deadline).await {
             Ok(addressed) => addressed,
             Err(failure) => {
-                let fail = self.ledger.fail(*leases, &failure.message, Keep::Release);
+                let fail = self.ledger.fail(*leases, &failure.message, LeaseOnFailure::Release);
                 self.recorded(deadline, fail).await?;
                 return Err(failure);
             }
         };
         let commands = addressed.as_deref().unwrap_or(commands);
-        let carried = self.carry_out(commands, at, &mut leases, session, deadline, clock).await;
+        let carried = self.carry_out(commands, at, &mut leases, calls, deadline, clock).await;
         if let Ok(Carried { outcome, concerns, .. }) = &carried {
             let waiting = no_longer_waits(event, commands, &mut leases, tried);
             if !waiting.is_empty() {
@@ -156,7 +156,7 @@ impl Ready {
                 Ok(outcome)
             }
             Ok(carried) => self.unmapped(event, commands, *leases, carried, deadline).await,
-            Err((failure, Keep::Release))
+            Err((failure, LeaseOnFailure::Release))
                 if matches!(failure.class, Class::Buyer | Class::Passing(_)) =>
             {
                 let wait = Unserved { leases, failure };
@@ -164,7 +164,7 @@ impl Ready {
                 Box::pin(self.wait_a_day(event, at, commands, wait, deadline, now)).await
             }
             Err((failure, keep)) => {
-                if leases.is_touched() || keep == Keep::RunOut {
+                if leases.is_touched() || keep == LeaseOnFailure::LetExpire {
                     delivery.was_begun();
                 }
                 let fail = self.ledger.fail(*leases, &failure.message, keep);
@@ -332,10 +332,10 @@ impl Ready {
         commands: &[Command],
         at: Timestamp,
         leases: &mut Leases,
-        session: Option<Session<'_>>,
+        calls: Option<Calls<'_>>,
         deadline: Deadline,
         clock: &Clock,
-    ) -> Result<Carried, (Failure, Keep)> {
+    ) -> Result<Carried, (Failure, LeaseOnFailure)> {
         let mut carried = Carried::default();
         for command in commands {
             write_down(command, leases);
@@ -346,14 +346,14 @@ impl Ready {
         };
         // Each is about a subject of its own, so that none changes what another one is owed.
         let owed: Vec<Owed> = works.iter().map(owed).collect();
-        let calls = |(work, owed)| needs_a_look(work, owed, &leases.state(&work.subject));
+        let asks = |(work, owed)| needs_a_look(work, owed, &leases.state(&work.subject));
         // What turns out to need something of Cryptlex holds a lease by now: it waits for no turn.
-        let needs_calls = session.is_none() && works.iter().zip(&owed).any(calls);
+        let needs_calls = calls.is_none() && works.iter().zip(&owed).any(asks);
         let without_places = || self.cryptlex.begin(Reserved::default(), deadline);
-        let session = session.or_else(|| needs_calls.then(without_places));
+        let calls = calls.or_else(|| needs_calls.then(without_places));
         for (work, owed) in works.iter().zip(&owed) {
-            let looking = session.as_ref().map(|session| Looking {
-                session,
+            let looking = calls.as_ref().map(|calls| Looking {
+                calls,
                 ledger: &self.ledger,
                 timing: &self.timing,
                 clock,

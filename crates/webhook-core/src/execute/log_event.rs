@@ -81,7 +81,7 @@ impl Ready {
             Err(failure) if delivery.token_may_be_old && failure.class == Class::Token => {}
             Err(failure) => {
                 self.failures.add(clock.now());
-                tell_failure::<P>(&id, failure, duration_ms);
+                log_failure::<P>(&id, failure, duration_ms);
             }
         }
         result
@@ -138,7 +138,7 @@ impl Ready {
     /// How patient a delivery with this body is: where it can be kept, somebody else has more time.
     pub(crate) fn patience(&self, body: &Body<'_>) -> Patience {
         let elsewhere = self.overflow.is_some() || self.waiting.keeps();
-        match elsewhere && body.can_be_kept() {
+        match elsewhere && body.can_be_stored() {
             true => Patience::Elsewhere,
             false => Patience::Here(self.config.deadline.mul_f32(PART_THAT_IS_ENOUGH)),
         }
@@ -213,7 +213,7 @@ impl Ready {
 }
 
 /// What an event came to in the end.
-pub(crate) fn tell_failure<P: Provider>(id: &EventId, failure: &Failure, duration_ms: u64) {
+pub(crate) fn log_failure<P: Provider>(id: &EventId, failure: &Failure, duration_ms: u64) {
     if failure.class == Class::Buyer {
         // The usual way of some accounts: nobody has to be called for it.
         tracing::warn!(

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use futures_util::future::{try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::cryptlex::{ApiError, License, Session};
+use crate::cryptlex::{ApiError, Calls, License};
 use crate::decide::{People, Snapshot};
 use crate::domain::command::{Action, Slot};
 use crate::domain::fact::handed_to;
@@ -29,7 +29,7 @@ pub enum Look {
 /// Reads what the command needs, side by side. Slots whose license is no more are forgotten in `state`, also when
 /// the rest could not be read.
 pub async fn take_snapshot(
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     work: &Work<'_>,
     look: Look,
     state: &mut SubjectState,
@@ -39,20 +39,20 @@ pub async fn take_snapshot(
     let marks = &command.marks;
     let lists_all = work.commands.iter().any(|it| matches!(it.action, Action::ChangePlan(_)));
     if let Some(grant) = command.purchase() {
-        let people = buyer(session, grant.customer.as_ref(), known);
-        let (licenses, people) = try_join(licenses(session, marks, state), people).await?;
+        let people = buyer(calls, grant.customer.as_ref(), known);
+        let (licenses, people) = try_join(licenses(calls, marks, state), people).await?;
         return Ok(Snapshot { licenses, state: state.clone(), people, ..Snapshot::default() });
     }
     let (licenses, people) = match &command.action {
-        Action::SyncCustomer(customer, _) => (Vec::new(), person(session, customer, known).await?),
+        Action::SyncCustomer(customer, _) => (Vec::new(), person(calls, customer, known).await?),
         _ if lists_all => {
             let owner = handed_to(state.facts.all());
             let contact = work.contact().filter(|contact| contact.id == owner);
             let people = match contact {
-                Some(contact) => buyer(session, Some(contact), known).await?,
+                Some(contact) => buyer(calls, Some(contact), known).await?,
                 None => People::default(),
             };
-            (licenses(session, marks, state).await?, people)
+            (licenses(calls, marks, state).await?, people)
         }
         Action::Grant(_)
         | Action::ChangePlan(_)
@@ -63,7 +63,7 @@ pub async fn take_snapshot(
         | Action::Reverse(_)
         | Action::OfPayment(_)
         | Action::End
-        | Action::Note(_) => (looked_for(session, marks, look, state).await?, People::default()),
+        | Action::Note(_) => (looked_for(calls, marks, look, state).await?, People::default()),
     };
     Ok(Snapshot { licenses, state: state.clone(), people, ..Snapshot::default() })
 }
@@ -74,7 +74,7 @@ const SIDE_BY_SIDE: usize = 8;
 /// A single license that is known is read by its id, several by one list under the mark that we write. One that is gone may
 /// have another in its place: then everything is looked through.
 async fn looked_for(
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     marks: &[Mark],
     look: Look,
     state: &mut SubjectState,
@@ -82,15 +82,15 @@ async fn looked_for(
     let known: BTreeSet<LicenseId> = state.slots.values().cloned().collect();
     match (look, known.first()) {
         (Look::AtOurs, Some(only)) if known.len() == 1 => {
-            if let Some(license) = session.license(only).await? {
+            if let Some(license) = calls.license(only).await? {
                 return Ok(vec![license]);
             }
             forget(state, only);
-            licenses(session, marks, state).await
+            licenses(calls, marks, state).await
         }
         // The mark that we write is the first.
-        (Look::AtOurs, Some(_)) => licenses(session, marks.get(..1).unwrap_or(marks), state).await,
-        (Look::AtOurs, None) | (Look::Everywhere, _) => licenses(session, marks, state).await,
+        (Look::AtOurs, Some(_)) => licenses(calls, marks.get(..1).unwrap_or(marks), state).await,
+        (Look::AtOurs, None) | (Look::Everywhere, _) => licenses(calls, marks, state).await,
     }
 }
 
@@ -104,17 +104,17 @@ fn forget(state: &mut SubjectState, id: &LicenseId) {
 
 /// Licenses that lists show under the marks, and those that the ledger knows and a stale list does not show.
 pub async fn licenses(
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     marks: &[Mark],
     state: &mut SubjectState,
 ) -> Result<Vec<License>, ApiError> {
-    let lists = try_join_all(Mark::lists(marks).map(|marks| session.licenses_with(marks))).await?;
+    let lists = try_join_all(Mark::lists(marks).map(|marks| calls.licenses_with(marks))).await?;
     let mut seen = BTreeSet::new();
     let mut all: Vec<License> =
         lists.into_iter().flatten().filter(|l| seen.insert(l.id.clone())).collect();
     let unlisted: Vec<LicenseId> =
         state.slots.values().filter(|id| !seen.contains(*id)).cloned().collect();
-    let looks = unlisted.into_iter().map(async |id| (session.license(&id).await, id));
+    let looks = unlisted.into_iter().map(async |id| (calls.license(&id).await, id));
     let mut looks = stream::iter(looks).buffer_unordered(SIDE_BY_SIDE);
     while let Some((found, id)) = looks.next().await {
         match found? {

@@ -6,7 +6,7 @@ use crate::cryptlex::License;
 use crate::decide::Snapshot;
 use crate::decide::{Left, Step, left};
 use crate::domain::command::{
-    Action, Command, Concern, LicenseLine, Outcome, Reason, Reversal, Stands, Subject, Unmapped,
+    Action, Command, Concern, Funds, LicenseLine, Outcome, Reason, Reversal, Subject, Unmapped,
 };
 use crate::domain::ids::{PaymentId, UserId, plain};
 use crate::domain::policy::Policy;
@@ -44,7 +44,7 @@ const ONE_CREATED: &str = "License created successfully.";
 const MANY_CREATED: &str = "Licenses created successfully.";
 
 /// The sentence says what was done, or why nothing was.
-pub(crate) fn tell(
+pub(crate) fn describe(
     work: &Work<'_>,
     settled: &Settled,
     snapshot: &Snapshot,
@@ -157,16 +157,16 @@ fn sentence(command: &Command, done: &Done, snapshot: &Snapshot, policy: &Policy
         Action::PaymentFailed(_) if policy.grace.is_positive() => {
             "Payment failure recorded successfully.".to_owned()
         }
-        Action::Reverse(Reversal { stands: Stands::Lost, .. }) if done.ended => {
+        Action::Reverse(Reversal { funds: Funds::Lost, .. }) if done.ended => {
             format!("{subject} ended successfully.")
         }
         Action::Reverse(_) if done.ended => "License(s) revoked successfully.".to_owned(),
         Action::PaymentFailed(_)
         | Action::Suspend(_)
-        | Action::Reverse(Reversal { stands: Stands::Open | Stands::Lost, .. }) => {
+        | Action::Reverse(Reversal { funds: Funds::Withdrawn | Funds::Lost, .. }) => {
             suspended(subject, done, snapshot)
         }
-        Action::Resume(_) | Action::Reverse(Reversal { stands: Stands::TakenBack, .. }) => {
+        Action::Resume(_) | Action::Reverse(Reversal { funds: Funds::Reinstated, .. }) => {
             resumed(subject, done, snapshot)
         }
         Action::ChangePlan(_) if done.anything => "License(s) changed successfully.".to_owned(),

@@ -13,11 +13,11 @@ use crate::execute::outcome::TEST_REFUSED;
 use crate::execute::waiting::Waiting;
 use crate::infra::aws::Aws;
 use crate::infra::config::Rules;
-use crate::infra::config::{Loaded, NO_AUTHORITIES, Places, Problem, load};
+use crate::infra::config::{Backends, Loaded, NO_AUTHORITIES, Problem, load};
 use crate::infra::health::Failures;
 use crate::infra::notify::Notifier;
 use crate::infra::overflow::Overflow;
-use crate::infra::secrets::{Held, NotRead, PATIENCE, Vault};
+use crate::infra::secrets::{NotRead, PATIENCE, SecretValues, Vault};
 use crate::ledger::Ledger;
 use crate::providers::Provider;
 
@@ -41,10 +41,10 @@ pub struct Parts {
 
 impl Parts {
     /// Calls nobody yet.
-    pub async fn open(places: &Places, aws: &Aws, clock: &Clock) -> Self {
-        let ledger = Ledger::open(&places.ledger, aws, clock.clone()).await;
-        let notifier = Notifier::of(places.topic.as_deref(), aws).await;
-        let overflow = match &places.overflow {
+    pub async fn open(backends: &Backends, aws: &Aws, clock: &Clock) -> Self {
+        let ledger = Ledger::open(&backends.ledger, aws, clock.clone()).await;
+        let notifier = Notifier::of(backends.topic.as_deref(), aws).await;
+        let overflow = match &backends.overflow {
             Some(url) => Some(Overflow::of(url, aws).await),
             None => None,
         };
@@ -73,7 +73,7 @@ impl State {
         clock: &Clock,
         timing: Timing,
     ) -> Self {
-        let Loaded { config, mut warnings, alarms, places: _, limits: _ } = loaded;
+        let Loaded { config, mut warnings, alarms, backends: _, limits: _ } = loaded;
         let ready = config.and_then(|config| {
             let before = before.map(|ready| &ready.cryptlex);
             let cryptlex = Client::new(&config.cryptlex, before, clock.clone(), timing);
@@ -149,7 +149,7 @@ impl Keeper {
     ) -> (Self, Rules) {
         let aws = Aws::default();
         let plain = load::<P>(&*variables);
-        let (places, rules) = (plain.places.clone(), plain.limits.clone());
+        let (backends, rules) = (plain.backends.clone(), plain.limits.clone());
         let id = variables("SECRETS_ID").filter(|id| !id.trim().is_empty());
         let read = Box::pin(async {
             let vault = Vault::of(id.as_deref()?.trim(), PATIENCE, &aws, clock.clone()).await;
@@ -157,7 +157,7 @@ impl Keeper {
             Some((vault, read))
         });
         // The other clients are made while the secret is on its way.
-        let (read, parts) = tokio::join!(read, Box::pin(Parts::open(&places, &aws, &clock)));
+        let (read, parts) = tokio::join!(read, Box::pin(Parts::open(&backends, &aws, &clock)));
         let (secrets, loaded) = match read {
             Some((vault, read)) => {
                 let secrets = Secrets { vault, variables };
@@ -246,7 +246,7 @@ impl Keeper {
 
 impl Secrets {
     /// What the secret holds wins over plain variables.
-    fn load<P: Provider>(&self, read: Result<Held, NotRead>) -> Loaded {
+    fn load<P: Provider>(&self, read: Result<SecretValues, NotRead>) -> Loaded {
         let Self { vault, variables } = self;
         match read {
             Ok(held) => {

@@ -10,7 +10,7 @@ use crate::domain::command::Outcome;
 use crate::domain::ids::EventId;
 use crate::execute::outcome::TEST_REFUSED;
 use crate::execute::report::{Class, Failure, Refusal, Report};
-use crate::infra::limits::Refused;
+use crate::infra::limits::TurnedAway;
 use crate::providers::{Contract, Provider};
 
 /// An HTTP answer.
@@ -28,14 +28,14 @@ pub struct Reply {
 
 /// How answers look: the path that was called decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum ReplyStyle {
     /// `/v1` and `/v2`: 200 with message and data, every failure 400 with a message.
     Cryptlex,
     /// `/webhooks/<provider>`: a status that monitoring can tell apart, and a fixed text.
     Lifecycle,
 }
 
-impl Shape {
+impl ReplyStyle {
     /// How a path answers.
     pub fn of(contract: Contract) -> Self {
         match contract {
@@ -46,18 +46,18 @@ impl Shape {
 }
 
 /// The answer to a delivery.
-pub fn answer<P: Provider>(shape: Shape, handled: &Result<Vec<Report>, Refusal>) -> Reply {
+pub fn answer<P: Provider>(shape: ReplyStyle, handled: &Result<Vec<Report>, Refusal>) -> Reply {
     match handled {
-        Ok(reports) => told(shape, reports, P::BATCHES),
+        Ok(reports) => reply_for(shape, reports, P::BATCHES),
         Err(refused) => refusal(shape, refused),
     }
 }
 
 /// The answer to a delivery from somebody who may not call, or not so often.
-pub fn turned_away(shape: Shape, refused: &Refused) -> Reply {
+pub fn turned_away(shape: ReplyStyle, refused: &TurnedAway) -> Reply {
     let (status, retry_after) = match refused {
-        Refused::NotAllowed(_) | Refused::Unknown => (StatusCode::FORBIDDEN, None),
-        Refused::TooMany(_, wait) => (StatusCode::TOO_MANY_REQUESTS, Some(*wait)),
+        TurnedAway::NotAllowed(_) | TurnedAway::Unknown => (StatusCode::FORBIDDEN, None),
+        TurnedAway::TooMany(_, wait) => (StatusCode::TOO_MANY_REQUESTS, Some(*wait)),
     };
     Reply { retry_after, ..worded(shape, status, &refused.to_string()) }
 }
@@ -67,44 +67,46 @@ const FAILED: &str = "Failed to process webhook event";
 const USUAL_RETRY: Duration = Duration::from_secs(30);
 
 /// The answer to a delivery that did not come to its events.
-pub fn refusal(shape: Shape, refusal: &Refusal) -> Reply {
+pub fn refusal(shape: ReplyStyle, refusal: &Refusal) -> Reply {
     match (shape, refusal) {
         (
-            Shape::Cryptlex,
+            ReplyStyle::Cryptlex,
             Refusal::NotConfigured(text) | Refusal::NotEvents(text) | Refusal::Damaged(text),
         ) => message(StatusCode::BAD_REQUEST, text),
-        (Shape::Cryptlex, Refusal::Unsigned { header, .. }) => {
+        (ReplyStyle::Cryptlex, Refusal::Unsigned { header, .. }) => {
             message(StatusCode::BAD_REQUEST, &format!("No {header} header was found."))
         }
-        (Shape::Cryptlex, Refusal::Forged(why)) => message(
+        (ReplyStyle::Cryptlex, Refusal::Forged(why)) => message(
             StatusCode::BAD_REQUEST,
             &format!("Webhook signature verification failed: {why}"),
         ),
-        (Shape::Cryptlex, Refusal::Stopped) => {
+        (ReplyStyle::Cryptlex, Refusal::Stopped) => {
             message(StatusCode::BAD_REQUEST, "an internal error stopped the delivery; see the log")
         }
-        (Shape::Lifecycle, Refusal::NotConfigured(text)) => {
+        (ReplyStyle::Lifecycle, Refusal::NotConfigured(text)) => {
             error(StatusCode::INTERNAL_SERVER_ERROR, text)
         }
-        (Shape::Lifecycle, Refusal::Unsigned { header, is_there: false }) => {
+        (ReplyStyle::Lifecycle, Refusal::Unsigned { header, is_there: false }) => {
             error(StatusCode::BAD_REQUEST, &format!("Missing {header} header"))
         }
         // An empty one is there, and wrong.
-        (Shape::Lifecycle, Refusal::Forged(_) | Refusal::Unsigned { is_there: true, .. }) => {
+        (ReplyStyle::Lifecycle, Refusal::Forged(_) | Refusal::Unsigned { is_there: true, .. }) => {
             error(StatusCode::UNAUTHORIZED, "Webhook signature verification failed")
         }
-        (Shape::Lifecycle, Refusal::NotEvents(_) | Refusal::Damaged(_)) => {
+        (ReplyStyle::Lifecycle, Refusal::NotEvents(_) | Refusal::Damaged(_)) => {
             error(StatusCode::BAD_REQUEST, "Invalid payload encoding")
         }
-        (Shape::Lifecycle, Refusal::Stopped) => error(StatusCode::INTERNAL_SERVER_ERROR, FAILED),
+        (ReplyStyle::Lifecycle, Refusal::Stopped) => {
+            error(StatusCode::INTERNAL_SERVER_ERROR, FAILED)
+        }
     }
 }
 
 /// The text under the key that the contract has for it.
-pub fn worded(shape: Shape, status: StatusCode, text: &str) -> Reply {
+pub fn worded(shape: ReplyStyle, status: StatusCode, text: &str) -> Reply {
     match shape {
-        Shape::Cryptlex => message(status, text),
-        Shape::Lifecycle => error(status, text),
+        ReplyStyle::Cryptlex => message(status, text),
+        ReplyStyle::Lifecycle => error(status, text),
     }
 }
 
@@ -113,10 +115,10 @@ fn error(status: StatusCode, text: &str) -> Reply {
 }
 
 /// The answer to a delivery whose events were handled.
-pub fn told(shape: Shape, reports: &[Report], batches: bool) -> Reply {
+pub fn reply_for(shape: ReplyStyle, reports: &[Report], batches: bool) -> Reply {
     match shape {
-        Shape::Cryptlex => cryptlex(reports, batches),
-        Shape::Lifecycle => lifecycle(reports, batches),
+        ReplyStyle::Cryptlex => cryptlex(reports, batches),
+        ReplyStyle::Lifecycle => lifecycle(reports, batches),
     }
 }
 

@@ -14,7 +14,9 @@ use http_body_util::BodyExt as _;
 
 use crate::execute::delivery::{Place, Service};
 use crate::execute::report::Refusal;
-use crate::http::reply::{Reply, Shape, answer, json_reply, message, refusal, turned_away, worded};
+use crate::http::reply::{
+    Reply, ReplyStyle, answer, json_reply, message, refusal, turned_away, worded,
+};
 use crate::providers::Contract;
 use crate::providers::Provider;
 use crate::providers::inbound::Inbound;
@@ -62,7 +64,7 @@ async fn deliver<P: Provider>(
     contract: Contract,
     request: Request,
 ) -> Response {
-    let shape = Shape::of(contract);
+    let shape = ReplyStyle::of(contract);
     let source = match service.admit(peer_of(&request), request.headers()) {
         Ok(source) => source,
         Err(refused) => return response(turned_away(shape, &refused)),

@@ -52,7 +52,7 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
 
 /// Why a delivery is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum TurnedAway {
     /// There is an allowlist, and this is not in it.
     #[error("deliveries from {0} are not allowed: IP_ALLOWLIST does not name it")]
     NotAllowed(IpAddr),
@@ -93,17 +93,17 @@ impl Limits {
         &self,
         peer: Option<IpAddr>,
         headers: &HeaderMap,
-    ) -> Result<Option<IpAddr>, Refused> {
+    ) -> Result<Option<IpAddr>, TurnedAway> {
         // Without an address there is nobody to tell apart: one sender's limit would be everybody's.
         let Some(peer) = peer else {
-            return if self.allowed.is_some() { Err(Refused::Unknown) } else { Ok(None) };
+            return if self.allowed.is_some() { Err(TurnedAway::Unknown) } else { Ok(None) };
         };
         let source = source_behind(peer, headers, &self.proxies);
         if self.allowed.as_ref().is_some_and(|allowed| !allowed.contain(source)) {
-            return Err(Refused::NotAllowed(source));
+            return Err(TurnedAway::NotAllowed(source));
         }
         let taken = self.rate.as_ref().map_or(Ok(()), |rate| rate.take(source));
-        taken.map(|()| Some(source)).map_err(|wait| Refused::TooMany(source, wait))
+        taken.map(|()| Some(source)).map_err(|wait| TurnedAway::TooMany(source, wait))
     }
 
     /// Who asks for the health too often, and after how long they are answered again.
@@ -137,10 +137,10 @@ impl Limits {
     }
 
     /// Whether nobody was told of the one who was turned away within a minute: a flood is not to flood the log, too.
-    pub fn is_news(&self, refused: Refused) -> bool {
+    pub fn is_news(&self, refused: TurnedAway) -> bool {
         self.is_news_from(match refused {
-            Refused::NotAllowed(source) | Refused::TooMany(source, _) => Some(source),
-            Refused::Unknown => None,
+            TurnedAway::NotAllowed(source) | TurnedAway::TooMany(source, _) => Some(source),
+            TurnedAway::Unknown => None,
         })
     }
 

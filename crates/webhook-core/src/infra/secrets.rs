@@ -46,7 +46,7 @@ pub struct Vault {
 /// What the newest read brought, and which reads brought nothing.
 #[derive(Default)]
 struct Last {
-    held: Option<Held>,
+    held: Option<SecretValues>,
     /// When, and for whom, in the last minute: no more than `MOST_IN_VAIN`.
     in_vain: VecDeque<(Timestamp, Option<IpAddr>)>,
     /// When a read began that was not answered, or not yet.
@@ -69,7 +69,10 @@ impl Last {
     }
 
     /// What was read, if it is news; then the try that found it was not in vain.
-    fn learn(&mut self, read: Result<Held, NotRead>) -> Option<Result<Held, NotRead>> {
+    fn learn(
+        &mut self,
+        read: Result<SecretValues, NotRead>,
+    ) -> Option<Result<SecretValues, NotRead>> {
         if read.is_ok() {
             self.unanswered = None;
         }
@@ -88,7 +91,7 @@ impl Last {
 
 /// What a secret holds: values by the names of variables.
 #[derive(Clone)]
-pub struct Held {
+pub struct SecretValues {
     current: Values,
     before: Values,
 }
@@ -121,7 +124,10 @@ impl Vault {
     /// Reads it, for the first time or again. `None` when nothing changed, or when it is too soon: a read that found
     /// nothing new is the last one for `asked_by` in a minute, and the fifth one is the last for anybody; so is one that
     /// was not answered. A read that found something counts for nobody, so that each of several rotations in a minute is found.
-    pub async fn read_again(&self, asked_by: Option<IpAddr>) -> Option<Result<Held, NotRead>> {
+    pub async fn read_again(
+        &self,
+        asked_by: Option<IpAddr>,
+    ) -> Option<Result<SecretValues, NotRead>> {
         let known = self.news.load(Ordering::Relaxed);
         let mut last = self.last.lock().await;
         // Whoever waited for somebody else's read has what that one found.
@@ -139,7 +145,7 @@ impl Vault {
         news
     }
 
-    async fn read(&self) -> Result<Held, NotRead> {
+    async fn read(&self) -> Result<SecretValues, NotRead> {
         let (current, before) =
             tokio::join!(self.version("AWSCURRENT"), self.version("AWSPREVIOUS"));
         let Some(current) = current? else {
@@ -150,7 +156,7 @@ impl Vault {
         };
         // What a rotation left behind is no reason to do without what counts now.
         let before = before.ok().flatten().unwrap_or_default();
-        Ok(Held { current, before })
+        Ok(SecretValues { current, before })
     }
 
     /// `None` when there is no such secret, or no such version of it.
@@ -180,7 +186,7 @@ impl Vault {
     }
 }
 
-impl Held {
+impl SecretValues {
     /// The value of a variable, if the secret has one that is not blank.
     pub fn get(&self, variable: &str) -> Option<String> {
         let (values, name) = match variable.strip_suffix(BEFORE_ROTATION) {
@@ -192,7 +198,7 @@ impl Held {
     }
 }
 
-impl PartialEq for Held {
+impl PartialEq for SecretValues {
     fn eq(&self, other: &Self) -> bool {
         let same = |one: &Values, two: &Values| {
             one.len() == two.len()
@@ -204,7 +210,7 @@ impl PartialEq for Held {
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for SecretValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.current.keys()).finish()
     }
@@ -226,8 +232,11 @@ fn values(text: &str) -> Option<Values> {
 mod tests {
     use super::*;
 
-    fn held(current: &str, before: &str) -> Held {
-        Held { current: values(current).unwrap(), before: values(before).unwrap_or_default() }
+    fn held(current: &str, before: &str) -> SecretValues {
+        SecretValues {
+            current: values(current).unwrap(),
+            before: values(before).unwrap_or_default(),
+        }
     }
 
     #[test]
@@ -254,7 +263,7 @@ mod tests {
             [[192, 0, 2, 66], [192, 0, 2, 1]].map(|ip| Some(IpAddr::from(ip)));
         let mut last = Last::default();
         let known = held(r#"{"A":"1"}"#, "");
-        let tries = |last: &mut Last, now, by, read: &Held| -> Option<bool> {
+        let tries = |last: &mut Last, now, by, read: &SecretValues| -> Option<bool> {
             let tried = last.may_try(at(now), by);
             tried.then(|| last.learn(Ok(read.clone())).is_some())
         };

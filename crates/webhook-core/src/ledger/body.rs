@@ -28,25 +28,25 @@ impl<'b> Body<'b> {
     }
 
     /// Compressed, unless it is kept already or too large.
-    pub(super) fn to_keep(&self) -> Option<Vec<u8>> {
-        if self.is_kept_already() {
+    pub(super) fn to_store(&self) -> Option<Vec<u8>> {
+        if self.is_stored() {
             return None;
         }
         Some(lz4_flex::compress_prepend_size(self.bytes)).filter(|small| small.len() <= MOST_BYTES)
     }
 
     /// Whether it is small enough to be kept, once it is needed.
-    pub fn can_be_kept(&self) -> bool {
-        self.bytes.len() <= MOST_BYTES || self.is_kept_already() || self.to_keep().is_some()
+    pub fn can_be_stored(&self) -> bool {
+        self.bytes.len() <= MOST_BYTES || self.is_stored() || self.to_store().is_some()
     }
 
     /// Another event of the same delivery need not keep it again.
-    pub(super) fn is_kept(&self) {
+    pub(super) fn mark_stored(&self) {
         self.kept.store(true, Ordering::Relaxed);
     }
 
     /// Whether another event of the same delivery kept it.
-    pub(super) fn is_kept_already(&self) -> bool {
+    pub(super) fn is_stored(&self) -> bool {
         self.kept.load(Ordering::Relaxed)
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     fn what_is_kept_comes_back_byte_for_byte() {
         let bytes = b"{ \"a\" : \"\\u00e9\" }\r\n".repeat(100);
         let body = Body::new(&bytes);
-        let kept = body.to_keep().unwrap();
+        let kept = body.to_store().unwrap();
         assert!(kept.len() < bytes.len() / 4);
         assert_eq!(restored(&kept, body.digest()), Some(bytes.clone()));
         assert_eq!(restored(&kept, "another digest"), None);
@@ -75,11 +75,11 @@ mod tests {
     #[test]
     fn a_body_is_kept_once_and_not_if_it_is_too_large() {
         let body = Body::new(b"{}");
-        assert!(body.to_keep().is_some());
-        body.is_kept();
-        assert_eq!(body.to_keep(), None);
+        assert!(body.to_store().is_some());
+        body.mark_stored();
+        assert_eq!(body.to_store(), None);
         let noise: Vec<u8> =
             (0..400_000_u32).flat_map(|n| Sha256::digest(n.to_be_bytes())[..1].to_vec()).collect();
-        assert_eq!(Body::new(&noise).to_keep(), None);
+        assert_eq!(Body::new(&noise).to_store(), None);
     }
 }

@@ -11,8 +11,8 @@ use super::record::{
 };
 use super::store::{Committed, Expect, Versioned, Write};
 use super::{
-    Body, EventKey, Held, Leases, Ledger, LedgerError, StoreError, expectation, version_after,
-    write,
+    Body, EventKey, HeldSubject, Leases, Ledger, LedgerError, StoreError, expectation,
+    version_after, write,
 };
 use crate::domain::command::{Outcome, Subject};
 use crate::domain::fact::Fact;
@@ -72,7 +72,7 @@ pub enum Claim {
 /// What the ledger knows of an event that nobody else is at, before it is claimed.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'k> {
-    subjects: &'k BTreeMap<Subject, Held>,
+    subjects: &'k BTreeMap<Subject, HeldSubject>,
     customers: &'k BTreeMap<CustomerId, KnownCustomer>,
 }
 
@@ -84,7 +84,7 @@ impl Known<'_> {
 
     /// Whether the slots of a subject hold all of its licenses, each made by us, and no event left it half-done.
     pub fn all_ours(&self, subject: &Subject) -> bool {
-        self.subjects.get(subject).is_some_and(Held::is_all_ours)
+        self.subjects.get(subject).is_some_and(HeldSubject::is_all_ours)
     }
 
     /// Whether a customer's user is known to be theirs alone: nobody looks for it then.
@@ -169,12 +169,12 @@ impl Ledger {
         if !admission(Known { subjects: &subjects, customers: &customers }).await {
             return Ok(Some(Claim::NotAdmitted));
         }
-        let keeps = if body_is_known { None } else { body.to_keep() };
-        writes.extend(keeps.map(|value| self.body_write(event, body, value, term.now)));
+        let to_store = if body_is_known { None } else { body.to_store() };
+        writes.extend(to_store.map(|value| self.body_write(event, body, value, term.now)));
         if self.commit(&writes).await? != Committed::All {
             return Ok(None);
         }
-        body.is_kept();
+        body.mark_stored();
         Ok(Some(Claim::Acquired(Box::new(Leases {
             event: event.clone(),
             record,
@@ -199,7 +199,7 @@ impl Ledger {
         Term { now, until }: Term,
         found: &mut impl Iterator<Item = Option<Versioned>>,
         writes: &mut Vec<Write>,
-    ) -> Result<Result<BTreeMap<Subject, Held>, Claim>, LedgerError> {
+    ) -> Result<Result<BTreeMap<Subject, HeldSubject>, Claim>, LedgerError> {
         let mut all = BTreeMap::new();
         let mut busy: Option<(Timestamp, bool)> = None;
         let mut unseen = false;
@@ -226,7 +226,10 @@ impl Ledger {
             let all_ours = std::mem::take(&mut record.all_ours);
             writes.push(write(&key, expectation(stored.as_ref()), &record)?);
             let version = stored.map_or(0, |record| record.version).saturating_add(1);
-            all.insert(subject.clone(), Held { version, again, all_ours, displaced, record });
+            all.insert(
+                subject.clone(),
+                HeldSubject { version, again, all_ours, displaced, record },
+            );
         }
         Ok(match busy {
             Some((until, abandoned)) => Err(Claim::Busy { until, abandoned }),

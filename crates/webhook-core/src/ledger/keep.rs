@@ -73,7 +73,7 @@ impl Ledger {
             }
             if writes.is_empty() || self.commit(&writes).await? == Committed::All {
                 if is_new {
-                    body.is_kept();
+                    body.mark_stored();
                 }
                 return Ok(true);
             }
@@ -93,7 +93,7 @@ impl Ledger {
         let record = event_record(event, about, body, status, now);
         let key = event_key(event.provider, &event.id);
         let mut writes = vec![self.event_write(&key, Expect::Absent, &record)?];
-        match (body.to_keep(), body.is_kept_already()) {
+        match (body.to_store(), body.is_stored()) {
             (Some(value), _) => writes.push(self.body_write(event, body, value, now)),
             (None, true) => {}
             (None, false) => return Ok(None),

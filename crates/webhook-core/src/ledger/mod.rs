@@ -79,11 +79,11 @@ pub enum PaidBy {
 
 /// Whether leases end with the failure or run out by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum LeaseOnFailure {
     /// Everything that was sent was answered: the next delivery may go on at once.
     Release,
     /// A write may still have its effect: nobody goes on until it has arrived or died.
-    RunOut,
+    LetExpire,
 }
 
 /// Leases that could not be completed, because they had run out and were taken over.
@@ -117,7 +117,7 @@ pub struct Leases {
     event: EventKey,
     record: EventRecord,
     version: u64,
-    subjects: BTreeMap<Subject, Held>,
+    subjects: BTreeMap<Subject, HeldSubject>,
     customers: BTreeMap<CustomerId, KnownCustomer>,
     changed_customers: BTreeSet<CustomerId>,
     links: BTreeMap<PaymentId, PaymentId>,
@@ -128,7 +128,7 @@ pub struct Leases {
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldSubject {
     version: u64,
     /// An earlier delivery left it half-done, of this event or another.
     again: bool,
@@ -139,7 +139,7 @@ struct Held {
     record: SubjectRecord,
 }
 
-impl Held {
+impl HeldSubject {
     fn is_all_ours(&self) -> bool {
         self.all_ours && !self.again
     }
@@ -168,7 +168,7 @@ impl Leases {
 
     /// Whether the slots of a subject hold all of its licenses, each made by us, and no event left it half-done.
     pub fn all_ours(&self, subject: &Subject) -> bool {
-        self.subjects.get(subject).is_some_and(Held::is_all_ours)
+        self.subjects.get(subject).is_some_and(HeldSubject::is_all_ours)
     }
 
     /// Whether they do now, to be written with the outcome.
@@ -261,11 +261,16 @@ impl Ledger {
     }
 
     /// The event is not done; what is known so far is kept, for the delivery that goes on from here.
-    pub async fn fail(&self, leases: Leases, reason: &str, keep: Keep) -> Result<(), LedgerError> {
+    pub async fn fail(
+        &self,
+        leases: Leases,
+        reason: &str,
+        keep: LeaseOnFailure,
+    ) -> Result<(), LedgerError> {
         let status = EventStatus::Failed(reason.to_owned());
         let lease = match keep {
-            Keep::Release => None,
-            Keep::RunOut => Some(Lease {
+            LeaseOnFailure::Release => None,
+            LeaseOnFailure::LetExpire => Some(Lease {
                 event: leases.event.id.clone(),
                 since: leases.record.claimed_at,
                 until: leases.until,

@@ -235,7 +235,7 @@ pub struct KnownCustomer {
     /// Whether the provider deleted them.
     pub deleted: bool,
     /// Licenses that a stand-in holds for him, however late a list shows them.
-    pub held_by_stand_in: BTreeSet<LicenseId>,
+    pub held_by_placeholder: BTreeSet<LicenseId>,
     /// SHA-256 of his e-mail address in lower case.
     pub email: Option<String>,
     /// The provider's id of his default payment method.

@@ -197,7 +197,7 @@ async fn what_is_refused_leaves_the_facts_as_they_were() {
         leases.take_back(&subject("sub_1"), &mut state);
         assert!(state.facts.all().eq(before.facts.all()) && state.facts.dropped().is_none());
         leases.set_state(&subject("sub_1"), state);
-        ledger.fail(*leases, "too many", Keep::Release).await.unwrap();
+        ledger.fail(*leases, "too many", LeaseOnFailure::Release).await.unwrap();
     }
 }
 
@@ -229,7 +229,7 @@ async fn leases_are_taken_all_or_none() {
 async fn a_failure_keeps_what_is_known_and_releases_or_not() {
     let ledger = ledger();
     let slot = command::Slot::new(&subject("sub_1"), "-", 1);
-    for (keep, now) in [(Keep::Release, 0), (Keep::RunOut, 1)] {
+    for (keep, now) in [(LeaseOnFailure::Release, 0), (LeaseOnFailure::LetExpire, 1)] {
         let mut leases = acquire(&ledger, "evt_1", &["sub_1"], now).await;
         let mut state = leases.state(&subject("sub_1"));
         state.slots.insert(slot.clone(), LicenseId::new("lic_1").unwrap());
@@ -249,17 +249,17 @@ async fn what_was_begun_is_half_done_until_an_event_comes_to_its_end() {
     let again = |leases: &Leases| leases.subjects[&subject("sub_1")].again;
     // Nothing was written: nothing can be half-done.
     let leases = acquire(&ledger, "evt_1", &["sub_1"], 0).await;
-    ledger.fail(leases, "no connection", Keep::Release).await.unwrap();
+    ledger.fail(leases, "no connection", LeaseOnFailure::Release).await.unwrap();
     let mut leases = acquire(&ledger, "evt_2", &["sub_1"], 0).await;
     assert!(!again(&leases));
     leases.touch();
-    ledger.fail(leases, "Cryptlex said no", Keep::Release).await.unwrap();
+    ledger.fail(leases, "Cryptlex said no", LeaseOnFailure::Release).await.unwrap();
     // Its holder died: nobody knows.
     assert!(again(&acquire(&ledger, "evt_1", &["sub_1"], 0).await));
     // A failure that wrote nothing does not undo what an earlier delivery may have begun.
     let leases = acquire(&ledger, "evt_3", &["sub_1"], 40).await;
     assert!(again(&leases));
-    ledger.fail(leases, "no connection", Keep::Release).await.unwrap();
+    ledger.fail(leases, "no connection", LeaseOnFailure::Release).await.unwrap();
     let leases = acquire(&ledger, "evt_3", &["sub_1"], 40).await;
     assert!(again(&leases));
     ledger.complete(leases, Outcome::default()).await.unwrap();

@@ -1,6 +1,6 @@
 //! What the path of a webhook decides: where a purchase finds its product.
 
-use super::{ProductSource, Provider};
+use super::{ProductLookup, Provider};
 use crate::infra::config::{Config, Problem};
 
 /// How a purchase finds its product, and what answers look like: by the path of the webhook.
@@ -38,14 +38,14 @@ impl Contract {
     }
 
     /// Where its purchases find their product, or what is not configured for them.
-    pub(crate) fn source<P: Provider>(self, config: &Config) -> Result<ProductSource, Problem> {
+    pub(crate) fn source<P: Provider>(self, config: &Config) -> Result<ProductLookup, Problem> {
         match (self, &config.product) {
-            (Self::V1, Some(product)) => Ok(ProductSource::Configured(product.clone())),
+            (Self::V1, Some(product)) => Ok(ProductLookup::Configured(product.clone())),
             (Self::V1, None) if P::CONFIGURED_PRODUCT => {
                 Err(Problem::Missing("CRYPTLEX_PRODUCT_ID"))
             }
-            (Self::Lifecycle, Some(product)) => Ok(ProductSource::MetadataOr(product.clone())),
-            (Self::V1 | Self::V2 | Self::Lifecycle, _) => Ok(ProductSource::Metadata),
+            (Self::Lifecycle, Some(product)) => Ok(ProductLookup::MetadataOr(product.clone())),
+            (Self::V1 | Self::V2 | Self::Lifecycle, _) => Ok(ProductLookup::Metadata),
         }
     }
 }

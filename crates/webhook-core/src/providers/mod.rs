@@ -39,12 +39,12 @@ pub trait Provider: Profile + Scheme {
     fn marks(subject: &Subject) -> Vec<Mark>;
 
     /// Translates what was delivered.
-    fn read(delivery: &Verified<Self>, source: &ProductSource) -> Result<Vec<Notice>, NotEvents>;
+    fn read(delivery: &Verified<Self>, source: &ProductLookup) -> Result<Vec<Notice>, NotEvents>;
 }
 
 /// Where a Stripe purchase finds its Cryptlex product: chosen by the path of the webhook.
 #[derive(Debug, Clone)]
-pub enum ProductSource {
+pub enum ProductLookup {
     /// `/v1`: the configured one.
     Configured(ProductId),
     /// `/v2`: metadata of the checkout session or of the subscription.

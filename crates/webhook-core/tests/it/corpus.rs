@@ -13,7 +13,7 @@ use webhook_core::domain::command::Notice;
 use webhook_core::domain::ids::ProductId;
 use webhook_core::providers::inbound::Inbound;
 use webhook_core::providers::signature::{Secrets, Tolerance, verify};
-use webhook_core::providers::{FastSpring, Paddle, ProductSource, Provider, Stripe};
+use webhook_core::providers::{FastSpring, Paddle, ProductLookup, Provider, Stripe};
 
 use crate::support::{App, PRODUCT, SECRET, path_of};
 
@@ -178,8 +178,8 @@ pub(crate) async fn prepare(app: &App, provider: Signer, case: &str) {
     app.sandbox.clear_calls();
 }
 
-fn notices(case: &Case, source: &ProductSource) -> Vec<Notice> {
-    fn read<P: Provider>(case: &Case, source: &ProductSource) -> Vec<Notice> {
+fn notices(case: &Case, source: &ProductLookup) -> Vec<Notice> {
+    fn read<P: Provider>(case: &Case, source: &ProductLookup) -> Vec<Notice> {
         let now = 1_700_000_000;
         let header = sign(case.provider, SECRET, &case.body, now);
         let mut headers = HeaderMap::new();
@@ -230,10 +230,10 @@ async fn every_case_is_read_and_answered_as_its_snapshot_says() {
     for case in cases() {
         let (provider, name) = (case.provider, case.name.as_str());
         let mut text = String::new();
-        let configured = ProductSource::Configured(ProductId::new(PRODUCT).unwrap());
-        let mut sources = vec![("", ProductSource::Metadata)];
+        let configured = ProductLookup::Configured(ProductId::new(PRODUCT).unwrap());
+        let mut sources = vec![("", ProductLookup::Metadata)];
         if provider == Signer::Stripe {
-            sources = vec![(" on /v1", configured), (" on /v2", ProductSource::Metadata)];
+            sources = vec![(" on /v1", configured), (" on /v2", ProductLookup::Metadata)];
         }
         for (on, source) in sources {
             let read = serde_json::to_string_pretty(&notices(&case, &source)).unwrap();

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use webhook_core::domain::clock::Clock;
 use webhook_core::http::router::SourceAddress;
 use webhook_core::infra::config::Rules;
-use webhook_core::infra::limits::{Limits, Refused};
+use webhook_core::infra::limits::{Limits, TurnedAway};
 use webhook_core::infra::networks::Networks;
 
 use crate::support::{Answer, App, FASTSPRING, PADDLE, STRIPE, path_of};
@@ -337,7 +337,7 @@ fn a_source_is_news_once_a_minute() {
     let limits = Limits::new(rules, &clock);
     let is_news = |peer: Option<&str>| {
         let peer = peer.map(|address| address.parse().unwrap());
-        let refused: Refused = limits.admit(peer, &http::HeaderMap::new()).unwrap_err();
+        let refused: TurnedAway = limits.admit(peer, &http::HeaderMap::new()).unwrap_err();
         limits.is_news(refused)
     };
     for _ in 0..3 {

@@ -19,7 +19,7 @@ use webhook_core::domain::clock::Clock;
 use webhook_core::domain::deadline::Timing;
 use webhook_core::execute::delivery::Service;
 use webhook_core::execute::runtime::Parts;
-use webhook_core::http::reply::{Shape, answer};
+use webhook_core::http::reply::{ReplyStyle, answer};
 use webhook_core::http::router::router;
 use webhook_core::infra::config::{self, Loaded, load};
 use webhook_core::infra::notify::Notifier;
@@ -183,7 +183,7 @@ impl App {
     }
 
     fn parts(&self, loaded: &Loaded, store: Arc<dyn Store>) -> Parts {
-        let config::Ledger { settle, retention, .. } = loaded.places.ledger;
+        let config::Ledger { settle, retention, .. } = loaded.backends.ledger;
         let ledger = Ledger::new(store, settle, retention);
         Parts::of(ledger, self.notifier.clone(), self.overflow.clone())
     }
@@ -259,7 +259,7 @@ pub(crate) async fn handle<P: Provider>(
     let headers = HeaderMap::from_iter([(name, header.parse().unwrap())]);
     let inbound = Inbound { headers, body: body.to_vec(), source: None };
     let handled = service.handle(contract, inbound, budget).await;
-    answer::<P>(Shape::of(contract), &handled).status.as_u16()
+    answer::<P>(ReplyStyle::of(contract), &handled).status.as_u16()
 }
 
 /// What is counted, for whoever runs the tests: a test that passes prints nothing else.

@@ -3,8 +3,8 @@ use super::*;
 
 const WINDOW: Duration = Duration::from_secs(5);
 
-fn pace(limit: u32) -> Arc<Pace> {
-    Arc::new(Pace::new(limit, WINDOW))
+fn pace(limit: u32) -> Arc<RateLimiter> {
+    Arc::new(RateLimiter::new(limit, WINDOW))
 }
 
 fn in_secs(secs: u64) -> Deadline {
@@ -15,7 +15,7 @@ fn turn(rank: Rank, second: i64, calls: usize) -> Turn {
     Turn { rank, at: jiff::Timestamp::from_second(second).unwrap(), calls }
 }
 
-async fn admit(pace: &Arc<Pace>, turn: Turn, secs: u64) -> Result<Places, NotAdmitted> {
+async fn admit(pace: &Arc<RateLimiter>, turn: Turn, secs: u64) -> Result<CallBudget, NotAdmitted> {
     pace.admit(&turn, || 0, in_secs(secs).instant()).await
 }
 
@@ -152,7 +152,7 @@ async fn burst_of_renewals_takes_the_limits_own_time() {
 }
 
 /// A purchase of five calls; whether it was admitted and could make them all.
-async fn purchase(pace: &Arc<Pace>, number: i64) -> bool {
+async fn purchase(pace: &Arc<RateLimiter>, number: i64) -> bool {
     let Ok(places) = admit(pace, turn(Rank::Purchase, number, 5), 4).await else { return false };
     for _ in 0..5 {
         assert!(places.take());

@@ -4,7 +4,7 @@ use super::seating::Seating;
 use crate::cryptlex::License;
 use crate::decide::plan::{Excess, Refused};
 use crate::decide::snapshot::Snapshot;
-use crate::domain::command::{Customer, Grant, Pays, Subject};
+use crate::domain::command::{Customer, Grant, PaymentScope, Subject};
 use crate::domain::entitlement::{Entitlements, Gone};
 use crate::domain::fact::{Covers, Fact};
 use crate::domain::policy::Policy;
@@ -68,8 +68,9 @@ impl<'d> Diff<'d> {
     pub(super) fn is_paid_now(&self) -> bool {
         let mut unsettled = self.snapshot.state.facts.unsettled();
         unsettled.any(|fact| {
-            fact.paid()
-                .is_some_and(|paid| matches!(paid.pays, Pays::ForThePeriod | Pays::ForAProration))
+            fact.paid().is_some_and(|paid| {
+                matches!(paid.scope, PaymentScope::Period | PaymentScope::Proration)
+            })
         })
     }
 }

@@ -8,7 +8,7 @@ use super::seating::{Seated, ordinal_of};
 use crate::cryptlex::{License, NewLicense};
 use crate::decide::customer::{new_user, take_over, user_of};
 use crate::decide::plan::{Plan, Refused};
-use crate::decide::step::{Blank, Step, metadata};
+use crate::decide::step::{LicenseDraft, Step, metadata};
 use crate::domain::command::{Concern, Slot, Term};
 use crate::domain::entitlement::Entitlements;
 use crate::domain::ids::UserId;
@@ -158,7 +158,7 @@ impl Diff<'_> {
             max_allowed_release_version: seat.line.max_release.clone(),
             metadata: metadata(&slot, &seat.line.metadata),
         };
-        Some(Step::CreateLicense(Box::new(Blank { slot, license })))
+        Some(Step::CreateLicense(Box::new(LicenseDraft { slot, license })))
     }
 
     /// Whether the license that add-ons take after is still to be made.

@@ -244,7 +244,7 @@ impl Seated<'_> {
         self.product().is_some() && self.product() == license.product_id.as_ref()
     }
 
-    /// Of its product; where that is only presumed, of any that no state before replaced.
+    /// Of its product; where that is provisional, of any that no state before replaced.
     fn takes(&self, license: &License, before: &[Entitlements]) -> bool {
         let was_wanted = |it: &Entitlements| {
             it.seats.iter().any(|seat| {

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::command::{
-    Amount, Cause, Effect, Line, Mapping, NamedBy, OfPayment, Pays, Stands, Subscribed, Sum, Term,
-    Through,
+    Amount, Effect, Funds, Line, Mapping, OfPayment, PaymentScope, ProductSource, Subscribed, Sum,
+    SuspensionReason, Term, Through,
 };
 use crate::domain::entitlement::{End, Entitlements, Gone, Purchase, Seat};
 use crate::domain::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
@@ -163,15 +163,15 @@ fn status(of: &Entitlements) -> String {
     }
     texts.extend(of.reasons.iter().map(|(cause, since)| {
         let why = match cause {
-            Cause::Payment => "a payment failed",
-            Cause::Pause => "the subscription is paused",
-            Cause::Collection => "the collection of payments is paused",
-            Cause::Refund => "the payment was refunded",
-            Cause::Dispute => "the payment is disputed",
+            SuspensionReason::Payment => "a payment failed",
+            SuspensionReason::Pause => "the subscription is paused",
+            SuspensionReason::Collection => "the collection of payments is paused",
+            SuspensionReason::Refund => "the payment was refunded",
+            SuspensionReason::Dispute => "the payment is disputed",
         };
         format!("suspended because {why} ({since})")
     }));
-    let is_told = of.reasons.contains_key(&Cause::Payment);
+    let is_told = of.reasons.contains_key(&SuspensionReason::Payment);
     let failing = of.failing.filter(|_| !is_told);
     texts.extend(failing.map(|at| format!("a payment failed at {at} and is not made up for")));
     match texts.is_empty() {
@@ -203,10 +203,10 @@ fn order(ordered: &Ordered) -> String {
         Role::OfAPayment => "a payment names what was bought",
     };
     let named_by = match ordered.named_by {
-        NamedBy::Lines => "",
-        NamedBy::Configuration => "; the configuration names the product",
-        NamedBy::Subscription => "; the subscription names the product",
-        NamedBy::Session => "; the checkout session names the product",
+        ProductSource::Line => "",
+        ProductSource::Configuration => "; the configuration names the product",
+        ProductSource::Subscription => "; the subscription names the product",
+        ProductSource::Session => "; the checkout session names the product",
     };
     let mut text = format!("{what}: {}{named_by}", lines(&ordered.lines));
     for unmapped in &ordered.unmapped {
@@ -237,11 +237,11 @@ fn payment(paid: &Paid) -> String {
         Covers::First(None) => "for the first period, whose end it does not say".to_owned(),
         Covers::Later(through) => time_of(through),
     };
-    let what = match paid.pays {
-        Pays::ForThePeriod => "",
-        Pays::ForAProration => " as a proration without a credit,",
-        Pays::ForAChange => " for a change of the subscription,",
-        Pays::Beside => " for something in addition,",
+    let what = match paid.scope {
+        PaymentScope::Period => "",
+        PaymentScope::Proration => " as a proration without a credit,",
+        PaymentScope::PlanChange => " for a change of the subscription,",
+        PaymentScope::OneOff => " for something in addition,",
     };
     let amount = amount(paid.payment.amount.as_ref());
     format!("paid{what} {time}{amount}{}", payments(&paid.ids))
@@ -320,14 +320,16 @@ fn subscribed(subscribed: &Subscribed) -> String {
 }
 
 fn money_back(back: &MoneyBack) -> String {
-    let what = match (back.cause, back.stands, back.back.sum) {
+    let what = match (back.cause, back.funds, back.back.sum) {
         (_, _, Sum::Failed) => "a refund failed",
-        (Cause::Dispute, Stands::Open, _) => "a dispute withdrew money",
-        (Cause::Dispute, Stands::Lost, _) => "a dispute was lost",
-        (Cause::Dispute, Stands::TakenBack, _) => "a dispute ended and the vendor has the money",
-        (_, Stands::TakenBack, _) => "a refund was taken back",
-        (_, Stands::Open | Stands::Lost, Sum::SoFar) => "refunded so far",
-        (_, Stands::Open | Stands::Lost, Sum::Single) => "refunded",
+        (SuspensionReason::Dispute, Funds::Withdrawn, _) => "a dispute withdrew money",
+        (SuspensionReason::Dispute, Funds::Lost, _) => "a dispute was lost",
+        (SuspensionReason::Dispute, Funds::Reinstated, _) => {
+            "a dispute ended and the vendor has the money"
+        }
+        (_, Funds::Reinstated, _) => "a refund was taken back",
+        (_, Funds::Withdrawn | Funds::Lost, Sum::SoFar) => "refunded so far",
+        (_, Funds::Withdrawn | Funds::Lost, Sum::Single) => "refunded",
     };
     let mut text = format!("{what}{}{}", amount(back.back.amount.as_ref()), payments(&back.ids));
     text.push_str(match back.back.is_whole {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::naming::Named;
 use super::payments::Payment;
 use crate::domain::command::{
-    Billed, Effect, Line, Mapping, NamedBy, OfPayment, Slot, Subject, Subscribed, Unmapped,
+    Billed, Effect, Line, Mapping, OfPayment, ProductSource, Slot, Subject, Subscribed, Unmapped,
 };
 use crate::domain::entitlement::{Gone, Purchase, Seat};
 use crate::domain::fact::{Covers, Fact, Ordered, Role};
@@ -61,7 +61,7 @@ enum Turn<'f> {
 struct Order<'f> {
     at: Timestamp,
     role: Role,
-    named_by: NamedBy,
+    named_by: ProductSource,
     payments: Vec<&'f PaymentId>,
     lines: Vec<Line>,
     unmapped: Vec<Unmapped>,
@@ -75,7 +75,7 @@ pub(super) fn of(facts: &[&Fact], policy: &Policy) -> Lines {
         role: orders.iter().map(|order| order.role).min(),
         is_foreign: orders.iter().all(|order| order.lines.is_empty() && order.unmapped.is_empty()),
         names_nothing: !orders.is_empty()
-            && orders.iter().all(|order| order.named_by == NamedBy::Configuration),
+            && orders.iter().all(|order| order.named_by == ProductSource::Configuration),
         ..Lines::default()
     };
     let mut turns: Vec<(Timestamp, u8, Turn<'_>)> = Vec::new();
@@ -118,7 +118,7 @@ fn orders<'f>(facts: &[&'f Fact]) -> Vec<Order<'f>> {
     }
     let quantity = told_quantity(facts);
     for order in &mut orders {
-        if order.named_by != NamedBy::Lines {
+        if order.named_by != ProductSource::Line {
             for line in &mut order.lines {
                 line.quantity = line.quantity.max(quantity.unwrap_or(0));
             }
@@ -151,8 +151,8 @@ impl<'f> Order<'f> {
     fn is_told_by(&self, ordered: &Ordered) -> bool {
         let shares = || ordered.payments.iter().any(|id| self.payments.contains(&id));
         match (self.named_by, ordered.named_by) {
-            (NamedBy::Lines, NamedBy::Lines) => self.role == ordered.role && shares(),
-            (NamedBy::Lines, _) | (_, NamedBy::Lines) => false,
+            (ProductSource::Line, ProductSource::Line) => self.role == ordered.role && shares(),
+            (ProductSource::Line, _) | (_, ProductSource::Line) => false,
             (_, _) => true,
         }
     }
@@ -166,7 +166,7 @@ impl<'f> Order<'f> {
             match self.lines.iter_mut().find(|known| known.key == line.key) {
                 Some(known) => {
                     known.mapping = known.mapping.take().or_else(|| line.mapping.clone());
-                    if self.named_by != NamedBy::Lines {
+                    if self.named_by != ProductSource::Line {
                         known.quantity = known.quantity.max(line.quantity);
                     }
                 }
@@ -235,10 +235,10 @@ impl Lines {
     fn order(&mut self, order: Order<'_>, named: &Named, policy: &Policy) {
         for line in order.lines {
             let (mapping, is_certain) = match order.named_by {
-                NamedBy::Lines => (line.mapping.clone(), true),
-                NamedBy::Configuration | NamedBy::Subscription | NamedBy::Session => {
-                    (named.at(order.at), named.is_certain(order.at))
-                }
+                ProductSource::Line => (line.mapping.clone(), true),
+                ProductSource::Configuration
+                | ProductSource::Subscription
+                | ProductSource::Session => (named.at(order.at), named.is_certain(order.at)),
             };
             match self.bought.iter_mut().find(|bought| bought.line.key == line.key) {
                 Some(known) if order.role == Role::Addition => {

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use super::described::described_period;
 use super::payments::{Gone, Payment};
 use super::periods::effective;
-use crate::domain::command::{Amount, Cause, Pays, Stands, Subject, SubjectKind, Sum};
+use crate::domain::command::{
+    Amount, Funds, PaymentScope, Subject, SubjectKind, Sum, SuspensionReason,
+};
 use crate::domain::fact::{Fact, MoneyBack, Says, added};
 use crate::domain::interval::same_second;
 use crate::domain::policy::Policy;
@@ -55,7 +57,8 @@ pub(super) fn take_out(
                 || effective(payment, facts).or_else(|| described_period(payment.at, facts));
             payment.gone = gone(payment, &of_it, period_end);
             let has_effect = |gone: &Gone| {
-                gone.cause != Cause::Refund || policy.refunded != Refunded::ChangesNothing
+                gone.cause != SuspensionReason::Refund
+                    || policy.refunded != Refunded::ChangesNothing
             };
             payment.gone.retain(has_effect);
         }
@@ -65,7 +68,7 @@ pub(super) fn take_out(
 /// What is not back with the vendor. The end of a chargeback may have an id of its own (Paddle): it is that of the one
 /// before it with the same sum, else of the newest.
 fn standing<'s, 'f>(states: &'s States<'f>) -> Vec<&'s State<'f>> {
-    let is_back = |state: &&State<'_>| state.newest.0.stands == Stands::TakenBack;
+    let is_back = |state: &&State<'_>| state.newest.0.funds == Funds::Reinstated;
     let mut standing: Vec<&State<'_>> = states.values().filter(|state| !is_back(state)).collect();
     standing.sort_by_key(|state| state.newest.1);
     let mut ends: Vec<&State<'_>> =
@@ -92,7 +95,7 @@ fn standing<'s, 'f>(states: &'s States<'f>) -> Vec<&'s State<'f>> {
 }
 
 /// By cause and id.
-type States<'f> = BTreeMap<(Cause, Option<&'f str>), State<'f>>;
+type States<'f> = BTreeMap<(SuspensionReason, Option<&'f str>), State<'f>>;
 
 fn gone(
     payment: &Payment,
@@ -104,10 +107,10 @@ fn gone(
     if standing.is_empty() || !is_all_back(payment, &standing) {
         return Vec::new();
     }
-    let (mut gone, period_end) = (BTreeMap::<Cause, Gone>::new(), period_end());
+    let (mut gone, period_end) = (BTreeMap::<SuspensionReason, Gone>::new(), period_end());
     for state in standing {
         let (back, at) = state.newest;
-        let lost = (back.stands == Stands::Lost).then_some(at);
+        let lost = (back.funds == Funds::Lost).then_some(at);
         let news = Gone { cause: back.cause, since: state.since(), at, lost, period_end };
         let known = gone.entry(back.cause).or_insert(news);
         known.since = known.since.min(state.since());
@@ -120,7 +123,7 @@ fn gone(
 /// The newest state of each refund, adjustment, return and dispute. Of one time the money is gone.
 fn states<'f>(facts: &[&'f Fact]) -> States<'f> {
     let mut states: States<'f> = BTreeMap::new();
-    let mut failed: BTreeMap<(Cause, Option<&str>), Failures<'_>> = BTreeMap::new();
+    let mut failed: BTreeMap<(SuspensionReason, Option<&str>), Failures<'_>> = BTreeMap::new();
     for fact in facts {
         let Says::MoneyBack(back) = &fact.says else { continue };
         let key = (back.cause, back.back.id.as_deref());
@@ -131,7 +134,7 @@ fn states<'f>(facts: &[&'f Fact]) -> States<'f> {
             failed.entry(key).or_default().entry(refund).or_insert((fact.at, value));
             continue;
         }
-        let is_gone = back.stands == Stands::Open;
+        let is_gone = back.funds == Funds::Withdrawn;
         let since = back.since.unwrap_or(fact.at);
         match states.get_mut(&key) {
             Some(known) => {
@@ -141,7 +144,7 @@ fn states<'f>(facts: &[&'f Fact]) -> States<'f> {
                 known.ended = known.ended.min(since);
                 // Of one time, the larger sum so far is the newer one.
                 let (newest, at) = known.newest;
-                if (at, newest.stands, so_far(newest)) <= (fact.at, back.stands, so_far(back)) {
+                if (at, newest.funds, so_far(newest)) <= (fact.at, back.funds, so_far(back)) {
                     known.newest = (&**back, fact.at);
                 }
             }
@@ -205,7 +208,7 @@ fn is_all_back(payment: &Payment, standing: &[&State<'_>]) -> bool {
 /// One adjustment or return that its provider calls whole is.
 fn is_whole_single(state: &State<'_>) -> bool {
     let (back, _) = state.newest;
-    let is_compared = back.cause == Cause::Dispute && back.back.amount.is_some();
+    let is_compared = back.cause == SuspensionReason::Dispute && back.back.amount.is_some();
     is_single(back) && !is_compared && back.back.is_whole == Some(true)
 }
 
@@ -213,7 +216,8 @@ fn is_whole_single(state: &State<'_>) -> bool {
 /// half of it on they are all of it.
 fn disputes_are_whole(standing: &[&State<'_>], brought: &Amount) -> bool {
     let disputed = standing.iter().map(|state| state.newest.0);
-    let disputed = disputed.filter(|back| back.cause == Cause::Dispute && is_single(back));
+    let disputed =
+        disputed.filter(|back| back.cause == SuspensionReason::Dispute && is_single(back));
     let values: Vec<i64> =
         disputed.filter_map(|back| Some(back.back.amount.as_ref()?.value)).collect();
     let sum = values.iter().copied().fold(0, i64::saturating_add);
@@ -265,8 +269,14 @@ fn is_whole_by_word(state: &State<'_>) -> bool {
     // A part of a charge that failed leaves nothing back where no sum is known.
     match (back.back.is_whole, back.cause) {
         (Some(whole), _) => whole && state.failed == 0,
-        (None, Cause::Dispute) => true,
-        (None, Cause::Refund | Cause::Payment | Cause::Pause | Cause::Collection) => false,
+        (None, SuspensionReason::Dispute) => true,
+        (
+            None,
+            SuspensionReason::Refund
+            | SuspensionReason::Payment
+            | SuspensionReason::Pause
+            | SuspensionReason::Collection,
+        ) => false,
     }
 }
 
@@ -292,7 +302,7 @@ fn items_are_back(payment: &Payment, standing: &[&State<'_>], compare: Compare) 
 }
 
 /// Since when money is back for this cause that no other makes up for.
-pub(super) fn newest(payments: &[Payment], cause: Cause) -> Option<Timestamp> {
+pub(super) fn newest(payments: &[Payment], cause: SuspensionReason) -> Option<Timestamp> {
     counting(payments).filter(|(_, gone)| gone.cause == cause).map(|(_, gone)| gone.at).max()
 }
 
@@ -311,7 +321,8 @@ pub(super) fn counting(payments: &[Payment]) -> impl Iterator<Item = (&Payment, 
 
 /// Whether licenses run on other money, which did not go back itself. What is disputed must have been made up for by then.
 pub(super) fn is_made_up_for(payment: &Payment, gone: &Gone, payments: &[Payment]) -> bool {
-    let in_time = |other: &Payment| gone.cause != Cause::Dispute || other.at <= gone.since;
+    let in_time =
+        |other: &Payment| gone.cause != SuspensionReason::Dispute || other.at <= gone.since;
     is_within_another(payment, payments)
         || others(payment, payments).any(|other| {
             in_time(other) && is_later(other, payment) && is_money_or_later(other, gone)
@@ -330,7 +341,7 @@ fn others<'p>(
 ) -> impl Iterator<Item = &'p Payment> + 'p {
     payments.iter().filter(move |other| {
         !std::ptr::eq(*other, payment)
-            && other.pays == Pays::ForThePeriod
+            && other.scope == PaymentScope::Period
             && other.gone.is_empty()
             && !is_for_a_change(other, payments)
     })

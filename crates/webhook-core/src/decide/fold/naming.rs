@@ -3,15 +3,15 @@
 
 use jiff::Timestamp;
 
-use crate::domain::command::{Line, Mapping, NamedBy};
+use crate::domain::command::{Line, Mapping, ProductSource};
 use crate::domain::fact::{Fact, Ordered};
 use crate::domain::ids::ProductId;
 
 /// The product of the only line, and when another one took its place.
 pub(super) struct Named {
     changes: Vec<(Timestamp, Option<Mapping>)>,
-    is_presumed: bool,
-    /// Products that were presumed before somebody told who knows better.
+    is_provisional: bool,
+    /// Provisional products before somebody told who knows better.
     superseded: Vec<ProductId>,
 }
 
@@ -19,13 +19,14 @@ impl Named {
     /// From everything that was told of one purchase.
     pub(super) fn of(facts: &[&Fact]) -> Self {
         let orders: Vec<&Ordered> = facts.iter().filter_map(|fact| fact.ordered()).collect();
-        let named_by = |by: NamedBy| {
+        let named_by = |by: ProductSource| {
             let mut named = orders.iter().filter(|ordered| ordered.named_by == by);
             named.find_map(|ordered| first_mapping(&ordered.lines))
         };
-        let session = named_by(NamedBy::Session);
-        let subscription = named_by(NamedBy::Subscription);
-        let first = session.clone().or(subscription).or_else(|| named_by(NamedBy::Configuration));
+        let session = named_by(ProductSource::Session);
+        let subscription = named_by(ProductSource::Subscription);
+        let first =
+            session.clone().or(subscription).or_else(|| named_by(ProductSource::Configuration));
         let mut changes = vec![(Timestamp::MIN, first.clone())];
         // What the subscription itself named last; `None` where it told nothing yet.
         let mut before: Option<Option<ProductId>> = None;
@@ -42,11 +43,11 @@ impl Named {
             }
             before = Some(product);
         }
-        let named = orders.iter().filter(|ordered| ordered.named_by != NamedBy::Lines);
+        let named = orders.iter().filter(|ordered| ordered.named_by != ProductSource::Line);
         let named = named.filter_map(|ordered| first_mapping(&ordered.lines));
         let superseded = named.map(|mapping| mapping.product);
         let superseded = superseded.filter(|it| Some(it) != first.as_ref().map(|it| &it.product));
-        Self { superseded: superseded.collect(), changes, is_presumed: !by_session }
+        Self { superseded: superseded.collect(), changes, is_provisional: !by_session }
     }
 
     /// As of then.
@@ -55,7 +56,7 @@ impl Named {
         by_then.and_then(|(_, mapping)| mapping.clone())
     }
 
-    /// Products that were presumed, and are not what was bought.
+    /// Provisional products, and are not what was bought.
     pub(super) fn superseded(&self) -> impl Iterator<Item = &ProductId> {
         self.superseded.iter()
     }
@@ -63,7 +64,7 @@ impl Named {
     /// Whether somebody named it, by then, who knows.
     pub(super) fn is_certain(&self, at: Timestamp) -> bool {
         let changed = self.changes.iter().skip(1).any(|(since, _)| *since <= at);
-        changed || !self.is_presumed
+        changed || !self.is_provisional
     }
 }
 
@@ -78,10 +79,10 @@ fn named_by_subscription(fact: &Fact, by_session: bool) -> Option<Option<Mapping
     }
     let ordered = fact.ordered()?;
     match ordered.named_by {
-        NamedBy::Subscription => Some(first_mapping(&ordered.lines)),
+        ProductSource::Subscription => Some(first_mapping(&ordered.lines)),
         // Beside a session that named one, it is the invoice, which found nothing in the subscription.
-        NamedBy::Configuration if by_session => Some(None),
-        NamedBy::Configuration | NamedBy::Session | NamedBy::Lines => None,
+        ProductSource::Configuration if by_session => Some(None),
+        ProductSource::Configuration | ProductSource::Session | ProductSource::Line => None,
     }
 }
 

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::described::{described_period, was_the_last};
 use crate::domain::command::{
-    Amount, Cause, OfPayment, PaidItem, Pays, Subject, SubjectKind, Through, Undated,
+    Amount, OfPayment, PaidItem, PaymentScope, Subject, SubjectKind, SuspensionReason, Through,
+    Undated,
 };
 use crate::domain::entitlement::OneMore;
 use crate::domain::fact::{Covers, Fact, Paid, Says};
@@ -19,7 +20,7 @@ pub(super) struct Payment {
     /// When it was told first.
     pub(super) at: Timestamp,
     pub(super) ids: BTreeSet<PaymentId>,
-    pub(super) pays: Pays,
+    pub(super) scope: PaymentScope,
     /// Whether it came with the purchase.
     pub(super) is_first: bool,
     /// When what it pays for begins and ends, as its payload says it or as the subscription was described.
@@ -42,7 +43,7 @@ pub(super) struct Payment {
 /// All of a payment went back for this cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gone {
-    pub(super) cause: Cause,
+    pub(super) cause: SuspensionReason,
     /// Since when the money is gone.
     pub(super) since: Timestamp,
     /// When the newest of it was told.
@@ -56,15 +57,15 @@ pub(super) struct Gone {
 impl Payment {
     /// Whether it is for the subscription itself, or a change of it. What was added within a period settles nothing.
     pub(super) fn pays_for_the_subject(&self) -> bool {
-        self.pays != Pays::Beside && !self.is_proration
+        self.scope != PaymentScope::OneOff && !self.is_proration
     }
 
     /// Whether money back of it takes a time back: a change's, too, where its end counts.
     pub(super) fn pays_for_a_time(&self) -> bool {
-        match self.pays {
-            Pays::ForThePeriod | Pays::ForAProration => true,
-            Pays::ForAChange => self.end.is_some(),
-            Pays::Beside => false,
+        match self.scope {
+            PaymentScope::Period | PaymentScope::Proration => true,
+            PaymentScope::PlanChange => self.end.is_some(),
+            PaymentScope::OneOff => false,
         }
     }
 
@@ -86,8 +87,8 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact]) -> Vec<Payment> {
                         ..<_>::default()
                     };
                     let covers = Covers::First(None);
-                    let (ids, pays) = (ids.clone(), Pays::ForThePeriod);
-                    let paid = Paid { ids, pays, covers, payment };
+                    let (ids, scope) = (ids.clone(), PaymentScope::Period);
+                    let paid = Paid { ids, scope, covers, payment };
                     tell(&mut payments, fact.at, &paid, facts);
                 }
             }
@@ -137,7 +138,7 @@ fn find_changes(payments: &mut [Payment], facts: &[&Fact]) {
         bounds.extend(period.end);
     }
     for change in payments.iter_mut().filter(|payment| payment.is_proration) {
-        (change.pays, change.end) = (Pays::ForAChange, None);
+        (change.scope, change.end) = (PaymentScope::PlanChange, None);
     }
 }
 
@@ -149,8 +150,8 @@ fn presumed(subject: &Subject, facts: &[&Fact], known: &[Payment]) -> Option<Pay
         Some((fact.at, back.ids.clone()))
     });
     let (at, ids) = told?;
-    let (pays, covers) = (Pays::ForThePeriod, Covers::First(None));
-    let paid = Paid { ids, pays, covers, payment: crate::domain::command::Payment::default() };
+    let (scope, covers) = (PaymentScope::Period, Covers::First(None));
+    let paid = Paid { ids, scope, covers, payment: crate::domain::command::Payment::default() };
     Some(Payment::told(at, &paid, facts))
 }
 
@@ -162,7 +163,7 @@ fn tell(payments: &mut Vec<Payment>, at: Timestamp, paid: &Paid, facts: &[&Fact]
             // A purchase whose payload tells no date, and the one that does.
             || (known.is_first
                 && told.is_first
-                && known.pays == told.pays
+                && known.scope == told.scope
                 && (known.end.is_none() || told.end.is_none()))
     };
     match payments.iter_mut().find(is_it) {
@@ -194,14 +195,15 @@ impl Payment {
         Self {
             at,
             ids: paid.ids.iter().cloned().collect(),
-            pays: match paid.pays {
-                Pays::ForAProration => Pays::ForThePeriod,
-                pays @ (Pays::ForThePeriod | Pays::ForAChange | Pays::Beside) => pays,
+            scope: match paid.scope {
+                PaymentScope::Proration => PaymentScope::Period,
+                scope
+                @ (PaymentScope::Period | PaymentScope::PlanChange | PaymentScope::OneOff) => scope,
             },
             is_first: matches!(paid.covers, Covers::First(_)),
             starts: paid.payment.starts,
             end,
-            is_proration: paid.pays == Pays::ForAProration,
+            is_proration: paid.scope == PaymentScope::Proration,
             one_more,
             is_usage,
             amount: paid.payment.amount.clone(),
@@ -214,8 +216,8 @@ impl Payment {
     fn merge(&mut self, told: Self) {
         self.at = self.at.min(told.at);
         self.ids.extend(told.ids);
-        if told.pays == Pays::ForThePeriod {
-            self.pays = told.pays;
+        if told.scope == PaymentScope::Period {
+            self.scope = told.scope;
         }
         self.is_first |= told.is_first;
         if self.end.is_none() {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::payments::Payment;
-use crate::domain::command::{Pays, SubscriptionRecord};
+use crate::domain::command::{PaymentScope, SubscriptionRecord};
 use crate::domain::fact::Fact;
 use crate::domain::interval::same_second;
 
@@ -11,7 +11,7 @@ use crate::domain::interval::same_second;
 /// paid.
 pub(super) fn effective(payment: &Payment, facts: &[&Fact]) -> Option<Timestamp> {
     let paid = payment.end?;
-    if payment.pays != Pays::ForThePeriod || payment.is_usage {
+    if payment.scope != PaymentScope::Period || payment.is_usage {
         return Some(paid);
     }
     let mut end = paid;

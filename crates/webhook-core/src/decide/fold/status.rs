@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::payments::Payment;
 use super::{failures, money_back};
-use crate::domain::command::{Cause, Pays};
+use crate::domain::command::{PaymentScope, SuspensionReason};
 use crate::domain::fact::{Fact, Says};
 use crate::domain::policy::Policy;
 use crate::domain::policy::{AtTheEnd, Refunded};
@@ -17,15 +17,15 @@ pub(super) fn reasons(
     payments: &[Payment],
     ended: Option<Timestamp>,
     policy: &Policy,
-) -> BTreeMap<Cause, Timestamp> {
+) -> BTreeMap<SuspensionReason, Timestamp> {
     let mut reasons = BTreeMap::new();
     let failed = failures::counting(facts, payments, policy);
-    reasons.extend(failed.map(|since| (Cause::Payment, since)));
-    reasons.extend(paused(facts, payments).map(|since| (Cause::Pause, since)));
+    reasons.extend(failed.map(|since| (SuspensionReason::Payment, since)));
+    reasons.extend(paused(facts, payments).map(|since| (SuspensionReason::Pause, since)));
     let not_collected = not_collected(facts, payments).filter(|_| policy.pause_collection);
-    reasons.extend(not_collected.map(|since| (Cause::Collection, since)));
+    reasons.extend(not_collected.map(|since| (SuspensionReason::Collection, since)));
     for (_, gone) in money_back::counting(payments) {
-        if gone.cause == Cause::Refund && policy.refunded == Refunded::Revokes {
+        if gone.cause == SuspensionReason::Refund && policy.refunded == Refunded::Revokes {
             continue;
         }
         // What was lost ends the subscription instead, unless nothing follows from an end.
@@ -59,5 +59,5 @@ fn not_collected(facts: &[&Fact], payments: &[Payment]) -> Option<Timestamp> {
 }
 
 fn is_paid_since(payments: &[Payment], since: Timestamp) -> bool {
-    payments.iter().any(|payment| payment.pays == Pays::ForThePeriod && payment.at >= since)
+    payments.iter().any(|payment| payment.scope == PaymentScope::Period && payment.at >= since)
 }

@@ -9,7 +9,7 @@ use crate::decide::diff::{Asked, plan, states_of};
 use crate::decide::fold::fold;
 use crate::decide::snapshot::{People, Remembered, Snapshot};
 use crate::decide::{Refused, Step};
-use crate::domain::command::{Grant, NamedBy, Pays, Slot};
+use crate::domain::command::{Grant, PaymentScope, ProductSource, Slot};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{LicenseId, UserId};
 use crate::domain::interval::{Interval, shifted};
@@ -176,9 +176,9 @@ fn grant() -> Grant {
         unmapped: Vec::new(),
         foreign: false,
         paid_through: None,
-        pays: Pays::ForThePeriod,
-        named_by: NamedBy::Lines,
-        lines_at: None,
+        scope: PaymentScope::Period,
+        named_by: ProductSource::Line,
+        ordered_at: None,
         else_renews: None,
         is_paid: true,
     }

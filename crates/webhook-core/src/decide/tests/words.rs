@@ -6,8 +6,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::command::{
-    Amount, Back, Billed, Cause, Effect, Line, Mapping, NamedBy, Payment, Pays, Previous, Stands,
-    Subject, SubjectKind, Subscribed, SubscriptionRecord, Term, Through, Undated, Unmapped,
+    Amount, Back, Billed, Effect, Funds, Line, Mapping, Payment, PaymentScope, Previous,
+    ProductSource, Subject, SubjectKind, Subscribed, SubscriptionRecord, SuspensionReason, Term,
+    Through, Undated, Unmapped,
 };
 use crate::domain::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
 use crate::domain::ids::{EventId, Mark, PaymentId, ProductId, SubjectId};
@@ -140,11 +141,11 @@ fn says(number: usize, at: Timestamp, words: &Words<'_>) -> Vec<Says> {
         "end" => vec![Says::Ended],
         "is" => vec![described(words, words.after("is"))],
         "lists" => vec![described(words, None)],
-        "refund" => vec![back(words, Cause::Refund, Stands::Open)],
-        "unrefund" => vec![back(words, Cause::Refund, Stands::TakenBack)],
-        "dispute" => vec![back(words, Cause::Dispute, Stands::Open)],
-        "win" => vec![back(words, Cause::Dispute, Stands::TakenBack)],
-        "lose" => vec![back(words, Cause::Dispute, Stands::Lost)],
+        "refund" => vec![back(words, SuspensionReason::Refund, Funds::Withdrawn)],
+        "unrefund" => vec![back(words, SuspensionReason::Refund, Funds::Reinstated)],
+        "dispute" => vec![back(words, SuspensionReason::Dispute, Funds::Withdrawn)],
+        "win" => vec![back(words, SuspensionReason::Dispute, Funds::Reinstated)],
+        "lose" => vec![back(words, SuspensionReason::Dispute, Funds::Lost)],
         verb => panic!("no story has {verb}"),
     }
 }
@@ -159,7 +160,7 @@ fn ordered(number: usize, words: &Words<'_>, role: Role) -> Says {
         payments: vec![payment_id(number, words)],
         lines: words.lines(),
         unmapped: words.unmapped(),
-        named_by: NamedBy::Lines,
+        named_by: ProductSource::Line,
         ordered_at: None,
         customer: None,
         role,
@@ -175,11 +176,11 @@ fn through(number: usize, at: Timestamp, until: Option<Timestamp>) -> Through {
 }
 
 fn paid(number: usize, words: &Words<'_>, covers: Covers) -> Says {
-    let pays = match (words.has("change"), words.has("beside")) {
-        (true, _) => Pays::ForAChange,
-        (false, true) => Pays::Beside,
-        (false, false) if words.has("proration") => Pays::ForAProration,
-        (false, false) => Pays::ForThePeriod,
+    let scope = match (words.has("change"), words.has("beside")) {
+        (true, _) => PaymentScope::PlanChange,
+        (false, true) => PaymentScope::OneOff,
+        (false, false) if words.has("proration") => PaymentScope::Proration,
+        (false, false) => PaymentScope::Period,
     };
     let bills = words.after("bills").into_iter().flat_map(|billed| billed.split(','));
     let bills = bills.map(|billed| {
@@ -192,7 +193,7 @@ fn paid(number: usize, words: &Words<'_>, covers: Covers) -> Says {
         starts: words.time("from"),
         bills: bills.collect(),
     };
-    Says::Paid(Box::new(Paid { ids: vec![payment_id(number, words)], pays, covers, payment }))
+    Says::Paid(Box::new(Paid { ids: vec![payment_id(number, words)], scope, covers, payment }))
 }
 
 fn described(words: &Words<'_>, status: Option<&str>) -> Says {
@@ -220,12 +221,12 @@ fn described(words: &Words<'_>, status: Option<&str>) -> Says {
 }
 
 /// Of the payment that `of` names; without a sum it is all of it in the provider's word.
-fn back(words: &Words<'_>, cause: Cause, stands: Stands) -> Says {
+fn back(words: &Words<'_>, cause: SuspensionReason, funds: Funds) -> Says {
     let amount = words.amount();
     let ids = vec![PaymentId::new(words.after("of").unwrap()).unwrap()];
     let id = format!("{cause:?} {}", words.after("named").unwrap_or("1"));
     let is_told = amount.is_none() || words.has("whole") || words.has("part");
     let is_whole = is_told.then(|| !words.has("part"));
     let back = Back { id: Some(id), amount, is_whole, ..Back::default() };
-    Says::MoneyBack(Box::new(MoneyBack { cause, stands, since: None, ids, back }))
+    Says::MoneyBack(Box::new(MoneyBack { cause, funds, since: None, ids, back }))
 }

@@ -40,13 +40,13 @@ pub struct Command {
     pub ordered_as: Option<Box<Grant>>,
     /// Whether it makes licenses for a customer who is known by id only: nobody else may work on him meanwhile.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub for_an_id: bool,
+    pub locks_customer: bool,
     /// Whether it tells of a payment that nobody knows yet: of whatever that turns out to have paid for.
     #[serde(skip)]
     pub of_unknown_payment: bool,
     /// Whether the event only mentions the subject, which may be something that we never sold.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub incidental: bool,
+    pub may_be_foreign: bool,
 }
 
 impl Command {
@@ -64,9 +64,9 @@ impl Command {
             concern: None,
             contact: None,
             ordered_as: None,
-            for_an_id: false,
+            locks_customer: false,
             of_unknown_payment: false,
-            incidental: false,
+            may_be_foreign: false,
         }
     }
 }
@@ -96,12 +96,12 @@ impl Command {
     /// The same as the purchase, which nobody told.
     #[must_use]
     pub fn as_purchase(mut self) -> Self {
-        let Action::Renew(Renew { through, pays, else_buys: Some(grant) }) = self.action else {
+        let Action::Renew(Renew { through, scope, else_buys: Some(grant) }) = self.action else {
             return self;
         };
-        let renews = Renew { through, pays, else_buys: None };
+        let renews = Renew { through, scope, else_buys: None };
         let grant = Grant { else_renews: Some(Box::new(renews)), ..*grant };
         let concern = self.concern.take().or(Some(Concern::PurchaseUnseen));
-        Self { action: Action::Grant(grant), for_an_id: true, concern, ..self }
+        Self { action: Action::Grant(grant), locks_customer: true, concern, ..self }
     }
 }

@@ -24,7 +24,7 @@ pub struct Customer {
 
 impl Customer {
     /// Whether only their id is known, so that a placeholder user gets their licenses.
-    pub fn is_stand_in(&self) -> bool {
+    pub fn is_placeholder(&self) -> bool {
         matches!(self.email, Email::Placeholder(_))
     }
 

@@ -23,7 +23,7 @@ use crate::domain::policy::{Money, QuantityMeans};
 pub use asked::Command;
 pub use customer::{Customer, Email, Name, email_digest, is_placeholder};
 pub use payment::{Amount, Back, BackItem, Billed, OfPayment, PaidItem, Payment, Sum};
-pub use reversal::{Reversal, Stands};
+pub use reversal::{Funds, Reversal};
 pub use subscription::{Effect, Previous, Subscribed, SubscriptionRecord};
 
 /// One event of a delivery, translated.
@@ -144,9 +144,9 @@ pub enum Action {
     /// A payment failed, for a further period if it does not say which; what follows is the vendor's policy.
     PaymentFailed(Option<Through>),
     /// A cause for suspension arose.
-    Suspend(Cause),
+    Suspend(SuspensionReason),
     /// Causes for suspension went away without a payment.
-    Resume(&'static [Cause]),
+    Resume(&'static [SuspensionReason]),
     /// The money of a payment went back, or came again.
     Reverse(Reversal),
     /// Something else is told of a payment.
@@ -176,19 +176,19 @@ pub struct Note {
     /// What it was, or why nothing follows from it.
     pub why: &'static str,
     /// What is remembered of it beyond that.
-    pub keeps: Keeps,
+    pub effect: NoteEffect,
 }
 
 impl Note {
     /// Nothing beyond that.
     pub fn of(why: &'static str) -> Self {
-        Self { why, keeps: Keeps::Nothing }
+        Self { why, effect: NoteEffect::Nothing }
     }
 }
 
 /// What a note leaves behind.
 #[derive(Debug, Clone, Serialize)]
-pub enum Keeps {
+pub enum NoteEffect {
     /// Nothing but the event.
     Nothing,
     /// Something about a customer.
@@ -245,7 +245,7 @@ pub enum Concern {
 /// Why licenses of a subject are suspended. A license is suspended while any cause is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Cause {
+pub enum SuspensionReason {
     /// A payment failed.
     Payment,
     /// The subscription is paused.
@@ -275,12 +275,12 @@ pub struct Grant {
     /// The end of what was paid or is on trial, where the purchase says it.
     pub paid_through: Option<Timestamp>,
     /// Whether it pays for its subject, or for something that was added to it.
-    pub pays: Pays,
+    pub scope: PaymentScope,
     /// Who names its Cryptlex product.
-    pub named_by: NamedBy,
+    pub named_by: ProductSource,
     /// As of when its lines are, where it was paid later: a change in between is newer than they are.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lines_at: Option<Timestamp>,
+    pub ordered_at: Option<Timestamp>,
     /// What it is instead, where something was bought before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub else_renews: Option<Box<Renew>>,
@@ -302,10 +302,10 @@ pub struct UnknownBuyer {
 /// this list knows better, whichever comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NamedBy {
+pub enum ProductSource {
     /// Each line for itself: there is nobody else to ask.
-    Lines,
-    /// The configuration, or nobody yet: it is presumed.
+    Line,
+    /// The configuration, or nobody yet: it is provisional.
     Configuration,
     /// Metadata of the subscription.
     Subscription,
@@ -380,7 +380,7 @@ pub struct Renew {
     /// What the payment paid for.
     pub through: Through,
     /// What that says about a failed payment and a pause before it.
-    pub pays: Pays,
+    pub scope: PaymentScope,
     /// What it buys, where its payload names the Cryptlex product and nothing was bought before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub else_buys: Option<Box<Grant>>,
@@ -388,15 +388,15 @@ pub struct Renew {
 
 /// What a payment settles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Pays {
+pub enum PaymentScope {
     /// For the subscription itself: whatever failed or paused before is over.
-    ForThePeriod,
+    Period,
     /// For a new period or for a change within one, as what else is known tells: Stripe's proration without a credit.
-    ForAProration,
+    Proration,
     /// For a change of it: no payment is failing, but a pause goes on.
-    ForAChange,
+    PlanChange,
     /// For something beside it, such as an add-on: neither.
-    Beside,
+    OneOff,
 }
 
 /// What a payment paid for.

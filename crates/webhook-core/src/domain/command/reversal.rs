@@ -3,16 +3,16 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Back, Cause};
+use super::{Back, SuspensionReason};
 use crate::domain::ids::PaymentId;
 
 /// A refund or a dispute of a payment, or the end of one.
 #[derive(Debug, Clone, Serialize)]
 pub struct Reversal {
     /// `Refund` or `Dispute`.
-    pub cause: Cause,
-    /// How it stands.
-    pub stands: Stands,
+    pub cause: SuspensionReason,
+    /// Where the money is.
+    pub funds: Funds,
     /// Since when the money is gone, where the event of an end says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
@@ -23,13 +23,13 @@ pub struct Reversal {
     pub back: Back,
 }
 
-/// How a refund or a dispute stands; of what is told at the same time, the last of these.
+/// Where the money of a refund or a dispute is; of what is told at the same time, the last of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Stands {
+pub enum Funds {
     /// The vendor has the money after all.
-    TakenBack,
+    Reinstated,
     /// The money is gone, or held.
-    Open,
+    Withdrawn,
     /// The money is gone for good.
     Lost,
 }

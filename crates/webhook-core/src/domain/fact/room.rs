@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::set::Leaving;
 use super::stored::bytes;
 use super::{Covers, Described, Fact, Kept, Paid, Role, Says, Standing};
-use crate::domain::command::{OfPayment, Pays, Through};
+use crate::domain::command::{OfPayment, PaymentScope, Through};
 use crate::domain::ids::PaymentId;
 
 /// Of each kind of fact so many are kept.
@@ -156,7 +156,7 @@ fn tells_a_period(fact: &Fact, described: &Described, kept: &[Kept]) -> bool {
     let Some(start) = described.record.period_start else { return false };
     let facts = || kept.iter().map(|kept| &kept.fact);
     let pays_for_it =
-        |paid: &Paid| paid.pays == Pays::ForAProration && paid.payment.starts == Some(start);
+        |paid: &Paid| paid.scope == PaymentScope::Proration && paid.payment.starts == Some(start);
     let tells_it = |it: &Described| it.record.period_start == Some(start);
     facts().filter_map(Fact::paid).any(pays_for_it)
         && !facts().any(|it| it.at > fact.at && it.described().is_some_and(tells_it))
@@ -167,7 +167,7 @@ fn is_needed_payment(fact: &Fact, ids: &[PaymentId], kept: &[Kept]) -> bool {
     let ends = |fact: &Fact| Some((end(fact)?, std::cmp::Reverse(fact.at)));
     // A proration may be for no period: it must not take the place of one that is.
     let is_proration =
-        |fact: &Fact| fact.paid().is_some_and(|paid| paid.pays == Pays::ForAProration);
+        |fact: &Fact| fact.paid().is_some_and(|paid| paid.scope == PaymentScope::Proration);
     let alike = kept.iter().filter(|kept| is_proration(&kept.fact) == is_proration(fact));
     let last = alike.filter_map(|kept| ends(&kept.fact)).max();
     let parts = kept.iter().filter_map(|kept| {

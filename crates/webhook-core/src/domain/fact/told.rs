@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
 use crate::domain::command::{
-    Action, Cause, Command, Grant, Pays, Renew, Subject, SubscriptionRecord,
+    Action, Command, Grant, PaymentScope, Renew, Subject, SubscriptionRecord, SuspensionReason,
 };
 use crate::domain::ids::{CustomerId, EventId};
 
@@ -29,18 +29,18 @@ fn says(command: &Command) -> Vec<Says> {
     match &command.action {
         Action::Grant(grant) => purchase(command, grant),
         Action::Renew(renew) => {
-            let mut said = vec![paid(command, renew.pays, Covers::Later(renew.through.clone()))];
+            let mut said = vec![paid(command, renew.scope, Covers::Later(renew.through.clone()))];
             said.extend(renew.else_buys.as_ref().map(|grant| of_a_payment(command, grant)));
             said
         }
         Action::PaymentFailed(through) => vec![Says::Failed(through.clone())],
-        Action::Suspend(Cause::Pause) => vec![Says::Paused],
-        Action::Resume([Cause::Pause]) => vec![Says::Resumed],
+        Action::Suspend(SuspensionReason::Pause) => vec![Says::Paused],
+        Action::Resume([SuspensionReason::Pause]) => vec![Says::Resumed],
         Action::Reverse(reversal) => {
             let ids = reversal.ids.clone();
-            let (cause, stands) = (reversal.cause, reversal.stands);
+            let (cause, funds) = (reversal.cause, reversal.funds);
             let (since, back) = (reversal.since, reversal.back.clone());
-            vec![Says::MoneyBack(Box::new(MoneyBack { cause, stands, since, ids, back }))]
+            vec![Says::MoneyBack(Box::new(MoneyBack { cause, funds, since, ids, back }))]
         }
         Action::OfPayment(of) => vec![Says::OfPayment(Box::new(of.clone()))],
         Action::End => vec![Says::Ended],
@@ -50,31 +50,33 @@ fn says(command: &Command) -> Vec<Says> {
     }
 }
 
-fn paid(command: &Command, pays: Pays, covers: Covers) -> Says {
+fn paid(command: &Command, scope: PaymentScope, covers: Covers) -> Says {
     let (ids, payment) = (command.payments.clone(), command.payment.clone());
-    Says::Paid(Box::new(Paid { ids, pays, covers, payment }))
+    Says::Paid(Box::new(Paid { ids, scope, covers, payment }))
 }
 
 fn purchase(command: &Command, grant: &Grant) -> Vec<Says> {
-    let role = match (&grant.else_renews, grant.pays) {
+    let role = match (&grant.else_renews, grant.scope) {
         (Some(_), _) => Role::OfAPayment,
-        (None, Pays::Beside) => Role::Addition,
-        (None, Pays::ForThePeriod | Pays::ForAProration | Pays::ForAChange) => Role::Purchase,
+        (None, PaymentScope::OneOff) => Role::Addition,
+        (None, PaymentScope::Period | PaymentScope::Proration | PaymentScope::PlanChange) => {
+            Role::Purchase
+        }
     };
     let mut said = vec![ordered(command, grant, role)];
     if grant.is_paid {
-        let mut pays = grant.pays;
+        let mut scope = grant.scope;
         let covers = match &grant.else_renews {
             Some(renews) => {
-                let Renew { through, pays: of_renewal, .. } = &**renews;
-                if *of_renewal == Pays::ForAProration {
-                    pays = *of_renewal;
+                let Renew { through, scope: of_renewal, .. } = &**renews;
+                if *of_renewal == PaymentScope::Proration {
+                    scope = *of_renewal;
                 }
                 Covers::Later(through.clone())
             }
             None => Covers::First(grant.paid_through),
         };
-        said.push(paid(command, pays, covers));
+        said.push(paid(command, scope, covers));
     }
     said
 }
@@ -89,7 +91,7 @@ fn ordered(command: &Command, grant: &Grant, role: Role) -> Says {
         lines: grant.lines.clone(),
         unmapped: grant.unmapped.clone(),
         named_by: grant.named_by,
-        ordered_at: grant.lines_at,
+        ordered_at: grant.ordered_at,
         customer: buyer(grant),
         role,
     }))
@@ -104,10 +106,10 @@ fn buyer(grant: &Grant) -> Option<CustomerId> {
 fn describe(command: &Command, described: &mut Option<Described>) {
     let mut collects = None;
     let mut subscribed = command.subscribed.as_deref().cloned();
-    if let Action::Suspend(Cause::Collection) = &command.action {
+    if let Action::Suspend(SuspensionReason::Collection) = &command.action {
         collects = Some(false);
     } else if let Action::Resume(causes) = &command.action {
-        collects = causes.contains(&Cause::Collection).then_some(true);
+        collects = causes.contains(&SuspensionReason::Collection).then_some(true);
     } else if let Action::ChangePlan(changed) = &command.action {
         subscribed = Some(changed.clone());
     }

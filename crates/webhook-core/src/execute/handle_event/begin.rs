@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::gate::Gate;
 use super::{Delivery, Ready, in_time};
-use crate::cryptlex::Session;
+use crate::cryptlex::Calls;
 use crate::decide::lacks_its_buyer;
 use crate::domain::clock::Clock;
 use crate::domain::command::{Action, Command, Meaning, Outcome, Reversal, Subject};
@@ -18,7 +18,7 @@ use crate::execute::expected_calls::turn;
 use crate::execute::replay::remembered;
 use crate::execute::report::Failure;
 use crate::ledger::{
-    Admission, Claim, EventKey, Keep, Known, Leases, LedgerError, Paid, PaidBy, Term,
+    Admission, Claim, EventKey, Known, LeaseOnFailure, Leases, LedgerError, Paid, PaidBy, Term,
 };
 use crate::providers::Provider;
 
@@ -26,7 +26,7 @@ use crate::providers::Provider;
 pub(super) struct Begun<'r> {
     pub(super) commands: Vec<Command>,
     pub(super) leases: Box<Leases>,
-    pub(super) session: Option<Session<'r>>,
+    pub(super) calls: Option<Calls<'r>>,
 }
 
 enum Traced {
@@ -36,7 +36,7 @@ enum Traced {
 
 enum Claimed<'c> {
     /// With places for its calls, if it makes any.
-    Leases(Box<Leases>, Option<Session<'c>>),
+    Leases(Box<Leases>, Option<Calls<'c>>),
     Done(Outcome),
     /// What a payment paid for is known by now.
     NowKnown,
@@ -66,8 +66,8 @@ impl Ready {
                 },
             };
             match self.claim(event, at, &traced, delivery, clock).await? {
-                Claimed::Leases(leases, session) => {
-                    let ordered = match is_buyer_asked_for || session.is_none() {
+                Claimed::Leases(leases, calls) => {
+                    let ordered = match is_buyer_asked_for || calls.is_none() {
                         true => None,
                         false => {
                             self.ordered_as::<P>(event, at, &traced, &leases, deadline).await?
@@ -75,12 +75,12 @@ impl Ready {
                     };
                     is_buyer_asked_for = true;
                     let Some(ordered) = ordered else {
-                        return Ok(Ok(Begun { commands: traced, leases, session }));
+                        return Ok(Ok(Begun { commands: traced, leases, calls }));
                     };
                     // Claimed once more, with whoever buys.
-                    drop(session);
+                    drop(calls);
                     let why = "its buyer is asked for first";
-                    let released = self.ledger.fail(*leases, why, Keep::Release);
+                    let released = self.ledger.fail(*leases, why, LeaseOnFailure::Release);
                     self.recorded(deadline, released).await?;
                     with_buyer = Some(ordered);
                 }
@@ -187,7 +187,7 @@ impl Ready {
                 Err(late) => return Err(busy.unwrap_or(late)),
             };
             match claimed {
-                Claim::Acquired(leases) => return Ok(Claimed::Leases(leases, gate.session())),
+                Claim::Acquired(leases) => return Ok(Claimed::Leases(leases, gate.calls())),
                 Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
                 Claim::NotAdmitted => return Err(gate.refusal()),
                 Claim::NowKnown => return Ok(Claimed::NowKnown),

@@ -11,7 +11,7 @@ use crate::domain::ids::EventId;
 use crate::domain::interval::shifted;
 use crate::execute::claim_scope::customer_of;
 use crate::execute::report::{Class, Failure};
-use crate::ledger::{EventKey, Keep, Leases};
+use crate::ledger::{EventKey, LeaseOnFailure, Leases};
 use crate::providers::Provider;
 
 use super::{Delivery, Ready};
@@ -67,7 +67,7 @@ impl Ready {
         waits: Waits,
     ) -> Result<Outcome, Failure> {
         let why = "what waits for its customer is finished first";
-        let known = self.ledger.fail(*waits.leases, why, Keep::Release);
+        let known = self.ledger.fail(*waits.leases, why, LeaseOnFailure::Release);
         self.recorded(delivery.deadline, known).await?;
         if let Some((concerns, text)) = &waits.told {
             self.tell_somebody(event, commands, concerns, text, delivery.deadline).await;
@@ -105,7 +105,7 @@ impl Ready {
             leases.set_customer(customer, known);
         }
         if now < shifted(at, ON_THE_WAY) {
-            let fail = self.ledger.fail(*leases, &failure.message, Keep::Release);
+            let fail = self.ledger.fail(*leases, &failure.message, LeaseOnFailure::Release);
             self.recorded(deadline, fail).await?;
             return Err(failure);
         }

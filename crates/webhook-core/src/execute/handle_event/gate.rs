@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Delivery, Ready};
-use crate::cryptlex::{NotAdmitted, Reserved, Session, Turn};
+use crate::cryptlex::{Calls, NotAdmitted, Reserved, Turn};
 use crate::domain::clock::Clock;
 use crate::domain::ids::EventId;
 use crate::execute::report::Failure;
@@ -33,7 +33,7 @@ pub(super) struct Gate<'r, 'd> {
 enum Passed<'r> {
     #[default]
     Nobody,
-    Admitted(Session<'r>),
+    Admitted(Calls<'r>),
     Refused(Failure),
 }
 
@@ -87,9 +87,9 @@ impl<'r, 'd> Gate<'r, 'd> {
     }
 
     /// The calls of whoever was admitted, and needs any.
-    pub(super) fn session(&self) -> Option<Session<'r>> {
+    pub(super) fn calls(&self) -> Option<Calls<'r>> {
         match std::mem::take(&mut *self.passed()) {
-            Passed::Admitted(session) => Some(session),
+            Passed::Admitted(calls) => Some(calls),
             Passed::Nobody | Passed::Refused(_) => None,
         }
     }
@@ -106,7 +106,7 @@ impl<'r, 'd> Gate<'r, 'd> {
 
     /// Whoever waits for something else keeps no places from others.
     pub(super) fn give_back(&self) {
-        drop(self.session());
+        drop(self.calls());
         drop(self.delivery.places.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

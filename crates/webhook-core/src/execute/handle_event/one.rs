@@ -5,15 +5,15 @@ use crate::cryptlex::{ApiError, Kind};
 use crate::decide::Snapshot;
 use crate::decide::{Owed, Refused, all_ours, association, needs_a_look, unlooked, user_of};
 use crate::domain::work::Work;
-use crate::execute::apply::{Cause, Settled, Stopped, settle};
+use crate::execute::apply::{Settled, StopReason, Stopped, settle};
 use crate::execute::claim_scope::customer_of;
 use crate::execute::customers::{
     Looking, MOST_LOOKS, NotSeen, is_gone, lost_address, remember, unless_refused,
 };
 use crate::execute::look::Look;
-use crate::execute::outcome::{Told, tell};
+use crate::execute::outcome::{Told, describe};
 use crate::execute::report::{Class, Failure};
-use crate::ledger::{Keep, KnownCustomer, Leases};
+use crate::ledger::{KnownCustomer, LeaseOnFailure, Leases};
 
 impl Ready {
     pub(super) async fn one(
@@ -22,16 +22,17 @@ impl Ready {
         work: &Work<'_>,
         owed: &Owed,
         leases: &mut Leases,
-    ) -> Result<Told, (Failure, Keep)> {
+    ) -> Result<Told, (Failure, LeaseOnFailure)> {
         let state = leases.state(&work.subject);
         let is_needed = needs_a_look(work, owed, &state);
         let Some(looking) = looking.filter(|_| is_needed) else {
             let snapshot = Snapshot { state, ..Snapshot::default() };
-            let plan = unlooked(work, owed, &snapshot, &self.config.policy)
-                .map_err(|refused| (Failure::person(refused.to_string()), Keep::Release))?;
+            let plan = unlooked(work, owed, &snapshot, &self.config.policy).map_err(|refused| {
+                (Failure::person(refused.to_string()), LeaseOnFailure::Release)
+            })?;
             let mut settled = Settled { plan, done: Vec::new() };
             settled.plan.state.facts.settle();
-            let told = tell(work, &settled, &snapshot, None, &self.config.policy);
+            let told = describe(work, &settled, &snapshot, None, &self.config.policy);
             leases.set_state(&work.subject, settled.plan.state);
             return Ok(told);
         };
@@ -40,7 +41,7 @@ impl Ready {
             Ok(settled) => Ok(self.told(work, settled, &snapshot, leases)),
             Err(stopped) => {
                 let mut state = snapshot.state;
-                if matches!(stopped.cause, Cause::Refused(Refused::TooMany(_))) {
+                if matches!(stopped.cause, StopReason::Refused(Refused::TooMany(_))) {
                     // What is refused must not stand in the way of what comes after it.
                     leases.take_back(&work.subject, &mut state);
                 }
@@ -57,7 +58,7 @@ impl Ready {
         work: &Work<'_>,
         owed: &Owed,
         leases: &mut Leases,
-    ) -> Result<(Snapshot, Result<Settled, Stopped>), (Failure, Keep)> {
+    ) -> Result<(Snapshot, Result<Settled, Stopped>), (Failure, LeaseOnFailure)> {
         let Some(command) = work.leading() else {
             return Ok((Snapshot::default(), Ok(Settled::default())));
         };
@@ -74,11 +75,11 @@ impl Ready {
             // What turned out to be gone is not looked for again, whatever becomes of this delivery.
             leases.set_state(&command.subject, state.clone());
             let mut snapshot = seen.map_err(|why| match why {
-                NotSeen::Call(error) => (call_failure(&error), Keep::Release),
-                NotSeen::Ledger(failure) => (failure, Keep::Release),
+                NotSeen::Call(error) => (call_failure(&error), LeaseOnFailure::Release),
+                NotSeen::Ledger(failure) => (failure, LeaseOnFailure::Release),
             })?;
             let settled =
-                settle(looking.session, work, owed, &mut snapshot, &self.config.policy).await;
+                settle(looking.calls, work, owed, &mut snapshot, &self.config.policy).await;
             let settled = unless_refused(command, settled, &snapshot, leases.attempts());
             let done =
                 settled.as_ref().map_or_else(|stopped| &stopped.done, |settled| &settled.done);
@@ -87,8 +88,8 @@ impl Ready {
             }
             match &settled {
                 // Whose user that is must be known before it gets a license.
-                Err(Stopped { cause: Cause::Faster, .. }) if looks < MOST_LOOKS => looks += 1,
-                Err(stopped) if is_gone(looking.session, stopped, &snapshot.people).await => {
+                Err(Stopped { cause: StopReason::Faster, .. }) if looks < MOST_LOOKS => looks += 1,
+                Err(stopped) if is_gone(looking.calls, stopped, &snapshot.people).await => {
                     known = KnownCustomer { user: None, owns_user: false, ..known };
                 }
                 Ok(_) | Err(_) => {
@@ -115,7 +116,7 @@ impl Ready {
             true => association(&snapshot.people).map(|user| &user.id),
             false => user_of(&snapshot.people),
         };
-        let mut told = tell(work, &settled, snapshot, user.cloned(), &self.config.policy);
+        let mut told = describe(work, &settled, snapshot, user.cloned(), &self.config.policy);
         let lost = work.leading().and_then(|command| {
             let customer = customer_of(command)?;
             lost_address(command, customer, snapshot, leases)
@@ -130,20 +131,25 @@ impl Ready {
 }
 
 /// What a command that was not brought to its end means to the event.
-fn failure(stopped: &Stopped) -> (Failure, Keep) {
+fn failure(stopped: &Stopped) -> (Failure, LeaseOnFailure) {
     let message = stopped.to_string();
     let failure = match &stopped.cause {
-        Cause::Faster => Failure::delayed(message, None),
-        Cause::Call(error) | Cause::Unknown(error) => Failure { message, ..call_failure(error) },
-        Cause::Refused(Refused::NoCustomer(_)) => Failure { message, class: Class::Buyer },
-        Cause::Refused(Refused::NoLicense(_)) => Failure::passing(message, None),
-        Cause::Refused(Refused::NoUser(_) | Refused::TooMany(..)) | Cause::NoChange => {
+        StopReason::Faster => Failure::delayed(message, None),
+        StopReason::Call(error) | StopReason::Unknown(error) => {
+            Failure { message, ..call_failure(error) }
+        }
+        StopReason::Refused(Refused::NoCustomer(_)) => Failure { message, class: Class::Buyer },
+        StopReason::Refused(Refused::NoLicense(_)) => Failure::passing(message, None),
+        StopReason::Refused(Refused::NoUser(_) | Refused::TooMany(..)) | StopReason::NoChange => {
             Failure::person(message)
         }
     };
     let keep = match stopped.cause {
-        Cause::Unknown(_) => Keep::RunOut,
-        Cause::Call(_) | Cause::Refused(_) | Cause::NoChange | Cause::Faster => Keep::Release,
+        StopReason::Unknown(_) => LeaseOnFailure::LetExpire,
+        StopReason::Call(_)
+        | StopReason::Refused(_)
+        | StopReason::NoChange
+        | StopReason::Faster => LeaseOnFailure::Release,
     };
     (failure, keep)
 }

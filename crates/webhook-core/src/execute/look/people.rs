@@ -2,7 +2,7 @@
 
 use futures_util::future::{try_join, try_join_all};
 
-use crate::cryptlex::{ApiError, Session, User};
+use crate::cryptlex::{ApiError, Calls, User};
 use crate::decide::{People, Remembered};
 use crate::domain::command::{Customer, email_digest};
 use crate::domain::ids::{Mark, UserId};
@@ -11,26 +11,26 @@ use crate::ledger::KnownCustomer;
 /// What a list shows may be old: whoever has another address by now is not found by this one.
 pub async fn look_again(
     people: &mut People,
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     id: &UserId,
 ) -> Result<(), ApiError> {
-    let now = session.user(id).await?;
+    let now = calls.user(id).await?;
     let was = people.by_email.iter().find(|user| user.id == *id);
     let email = was.and_then(|user| user.email.as_deref());
-    let keeps = now.filter(|now| email.is_some_and(|email| now.has_email(email.trim())));
+    let still_theirs = now.filter(|now| email.is_some_and(|email| now.has_email(email.trim())));
     people.by_email.retain(|user| user.id != *id);
-    people.by_email.extend(keeps);
+    people.by_email.extend(still_theirs);
     Ok(())
 }
 
 /// The user found by e-mail was made for another customer, who is claimed and has bought nothing: what it holds decides.
 pub async fn look_at_idle(
     people: &mut People,
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     idle: Mark,
 ) -> Result<(), ApiError> {
     for user in people.by_email.iter().filter(|user| user.is_only_of(&idle)) {
-        let held = session.licenses_shown_for(&user.id).await?;
+        let held = calls.licenses_shown_for(&user.id).await?;
         people.held.insert(user.id.clone(), held);
     }
     people.idle = Some(idle);
@@ -39,7 +39,7 @@ pub async fn look_at_idle(
 
 /// Who gets the licenses of a purchase. Without a customer the ledger alone tells.
 pub(super) async fn buyer(
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     customer: Option<&Customer>,
     known: KnownCustomer,
 ) -> Result<People, ApiError> {
@@ -55,13 +55,13 @@ pub(super) async fn buyer(
     if people.remembered.as_ref().is_some_and(|known| known.is_own) {
         return Ok(people);
     }
-    if let Some(customer) = customer.filter(|customer| !customer.is_stand_in()) {
+    if let Some(customer) = customer.filter(|customer| !customer.is_placeholder()) {
         // A crash between the making of a user and its record loses nothing: it is found by its e-mail, too.
-        return Ok(People { by_email: with_email(session, customer).await?, ..people });
+        return Ok(People { by_email: with_email(calls, customer).await?, ..people });
     }
     // Only their id is known. The user of somebody else may have got another address since.
     if let Some(known) = &people.remembered {
-        let user = session.user(&known.id).await?;
+        let user = calls.user(&known.id).await?;
         let is_theirs = |user: &User| {
             people.mark.as_ref().is_some_and(|mark| user.is_only_of(mark))
                 || user.email.as_deref().is_some_and(|e| known_email == Some(email_digest(e)))
@@ -71,27 +71,27 @@ pub(super) async fn buyer(
         }
     }
     match customer {
-        Some(customer) => Ok(People { by_mark: with_mark(session, customer).await?, ..people }),
+        Some(customer) => Ok(People { by_mark: with_mark(calls, customer).await?, ..people }),
         None => Ok(people),
     }
 }
 
 /// For a change of the customer all of their users count, whatever the ledger remembers.
 pub(super) async fn person(
-    session: &Session<'_>,
+    calls: &Calls<'_>,
     customer: &Customer,
     known: KnownCustomer,
 ) -> Result<People, ApiError> {
-    let lists = try_join(with_email(session, customer), with_mark(session, customer));
+    let lists = try_join(with_email(calls, customer), with_mark(calls, customer));
     let (by_email, by_mark) = lists.await?;
-    let KnownCustomer { user, owns_user, held_by_stand_in, bought, email, shared, .. } = known;
+    let KnownCustomer { user, owns_user, held_by_placeholder, bought, email, shared, .. } = known;
     let mut remembered = None;
     if let Some(id) = user {
         let listed = by_email.iter().chain(&by_mark).find(|listed| listed.id == id).cloned();
         // A list may be too old to show it.
         let user = match listed {
             Some(user) => Some(user),
-            None => session.user(&id).await?,
+            None => calls.user(&id).await?,
         };
         remembered = Some(Remembered { id, is_own: owns_user, user });
     }
@@ -102,7 +102,7 @@ pub(super) async fn person(
         remembered,
         by_email,
         by_mark,
-        held_by_placeholder: held_by_stand_in.into_iter().collect(),
+        held_by_placeholder: held_by_placeholder.into_iter().collect(),
         bought: bought.into_iter().collect(),
         shared,
         is_told,
@@ -110,11 +110,11 @@ pub(super) async fn person(
         ..People::default()
     };
     for user in that_may_change(customer, &people) {
-        let mut held = session.licenses_shown_for(&user.id).await?;
+        let mut held = calls.licenses_shown_for(&user.id).await?;
         if user.is_placeholder() {
             for id in &people.held_by_placeholder {
                 if !held.iter().any(|license| license.id == *id) {
-                    let hidden = session.license(id).await?;
+                    let hidden = calls.license(id).await?;
                     held.extend(hidden.filter(|license| license.user() == Some(&user.id)));
                 }
             }
@@ -145,9 +145,9 @@ fn that_may_change(customer: &Customer, people: &People) -> Vec<User> {
 }
 
 /// Users with the customer's e-mail, however it is spelt.
-async fn with_email(session: &Session<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {
+async fn with_email(calls: &Calls<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {
     let spellings = customer.email.spellings().into_iter();
-    let lists = try_join_all(spellings.map(|email| session.users_with_email(email))).await?;
+    let lists = try_join_all(spellings.map(|email| calls.users_with_email(email))).await?;
     let mut users: Vec<User> = Vec::new();
     for user in lists.into_iter().flatten() {
         if !users.iter().any(|known| known.id == user.id) {
@@ -157,9 +157,9 @@ async fn with_email(session: &Session<'_>, customer: &Customer) -> Result<Vec<Us
     Ok(users)
 }
 
-async fn with_mark(session: &Session<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {
+async fn with_mark(calls: &Calls<'_>, customer: &Customer) -> Result<Vec<User>, ApiError> {
     match &customer.mark {
-        Some(mark) => session.users_with(mark).await,
+        Some(mark) => calls.users_with(mark).await,
         None => Ok(Vec::new()),
     }
 }

@@ -17,11 +17,11 @@ pub(super) struct Places {
     most: u32,
     free: Arc<Semaphore>,
     limits: Arc<Limits>,
-    held: Held,
+    held: PerSource,
 }
 
 /// How many places each source holds: none of them zero.
-type Held = Arc<Mutex<BTreeMap<IpAddr, u32>>>;
+type PerSource = Arc<Mutex<BTreeMap<IpAddr, u32>>>;
 
 /// A place that nobody has taken yet.
 pub(super) struct Free(OwnedSemaphorePermit);
@@ -29,7 +29,7 @@ pub(super) struct Free(OwnedSemaphorePermit);
 /// The place of one connection, free again when it is dropped.
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
-    counted: Option<(IpAddr, Held)>,
+    counted: Option<(IpAddr, PerSource)>,
 }
 
 /// Whether places are short.
@@ -42,7 +42,7 @@ pub(super) struct Pressure {
 impl Places {
     pub(super) fn of(most: u32, limits: Arc<Limits>) -> Self {
         let free = Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
-        Self { most, free, limits, held: Held::default() }
+        Self { most, free, limits, held: PerSource::default() }
     }
 
     /// Waits for a free place. `None` if nobody counts them any more.

@@ -2,10 +2,10 @@
 //!
 //! Nothing in here stops a process: what is missing or wrong is collected, logged at start, and answered to webhooks.
 
+mod backends;
 mod callers;
 mod cryptlex;
 mod ledger;
-mod outside;
 mod policy;
 mod reader;
 mod signing;
@@ -14,10 +14,10 @@ mod tests;
 
 use std::time::Duration;
 
+pub use backends::Backends;
 pub use callers::Rules;
 pub use cryptlex::{Cryptlex, NO_AUTHORITIES};
 pub use ledger::{Ledger, LedgerPlace};
-pub use outside::Places;
 pub use policy::policy_of;
 pub use reader::Problem;
 pub use signing::{BEFORE_ROTATION, Secrets, Tolerance};
@@ -50,7 +50,7 @@ pub struct Loaded {
     /// The configuration, or everything that is wrong with it.
     pub config: Result<Config, Vec<Problem>>,
     /// Where it remembers, tells and queues, whatever is wrong with the rest.
-    pub places: Places,
+    pub backends: Backends,
     /// Who may call: in force whatever is wrong with the rest. What is wrong with them is among the problems.
     pub limits: Rules,
     /// What works and should be looked at all the same.
@@ -72,7 +72,7 @@ pub fn load<P: Profile>(read: impl Fn(&str) -> Option<String>) -> Loaded {
     let deadline =
         reader.number("DEADLINE_MS", P::DEADLINE_MS, 100..=900_000, "100 to 900000 milliseconds");
     let deadline = Duration::from_millis(deadline);
-    let places = reader.places(deadline);
+    let backends = reader.backends(deadline);
     let cryptlex = reader.cryptlex(access_token, base_url, deadline);
     let limits = reader.limits::<P>();
     let config = match (secrets, cryptlex, reader.problems.is_empty()) {
@@ -81,5 +81,5 @@ pub fn load<P: Profile>(read: impl Fn(&str) -> Option<String>) -> Loaded {
         }
         _ => Err(reader.problems),
     };
-    Loaded { config, places, limits, warnings: reader.warnings, alarms: reader.alarms }
+    Loaded { config, backends, limits, warnings: reader.warnings, alarms: reader.alarms }
 }

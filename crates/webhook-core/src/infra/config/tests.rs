@@ -216,7 +216,7 @@ fn the_ledger_is_a_table_before_a_file_before_memory() {
             .chain(loaded.alarms)
             .filter(|t| t.contains("LEDGER"))
             .collect();
-        (loaded.places.ledger.place, about.len())
+        (loaded.backends.ledger.place, about.len())
     };
     let (table, path) = (("LEDGER_TABLE", "ledger"), ("LEDGER_PATH", "/var/ledger"));
     let lambda = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");

@@ -10,8 +10,8 @@ use super::order::{Belonging, Purchase, add_paid, belonging, line};
 use super::receiver::receiver;
 use super::subscription::{about, itself, record};
 use crate::domain::command::{
-    Action, Billed, Command, Grant, Note, PaidItem, Payment, Pays, Renew, Subject, SubjectKind,
-    Through, Undated, UnknownBuyer, Unreadable,
+    Action, Billed, Command, Grant, Note, PaidItem, Payment, PaymentScope, Renew, Subject,
+    SubjectKind, Through, Undated, UnknownBuyer, Unreadable,
 };
 use crate::domain::ids::{CustomerId, SubjectId};
 use crate::providers::json::Object;
@@ -36,7 +36,7 @@ pub(super) fn completed(charge: &Object<'_>) -> Result<Vec<Command>, Unreadable>
         }
         let record = Some(record(&billed)?);
         let command = renewal(charge, subject, Through::Until(next));
-        commands.push(Command { record, incidental: true, ..command });
+        commands.push(Command { record, may_be_foreign: true, ..command });
     }
     Ok(commands)
 }
@@ -93,20 +93,20 @@ fn renewal(charge: &Object<'_>, subject: Subject, through: Through) -> Command {
     let total = charge.thousandths("total");
     let amount = amount(total, charge.currency("currency"));
     let (mut payment, mut else_buys) = (Payment { amount, ..Payment::default() }, None);
-    let mut pays = Pays::ForThePeriod;
+    let mut scope = PaymentScope::Period;
     if let Some(order) = charge.object("order", "order") {
         let items = order.objects("items", "order item");
         let own = own_items(&order, &subject, &items);
         payment.items = paid(&own);
         payment.bills = billed(&own);
         if own.iter().any(|(item, _)| is_prorated(item)) {
-            pays = Pays::ForAChange;
+            scope = PaymentScope::PlanChange;
         }
         let mut purchase = Purchase::new(subject.clone());
-        (purchase.pays, purchase.paid_through) = (Pays::ForThePeriod, paid_through);
+        (purchase.scope, purchase.paid_through) = (PaymentScope::Period, paid_through);
         else_buys = bought_by_renewing(charge, &order, &items, &own, purchase).map(Box::new);
     }
-    let renew = Renew { through, pays, else_buys };
+    let renew = Renew { through, scope, else_buys };
     let payments = payment_ids([charge.reference("order")]);
     Command { payments, payment, ..about(subject, Action::Renew(renew)) }
 }

@@ -10,12 +10,12 @@ mod subscription;
 use serde_json_borrow::Value;
 
 use super::{
-    Envelope, NotEvents, ProductSource, Provider, UNHANDLED, customer, envelope, marks, parsed,
+    Envelope, NotEvents, ProductLookup, Provider, UNHANDLED, customer, envelope, marks, parsed,
     published, subject_of,
 };
 use crate::domain::command::{
-    Action, AddressTold, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, Subject,
-    SubjectKind, Unreadable,
+    Action, AddressTold, Command, Customer, Email, Meaning, Name, Note, Notice, Subject,
+    SubjectKind, SuspensionReason, Unreadable,
 };
 use crate::domain::ids::{CustomerId, EventId, Mark};
 use crate::domain::policy::{AtTheEnd, Money, QuantityMeans};
@@ -62,7 +62,7 @@ impl Provider for FastSpring {
         marks(&[key], subject.id.as_str())
     }
 
-    fn read(delivery: &Verified<Self>, _source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
+    fn read(delivery: &Verified<Self>, _source: &ProductLookup) -> Result<Vec<Notice>, NotEvents> {
         parsed(delivery.body(), read_batch)
     }
 }
@@ -137,7 +137,10 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
             vec![subscription::paused(&data("subscription")?)?]
         }
         "subscription.resumed" => {
-            vec![subscription::with(&data("subscription")?, Action::Resume(&[Cause::Pause]))?]
+            vec![subscription::with(
+                &data("subscription")?,
+                Action::Resume(&[SuspensionReason::Pause]),
+            )?]
         }
         "subscription.updated" => vec![subscription::updated(&data("subscription")?)?],
         "subscription.deactivated" => {

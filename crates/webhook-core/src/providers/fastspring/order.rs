@@ -10,8 +10,8 @@ use super::attributes::{Attributes, product_path};
 use super::receiver::receiver;
 use super::{DRIVER_KEY, FastSpring, ORDER_KEY, SUBSCRIPTION_KEY};
 use crate::domain::command::{
-    Action, Command, Customer, Grant, Keeps, Line, NamedBy, Note, PaidItem, Payment, Pays, Subject,
-    SubjectKind, Term, Unmapped, Unreadable,
+    Action, Command, Customer, Grant, Line, Note, NoteEffect, PaidItem, Payment, PaymentScope,
+    ProductSource, Subject, SubjectKind, Term, Unmapped, Unreadable,
 };
 use crate::domain::ids::Mark;
 use crate::domain::interval::Interval;
@@ -66,7 +66,7 @@ fn purchases(
         };
         // What is added to a subscription does not pay for it; what renews by itself pays for itself.
         if !matches!(belongs.kind, Kind::AddOn { to_another: true }) {
-            purchase.pays = Pays::ForThePeriod;
+            purchase.scope = PaymentScope::Period;
             purchase.ends(item)?;
         }
         purchase.take(line(item, items, &belongs)?);
@@ -87,8 +87,8 @@ pub(super) fn not_fulfilled(fulfillment: &Object<'_>) -> Result<Command, Unreada
     let line = product_path(fulfillment).map_or_else(|| subject.to_string(), str::to_owned);
     let problem = "FastSpring sends no order.completed for it, so no license is made".to_owned();
     let why = "a fulfillment failed of an order that was completed";
-    let keeps = Keeps::Undelivered(Unmapped { line, problem });
-    Ok(command(subject, Action::Note(Note { why, keeps })))
+    let effect = NoteEffect::Undelivered(Unmapped { line, problem });
+    Ok(command(subject, Action::Note(Note { why, effect })))
 }
 
 /// What an order holds for one subject.
@@ -99,7 +99,7 @@ pub(super) struct Purchase {
     foreign: Vec<String>,
     pub(super) paid_through: Option<Timestamp>,
     /// What is bought later for a subscription does not pay for the subscription.
-    pub(super) pays: Pays,
+    pub(super) scope: PaymentScope,
     paid: Vec<PaidItem>,
 }
 
@@ -111,7 +111,7 @@ impl Purchase {
             unmapped: Vec::new(),
             foreign: Vec::new(),
             paid_through: None,
-            pays: Pays::Beside,
+            scope: PaymentScope::OneOff,
             paid: Vec::new(),
         }
     }
@@ -153,9 +153,9 @@ impl Purchase {
             unmapped: self.unmapped,
             foreign: !self.foreign.is_empty(),
             paid_through: self.paid_through,
-            pays: self.pays,
-            named_by: NamedBy::Lines,
-            lines_at: None,
+            scope: self.scope,
+            named_by: ProductSource::Line,
+            ordered_at: None,
             else_renews: None,
             is_paid: true,
         };

@@ -4,7 +4,7 @@ use super::super::{Profile as _, Provider as _, amount, payment_ids, subject_of}
 use super::FastSpring;
 use super::attributes::product_path;
 use crate::domain::command::{
-    Action, Back, BackItem, Cause, Command, Concern, Note, Reversal, Stands, SubjectKind,
+    Action, Back, BackItem, Command, Concern, Funds, Note, Reversal, SubjectKind, SuspensionReason,
     Unreadable,
 };
 use crate::providers::json::Object;
@@ -36,7 +36,7 @@ pub(super) fn returned(returned: &Object<'_>) -> Result<Command, Unreadable> {
         items: if is_whole { Vec::new() } else { named(&items) },
         ..Back::default()
     };
-    let action = reversal(order, Cause::Refund, Stands::Open, back);
+    let action = reversal(order, SuspensionReason::Refund, Funds::Withdrawn, back);
     about(returned, "original.order", order, action)
 }
 
@@ -72,7 +72,7 @@ fn is_all(returned: &Object<'_>, original: Option<Object<'_>>) -> Option<bool> {
 /// `chargeback.created`.
 pub(super) fn charged_back(chargeback: &Object<'_>) -> Result<Command, Unreadable> {
     let order = chargeback.reference("order");
-    let action = reversal(order, Cause::Dispute, Stands::Open, disputed(chargeback));
+    let action = reversal(order, SuspensionReason::Dispute, Funds::Withdrawn, disputed(chargeback));
     let command = about(chargeback, "order", order, action)?;
     Ok(Command { concern: Some(Concern::DisputeOpened), ..command })
 }
@@ -80,7 +80,8 @@ pub(super) fn charged_back(chargeback: &Object<'_>) -> Result<Command, Unreadabl
 /// `chargeback.won`: the money is the vendor's after all. Nobody documents it; it is read as the event that it ends.
 pub(super) fn chargeback_won(chargeback: &Object<'_>) -> Result<Command, Unreadable> {
     let order = chargeback.reference("order");
-    let action = reversal(order, Cause::Dispute, Stands::TakenBack, disputed(chargeback));
+    let action =
+        reversal(order, SuspensionReason::Dispute, Funds::Reinstated, disputed(chargeback));
     about(chargeback, "order", order, action)
 }
 
@@ -92,9 +93,9 @@ fn disputed(chargeback: &Object<'_>) -> Back {
     Back { id: id.map(str::to_owned), amount, ..Back::default() }
 }
 
-fn reversal(order: Option<&str>, cause: Cause, stands: Stands, back: Back) -> Action {
+fn reversal(order: Option<&str>, cause: SuspensionReason, funds: Funds, back: Back) -> Action {
     let ids = payment_ids([order]);
-    Action::Reverse(Reversal { cause, stands, since: None, ids, back })
+    Action::Reverse(Reversal { cause, funds, since: None, ids, back })
 }
 
 fn about(

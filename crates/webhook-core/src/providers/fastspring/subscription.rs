@@ -5,8 +5,8 @@ use super::attributes::product_path;
 use super::order::{self, Read};
 use super::{FastSpring, SUBSCRIPTION_KEY};
 use crate::domain::command::{
-    Action, Cause, Command, Concern, Effect, Note, Subject, SubjectKind, Subscribed,
-    SubscriptionRecord, Unreadable,
+    Action, Command, Concern, Effect, Note, Subject, SubjectKind, Subscribed, SubscriptionRecord,
+    SuspensionReason, Unreadable,
 };
 use crate::domain::ids::CustomerId;
 use crate::providers::json::Object;
@@ -24,7 +24,7 @@ pub(super) fn paused(subscription: &Object<'_>) -> Result<Command, Unreadable> {
         Some(true) if !is_paused => {
             noted(subscription, "a pause is scheduled, and it runs until then")
         }
-        Some(_) | None => with(subscription, Action::Suspend(Cause::Pause)),
+        Some(_) | None => with(subscription, Action::Suspend(SuspensionReason::Pause)),
     }
 }
 

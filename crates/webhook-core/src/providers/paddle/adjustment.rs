@@ -3,7 +3,7 @@
 use super::super::{Profile as _, amount, payment_ids, subject_of};
 use super::{Paddle, about};
 use crate::domain::command::{
-    Action, Back, BackItem, Cause, Command, Concern, Note, Reversal, Stands, SubjectKind,
+    Action, Back, BackItem, Command, Concern, Funds, Note, Reversal, SubjectKind, SuspensionReason,
     Unreadable,
 };
 use crate::providers::json::Object;
@@ -14,22 +14,24 @@ pub(super) fn changed(adjustment: &Object<'_>) -> Result<Vec<Command>, Unreadabl
     let id = adjustment.text("transaction_id");
     let subject = subject_of(Paddle::NAME, SubjectKind::Order, adjustment, "transaction_id", id)?;
     let change = match (adjustment.text("action"), adjustment.text("status")) {
-        (Some("refund"), Some("approved")) => Ok((Cause::Refund, Stands::Open)),
+        (Some("refund"), Some("approved")) => Ok((SuspensionReason::Refund, Funds::Withdrawn)),
         // The end of a chargeback has an adjustment of its own; that of a refund would have none.
-        (Some("refund"), Some("reversed")) => Ok((Cause::Refund, Stands::TakenBack)),
-        (Some("chargeback"), Some("approved")) => Ok((Cause::Dispute, Stands::Open)),
-        (Some("chargeback_reverse"), Some("approved")) => Ok((Cause::Dispute, Stands::TakenBack)),
+        (Some("refund"), Some("reversed")) => Ok((SuspensionReason::Refund, Funds::Reinstated)),
+        (Some("chargeback"), Some("approved")) => Ok((SuspensionReason::Dispute, Funds::Withdrawn)),
+        (Some("chargeback_reverse"), Some("approved")) => {
+            Ok((SuspensionReason::Dispute, Funds::Reinstated))
+        }
         (_, Some("approved")) => Err("the adjustment takes nothing back"),
         (_, Some(_) | None) => Err("the adjustment is not approved"),
     };
-    let (cause, stands) = match change {
+    let (cause, funds) = match change {
         Ok(change) => change,
         Err(why) => return Ok(vec![about(subject, Action::Note(Note::of(why)))]),
     };
-    let opened = (cause, stands) == (Cause::Dispute, Stands::Open);
+    let opened = (cause, funds) == (SuspensionReason::Dispute, Funds::Withdrawn);
     let concern = opened.then_some(Concern::DisputeOpened);
     let (ids, back) = (payment_ids([id]), back(adjustment));
-    let action = Action::Reverse(Reversal { cause, stands, since: None, ids, back });
+    let action = Action::Reverse(Reversal { cause, funds, since: None, ids, back });
     Ok(vec![Command { concern, ..about(subject, action) }])
 }
 

@@ -5,11 +5,11 @@ mod subscription;
 mod transaction;
 
 use super::{
-    NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, parsed, published, subject_of,
+    NotEvents, ProductLookup, Provider, UNHANDLED, envelope, marks, parsed, published, subject_of,
 };
 use crate::domain::command::{
-    Action, AddressTold, Cause, Command, Customer, Email, Meaning, Name, Note, Notice, Subject,
-    SubjectKind, Unreadable,
+    Action, AddressTold, Command, Customer, Email, Meaning, Name, Note, Notice, Subject,
+    SubjectKind, SuspensionReason, Unreadable,
 };
 use crate::domain::ids::{CustomerId, Mark};
 use crate::domain::policy::{AtTheEnd, Money, QuantityMeans};
@@ -71,7 +71,7 @@ impl Provider for Paddle {
         marks(&[key], subject.id.as_str())
     }
 
-    fn read(delivery: &Verified<Self>, _source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
+    fn read(delivery: &Verified<Self>, _source: &ProductLookup) -> Result<Vec<Notice>, NotEvents> {
         parsed(delivery.body(), |value| {
             // Test and live are different accounts; no field tells them apart.
             let envelope = envelope(value, Self::TITLE, ["event_id", "event_type", "live"])?;
@@ -89,10 +89,16 @@ fn read_event(kind: &str, event: &Object<'_>) -> Result<Meaning, Unreadable> {
             transaction::Decided::Nothing(why) => return super::nothing_to_do(why),
         },
         "subscription.paused" => {
-            vec![subscription::with(&data("subscription")?, Action::Suspend(Cause::Pause))?]
+            vec![subscription::with(
+                &data("subscription")?,
+                Action::Suspend(SuspensionReason::Pause),
+            )?]
         }
         "subscription.resumed" => {
-            vec![subscription::with(&data("subscription")?, Action::Resume(&[Cause::Pause]))?]
+            vec![subscription::with(
+                &data("subscription")?,
+                Action::Resume(&[SuspensionReason::Pause]),
+            )?]
         }
         "subscription.past_due" => vec![subscription::past_due(&data("subscription")?)?],
         "subscription.updated" => vec![subscription::updated(&data("subscription")?)?],

@@ -29,7 +29,7 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
     // New seats are made for whoever has the first one.
     let customer = command.record.as_ref().and_then(|record| record.customer.clone());
     let contact = customer.map(unnamed_customer);
-    Ok(Command { for_an_id: true, contact, ..command })
+    Ok(Command { locks_customer: true, contact, ..command })
 }
 
 /// `subscription.created` and its like, which change nothing: its transaction grants it. Items that cannot be read are left

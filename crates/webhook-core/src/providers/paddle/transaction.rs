@@ -9,8 +9,8 @@ use super::super::{
 };
 use super::{Paddle, SUBSCRIPTION_KEY, TRANSACTION_KEY, about, unnamed_customer};
 use crate::domain::command::{
-    Action, Command, Customer, Grant, Line, NamedBy, Note, PaidItem, Payment, Pays, Renew, Subject,
-    SubjectKind, Term, Through, Unmapped, Unreadable,
+    Action, Command, Customer, Grant, Line, Note, PaidItem, Payment, PaymentScope, ProductSource,
+    Renew, Subject, SubjectKind, Term, Through, Unmapped, Unreadable,
 };
 use crate::domain::ids::CustomerId;
 use crate::domain::interval::Interval;
@@ -25,11 +25,11 @@ pub(super) enum Decided {
 pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable> {
     let commands = match transaction.text("origin") {
         Some("web" | "api") => purchase(transaction)?,
-        Some("subscription_recurring") => renewal(transaction, Pays::ForThePeriod)?,
+        Some("subscription_recurring") => renewal(transaction, PaymentScope::Period)?,
         Some("subscription_update") => {
             let recurring = items(transaction)?.iter().any(|item| item.cycle.is_some());
-            let pays = if recurring { Pays::ForThePeriod } else { Pays::ForAChange };
-            renewal(transaction, pays)?
+            let scope = if recurring { PaymentScope::Period } else { PaymentScope::PlanChange };
+            renewal(transaction, scope)?
         }
         Some("subscription_charge") => vec![charge(transaction)?],
         Some("subscription_payment_method_change") => {
@@ -96,12 +96,12 @@ fn is_of_a_recurring_price(transaction: &Object<'_>, id: Option<&str>) -> bool {
 }
 
 /// A payment for the subscription, and for whatever was charged once and waited for its next period.
-fn renewal(transaction: &Object<'_>, pays: Pays) -> Result<Vec<Command>, Unreadable> {
+fn renewal(transaction: &Object<'_>, scope: PaymentScope) -> Result<Vec<Command>, Unreadable> {
     let subject = subscription(transaction)?;
     let renewal = match billing_period_end(transaction)? {
         Some(end) => {
             let else_buys = bought_by_renewing(transaction).map(Box::new);
-            about(subject, Action::Renew(Renew { through: Through::Until(end), pays, else_buys }))
+            about(subject, Action::Renew(Renew { through: Through::Until(end), scope, else_buys }))
         }
         None => about(subject, Action::Note(Note::of("the transaction has no billing period"))),
     };
@@ -186,7 +186,7 @@ fn unreadable_lines(subject: Subject, why: &Unreadable) -> Command {
 
 /// Whoever buys is not worked on by two: his licenses may be moving from a stand-in to himself.
 fn granting(subject: Subject, grant: Grant) -> Command {
-    Command { for_an_id: true, ..about(subject, Action::Grant(grant)) }
+    Command { locks_customer: true, ..about(subject, Action::Grant(grant)) }
 }
 
 fn grant(read: Vec<ReadLine>, buyer: Option<Customer>) -> Grant {
@@ -208,9 +208,9 @@ fn grant(read: Vec<ReadLine>, buyer: Option<Customer>) -> Grant {
         unmapped,
         foreign,
         paid_through: None,
-        pays: Pays::ForThePeriod,
-        named_by: NamedBy::Lines,
-        lines_at: None,
+        scope: PaymentScope::Period,
+        named_by: ProductSource::Line,
+        ordered_at: None,
         else_renews: None,
         is_paid: true,
     }

@@ -2,17 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::super::{ProductSource, Profile as _, amount, payment_ids, subject_of};
+use super::super::{ProductLookup, Profile as _, amount, payment_ids, subject_of};
 use super::{Decided, Stripe, of_data};
 use crate::domain::command::{
-    Action, Amount, Back, Cause, Command, Concern, Note, OfPayment, Reversal, Stands, SubjectKind,
-    Sum, Unreadable,
+    Action, Amount, Back, Command, Concern, Funds, Note, OfPayment, Reversal, SubjectKind, Sum,
+    SuspensionReason, Unreadable,
 };
 use crate::domain::ids::{Mark, PaymentId};
 use crate::providers::json::Object;
 
 /// `charge.refunded`: also sent for a part of the amount. It tells the sum of all refunds so far.
-pub(super) fn refunded(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn refunded(data: &Object<'_>, _source: &ProductLookup) -> Result<Decided, Unreadable> {
     let charge = of_data(data, "charge")?;
     let back = Back {
         id: charge.text("id").map(str::to_owned),
@@ -22,12 +22,13 @@ pub(super) fn refunded(data: &Object<'_>, _source: &ProductSource) -> Result<Dec
         is_whole: charge.flag("refunded"),
         ..Back::default()
     };
-    let reversal = reversal(&charge, charge.text("id"), Cause::Refund, Stands::Open, None);
+    let reversal =
+        reversal(&charge, charge.text("id"), SuspensionReason::Refund, Funds::Withdrawn, None);
     about(&charge, Action::Reverse(Reversal { back, ..reversal }))
 }
 
 /// `charge.captured`: what was authorised is paid.
-pub(super) fn paid(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn paid(data: &Object<'_>, _source: &ProductLookup) -> Result<Decided, Unreadable> {
     let charge = of_data(data, "charge")?;
     let ids = ids(&charge, charge.text("id"));
     let captured = OfPayment::Captured { ids, amount: captured(&charge) };
@@ -46,7 +47,7 @@ fn money(object: &Object<'_>, field: &str) -> Option<Amount> {
 /// `refund.updated`: what happens to a refund that does not fail, the event of its charge tells.
 pub(super) fn refund_updated(
     data: &Object<'_>,
-    source: &ProductSource,
+    source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     match of_data(data, "refund")?.text("status") {
         Some("failed") => refund_failed(data, source),
@@ -57,7 +58,7 @@ pub(super) fn refund_updated(
 /// `refund.failed`: the money is back.
 pub(super) fn refund_failed(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let refund = of_data(data, "refund")?;
     let charge = refund.reference("charge");
@@ -68,14 +69,14 @@ pub(super) fn refund_failed(
         refund: refund.text("id").map(str::to_owned),
         ..Back::default()
     };
-    let reversal = reversal(&refund, charge, Cause::Refund, Stands::TakenBack, None);
+    let reversal = reversal(&refund, charge, SuspensionReason::Refund, Funds::Reinstated, None);
     about(&refund, Action::Reverse(Reversal { back, ..reversal }))
 }
 
 /// `charge.dispute.created`. No money moves for an inquiry: <https://docs.stripe.com/disputes/how-disputes-work#inquiries>.
 pub(super) fn dispute_opened(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let dispute = of_data(data, "dispute")?;
     if is_inquiry(&dispute) {
@@ -87,7 +88,7 @@ pub(super) fn dispute_opened(
 /// `charge.dispute.funds_withdrawn`: of a dispute when it is opened, of an inquiry when it becomes one.
 pub(super) fn funds_withdrawn(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let dispute = of_data(data, "dispute")?;
     opened(&dispute, withdrawn_at(&dispute))
@@ -96,16 +97,16 @@ pub(super) fn funds_withdrawn(
 /// `charge.dispute.funds_reinstated`.
 pub(super) fn funds_reinstated(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let dispute = of_data(data, "dispute")?;
-    disputed(&dispute, Stands::TakenBack, None)
+    disputed(&dispute, Funds::Reinstated, None)
 }
 
 /// `charge.dispute.updated`: its status tells an inquiry that has become a dispute, and how a dispute ended.
 pub(super) fn dispute_updated(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let dispute = of_data(data, "dispute")?;
     match dispute.text("status") {
@@ -117,7 +118,7 @@ pub(super) fn dispute_updated(
 /// `charge.dispute.closed`.
 pub(super) fn dispute_closed(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     ended(&of_data(data, "dispute")?, "the dispute was closed another way")
 }
@@ -127,15 +128,15 @@ const INQUIRY: &str = "an inquiry moves no money";
 fn ended(dispute: &Object<'_>, otherwise: &'static str) -> Result<Decided, Unreadable> {
     let since = withdrawn_at(dispute).or(dispute.seconds("created")?);
     match dispute.text("status") {
-        Some("won") => disputed(dispute, Stands::TakenBack, since),
-        Some("lost") => disputed(dispute, Stands::Lost, since),
+        Some("won") => disputed(dispute, Funds::Reinstated, since),
+        Some("lost") => disputed(dispute, Funds::Lost, since),
         Some(_) if is_inquiry(dispute) => about(dispute, Action::Note(Note::of(INQUIRY))),
         Some(_) | None => about(dispute, Action::Note(Note::of(otherwise))),
     }
 }
 
 fn opened(dispute: &Object<'_>, since: Option<Timestamp>) -> Result<Decided, Unreadable> {
-    let mut commands = disputed(dispute, Stands::Open, since)?;
+    let mut commands = disputed(dispute, Funds::Withdrawn, since)?;
     if let Decided::Commands(commands) = &mut commands {
         commands.iter_mut().for_each(|command| command.concern = Some(Concern::DisputeOpened));
     }
@@ -144,7 +145,7 @@ fn opened(dispute: &Object<'_>, since: Option<Timestamp>) -> Result<Decided, Unr
 
 fn disputed(
     dispute: &Object<'_>,
-    stands: Stands,
+    funds: Funds,
     since: Option<Timestamp>,
 ) -> Result<Decided, Unreadable> {
     let back = Back {
@@ -152,7 +153,8 @@ fn disputed(
         amount: money(dispute, "amount"),
         ..Back::default()
     };
-    let reversal = reversal(dispute, dispute.reference("charge"), Cause::Dispute, stands, since);
+    let reversal =
+        reversal(dispute, dispute.reference("charge"), SuspensionReason::Dispute, funds, since);
     about(dispute, Action::Reverse(Reversal { back, ..reversal }))
 }
 
@@ -170,12 +172,12 @@ fn is_inquiry(dispute: &Object<'_>) -> bool {
 fn reversal(
     object: &Object<'_>,
     charge: Option<&str>,
-    cause: Cause,
-    stands: Stands,
+    cause: SuspensionReason,
+    funds: Funds,
     since: Option<Timestamp>,
 ) -> Reversal {
     let ids = ids(object, charge);
-    Reversal { cause, stands, since, ids, back: Back::default() }
+    Reversal { cause, funds, since, ids, back: Back::default() }
 }
 
 /// New payloads know the payment intent only; old ones also the invoice.

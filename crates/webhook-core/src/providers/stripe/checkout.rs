@@ -4,20 +4,20 @@
 
 use jiff::Timestamp;
 
-use super::super::{ProductSource, Profile as _, amount, customer, payment_ids, subject_of};
+use super::super::{ProductLookup, Profile as _, amount, customer, payment_ids, subject_of};
 use super::{
     Decided, Stripe, configured, customer_id, known, named_in, of_data, subject_marks, the_line,
     written_marks,
 };
 use crate::domain::command::{
-    Action, Command, Customer, Email, Grant, Mapping, Name, NamedBy, Payment, Pays, Subject,
-    SubjectKind, Unmapped, Unreadable,
+    Action, Command, Customer, Email, Grant, Mapping, Name, Payment, PaymentScope, ProductSource,
+    Subject, SubjectKind, Unmapped, Unreadable,
 };
 use crate::domain::ids::Mark;
 use crate::providers::json::Object;
 
 /// `checkout.session.completed`: paid, or waiting for a delayed payment method.
-pub(super) fn completed(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn completed(data: &Object<'_>, source: &ProductLookup) -> Result<Decided, Unreadable> {
     let session = of_data(data, "checkout session")?;
     match session.text("payment_status") {
         Some("paid" | "no_payment_required") => grant(&session, source, None, IsPaid::Yes),
@@ -32,7 +32,7 @@ pub(super) fn completed(data: &Object<'_>, source: &ProductSource) -> Result<Dec
 }
 
 /// `checkout.session.async_payment_succeeded`: paid, whatever the session said when it was completed.
-pub(super) fn paid(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn paid(data: &Object<'_>, source: &ProductLookup) -> Result<Decided, Unreadable> {
     let session = of_data(data, "checkout session")?;
     grant(&session, source, session.seconds("created")?, IsPaid::Yes)
 }
@@ -46,8 +46,8 @@ enum IsPaid {
 
 fn grant(
     session: &Object<'_>,
-    source: &ProductSource,
-    lines_at: Option<Timestamp>,
+    source: &ProductLookup,
+    ordered_at: Option<Timestamp>,
     is_paid: IsPaid,
 ) -> Result<Decided, Unreadable> {
     let Some(Sold { subject, find, write }) = sold(session)? else {
@@ -59,7 +59,7 @@ fn grant(
     let (mapping, named_by, unmapped) = product(session, source);
     // It is no fault that the buyer is not known where the license is there, or the customer's own event tells.
     let (customer, nobody) = known(buyer(session), session);
-    let for_an_id = nobody.is_some();
+    let locks_customer = nobody.is_some();
     let metadata = written_marks(&subject).into_iter().chain(write).collect();
     let grant = Grant {
         customer,
@@ -68,16 +68,16 @@ fn grant(
         unmapped: unmapped.into_iter().collect(),
         foreign: false,
         paid_through: None,
-        pays: Pays::ForThePeriod,
+        scope: PaymentScope::Period,
         named_by,
-        lines_at,
+        ordered_at,
         else_renews: None,
         is_paid: is_paid == IsPaid::Yes,
     };
     let [intent, invoice] = ["payment_intent", "invoice"].map(|field| session.reference(field));
     let payments = payment_ids([intent, invoice]);
     let command = Command::new(subject, find, Action::Grant(grant));
-    Ok(Command { payments, payment: payment(session, is_paid), for_an_id, ..command }.into())
+    Ok(Command { payments, payment: payment(session, is_paid), locks_customer, ..command }.into())
 }
 
 /// What is not paid yet may bring less: its capture tells.
@@ -119,21 +119,21 @@ fn sold(session: &Object<'_>) -> Result<Option<Sold>, Unreadable> {
 /// Which Cryptlex product it is, who says so, or what is missing.
 fn product(
     session: &Object<'_>,
-    source: &ProductSource,
-) -> (Option<Mapping>, NamedBy, Option<Unmapped>) {
+    source: &ProductLookup,
+) -> (Option<Mapping>, ProductSource, Option<Unmapped>) {
     let named = named_in(session.object("metadata", "metadata").as_ref());
     let (mapping, named_by, problem) = match (source, named) {
-        (ProductSource::Configured(product), _)
-        | (ProductSource::MetadataOr(product), Ok(None)) => {
-            (Some(configured(product)), NamedBy::Configuration, None)
+        (ProductLookup::Configured(product), _)
+        | (ProductLookup::MetadataOr(product), Ok(None)) => {
+            (Some(configured(product)), ProductSource::Configuration, None)
         }
-        (_, Ok(Some(mapping))) => (Some(mapping), NamedBy::Session, None),
+        (_, Ok(Some(mapping))) => (Some(mapping), ProductSource::Session, None),
         (_, Ok(None)) => {
             let problem = "CRYPTLEX_PRODUCT_ID and CRYPTLEX_LICENSE_TEMPLATE are not set";
-            (None, NamedBy::Configuration, Some(problem.to_owned()))
+            (None, ProductSource::Configuration, Some(problem.to_owned()))
         }
         // It means a product, and nobody else knows which.
-        (_, Err(problem)) => (None, NamedBy::Session, Some(problem)),
+        (_, Err(problem)) => (None, ProductSource::Session, Some(problem)),
     };
     let unmapped = problem.map(|problem| Unmapped {
         line: session.title(),

@@ -1,16 +1,16 @@
 //! Customers and what they pay with.
 
-use super::super::{ProductSource, Profile as _, subject_of};
+use super::super::{ProductLookup, Profile as _, subject_of};
 use super::{Decided, Stripe, of_data};
 use crate::domain::command::{
-    Action, AddressTold, Command, CustomerChange, Email, Keeps, Name, Note, Subject, SubjectKind,
-    Unreadable,
+    Action, AddressTold, Command, CustomerChange, Email, Name, Note, NoteEffect, Subject,
+    SubjectKind, Unreadable,
 };
 use crate::domain::ids::CustomerId;
 use crate::providers::json::Object;
 
 /// `customer.created`, `customer.updated`.
-pub(super) fn changed(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn changed(data: &Object<'_>, _source: &ProductLookup) -> Result<Decided, Unreadable> {
     let customer = of_data(data, "customer")?;
     let before = data.object("previous_attributes", "previous attributes");
     let address = match before.and_then(|before| before.text("email")) {
@@ -32,7 +32,7 @@ pub(super) fn changed(data: &Object<'_>, _source: &ProductSource) -> Result<Deci
 }
 
 /// `customer.deleted`. Stripe ends its subscriptions by itself, and says so in events of their own.
-pub(super) fn deleted(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn deleted(data: &Object<'_>, _source: &ProductLookup) -> Result<Decided, Unreadable> {
     let customer = of_data(data, "customer")?;
     note(
         &customer,
@@ -46,7 +46,7 @@ pub(super) fn deleted(data: &Object<'_>, _source: &ProductSource) -> Result<Deci
 /// `payment_method.attached`.
 pub(super) fn payment_method_attached(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let method = of_data(data, "payment method")?;
     let id = method.text("id").ok_or_else(|| method.lacks("id"))?;
@@ -83,6 +83,6 @@ fn note(
         subject_of(Stripe::NAME, SubjectKind::Customer, object, field, customer)?;
     let customer = CustomerId::new(subject.id.as_str())
         .map_err(|_not_an_id| object.misshapen(field, "an id"))?;
-    let keeps = Keeps::Customer(customer, change);
-    Ok(Command::new(subject, Vec::new(), Action::Note(Note { why, keeps })).into())
+    let effect = NoteEffect::Customer(customer, change);
+    Ok(Command::new(subject, Vec::new(), Action::Note(Note { why, effect })).into())
 }

@@ -1,6 +1,6 @@
 //! `invoice.paid`, in both API generations of the payload.
 
-use super::super::{ProductSource, Profile as _, amount, customer, payment_ids, subject_of};
+use super::super::{ProductLookup, Profile as _, amount, customer, payment_ids, subject_of};
 use super::billed::{
     Billing, PaidPeriod, billing, made_at, paid_period, quantity, quantity_sold, through,
 };
@@ -9,8 +9,8 @@ use super::{
     written_marks,
 };
 use crate::domain::command::{
-    Action, Command, Concern, Customer, Email, Grant, Mapping, Name, NamedBy, Note, OfPayment,
-    Payment, Pays, Renew, Subject, SubjectKind, Through, Unreadable,
+    Action, Command, Concern, Customer, Email, Grant, Mapping, Name, Note, OfPayment, Payment,
+    PaymentScope, ProductSource, Renew, Subject, SubjectKind, Through, Unreadable,
 };
 use crate::domain::ids::PaymentId;
 use crate::providers::json::Object;
@@ -37,7 +37,7 @@ impl FirstInvoice {
 /// What `invoice.paid` means depends on why the invoice was made.
 pub(super) fn paid(
     data: &Object<'_>,
-    source: &ProductSource,
+    source: &ProductLookup,
     first_invoice: FirstInvoice,
 ) -> Result<Decided, Unreadable> {
     let invoice = of_data(data, "invoice")?;
@@ -74,7 +74,7 @@ fn sold_once(invoice: &Object<'_>) -> Result<Decided, Unreadable> {
 fn renewal(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
-    source: &ProductSource,
+    source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let subject = subject_of(
         Stripe::NAME,
@@ -88,8 +88,8 @@ fn renewal(
     let action = match through(invoice, billing)? {
         Some(through) => {
             let else_buys = bought_by_renewing(invoice, billing, source).map(Box::new);
-            let pays = pays(&through, period);
-            Action::Renew(Renew { through, pays, else_buys })
+            let scope = pays(&through, period);
+            Action::Renew(Renew { through, scope, else_buys })
         }
         None => {
             Action::Note(Note::of("no line of the invoice pays for a period of the subscription"))
@@ -105,11 +105,11 @@ fn renewal(
 }
 
 /// Only a description or another payment tells whether a proration begins a period.
-fn pays(through: &Through, period: Option<PaidPeriod>) -> Pays {
+fn pays(through: &Through, period: Option<PaidPeriod>) -> PaymentScope {
     let is_told = |it: &PaidPeriod| it.is_proration && it.start.is_some();
     match (through, period.filter(is_told)) {
-        (Through::Until(_), Some(_)) => Pays::ForAProration,
-        (_, _) => Pays::ForThePeriod,
+        (Through::Until(_), Some(_)) => PaymentScope::Proration,
+        (_, _) => PaymentScope::Period,
     }
 }
 
@@ -117,13 +117,13 @@ fn pays(through: &Through, period: Option<PaidPeriod>) -> Pays {
 fn bought_by_renewing(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
-    source: &ProductSource,
+    source: &ProductLookup,
 ) -> Option<Grant> {
     let named = match source {
-        ProductSource::Configured(_) => None,
-        ProductSource::Metadata | ProductSource::MetadataOr(_) => named(billing),
+        ProductLookup::Configured(_) => None,
+        ProductLookup::Metadata | ProductLookup::MetadataOr(_) => named(billing),
     };
-    let purchase = grant(invoice, billing, Some(named?), NamedBy::Subscription);
+    let purchase = grant(invoice, billing, Some(named?), ProductSource::Subscription);
     // A quantity that cannot be read keeps no renewal from counting.
     purchase.ok().map(|(_, grant)| grant)
 }
@@ -154,7 +154,7 @@ fn known_as(invoice: &Object<'_>) -> Vec<PaymentId> {
 /// `invoice_payment.paid`: the payment intent by which refunds and disputes of an invoice are known.
 pub(super) fn payment_linked(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let paid = of_data(data, "invoice payment")?;
     let Some(invoice) = paid.reference("invoice") else {
@@ -175,7 +175,7 @@ pub(super) fn payment_linked(
 /// `invoice.payment_failed`: only a renewal that fails is a reason to doubt the licenses.
 pub(super) fn payment_failed(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let invoice = of_data(data, "invoice")?;
     let action = match invoice.text("billing_reason") {
@@ -190,7 +190,7 @@ pub(super) fn payment_failed(
 /// `invoice.payment_action_required`: the customer must confirm with his bank.
 pub(super) fn action_required(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let note = Action::Note(Note::of("the customer must confirm a payment"));
     concerning(&of_data(data, "invoice")?, note, Concern::PaymentNeedsAction)
@@ -221,16 +221,16 @@ fn concerning(
 fn first(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
-    source: &ProductSource,
+    source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let (mapping, named_by) = match (source, named(billing)) {
-        (ProductSource::Configured(product), _) | (ProductSource::MetadataOr(product), None) => {
-            (Some(configured(product)), NamedBy::Configuration)
+        (ProductLookup::Configured(product), _) | (ProductLookup::MetadataOr(product), None) => {
+            (Some(configured(product)), ProductSource::Configuration)
         }
-        (ProductSource::Metadata | ProductSource::MetadataOr(_), Some(named)) => {
-            (Some(named), NamedBy::Subscription)
+        (ProductLookup::Metadata | ProductLookup::MetadataOr(_), Some(named)) => {
+            (Some(named), ProductSource::Subscription)
         }
-        (ProductSource::Metadata, None) => (None, NamedBy::Configuration),
+        (ProductLookup::Metadata, None) => (None, ProductSource::Configuration),
     };
     purchase(invoice, billing, mapping, named_by, None)
 }
@@ -239,20 +239,20 @@ fn first(
 fn first_or_change(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
-    source: &ProductSource,
+    source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let mapping = match (source, named(billing)) {
-        (ProductSource::Configured(product), _) => {
-            Some((configured(product), NamedBy::Configuration))
+        (ProductLookup::Configured(product), _) => {
+            Some((configured(product), ProductSource::Configuration))
         }
-        (ProductSource::Metadata | ProductSource::MetadataOr(_), named) => {
-            named.map(|named| (named, NamedBy::Subscription))
+        (ProductLookup::Metadata | ProductLookup::MetadataOr(_), named) => {
+            named.map(|named| (named, ProductSource::Subscription))
         }
     };
     match (mapping, through(invoice, billing)?) {
         (Some((mapping, named_by)), Some(through)) => {
-            let pays = pays(&through, paid_period(invoice, billing)?);
-            let renews = Renew { through, pays, else_buys: None };
+            let scope = pays(&through, paid_period(invoice, billing)?);
+            let renews = Renew { through, scope, else_buys: None };
             purchase(invoice, billing, Some(mapping), named_by, Some(renews))
         }
         (_, _) => renewal(invoice, billing, source),
@@ -268,16 +268,16 @@ fn purchase(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
     mapping: Option<Mapping>,
-    named_by: NamedBy,
+    named_by: ProductSource,
     else_renews: Option<Renew>,
 ) -> Result<Decided, Unreadable> {
     let (subject, grant) = grant(invoice, billing, mapping, named_by)?;
     let find = subject_marks(&subject);
-    let for_an_id = grant.nobody.is_some();
+    let locks_customer = grant.nobody.is_some();
     let (payments, payment) = (known_as(invoice), payment(invoice, paid_period(invoice, billing)?));
     let grant = Grant { else_renews: else_renews.map(Box::new), ..grant };
     let command = Command::new(subject, find, Action::Grant(grant));
-    Ok(Command { payments, payment, for_an_id, ..command }.into())
+    Ok(Command { payments, payment, locks_customer, ..command }.into())
 }
 
 /// What the subscription of an invoice is for, as the invoice bills it.
@@ -285,7 +285,7 @@ fn grant(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
     mapping: Option<Mapping>,
-    named_by: NamedBy,
+    named_by: ProductSource,
 ) -> Result<(Subject, Grant), Unreadable> {
     let subject = subject_of(
         Stripe::NAME,
@@ -304,9 +304,9 @@ fn grant(
         unmapped: Vec::new(),
         foreign: false,
         paid_through: paid_period(invoice, billing)?.map(|period| period.end),
-        pays: Pays::ForThePeriod,
+        scope: PaymentScope::Period,
         named_by,
-        lines_at: made_at(invoice)?,
+        ordered_at: made_at(invoice)?,
         else_renews: None,
         is_paid: true,
     };

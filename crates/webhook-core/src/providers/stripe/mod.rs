@@ -12,7 +12,7 @@ use serde_json_borrow::Value;
 use invoice::FirstInvoice;
 
 use super::{
-    Envelope, Named, NotEvents, ProductSource, Provider, UNHANDLED, envelope, marks, nothing_to_do,
+    Envelope, Named, NotEvents, ProductLookup, Provider, UNHANDLED, envelope, marks, nothing_to_do,
     parsed, product_and_template, published,
 };
 use crate::domain::command::{
@@ -71,7 +71,7 @@ impl Provider for Stripe {
         subject_marks(subject)
     }
 
-    fn read(delivery: &Verified<Self>, source: &ProductSource) -> Result<Vec<Notice>, NotEvents> {
+    fn read(delivery: &Verified<Self>, source: &ProductLookup) -> Result<Vec<Notice>, NotEvents> {
         parsed(delivery.body(), |value| {
             let envelope = envelope(value, Self::TITLE, ["id", "type", "livemode"])?;
             let meaning = read_event(envelope.event.kind, &envelope.root, source);
@@ -100,7 +100,7 @@ pub(super) fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
 fn read_event(
     kind: &str,
     event: &Object<'_>,
-    source: &ProductSource,
+    source: &ProductLookup,
 ) -> Result<Meaning, Unreadable> {
     let read = match kind {
         "checkout.session.completed" => checkout::completed,
@@ -148,8 +148,8 @@ fn read_event(
 /// What the object of an event asks for, at the event's time.
 fn of_event<'a>(
     event: &Object<'a>,
-    source: &ProductSource,
-    read: impl FnOnce(&Object<'a>, &ProductSource) -> Result<Decided, Unreadable>,
+    source: &ProductLookup,
+    read: impl FnOnce(&Object<'a>, &ProductLookup) -> Result<Decided, Unreadable>,
 ) -> Result<Meaning, Unreadable> {
     let data = event.object("data", "data").ok_or_else(|| event.lacks("data"))?;
     let at = event.seconds("created")?.ok_or_else(|| event.lacks("created"))?;

@@ -2,42 +2,42 @@
 
 use jiff::Timestamp;
 
-use super::super::{ProductSource, Profile as _, subject_of};
+use super::super::{ProductLookup, Profile as _, subject_of};
 use super::{
     Decided, Stripe, is_metered, named_in, of_data, subject_marks, the_item, the_line,
     written_marks,
 };
 use crate::domain::command::{
-    Action, Cause, Command, Concern, Effect, Note, Previous, Subject, SubjectKind, Subscribed,
-    SubscriptionRecord, Unmapped, Unreadable,
+    Action, Command, Concern, Effect, Note, Previous, Subject, SubjectKind, Subscribed,
+    SubscriptionRecord, SuspensionReason, Unmapped, Unreadable,
 };
 use crate::domain::ids::{CustomerId, ProductId};
 use crate::providers::json::Object;
 
 /// What it is for comes as information: its purchase grants it.
-pub(super) fn created(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn created(data: &Object<'_>, source: &ProductLookup) -> Result<Decided, Unreadable> {
     let subscription = of_data(data, "subscription")?;
     let subscribed = subscribed(&subscription, source)?.map(Box::new);
     let note = Action::Note(Note::of("the subscription was created"));
     Ok(Command { subscribed, ..command(&subscription, note)? }.into())
 }
 
-pub(super) fn paused(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
-    with(data, Action::Suspend(Cause::Pause))
+pub(super) fn paused(data: &Object<'_>, _source: &ProductLookup) -> Result<Decided, Unreadable> {
+    with(data, Action::Suspend(SuspensionReason::Pause))
 }
 
-pub(super) fn resumed(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
-    with(data, Action::Resume(&[Cause::Pause]))
+pub(super) fn resumed(data: &Object<'_>, _source: &ProductLookup) -> Result<Decided, Unreadable> {
+    with(data, Action::Resume(&[SuspensionReason::Pause]))
 }
 
-pub(super) fn deleted(data: &Object<'_>, _source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn deleted(data: &Object<'_>, _source: &ProductLookup) -> Result<Decided, Unreadable> {
     with(data, Action::End)
 }
 
 /// Sent three days before the end of a trial.
 pub(super) fn trial_will_end(
     data: &Object<'_>,
-    _source: &ProductSource,
+    _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let subscription = of_data(data, "subscription")?;
     let note = Action::Note(Note::of("the trial ends soon"));
@@ -46,22 +46,26 @@ pub(super) fn trial_will_end(
 }
 
 /// The whole subscription as it is now: its status first, then what it is for.
-pub(super) fn updated(data: &Object<'_>, source: &ProductSource) -> Result<Decided, Unreadable> {
+pub(super) fn updated(data: &Object<'_>, source: &ProductLookup) -> Result<Decided, Unreadable> {
     let subscription = of_data(data, "subscription")?;
     let collects = subscription.value("pause_collection").is_none();
     // Whatever the status is: payments that are collected again may fail meanwhile.
     let collection = match collects {
-        true => Action::Resume(&[Cause::Collection]),
-        false => Action::Suspend(Cause::Collection),
+        true => Action::Resume(&[SuspensionReason::Collection]),
+        false => Action::Suspend(SuspensionReason::Collection),
     };
     let mut actions = match (subscription.text("status"), collects) {
         (Some("past_due"), _) => vec![Action::PaymentFailed(None), collection],
-        (Some("unpaid"), _) => vec![Action::Suspend(Cause::Payment), collection],
+        (Some("unpaid"), _) => vec![Action::Suspend(SuspensionReason::Payment), collection],
         (Some("active" | "trialing"), true) => {
-            vec![Action::Resume(&[Cause::Payment, Cause::Pause, Cause::Collection])]
+            vec![Action::Resume(&[
+                SuspensionReason::Payment,
+                SuspensionReason::Pause,
+                SuspensionReason::Collection,
+            ])]
         }
         (Some("active" | "trialing"), false) => {
-            vec![Action::Resume(&[Cause::Payment, Cause::Pause]), collection]
+            vec![Action::Resume(&[SuspensionReason::Payment, SuspensionReason::Pause]), collection]
         }
         // A status that another event acts on, or that nobody documents.
         (Some(_) | None, _) => vec![collection],
@@ -115,12 +119,12 @@ fn itself(subscription: &Object<'_>) -> Result<Subject, Unreadable> {
 /// where metadata counts at all.
 fn subscribed(
     subscription: &Object<'_>,
-    source: &ProductSource,
+    source: &ProductLookup,
 ) -> Result<Option<Subscribed>, Unreadable> {
     let Some((quantity, _)) = counted(subscription)? else { return Ok(None) };
     let named = match source {
-        ProductSource::Configured(_) => Ok(None),
-        ProductSource::Metadata | ProductSource::MetadataOr(_) => {
+        ProductLookup::Configured(_) => Ok(None),
+        ProductLookup::Metadata | ProductLookup::MetadataOr(_) => {
             named_in(subscription.object("metadata", "metadata").as_ref())
         }
     };

@@ -6,7 +6,7 @@ mod stripe;
 
 use serde_json::Value;
 
-use super::{FastSpring, PUBLISHED, Paddle, ProductSource, Profile as _, Provider, Stripe};
+use super::{FastSpring, PUBLISHED, Paddle, ProductLookup, Profile as _, Provider, Stripe};
 use crate::domain::command::{
     Action, Amount, Back, Command, Grant, Meaning, Notice, Payment, Renew, Reversal, Unreadable,
 };
@@ -17,20 +17,20 @@ use crate::providers::signature::Verified;
 const PRODUCT: &str = "11111111-1111-4111-8111-000000000001";
 const TEMPLATE: &str = "66666666-6666-4666-8666-000000000001";
 
-fn notice<P: Provider>(body: &Value, source: &ProductSource) -> Notice {
+fn notice<P: Provider>(body: &Value, source: &ProductLookup) -> Notice {
     let verified = Verified::<P>::remembered(serde_json::to_vec(body).unwrap());
     P::read(&verified, source).unwrap().remove(0)
 }
 
 fn meaning<P: Provider>(body: &Value) -> Result<Meaning, Unreadable> {
-    notice::<P>(body, &ProductSource::Metadata).meaning
+    notice::<P>(body, &ProductLookup::Metadata).meaning
 }
 
 fn commands<P: Provider>(body: &Value) -> Vec<Command> {
-    commands_on::<P>(body, &ProductSource::Metadata)
+    commands_on::<P>(body, &ProductLookup::Metadata)
 }
 
-fn commands_on<P: Provider>(body: &Value, source: &ProductSource) -> Vec<Command> {
+fn commands_on<P: Provider>(body: &Value, source: &ProductLookup) -> Vec<Command> {
     match notice::<P>(body, source).meaning.unwrap() {
         Meaning::Act { commands, .. } => commands,
         Meaning::Ignore(reason) => panic!("{reason:?}"),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::Paddle;
 use super::{PRODUCT, TEMPLATE, back, command, commands, dollars, else_buys, reversal, unpriced};
-use crate::domain::command::{Action, Payment, Stands, SubjectKind, Sum};
+use crate::domain::command::{Action, Funds, Payment, SubjectKind, Sum};
 
 fn event(kind: &str, data: &Value) -> Value {
     json!({"event_id": "evt_1", "event_type": kind, "occurred_at": "2026-09-01T00:00:00Z", "data": data})
@@ -151,7 +151,7 @@ fn an_adjustment_tells_how_much_of_what_is_back() {
 #[test]
 fn a_refund_that_was_reversed_is_taken_back() {
     let reversed = adjustment(&json!({"type": "full", "status": "reversed"}));
-    assert_eq!(reversal::<Paddle>(&reversed).stands, Stands::TakenBack);
+    assert_eq!(reversal::<Paddle>(&reversed).funds, Funds::Reinstated);
     // Its end has an adjustment of its own.
     let chargeback =
         adjustment(&json!({"action": "chargeback", "type": "full", "status": "reversed"}));

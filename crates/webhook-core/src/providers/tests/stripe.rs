@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::super::{ProductSource, Stripe};
+use super::super::{ProductLookup, Stripe};
 use super::{
     PRODUCT, TEMPLATE, back, command, commands, commands_on, configured, dollars, else_buys,
     meaning, payment, reversal, unpriced,
 };
 use crate::domain::command::{
-    Action, Amount, Meaning, NamedBy, OfPayment, Payment, Pays, Previous, Reason, Stands, Sum,
+    Action, Amount, Funds, Meaning, OfPayment, Payment, PaymentScope, Previous, ProductSource,
+    Reason, Sum,
 };
 use crate::domain::ids::ProductId;
 
@@ -91,7 +92,7 @@ fn an_invoice_tells_when_its_period_begins() {
     let is_proration = |reason: &str, lines: &[Value]| {
         let fields = json!({"billing_reason": reason, "lines": {"data": lines}});
         let action = command::<Stripe>(&invoice(&fields)).action;
-        matches!(action, Action::Renew(renew) if renew.pays == Pays::ForAProration)
+        matches!(action, Action::Renew(renew) if renew.scope == PaymentScope::Proration)
     };
     for (reason, lines, expected) in [
         ("subscription_update", &[seat.clone()][..], true),
@@ -239,7 +240,7 @@ fn a_refund_that_failed_is_told_by_two_events() {
     let refund = |status: &str| json!({"id": "re_1", "charge": "ch_1", "payment_intent": "pi_1", "amount": 5000, "status": status});
     for kind in ["refund.failed", "refund.updated"] {
         let told = reversal::<Stripe>(&event(kind, &refund("failed")));
-        assert_eq!((told.stands, told.back.sum), (Stands::TakenBack, Sum::Failed), "{kind}");
+        assert_eq!((told.funds, told.back.sum), (Funds::Reinstated, Sum::Failed), "{kind}");
         assert_eq!((told.back.id.as_deref(), told.back.amount), (Some("ch_1"), unpriced(5000)));
         assert_eq!(told.back.refund.as_deref(), Some("re_1"));
     }
@@ -299,16 +300,19 @@ fn a_renewal_buys_what_its_metadata_names() {
         invoice(&json!({"parent": parent, "lines": {"data": [line]}}))
     };
     let sources = [
-        (ProductSource::Metadata, true),
-        (ProductSource::MetadataOr(configured()), true),
-        (ProductSource::Configured(configured()), false),
+        (ProductLookup::Metadata, true),
+        (ProductLookup::MetadataOr(configured()), true),
+        (ProductLookup::Configured(configured()), false),
     ];
     for (source, counts) in sources {
         let command = commands_on::<Stripe>(&renewal(&named, json!(3)), &source).remove(0);
         let bought = else_buys(&command);
         assert_eq!(bought.is_some(), counts, "{source:?}");
         if let Some(bought) = bought {
-            assert_eq!((bought.lines[0].quantity, bought.named_by), (3, NamedBy::Subscription));
+            assert_eq!(
+                (bought.lines[0].quantity, bought.named_by),
+                (3, ProductSource::Subscription)
+            );
             assert!(bought.customer.is_some() && bought.paid_through.is_some());
         }
         let silent = commands_on::<Stripe>(&renewal(&json!({}), json!(3)), &source).remove(0);

@@ -7,7 +7,7 @@ use super::reader::{Problem, Reader, web_address};
 
 /// What a function works with in addition to Cryptlex: nothing of it is secret.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct Backends {
     /// `LEDGER_TABLE` or `LEDGER_PATH`, and what belongs to it.
     pub ledger: Ledger,
     /// `NOTIFICATION_TOPIC_ARN`: an SNS topic for what people should look at.
@@ -17,9 +17,9 @@ pub struct Places {
 }
 
 impl<R: Fn(&str) -> Option<String>> Reader<R> {
-    pub(super) fn places(&mut self, deadline: Duration) -> Places {
+    pub(super) fn backends(&mut self, deadline: Duration) -> Backends {
         let (ledger, topic) = (self.ledger(deadline), self.topic());
-        Places { ledger, topic, overflow: self.overflow() }
+        Backends { ledger, topic, overflow: self.overflow() }
     }
 
     fn topic(&mut self) -> Option<String> {
