@@ -55,6 +55,9 @@ pub(super) fn of(
             Action::Reverse(_) | Action::OfPayment(_) | Action::SyncCustomer(..) => {}
         }
     }
+    if wanted.new_owner.is_some() && wanted.new_owner != without.new_owner {
+        plan.concern = plan.concern.or(Some(Concern::SubscriptionMoved));
+    }
     for back in work.facts.iter().filter_map(Fact::money_back) {
         reversed(work, back, (&without, wanted), &mut plan, snapshot, policy);
     }

@@ -65,6 +65,9 @@ impl Concern {
             Self::MadeAgain => {
                 "A payment came after the end of its subscription, which had deleted the licenses: new ones were made. Tell the customer their new license."
             }
+            Self::SubscriptionMoved => {
+                "A subscription has another customer now: new licenses are theirs, and those that are there stay with their user. Check whether they should move."
+            }
             Self::PeriodPresumed => {
                 "A payment did not say which period it is for. Check that its licenses run as long as it paid for."
             }

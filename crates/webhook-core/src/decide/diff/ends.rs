@@ -170,7 +170,8 @@ impl<'e> Ends<'e> {
         if self.is_new(license)
             && let Some(model) = self.model.filter(|model| model.id != license.id)
         {
-            let end = model.expires_at?;
+            // Where a payment adds an interval to both, it is not cut off again.
+            let end = self.with_one_more(license, model.expires_at?);
             let differs = !same_second(expires_at, end)
                 && has_first_expiry(license, expires_at, self.diff.wanted.end.leeway, DAY);
             return differs.then(|| Step::expire(license, end));

@@ -239,6 +239,14 @@ const TOLD: &[(&str, &str, &[&str])] = &[
         "09-01 buy 1xC@addon:pro/help until 10-01; 10-01 pay until 11-01; 11-01 pay until 12-01",
         &["C runs until 2026-12-01T00:01:00Z (paddle/sub_1/addon:pro/help/1)"],
     ),
+    (
+        "a new product that takes its end from the old one is paid for by the charge without a date that bills it",
+        "09-01 buy 1xA; 09-15 lists 1xB when-charged; 09-02 lists 0xA; 10-01T12 pay as p8",
+        &[
+            "A suspended until 2026-10-01T00:01:00Z (paddle/sub_1/A/1)",
+            "B runs until 2026-11-01T00:01:00Z (paddle/sub_1/B/1)",
+        ],
+    ),
 ];
 
 #[test]

@@ -240,6 +240,8 @@ pub enum Concern {
     PaidWithoutLicense,
     /// A payment came after an end that deleted the licenses, and made new ones.
     MadeAgain,
+    /// A subscription has another customer than the one who ordered it.
+    SubscriptionMoved,
 }
 
 /// Why licenses of a subject are suspended. A license is suspended while any cause is left.
