@@ -9,9 +9,10 @@ pub mod domain;
 
 pub mod infra;
 
+pub mod providers;
+
 pub mod cryptlex;
 pub mod ledger;
-pub mod providers;
 
 pub mod decide;
 

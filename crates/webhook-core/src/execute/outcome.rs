@@ -27,16 +27,17 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// The first command that did something gives the sentence.
+    /// What came to licenses first gives the sentence.
     pub(crate) fn merge_into(&self, all: &mut Outcome) {
+        let is_one_more = all.message == ONE_CREATED && self.made_something;
         if all.message.is_empty() || all.licenses.is_empty() {
             all.message.clone_from(&self.outcome.message);
         }
-        all.user = all.user.take().or_else(|| self.outcome.user.clone());
-        all.licenses.extend(self.outcome.licenses.iter().cloned());
-        if all.licenses.len() > 1 && all.message == ONE_CREATED {
+        if is_one_more {
             all.message = MANY_CREATED.to_owned();
         }
+        all.user = all.user.take().or_else(|| self.outcome.user.clone());
+        all.licenses.extend(self.outcome.licenses.iter().cloned());
     }
 }
 
@@ -202,6 +203,11 @@ fn granted(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
 fn renewed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
     if snapshot.licenses.is_empty() {
         return format!("Nothing to do: {subject} has no license.");
+    }
+    if snapshot.licenses.iter().all(License::is_revoked) {
+        return format!(
+            "Recorded: the licenses of {subject} are revoked, and stay so. Reinstate them in Cryptlex if they should run."
+        );
     }
     match done {
         Done { prolonged: true, .. } => "License(s) renewed successfully.".to_owned(),

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::notifications::Topic;
+use crate::scenarios::by_hand;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, path_of};
 
 const STRIPE_ONE: &str = "subscription sub_1AdalPKdPqWvRn2LIFXNxh5R";
@@ -127,6 +128,16 @@ async fn payment_that_only_resumes_is_not_called_a_renewal() {
     assert!(!message.contains("renewed"), "{message}");
     let message = app.deliver(PADDLE, "/v1", &again).await.message();
     assert_eq!(message, "License(s) renewed successfully.");
+}
+
+#[tokio::test]
+async fn paid_license_that_somebody_revoked_is_not_said_to_run() {
+    let app = App::start().await;
+    app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
+    let id = app.sandbox.licenses()[0].id.clone();
+    by_hand(&app, reqwest::Method::PATCH, &id, json!({"revoked": true})).await;
+    let message = app.case(STRIPE, "invoice-cycle").await.message();
+    assert!(message.contains("are revoked, and stay so"), "{message}");
 }
 
 #[tokio::test]

@@ -204,6 +204,9 @@ fn order(ordered: &Ordered) -> String {
     };
     let named_by = match ordered.named_by {
         ProductSource::Line => "",
+        ProductSource::Configuration if ordered.lines.iter().all(|line| line.mapping.is_none()) => {
+            "; no product is named yet"
+        }
         ProductSource::Configuration => "; the configuration names the product",
         ProductSource::Subscription => "; the subscription names the product",
         ProductSource::Session => "; the checkout session names the product",

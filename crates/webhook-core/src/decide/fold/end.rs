@@ -21,7 +21,7 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], payments: &[Payment], polic
         // No payment that could be late follows.
         SubjectKind::Order | SubjectKind::Customer => SignedDuration::ZERO,
     };
-    let date = ends.max().map(|end| shifted(whole_second_from(end), policy.leeway));
+    let date = ends.max().map(|end| shifted(whole_second_from(end), leeway));
     let first = payments.iter().filter(|payment| payment.is_first);
     let bought_at = first.map(|payment| payment.at).min().filter(|_| date.is_none());
     // The newest: an older one was counted before it, or is too late to count.
