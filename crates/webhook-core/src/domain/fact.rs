@@ -7,6 +7,7 @@ mod room;
 mod set;
 mod stored;
 mod told;
+mod worth;
 
 use std::collections::BTreeSet;
 

@@ -5,8 +5,8 @@ use crate::cryptlex::License;
 use crate::decide::plan::{Excess, Refused};
 use crate::decide::snapshot::Snapshot;
 use crate::domain::command::{Customer, Grant, PaymentScope, Subject};
-use crate::domain::entitlement::{Entitlements, Gone};
-use crate::domain::fact::{Covers, Fact};
+use crate::domain::entitlement::{Entitlements, Gone, Purchase};
+use crate::domain::fact::{Covers, Fact, Ordered, Role};
 use crate::domain::policy::Policy;
 use crate::ledger::Capacity;
 
@@ -40,8 +40,14 @@ pub(super) struct Diff<'d> {
 impl<'d> Diff<'d> {
     /// Whether the event itself tells what is bought. What older facts call for never fails a newer event.
     pub(super) fn says_what_is_bought(&self) -> bool {
+        // What a payment says of its purchase counts only where nobody told that.
+        let is_purchase = |ordered: &Ordered| {
+            ordered.role != Role::OfAPayment || self.wanted.purchase == Purchase::SeenByPayment
+        };
         self.asked.own.iter().any(|fact| {
-            fact.ordered().is_some() || fact.subscribed().is_some() || fact.of_payment().is_some()
+            fact.ordered().is_some_and(is_purchase)
+                || fact.subscribed().is_some()
+                || fact.of_payment().is_some()
         })
     }
 

@@ -1,5 +1,6 @@
 //! What is bought: orders add their lines, a description replaces those that it speaks of, when it takes effect.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -54,7 +55,7 @@ struct Bought {
 /// What happens to the lines, in order.
 enum Turn<'f> {
     Ordered(Order<'f>),
-    Described(&'f Subscribed),
+    Described(Cow<'f, Subscribed>),
 }
 
 /// One purchase, from everything that was told of it.
@@ -79,15 +80,16 @@ pub(super) fn of(facts: &[&Fact], policy: &Policy) -> Lines {
         ..Lines::default()
     };
     let mut turns: Vec<(Timestamp, u8, Turn<'_>)> = Vec::new();
+    let effects = effects(facts, &orders);
     turns.extend(orders.into_iter().map(|order| (order.at, 0, Turn::Ordered(order))));
-    turns.extend(effects(facts).into_iter().map(|(at, it)| (at, 1, Turn::Described(it))));
+    turns.extend(effects.into_iter().map(|(at, it)| (at, 1, Turn::Described(it))));
     turns.sort_by_key(|(at, rank, _)| (*at, *rank));
     lines.gone.extend(named.superseded().map(|product| (product.clone(), Gone::Replaced)));
     for (at, _, turn) in turns {
         let before = lines.products();
         match turn {
             Turn::Ordered(order) => lines.order(order, &named, policy),
-            Turn::Described(subscribed) => lines.describe(subscribed, &named, at, policy),
+            Turn::Described(subscribed) => lines.describe(&subscribed, &named, at, policy),
         }
         lines.compare_with(&before);
     }
@@ -186,39 +188,79 @@ impl<'f> Order<'f> {
     }
 }
 
-/// Descriptions of lines, each with when it takes effect; one that is not charged yet has none.
-fn effects<'f>(facts: &[&'f Fact]) -> Vec<(Timestamp, &'f Subscribed)> {
+/// Descriptions of lines, each with when it takes effect; one that is not charged yet has none. An add-on that a charge does not
+/// bill stays as it was until one does.
+fn effects<'f>(facts: &[&'f Fact], orders: &[Order<'f>]) -> Vec<(Timestamp, Cow<'f, Subscribed>)> {
     let told = facts.iter().filter_map(|fact| Some((fact.at, fact.subscribed()?)));
-    let effect = |(at, subscribed): (Timestamp, &'f Subscribed)| match subscribed.takes_effect {
-        Effect::AtOnce => Some((at, subscribed)),
-        Effect::WhenCharged => {
-            charged(at, subscribed, facts).map(|charged| (charged.max(at), subscribed))
+    let mut effects: Vec<(Timestamp, Cow<'_, Subscribed>)> = Vec::new();
+    for (at, subscribed) in told {
+        if subscribed.takes_effect == Effect::AtOnce {
+            effects.push((at, Cow::Borrowed(subscribed)));
+            continue;
         }
-    };
-    told.filter_map(effect).collect()
+        let before = |line: &Line| quantity_before(at, line, orders, &effects);
+        let is_new = |line: &&Line| is_add_on(&line.key) && before(line) != line.quantity;
+        let whole = charged(at, subscribed, facts, |line| before(line) == line.quantity);
+        let in_part = charged(at, subscribed, facts, |_| true)
+            .filter(|part| whole.is_none_or(|whole| *part < whole));
+        let mut as_charged = subscribed.clone();
+        for line in subscribed.lines.iter().filter(is_new) {
+            as_charged.lines.retain(|it| it.key != line.key || before(line) > 0);
+            let known = as_charged.lines.iter_mut().find(|it| it.key == line.key);
+            known.into_iter().for_each(|known| known.quantity = before(line));
+        }
+        effects.extend(in_part.map(|charged| (charged.max(at), Cow::Owned(as_charged))));
+        effects.extend(whole.map(|charged| (charged.max(at), Cow::Borrowed(subscribed))));
+    }
+    effects
+}
+
+/// How many of a line were bought at a time: what was described last, and what was ordered since.
+fn quantity_before(
+    at: Timestamp,
+    line: &Line,
+    orders: &[Order<'_>],
+    effects: &[(Timestamp, Cow<'_, Subscribed>)],
+) -> u32 {
+    let described = effects.iter().filter_map(|(since, subscribed)| {
+        let known = subscribed.lines.iter().find(|known| known.key == line.key)?;
+        Some((*since, known.quantity))
+    });
+    let described = described.filter(|(since, _)| *since <= at).max_by_key(|(since, _)| *since);
+    let since = described.map(|(since, _)| since);
+    let ordered = orders.iter().filter(|order| order.at <= at && Some(order.at) > since);
+    let ordered = ordered.flat_map(|order| &order.lines).filter(|known| known.key == line.key);
+    let described = described.map_or(0, |(_, quantity)| quantity);
+    ordered.fold(described, |sum, known| sum.saturating_add(known.quantity))
 }
 
 /// The first charge that bills what is described; one that does not list what it bills bills everything.
-fn charged(at: Timestamp, subscribed: &Subscribed, facts: &[&Fact]) -> Option<Timestamp> {
+fn charged(
+    at: Timestamp,
+    subscribed: &Subscribed,
+    facts: &[&Fact],
+    stays: impl Fn(&Line) -> bool,
+) -> Option<Timestamp> {
     let earliest = shifted(at, -TOLD_AFTER_ITS_CHARGE);
     let charges = facts.iter().filter(|fact| fact.at >= earliest).filter_map(|fact| {
         let paid = fact.paid()?;
         matches!(paid.covers, Covers::Later(_)).then_some((fact.at, &paid.payment.bills))
     });
     let mut billing =
-        charges.filter(|(_, bills)| bills.is_empty() || are_billed(subscribed, bills));
+        charges.filter(|(_, bills)| bills.is_empty() || are_billed(subscribed, bills, &stays));
     billing.next().map(|(at, _)| at)
 }
 
-/// Whether a charge bills the lines as they are described. One for a change in between does not bill add-ons that stay.
-fn are_billed(subscribed: &Subscribed, bills: &[Billed]) -> bool {
+/// Whether a charge bills the lines as they are described. One for a change in between does not bill add-ons that stay as they
+/// are.
+fn are_billed(subscribed: &Subscribed, bills: &[Billed], stays: &impl Fn(&Line) -> bool) -> bool {
     let quantity_of = |path: &str| {
         let of_path = bills.iter().filter(|billed| billed.path == path);
         of_path.map(|billed| billed.quantity).fold(0, u32::saturating_add)
     };
     subscribed.lines.iter().all(|line| {
         let billed = quantity_of(own_path(&line.key));
-        billed == line.quantity || (is_add_on(&line.key) && billed == 0)
+        billed == line.quantity || (is_add_on(&line.key) && billed == 0 && stays(line))
     })
 }
 
