@@ -80,7 +80,7 @@ fn placeholder(people: &People) -> Option<&User> {
     people.by_mark.iter().chain(remembered).find(|user| user.is_placeholder())
 }
 
-/// Rule 14 of the design: whether events of this customer may change the user.
+/// Whether events of this customer may change the user. The rule is in docs/policies.md, "Whose user it is".
 fn may_change(provider: &str, user: &User, people: &People) -> bool {
     // A placeholder whose address this event changed holds what it held.
     let before = people.before.as_ref().filter(|before| before.id == user.id);

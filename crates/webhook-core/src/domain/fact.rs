@@ -1,7 +1,8 @@
 //! What events say about a subject, in words that no provider owns, and the set of it that the ledger keeps.
 //!
 //! Facts are what the provider told: ids, times, numbers. They hold no e-mail address and no name. Licenses follow from
-//! them by `decide`. The set holds each telling once, so that order and repetition cannot matter.
+//! them by `decide`. The set holds each fact once. Order and repetition do not matter, unless a fact was dropped for want of
+//! room.
 
 mod room;
 mod set;

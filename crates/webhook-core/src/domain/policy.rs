@@ -1,4 +1,7 @@
-//! What the vendor decides where more than one answer is right. Each default stands here, once.
+//! What the vendor decides where more than one answer is right.
+//!
+//! Defaults are in [`Policy::of`]. Those for the end of a subscription and for quantities are constants of each provider's
+//! [`Profile`].
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};

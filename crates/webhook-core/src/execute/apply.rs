@@ -23,7 +23,7 @@ const SIDE_BY_SIDE: usize = 8;
 /// Each round does something that was not done before; the largest purchase takes far fewer.
 const MOST_ROUNDS: usize = 1_000;
 
-/// An event whose effect is in Cryptlex.
+/// Work on one subject whose effect is complete at Cryptlex.
 #[derive(Debug, Default)]
 pub struct Settled {
     /// The last plan: without steps, with what to remember.
@@ -32,7 +32,7 @@ pub struct Settled {
     pub done: Vec<Step>,
 }
 
-/// A command that could not be brought to its end. What was done stays done.
+/// Work on one subject that could not be finished. What was done stays done.
 #[derive(Debug)]
 pub struct Stopped {
     /// Why.
@@ -43,7 +43,7 @@ pub struct Stopped {
     pub missing: Vec<Step>,
 }
 
-/// Why a command was not brought to its end.
+/// Why work on a subject stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StopReason {
     /// A call failed.
@@ -52,7 +52,7 @@ pub enum StopReason {
     /// A write may still have its effect.
     #[error("{0}; whether it had an effect is not known yet")]
     Unknown(ApiError),
-    /// The command cannot be carried out as things are.
+    /// The event cannot be carried out as things are.
     #[error("{0}")]
     Refused(Refused),
     /// Somebody else made the user with the customer's address.

@@ -27,7 +27,7 @@ pub(crate) const MOST_LOOKS: u32 = 3;
 /// Attempts after which a refused user is not tried again.
 const REFUSALS: u32 = 3;
 
-/// What a look goes by, beside the command.
+/// What a look at Cryptlex needs in addition to the work on a subject.
 pub(crate) struct Looking<'l> {
     pub(crate) calls: &'l Calls<'l>,
     pub(crate) ledger: &'l Ledger,
@@ -231,7 +231,7 @@ pub(crate) fn unless_refused(
     Ok(Settled { plan, done: stopped.done })
 }
 
-/// What is known of the customer after a command, whatever it came to.
+/// Records what is known of the customer after the work on one subject, also when that work stopped.
 pub(crate) fn remember(
     command: &Command,
     customer: &CustomerId,

@@ -1,6 +1,7 @@
 //! One delivery from its bytes to what became of its events.
 //!
-//! [`Service::handle`] is the one entry point; read it first.
+//! Three entry points: [`Service::handle`] takes a delivery from its provider (read it first), [`Service::resume`] an event
+//! from the overflow queue, and [`Service::work`] finishes what waits on a server.
 
 mod worker;
 

@@ -374,7 +374,7 @@ impl Ready {
     }
 }
 
-/// What a delivery came to.
+/// What one event did, over all of its subjects.
 #[derive(Default)]
 struct Carried {
     outcome: Outcome,

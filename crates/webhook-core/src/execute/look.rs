@@ -26,8 +26,8 @@ pub enum Look {
     AtOurs,
 }
 
-/// Reads what the command needs, side by side. Slots whose license is no more are forgotten in `state`, also when
-/// the rest could not be read.
+/// Reads what the work on one subject needs, side by side. Slots whose license is gone are removed from `state`, also when
+/// another read fails.
 pub async fn take_snapshot(
     calls: &Calls<'_>,
     work: &Work<'_>,

@@ -1,4 +1,4 @@
-//! What a command came to, in a sentence and ids: for the provider, and for the ledger.
+//! What an event did to one subject, as a sentence and ids: for the provider and for the ledger.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::domain::policy::Policy;
 use crate::domain::work::Work;
 use crate::execute::apply::Settled;
 
-/// What one command came to.
+/// What an event did to one of its subjects.
 pub(crate) struct Told {
     outcome: Outcome,
     /// What could not be granted.
@@ -27,7 +27,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// What came to licenses first gives the sentence.
+    /// The sentence is that of the first subject with licenses, else that of the last subject.
     pub(crate) fn merge_into(&self, all: &mut Outcome) {
         let is_one_more = all.message == ONE_CREATED && self.made_something;
         if all.message.is_empty() || all.licenses.is_empty() {

@@ -1,4 +1,7 @@
-//! An event as the ledger kept it, read once more: for the overflow queue, and for what was left half-done.
+//! Reads an event that the ledger kept as if it were delivered once more.
+//!
+//! Callers: the overflow queue, the server's worker, purchases that wait for their customer, and events that need the buyer
+//! or the address from an earlier event. A half-done event is not replayed: the next event of its subject finishes the work.
 
 use crate::domain::command::Notice;
 use crate::domain::ids::EventId;
@@ -16,7 +19,7 @@ pub(crate) struct Remembered {
     pub(crate) body: Vec<u8>,
 }
 
-/// Why there is nothing to go on with.
+/// Why a kept event cannot be read again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Forgotten {
     #[error("the ledger knows no event {0}")]

@@ -102,7 +102,8 @@ impl Known<'_> {
 pub type Admission<'a> = dyn Fn(Known<'_>) -> BoxFuture<'a, bool> + Send + Sync + 'a;
 
 impl Ledger {
-    /// One read; for an event that is not done, one commit that takes all leases or none, and keeps the body.
+    /// Reads the records of an event. If it is not done, one commit takes all leases or none, and keeps the body. If another
+    /// delivery changed a record meanwhile, both are tried again: up to eight tries in all.
     pub async fn claim(
         &self,
         event: &EventKey,

@@ -56,7 +56,7 @@ impl Named {
         by_then.and_then(|(_, mapping)| mapping.clone())
     }
 
-    /// Provisional products, and are not what was bought.
+    /// Products that were provisional, until a better source named another one.
     pub(super) fn superseded(&self) -> impl Iterator<Item = &ProductId> {
         self.superseded.iter()
     }

@@ -1,6 +1,7 @@
 //! What an event means, in words that no provider owns.
 //!
-//! Invariant: nothing in here knows Stripe, FastSpring, Paddle or an HTTP call. `read` produces these values, `decide` consumes them.
+//! No code in here knows a provider or an HTTP call; comments name providers where a field exists for one of them.
+//! `providers` produces these values, and `domain::fact` restates them as facts. `decide` reads both.
 
 mod asked;
 mod customer;

@@ -27,7 +27,9 @@ pub(crate) struct Displaced {
 
 /// Everything that is kept of what was told of a subject.
 ///
-/// Laws: adding is commutative, associative and idempotent as far as `facts` shows; commits only number the tellings.
+/// Laws: while nothing is dropped, adding is commutative, associative and idempotent for the set of facts that `all` gives.
+/// Commits number the additions; the order of `all` follows them. Beyond the limits of `room`, the order of additions may
+/// decide which facts are dropped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "stored::Read")]
 pub struct Facts {

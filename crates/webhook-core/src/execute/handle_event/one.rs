@@ -1,4 +1,4 @@
-//! One command of an event: looked at, planned, applied, remembered.
+//! One subject of an event: look at Cryptlex, decide, write, remember.
 
 use super::Ready;
 use crate::cryptlex::{ApiError, Kind};
@@ -130,7 +130,7 @@ impl Ready {
     }
 }
 
-/// What a command that was not brought to its end means to the event.
+/// What stopped work on one subject means for the event.
 fn failure(stopped: &Stopped) -> (Failure, LeaseOnFailure) {
     let message = stopped.to_string();
     let failure = match &stopped.cause {
