@@ -2,8 +2,8 @@
 
 moto handles requests in threads, and undoes a refused transaction by putting its whole state back:
 that takes away what another request wrote meanwhile. DynamoDB's transactions are serializable; with
-one request at a time moto's are as well. That state is kept by region: whoever wants one of his own
-makes up a region, and copying it costs him little.
+one request at a time moto's are as well. That state is kept by region: who wants a state of their own
+makes up a region, and copying it costs little.
 """
 
 import os

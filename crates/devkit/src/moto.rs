@@ -1,7 +1,7 @@
 //! AWS without AWS: a moto server on loopback.
 //!
-//! One server for all of a process, because it takes seconds to start; it ends with the process. Whoever starts gets a
-//! region of his own on it, with nothing in it. It looks at no credentials. `make moto` installs it into `.venv`.
+//! One server for all of a process, because it takes seconds to start; it ends with the process. Each caller
+//! gets an empty region of its own on it. It looks at no credentials. `make moto` installs it into `.venv`.
 
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -43,7 +43,7 @@ pub(crate) fn concerned(event: &EventId, at: Timestamp, commands: &[Command]) ->
     About { subjects, customers, paid, waits, unseen, facts }
 }
 
-/// The subject of the customer himself.
+/// The customer as a subject: the one whom the command names, else the one whom the subscription names.
 fn buyer(command: &Command) -> Option<Subject> {
     let recorded = command.record.as_ref().and_then(|record| record.customer.as_ref());
     let id = SubjectId::new(customer_of(command).or(recorded)?.as_str()).ok()?;
@@ -66,7 +66,7 @@ pub(crate) fn customer_of(command: &Command) -> Option<&CustomerId> {
     described(&command.action)?.id.as_ref()
 }
 
-/// The customer as a purchase or he himself tells of him.
+/// The customer as a purchase, or their own event, describes them.
 fn described(action: &Action) -> Option<&Customer> {
     match action {
         Action::Grant(grant) => grant.customer.as_ref(),

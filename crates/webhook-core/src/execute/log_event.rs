@@ -169,8 +169,8 @@ impl Ready {
         is_kept
     }
 
-    /// What cannot be finished while the provider waits goes on without him. `None` if it cannot be queued either. What was
-    /// kept of the deadline is for all events of the delivery together.
+    /// Queues an event that cannot be finished while the provider waits. `None` if it cannot be queued either. The time that
+    /// the deadline keeps for this is for all events of the delivery together.
     async fn hand_over(
         &self,
         (event, about): (&EventKey, &About),

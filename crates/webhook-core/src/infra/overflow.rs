@@ -1,7 +1,7 @@
-//! The overflow queue: events that take longer than their provider waits go on without him.
+//! The overflow queue: it takes events that need more time than their provider waits.
 //!
-//! Only the name of an event is queued. Its body lies in the ledger, verified; what was done of it is known there too, so
-//! a message that comes twice, or beside another delivery of the same event, has no effect of its own.
+//! Only the name of an event is queued. The ledger holds its verified body and what was done of it. So a message that comes
+//! twice, or at the same time as another delivery of the event, has no effect of its own.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata as _;

@@ -123,7 +123,7 @@ impl Embedded {
         }
     }
 
-    /// Together with whoever else waits. Who stops waiting before his turn has no effect.
+    /// Commits together with all others that wait. A caller that stops waiting before its turn commits nothing.
     async fn commit_in_turn(&self, writes: &[Write]) -> Result<Committed, StoreError> {
         let (answer, mut answered) = oneshot::channel();
         self.0.waiting().push(Waiting { writes: writes.to_vec(), answer });
@@ -299,7 +299,7 @@ impl Inner {
             Err(error) => vec![Err(error); waiting.len()],
         };
         for (waiting, answer) in waiting.into_iter().zip(answers) {
-            // Who does not listen any more looks for himself.
+            // A caller that has stopped listening reads the records itself.
             waiting.answer.send(answer).ok();
         }
     }

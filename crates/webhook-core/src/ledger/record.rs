@@ -234,13 +234,13 @@ pub struct KnownCustomer {
     pub kept_for: Option<String>,
     /// Whether the provider deleted them.
     pub deleted: bool,
-    /// Licenses that a stand-in holds for him, however late a list shows them.
+    /// Licenses that a placeholder user holds for them, however late a list shows these.
     pub held_by_placeholder: BTreeSet<LicenseId>,
-    /// SHA-256 of his e-mail address in lower case.
+    /// SHA-256 of their e-mail address in lower case.
     pub email: Option<String>,
-    /// The provider's id of his default payment method.
+    /// The provider's id of their default payment method.
     pub pays_by: Option<String>,
-    /// What he bought last, the newest last: licenses of something else belong to somebody else.
+    /// Their latest purchases, the newest last. A license of any other purchase counts as somebody else's.
     pub bought: VecDeque<SubjectId>,
     /// Purchases that wait for the customer's e-mail.
     #[serde(skip_serializing_if = "is_default")]
@@ -261,7 +261,7 @@ impl KnownCustomer {
         }
     }
 
-    /// Remembers a purchase of his.
+    /// Remembers one of their purchases.
     pub fn buys(&mut self, subject: &SubjectId) {
         self.bought.retain(|known| known != subject);
         self.bought.push_back(subject.clone());

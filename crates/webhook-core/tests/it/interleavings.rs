@@ -70,7 +70,7 @@ fn charge_overdue_deactivated() -> Vec<Event> {
 
 impl Meeting {
     async fn app(&self) -> App {
-        // Who waits for his turn is not late.
+        // A delivery that waits for its turn is not late.
         let app = App::with(Settings::default(), &[("DEADLINE_MS", "60000")]).await;
         if let Some(email) = self.user {
             app.sandbox.insert_user(json!({"email": email, "firstName": "Ada"}));
@@ -125,7 +125,7 @@ impl Meeting {
         for Event { provider, path, body, .. } in &self.events {
             deliveries.push(Delivery::begin(&app, *provider, path, body).await);
         }
-        // Who looks again in vain waits until somebody else has written what he looks for.
+        // A delivery that looks again in vain waits until another one has written what it looks for.
         let mut stuck = vec![false; deliveries.len()];
         let mut asleep = Vec::new();
         let mut choices: Vec<Choice> = Vec::new();
@@ -274,7 +274,7 @@ async fn two_deliveries_in_every_order() {
         meeting(PADDLE, &[], &["transaction-recurring", "transaction-web"]),
         meeting(PADDLE, &["transaction-web"], &["transaction-recurring", "transaction-recurring"]),
         meeting(PADDLE, &["transaction-web"], &["transaction-recurring", "subscription-paused"]),
-        // The licenses of the stand-in move to the user who has the e-mail while there come more of them.
+        // The placeholder's licenses move to the user who has the e-mail, while more licenses are made.
         Meeting {
             user: Some("ada@example.com"),
             ..meeting(

@@ -38,7 +38,7 @@ pub struct Command {
     /// The purchase that its subject was ordered with, from the event that told it: who buys stands nowhere else.
     #[serde(skip)]
     pub ordered_as: Option<Box<Grant>>,
-    /// Whether it makes licenses for a customer who is known by id only: nobody else may work on him meanwhile.
+    /// Whether it makes licenses for a customer who is known by id only: nobody else may work on them meanwhile.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub locks_customer: bool,
     /// Whether it tells of a payment that nobody knows yet: of whatever that turns out to have paid for.

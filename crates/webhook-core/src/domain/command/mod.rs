@@ -198,14 +198,14 @@ pub enum NoteEffect {
     Undelivered(Unmapped),
 }
 
-/// What changed about a customer, apart from who he is.
+/// What changed about a customer, apart from their name and address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum CustomerChange {
-    /// He was deleted: the association goes.
+    /// The provider deleted them: their Cryptlex user is forgotten.
     Forgotten,
-    /// His default payment method is this one now.
+    /// This is their default payment method now.
     Pays(String),
-    /// This payment method is not his any more.
+    /// This payment method is not theirs any more.
     PaysNoMore(String),
 }
 

@@ -156,7 +156,7 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
     Ok(Meaning::Act { at, commands })
 }
 
-/// `account.updated`: the buyer, under the id that his orders name.
+/// `account.updated`: the buyer, under the id that their orders name.
 fn account_updated(account: &Object<'_>) -> Result<Command, Unreadable> {
     let id = account.text("id").or(account.reference("account"));
     let subject = subject_of(FastSpring::NAME, SubjectKind::Customer, account, "id", id)?;

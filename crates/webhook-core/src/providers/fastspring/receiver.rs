@@ -6,7 +6,7 @@ use crate::domain::command::{Customer, Email, Name, Unreadable};
 use crate::domain::ids::CustomerId;
 use crate::providers::json::Object;
 
-/// The buyer, unless exactly one recipient has another e-mail: then it is a gift to him.
+/// The buyer, unless exactly one recipient has another e-mail: then it is a gift to that recipient.
 pub(super) fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
     let buyer = order.object("customer", "customer");
     let expanded = order.object("account", "account");
@@ -25,7 +25,7 @@ pub(super) fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
     }
     let account = order.reference("account");
     if let [(recipient, email)] = others.as_slice() {
-        // Under the buyer's own account the buyer is known, not whom he makes gifts to.
+        // The buyer's own account identifies the buyer, not the recipient of a gift.
         let of_recipient = recipient.reference("account").filter(|id| Some(*id) != account);
         return Ok(person(recipient, email.clone(), of_recipient));
     }

@@ -184,7 +184,7 @@ fn unreadable_lines(subject: Subject, why: &Unreadable) -> Command {
     granting(subject, Grant { unmapped: vec![Unmapped { line, problem }], ..nothing })
 }
 
-/// Whoever buys is not worked on by two: his licenses may be moving from a stand-in to himself.
+/// Locks the customer, so that no other event works on them: their licenses may be moving from a placeholder to their user.
 fn granting(subject: Subject, grant: Grant) -> Command {
     Command { locks_customer: true, ..about(subject, Action::Grant(grant)) }
 }

@@ -187,7 +187,7 @@ pub(super) fn payment_failed(
     concerning(&invoice, action, Concern::PaymentFailed)
 }
 
-/// `invoice.payment_action_required`: the customer must confirm with his bank.
+/// `invoice.payment_action_required`: the customer must confirm with their bank.
 pub(super) fn action_required(
     data: &Object<'_>,
     _source: &ProductLookup,

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::bodies;
 
-/// What is sold, to whom it is a subscription, and what the vendor made of his settings.
+/// What is sold, on which terms, and the vendor's settings.
 #[derive(Debug, Clone)]
 pub(super) struct Sketch {
     pub(super) provider: Provider,
