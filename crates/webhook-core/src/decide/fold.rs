@@ -71,8 +71,9 @@ fn payments(subject: &Subject, facts: &[&Fact], policy: &Policy) -> Vec<Payment>
     payments
 }
 
-/// Whether a payment was for something within a time that another one pays for, so that this stays licensed without its
-/// money. One of which no time is told was: its invoice credits what it charges.
+/// Whether the subject stays licensed without the money of this payment: another one pays for the same time, or it pays for no
+/// time of its own. That is so for a one-off, for a change whose end is not told (its invoice credits what it charges), and for
+/// a payment that is not known.
 pub(super) fn is_for_a_change<'f>(
     subject: &Subject,
     facts: impl Iterator<Item = &'f Fact>,
@@ -98,8 +99,8 @@ pub(super) fn in_order<'f>(facts: impl Iterator<Item = &'f Fact>) -> Vec<&'f Fac
     facts
 }
 
-/// Descriptions of one time, each after what it says that was before. Those of which this does not tell the order, because
-/// they say nothing of it or each follows the other, go on from what was described `before`, and else stay as they are.
+/// Orders descriptions of one time: each comes after the one that it says was before. Among several that may be next, the first
+/// that follows the description placed last (at the start: `before`) is next. If none follows it, their order stays.
 fn order_by_changes<'f>(facts: &mut [&'f Fact], mut before: Option<&'f Described>) {
     let follows = |one: &Fact, other: &Fact| {
         one.described().zip(other.described()).is_some_and(|(one, other)| one.follows(other))

@@ -36,13 +36,13 @@ pub enum Refused {
     /// A payment for licenses that are not there; their purchase may be on its way.
     #[error("while attempting to renew licenses, no license of {0} was found")]
     NoLicense(Subject),
-    /// A quantity that no purchase of licenses has.
+    /// More licenses of one subject than the ledger can remember.
     #[error("{0}")]
     TooMany(Box<Excess>),
-    /// A purchase whose buyer is not known, though its product is; the text says where they should stand.
+    /// A purchase that names its product and not its buyer. The text says which field is missing.
     #[error("{0}")]
     NoCustomer(String),
-    /// More licenses beside some that belong to nobody.
+    /// More licenses are needed, and none of the existing ones has a user.
     #[error(
         "more licenses of {0} are to be made, and none that is there has a user: give one of them its user in Cryptlex"
     )]

@@ -65,7 +65,7 @@ pub(super) fn of(
     Ok(plan)
 }
 
-/// Money back that was told before its payment, which this event tells.
+/// Reports money back of a change that was told before its payment, once this event tells the payment.
 fn joined(work: &Work<'_>, plan: &mut Plan, snapshot: &Snapshot, policy: &Policy) {
     let facts = &snapshot.state.facts;
     let is_own = |back: &MoneyBack| work.facts.iter().any(|own| own.money_back() == Some(back));
@@ -85,7 +85,7 @@ fn joined(work: &Work<'_>, plan: &mut Plan, snapshot: &Snapshot, policy: &Policy
     }
 }
 
-/// Whether the subscription runs on without that money, with what it paid for.
+/// Whether the subscription stays licensed without that money: it paid for a change.
 fn is_of_a_change(work: &Work<'_>, back: &MoneyBack, snapshot: &Snapshot, policy: &Policy) -> bool {
     let facts = &snapshot.state.facts;
     work.subject.kind == SubjectKind::Subscription

@@ -31,7 +31,7 @@ pub struct Entitlements {
     pub the_end: AtTheEnd,
     /// The newest failure of a payment that nothing made up for, with days of grace or without.
     pub failing: Option<Timestamp>,
-    /// Whether the purchase names no product itself: it is content with what is there.
+    /// Whether no order names a product itself: the configuration names it, if anything does. Existing licenses then do for it.
     pub names_nothing: bool,
     /// What is known of its purchase.
     pub purchase: Purchase,

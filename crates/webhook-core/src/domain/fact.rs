@@ -51,13 +51,13 @@ pub enum Says {
     Failed(Option<Through>),
     /// How the subscription stands.
     Described(Box<Described>),
-    /// It is paused.
+    /// The subscription is paused.
     Paused,
-    /// It is not paused any more.
+    /// The subscription is not paused any more.
     Resumed,
     /// Money of a payment went back, or came again.
     MoneyBack(Box<MoneyBack>),
-    /// It is over.
+    /// The subscription or order is over.
     Ended,
 }
 
@@ -282,8 +282,8 @@ impl Fact {
 }
 
 impl Described {
-    /// Whether it says that it was so before. Each description is whole: had it come before that one, that one would show
-    /// what it changed.
+    /// Whether it came after `other`: all values that it says were so before (Stripe's `previous_attributes`) are those of
+    /// `other`. A description shows all fields, so had `other` come later, it would show the new values.
     pub fn follows(&self, other: &Self) -> bool {
         let Some(before) = &self.previous else { return false };
         let shown = &other.record;

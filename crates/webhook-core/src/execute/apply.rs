@@ -237,7 +237,7 @@ async fn once_more(calls: &Calls<'_>, step: &Step, marks: &[Mark]) -> Result<Eff
     }
 }
 
-/// The effect if Cryptlex shows it. Of a user that somebody else has made, nobody knows yet whose it is.
+/// The effect, if Cryptlex shows it. If another user has the address by now, `Faster`: look first whose user that is.
 async fn found_or(
     calls: &Calls<'_>,
     step: &Step,

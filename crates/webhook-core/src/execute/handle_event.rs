@@ -191,13 +191,13 @@ impl Ready {
         if told {
             self.tell_somebody(event, commands, &concerns, &text, deadline).await;
         }
-        // What is undelivered, no redelivery mends.
+        // No redelivery helps an order that the provider failed to fulfil.
         let is_accepted =
             self.config.policy.accept_unmapped || concerns.contains(&Concern::Undelivered);
         if !is_accepted {
             return Err(Failure::person(text));
         }
-        // Answered 2xx, so that nobody but this line tells.
+        // The answer is 2xx, so only this line reports it.
         tracing::error!(
             provider = event.provider,
             event.id = %event.id,

@@ -18,9 +18,9 @@ use crate::infra::overflow::Queued;
 use crate::ledger::{About, Body, EventKey, Waits};
 use crate::providers::Provider;
 
-/// Where nobody knows better.
+/// Calls that an event needs, as long as nothing better is known.
 const USUAL_CALLS: usize = 4;
-/// Of a deadline: what takes longer than this is begun all the same, where nobody has more time.
+/// Part of the deadline. Where nobody has more time, an event that needs more is begun while this part is left.
 const PART_THAT_IS_ENOUGH: f32 = 0.8;
 
 impl Ready {

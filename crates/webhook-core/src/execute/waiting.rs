@@ -14,9 +14,9 @@ use crate::cryptlex::{Rank, Turn};
 use crate::domain::ids::EventId;
 use crate::ledger::Waits;
 
-/// Then it waits for no newer purchase any more.
+/// After this time an event counts as a purchase: newer purchases go after it.
 const WAITS_AT_MOST: SignedDuration = SignedDuration::from_mins(10);
-/// After the first try in vain; doubled each time.
+/// The pause after the first failed try. It doubles with each further one, up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 /// Over four hours. After them the provider's own retries are all there is.

@@ -21,20 +21,20 @@ use crate::domain::ids::{CustomerId, PaymentId};
 /// Attempts at a claim that others keep winning; more would be a fault of the store.
 pub(super) const CLAIM_ATTEMPTS: u32 = 8;
 
-/// Whatever an event is about.
+/// What an event is about: its claim reads these records.
 #[derive(Debug, Clone, Default)]
 pub struct About {
-    /// Not to be worked on by two.
+    /// Subjects that it needs leases for: no other event may work on them meanwhile.
     pub subjects: BTreeSet<Subject>,
-    /// Whose users are worth remembering.
+    /// Customers of the provider whose Cryptlex user is read and remembered.
     pub customers: BTreeSet<CustomerId>,
-    /// What those payments paid for.
+    /// Payments that it knows the subjects of: what each paid for.
     pub paid: BTreeMap<PaymentId, Vec<Paid>>,
-    /// What is told of payments that nobody knows yet, by each of their ids.
+    /// Facts about payments whose subject is not known yet, by each id of the payment.
     pub waits: BTreeMap<PaymentId, Vec<Fact>>,
-    /// Subjects whose payment would be their purchase if none is known.
+    /// Subjects for which its payment is the purchase, if no purchase is known.
     pub unseen: BTreeSet<Subject>,
-    /// What the event says of its subjects: kept with the claim, before anything is written to Cryptlex.
+    /// What it says of its subjects. The claim stores this before anything is written to Cryptlex.
     pub facts: BTreeMap<Subject, Vec<Fact>>,
 }
 

@@ -128,8 +128,8 @@ impl<'s> Seating<'s> {
         });
     }
 
-    /// Licenses of lines that are no more take the empty seats of those that are; also those that we revoked, when their product
-    /// comes back.
+    /// Puts licenses of removed lines into empty seats of the same product. If a product comes back, also those that we
+    /// revoked.
     fn move_up(&mut self, left: &mut Vec<&'s License>, revoked: &BTreeSet<LicenseId>) {
         left.sort_by_key(|license| license.is_revoked());
         let is_ours = |license: &License| !license.is_revoked() || revoked.contains(&license.id);
@@ -154,7 +154,8 @@ impl<'s> Seating<'s> {
         }
     }
 
-    /// As many are too many as are known to have been bought before; those with the highest numbers.
+    /// Finds the surplus: the licenses of spare seats and of products that were given up. Of other products, those with the
+    /// highest numbers, at most as many as the facts ever called for beyond the present seats.
     fn count(&mut self, wanted: &Entitlements, left: &[&'s License]) {
         let spare = self.seats.iter().filter(|seated| seated.seat.is_spare);
         let mut spares: BTreeMap<&ProductId, usize> = BTreeMap::new();

@@ -340,7 +340,7 @@ impl Lines {
             match self.bought.iter_mut().find(|known| known.line.key == line.key) {
                 Some(known) => known.become_(bought),
                 None if bought.mapping.is_some() || is_new => self.bought.push(bought),
-                // What was added and is not mapped never was; beside lines that are all known it needs no license.
+                // An add-on without a mapping needs no license, nor does a new line while all known lines stay.
                 None if is_add_on(&line.key) || !something_goes => {}
                 None => {
                     whole = false;
@@ -349,7 +349,7 @@ impl Lines {
                 }
             }
         }
-        // While a line is not understood, nobody knows what took the place of what is not mentioned.
+        // A line that is not understood may have replaced any line that is not listed: keep them all.
         if whole && unmapped.is_empty() {
             self.bought.retain(|bought| !gone(bought));
         }

@@ -347,28 +347,28 @@ fn others<'p>(
     })
 }
 
-/// What brought nothing was paid from credit, perhaps that of the very money that is back; a period that begins when the
-/// other is over was given away. An amount that is not known is money.
+/// Whether a payment brought money, or starts when the period of the money that is gone is over. A payment that brought
+/// nothing was paid from credit, perhaps from that very money; a later period was given away. An unknown amount is money.
 fn is_money_or_later(other: &Payment, gone: &Gone) -> bool {
     let starts = other.starts.unwrap_or(other.at);
     let is_over = |end: Timestamp| starts >= end || same_second(starts, end);
     !brought_nothing(other) || gone.period_end.is_none_or(is_over)
 }
 
-/// Neither the whole nor what of it is the subject's.
+/// Whether its whole amount is 0, or that of each item of the subject.
 fn brought_nothing(payment: &Payment) -> bool {
     let items = &payment.items;
     brought(payment).is_some_and(|brought| brought.value == 0)
         || (!items.is_empty() && items.iter().all(|item| item.value == Some(0)))
 }
 
-/// Whether a payment after the loss of other money takes the end back that this is.
+/// Whether a payment can take back the end that lost disputes made. It must bring money, or start after the lost period.
 pub(super) fn makes_up_for_losses(payment: &Payment, payments: &[Payment]) -> bool {
     let mut lost = counting(payments).filter(|(_, gone)| gone.lost.is_some());
     lost.all(|(_, gone)| is_money_or_later(payment, gone))
 }
 
-/// It ends with the period that an earlier payment paid for: it is for a change in between, and for no time of its own.
+/// Whether it ends on the same date as an earlier payment: it is for a change within that period, and for no time of its own.
 pub(super) fn is_for_a_change(payment: &Payment, payments: &[Payment]) -> bool {
     payments.iter().any(|other| {
         let ends = other.end.zip(payment.end);

@@ -1,5 +1,5 @@
-//! Which Cryptlex product a purchase is of whose lines do not each say it: a session knows better than the subscription, and
-//! that better than the configuration. A subscription names another product where it differs from what it named before.
+//! Which Cryptlex product a purchase is of, where its lines do not each name one. The session counts before the subscription,
+//! and that before the configuration. A subscription changes the product only when it names another one than before.
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use crate::domain::ids::ProductId;
 pub(super) struct Named {
     changes: Vec<(Timestamp, Option<Mapping>)>,
     is_provisional: bool,
-    /// Provisional products before somebody told who knows better.
+    /// Products that a weaker source named: a better one names another product.
     superseded: Vec<ProductId>,
 }
 
@@ -56,12 +56,12 @@ impl Named {
         by_then.and_then(|(_, mapping)| mapping.clone())
     }
 
-    /// Products that were provisional, until a better source named another one.
+    /// Products that a weaker source named and that were not bought.
     pub(super) fn superseded(&self) -> impl Iterator<Item = &ProductId> {
         self.superseded.iter()
     }
 
-    /// Whether somebody named it, by then, who knows.
+    /// Whether a session named the product, or the subscription had changed it by then.
     pub(super) fn is_certain(&self, at: Timestamp) -> bool {
         let changed = self.changes.iter().skip(1).any(|(since, _)| *since <= at);
         changed || !self.is_provisional
@@ -80,7 +80,7 @@ fn named_by_subscription(fact: &Fact, by_session: bool) -> Option<Option<Mapping
     let ordered = fact.ordered()?;
     match ordered.named_by {
         ProductSource::Subscription => Some(first_mapping(&ordered.lines)),
-        // Beside a session that named one, it is the invoice, which found nothing in the subscription.
+        // Where a session named one, this is the invoice: it found nothing in the subscription.
         ProductSource::Configuration if by_session => Some(None),
         ProductSource::Configuration | ProductSource::Session | ProductSource::Line => None,
     }

@@ -264,9 +264,9 @@ pub enum SuspensionReason {
 /// A purchase of one subject.
 #[derive(Debug, Clone, Serialize)]
 pub struct Grant {
-    /// Who gets the licenses; may be missing where no line names a product, or where they may be there already.
+    /// Who gets the licenses. `None` where no line names a product, or where the licenses may exist already.
     pub customer: Option<Customer>,
-    /// Why nobody does, to be told if one has to be made.
+    /// Why nobody is known to get them: the error if a license must be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nobody: Option<Box<UnknownBuyer>>,
     /// What was bought, parents before what was added to them.

@@ -45,8 +45,8 @@ enum Claimed<'c> {
 }
 
 impl Ready {
-    /// With all leases, and what there is to do: as the purchase where none is known, and with whoever bought it. What was
-    /// done comes back as its outcome.
+    /// Claims an event: all leases, its commands and its calls. A payment becomes the purchase if none is known. If only another
+    /// event tells the buyer, the commands get them from there. `Err` in `Ok` is the outcome of an event that was done before.
     pub(super) async fn begun<P: Provider>(
         &self,
         event: &EventKey,
@@ -77,7 +77,7 @@ impl Ready {
                     let Some(ordered) = ordered else {
                         return Ok(Ok(Begun { commands: traced, leases, calls }));
                     };
-                    // Claimed once more, with whoever buys.
+                    // Claimed once more, with the buyer.
                     drop(calls);
                     let why = "its buyer is asked for first";
                     let released = self.ledger.fail(*leases, why, LeaseOnFailure::Release);
@@ -93,7 +93,8 @@ impl Ready {
         }
     }
 
-    /// What is paid for by now and was ordered by another event: with the purchase as that event tells it, if its body is kept.
+    /// The commands with the purchase that they pay for, as another event told it. `None` if they lack no buyer, or if the
+    /// body of that event is not kept.
     async fn ordered_as<P: Provider>(
         &self,
         event: &EventKey,
