@@ -40,7 +40,7 @@ struct Step {
     day: &'static str,
     what: &'static str,
     case: &'static str,
-    /// How every license must stand afterwards: `end flags`.
+    /// The expected state of every license afterwards: `end flags`.
     expected: &'static [&'static str],
 }
 

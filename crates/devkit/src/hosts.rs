@@ -61,7 +61,7 @@ impl Host {
         all
     }
 
-    /// What must not stand in a log: everything that is secret or personal in the corpus.
+    /// What must not be in a log: everything that is secret or personal in the corpus.
     fn check_log(&self, provider: Provider, log: &str, expected: &str) {
         assert!(log.contains(expected), "{expected} was not logged:\n{log}");
         for secret in [

@@ -291,7 +291,7 @@ pub async fn unmapped(ledger: &Ledger) -> Result<Vec<String>, RecordsError> {
     Ok(ledger.events(waits).await?.into_iter().map(line).collect())
 }
 
-/// How a license stands at Cryptlex, never with its key.
+/// The state of a license at Cryptlex, never with its key.
 async fn stand(args: &ShowArgs, license: &LicenseId) -> Value {
     let (Some(url), Some(token)) = (&args.cryptlex_url, &args.cryptlex_token) else {
         return Value::Null;

@@ -30,7 +30,7 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     Ok(rows)
 }
 
-/// A server whose ledger holds many events beside one whose ledger is young, by turns: so that both have the same machine.
+/// Compares a server whose ledger holds many events with one whose ledger is young. They take turns, so that both have the same machine.
 async fn events(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let tenth = (args.many / CONNECTIONS / 10).max(PARTS);
     let (old, young) =

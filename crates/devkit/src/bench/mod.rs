@@ -1,4 +1,4 @@
-//! `devkit bench`: what the release binaries cost on this machine, beside their budgets.
+//! `devkit bench`: what the release binaries cost on this machine, next to their budgets.
 //!
 //! Ratios are to the least that a function can be, measured in the same run. Cryptlex is the sandbox and AWS is moto, both
 //! on loopback and on the same processors: what they take is in every figure but processor time and memory.
@@ -84,7 +84,7 @@ pub enum BenchError {
 /// Variables with their values.
 type Environment = [(&'static str, String)];
 
-/// The lines between which results stand in the file.
+/// The lines between which the file has the results.
 const RESULTS: [&str; 2] = ["<!-- results -->\n", "<!-- end of results -->\n"];
 
 /// Prints the table; true if every budget is met.

@@ -1,4 +1,4 @@
-//! What was measured, beside what it may be.
+//! What was measured, next to its budget.
 
 use comfy_table::{Table, presets};
 

@@ -36,7 +36,7 @@ impl Folder {
         self.path.join("ledger")
     }
 
-    /// The ledger has a folder of its own, because a store may keep files beside the one that it is told.
+    /// The ledger has a folder of its own, because a store may keep other files next to the one that it is told.
     fn forget_ledger(&self) -> Result<(), CrashError> {
         let ledger = self.ledger();
         match fs::remove_dir_all(&ledger) {

@@ -29,7 +29,7 @@ pub struct Door {
     server: JoinHandle<()>,
 }
 
-/// What stands before a door.
+/// The calls at a door.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
     /// Calls that arrived so far, those that are gone included. The last one's ticket has this number.

@@ -114,7 +114,7 @@ pub enum MetadataPatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BareFilters {
-    /// The value may stand anywhere in the text, as staff confirmed of `email`.
+    /// The value may be anywhere in the text, as staff confirmed of `email`.
     Contains,
     /// The same as `[eq]`.
     Exact,

@@ -1,4 +1,4 @@
-//! What the sandbox holds: the clock, the catalogue, licenses and users. What the calls do to it is in the files beside.
+//! What the sandbox holds: the clock, the catalogue, licenses and users. What the calls do to it is in the other files of this folder.
 
 use std::collections::HashMap;
 

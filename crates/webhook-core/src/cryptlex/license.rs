@@ -112,7 +112,7 @@ impl License {
     }
 }
 
-/// Whatever stands where an id could be; an empty one is none.
+/// Any value in the place of an id; an empty one is none.
 fn id_or_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -60,7 +60,7 @@ pub enum NoTls {
     /// The cryptography that this was built with has no protocol to offer, or an authority of the configuration is none.
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
-    /// The access token cannot stand in a header.
+    /// The access token has characters that no header can have.
     #[error("the access token cannot stand in a header")]
     Token,
 }

@@ -204,7 +204,8 @@ impl<'d> Diff<'d> {
         differs.then(|| Step::SetActivations { license: license.id.clone(), allowed })
     }
 
-    /// A reason stands and it runs: suspend. None stands: lift, if one stood before or the event is a payment.
+    /// Suspends a license that runs while there is a reason. Lifts a suspension without a reason, if there was one before or the
+    /// event is a payment.
     fn status(&self, license: &License) -> Option<Step> {
         if license.is_revoked() {
             let is_bought = self.seating.is_seated(license);

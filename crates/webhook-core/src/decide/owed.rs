@@ -100,7 +100,7 @@ pub fn lacks_its_buyer<'s>(
     told.map(|fact| &fact.event).next()
 }
 
-/// Whether a plan needs to know how things stand at Cryptlex. Where the facts call for nothing new, nobody looks.
+/// Whether a plan needs the present licenses at Cryptlex. If the facts call for nothing new, it does not.
 pub fn needs_a_look(work: &Work<'_>, owed: &Owed, state: &SubjectState) -> bool {
     if work.is_of_a_customer() {
         return true;

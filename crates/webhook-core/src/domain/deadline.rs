@@ -44,7 +44,7 @@ impl Deadline {
 /// How patient we are. Fixed in production; tests choose milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// For a connection to Cryptlex to stand.
+    /// For connecting to Cryptlex.
     pub connect: Duration,
     /// For one call to Cryptlex, if the deadline leaves that much; half of `DEADLINE_MS` unless said.
     pub call: Option<Duration>,

@@ -49,7 +49,7 @@ pub enum Says {
     OfPayment(Box<OfPayment>),
     /// A payment failed, for that time if it says which.
     Failed(Option<Through>),
-    /// How the subscription stands.
+    /// The subscription as its provider describes it.
     Described(Box<Described>),
     /// The subscription is paused.
     Paused,
@@ -134,7 +134,7 @@ pub enum Covers {
     Later(Through),
 }
 
-/// How a subscription stands.
+/// A description of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Described {
     /// As its provider describes it.
@@ -156,7 +156,7 @@ pub struct Described {
 pub struct MoneyBack {
     /// `Refund` or `Dispute`.
     pub cause: SuspensionReason,
-    /// How it stands.
+    /// Where the money is now.
     pub funds: Funds,
     /// Since when it is gone, where the event of an end says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,7 +169,7 @@ pub struct MoneyBack {
 }
 
 impl Fact {
-    /// Which of two facts of one time is the later one: an order, how things stand, a resumption, a pause, a failure, a
+    /// Which of two facts of one time is the later one: an order, a description, a resumption, a pause, a failure, a
     /// payment, money back, the end.
     pub fn rank(&self) -> u8 {
         match &self.says {
@@ -185,7 +185,7 @@ impl Fact {
     }
 }
 
-/// How a subscription stands, of the words that providers have for it.
+/// The status of a subscription, from the words that providers have for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Paid for.

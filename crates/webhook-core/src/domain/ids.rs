@@ -32,7 +32,7 @@ fn checked(text: &str) -> Result<&str, NotAnId> {
 /// Characters of one text in an error: Stripe documents 255 for an id.
 const LONGEST_PLAIN: usize = 255;
 
-/// What a body says, as it may stand in a log or an answer: no line of its own, and no page.
+/// Text from a body, made safe for a log or an answer: control characters are replaced, and it is cut after 255 characters.
 pub fn plain(text: &str) -> Cow<'_, str> {
     if text.chars().take(LONGEST_PLAIN.saturating_add(1)).count() <= LONGEST_PLAIN
         && !text.contains(char::is_control)
@@ -140,7 +140,7 @@ impl Mark {
         &self.value
     }
 
-    /// The marks that one list can be asked for: all of them, unless a value has the comma that stands between values.
+    /// The marks that one list can be asked for: all of them, unless a value has the comma that separates values.
     pub fn lists(marks: &[Self]) -> impl Iterator<Item = &[Self]> {
         let is_plain = |mark: &Self| !mark.value.contains(',');
         marks.chunk_by(move |a, b| is_plain(a) && is_plain(b))

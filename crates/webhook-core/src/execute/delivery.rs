@@ -52,7 +52,7 @@ pub struct Service<P> {
 }
 
 const QUEUED_AT_ONCE: usize = 16;
-/// Longer than most events take, and short beside the time that Lambda gives.
+/// Longer than most events take, and short compared with the time that Lambda gives.
 const RESUMED: Duration = Duration::from_secs(30);
 const MOST_UNDER_WAY: u32 = 100_000;
 /// Of a mebibyte at most, and as much again while one grows.

@@ -194,7 +194,7 @@ fn cryptlex(reports: &[Report], batches: bool) -> Reply {
     }
 }
 
-/// Of a batch, in which one id may stand twice: it is done when it is done each time.
+/// The events of a batch that are not done. An id may come twice: it is done when it is done each time.
 fn undone(reports: &[Report]) -> BTreeSet<&EventId> {
     reports.iter().filter(|report| report.result.is_err()).map(|report| &report.event).collect()
 }

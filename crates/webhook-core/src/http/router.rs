@@ -24,7 +24,7 @@ use crate::providers::inbound::Inbound;
 /// The largest body that is read.
 pub const MOST_BYTES: usize = 1024 * 1024;
 
-/// Larger ones than this are few, and take a place each: what connections hold beside them is little.
+/// Larger bodies than this are few, and take a place each. What connections hold in addition to them is little.
 const SMALL_BYTES: usize = 32 * 1024;
 
 /// Put into a request by a host that knows better than the configuration how much time is left.

@@ -30,8 +30,8 @@ const MOST_SOURCES: usize = 100_000;
 const HEALTH_PER_MINUTE: NonZeroU32 = NonZeroU32::new(120).unwrap();
 const HEALTH_BURST: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
-/// The peer, or whoever the trusted proxies before us say has called them. What stands further left in the header is
-/// the caller's own word.
+/// The peer, or whoever the trusted proxies before us say has called them. What is further left in the header is
+/// the caller's own claim.
 fn source_behind(peer: IpAddr, headers: &HeaderMap, proxies: &Networks) -> IpAddr {
     let values = headers.get_all(FORWARDED_FOR).iter().rev();
     let mut hops = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));

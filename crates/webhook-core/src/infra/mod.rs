@@ -1,4 +1,4 @@
-//! What a function stands on: its configuration, secrets, notifications, metrics and logs.
+//! What a function is built on: its configuration, secrets, notifications, metrics and logs.
 
 pub mod aws;
 pub mod config;

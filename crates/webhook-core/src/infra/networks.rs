@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// A list separated by commas or blanks, in which `provider` stands for the addresses that the provider publishes.
+    /// A list separated by commas or blanks, in which `provider` means the addresses that the provider publishes.
     /// `None` when an entry means nothing, or there is none.
     pub fn parse(list: &str, provider: Option<&[&str]>) -> Option<Self> {
         let mut networks = Vec::new();

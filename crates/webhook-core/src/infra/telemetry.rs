@@ -1,6 +1,6 @@
 //! Logs: JSON lines in Lambda, readable lines in a terminal.
 //!
-//! What may stand in them: event, subject, license and user ids, types, statuses, durations. Never a body, a
+//! They may contain: event, subject, license and user ids, types, statuses, durations. Never a body, a
 //! signature, a secret, a token, a license key or an e-mail address; `tests/it/leaks.rs` and the hosts' tests look.
 
 use tracing::{Level, Metadata};

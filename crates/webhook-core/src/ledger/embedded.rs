@@ -1,4 +1,4 @@
-//! The embedded engine: redb in a file. One process writes it; tools may read beside it.
+//! The embedded engine: redb in a file. One process writes it; tools may read it at the same time.
 
 use std::fs::{Metadata, OpenOptions};
 use std::io::ErrorKind;
@@ -107,7 +107,7 @@ impl Embedded {
         Self(Arc::new(Inner { path, access, clock, opened, file, owner, turn, waiting }))
     }
 
-    /// A file is worked on beside the runtime: a disk may take its time.
+    /// Runs work on the file on a blocking thread, because a disk may take long.
     async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Inner, &Handle) -> Result<T, redb::Error> + Send + 'static,

@@ -295,7 +295,7 @@ impl Ledger {
         let EventKey { provider, id, .. } = &leases.event;
         let (key, expect) = (event_key(provider, id), Expect::Version(leases.version));
         let failed = matches!(status, EventStatus::Failed(_));
-        // A lease that runs out stands for a write that may still arrive.
+        // A lease that is left to expire means that a write may still arrive.
         let wrote = leases.touched || lease.is_some();
         let mut writes =
             vec![self.event_write(&key, expect, &EventRecord { status, ..leases.record })?];

@@ -8,7 +8,7 @@ use super::{Leases, Ledger, LedgerError, expectation, version_after, write};
 use crate::domain::command::Subject;
 use crate::domain::ids::{CustomerId, UserId};
 
-/// Another customer, held beside the subjects of an event. The customer may be another provider's.
+/// Another customer, held in addition to the subjects of an event. The customer may be another provider's.
 #[derive(Debug)]
 pub(super) struct Owner {
     pub(super) version: u64,
@@ -17,13 +17,13 @@ pub(super) struct Owner {
 }
 
 impl Leases {
-    /// Whether the customer is claimed, as a subject of the event or beside them.
+    /// Whether the customer is claimed, as a subject of the event or in addition to them.
     pub fn hold(&self, customer: &Subject) -> bool {
         self.subjects.contains_key(customer) || self.owners.contains_key(customer)
     }
 
-    /// Whether a customer that is claimed beside the subjects is known, and bought nothing. Of one that nothing is known of,
-    /// nobody can say so.
+    /// Whether a customer that is claimed in addition to the subjects is known, and bought nothing. `false` for one that
+    /// is not known.
     pub fn bought_nothing(&self, customer: &Subject) -> bool {
         let known = self.owners.get(customer).map(|owner| &owner.known);
         known.is_some_and(|it| (it.user.is_some() || it.deleted) && it.bought.is_empty())

@@ -10,7 +10,7 @@ use super::{Ledger, StoreError, body};
 use crate::domain::ids::{CustomerId, EventId, LicenseId, SubjectId};
 
 impl Ledger {
-    /// The events that stand like this, as they are stored: `(provider, id, record)`, the oldest first. Reads all events.
+    /// The events with this status, as they are stored: `(provider, id, record)`, the oldest first. Reads all events.
     pub async fn events(
         &self,
         stand: impl Fn(&EventRecord) -> bool,

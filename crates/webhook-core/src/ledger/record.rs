@@ -44,14 +44,14 @@ pub struct EventRecord {
     pub claim: u64,
     /// How often it was claimed.
     pub attempts: u32,
-    /// How it stands.
+    /// What became of it.
     pub status: EventStatus,
     /// Whether somebody was told to look at it: nobody is told twice.
     #[serde(default)]
     pub told: bool,
 }
 
-/// How an event stands.
+/// The status of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
@@ -204,7 +204,7 @@ impl PaymentRecord {
         }
         self.waiting.push(fact.clone());
         if self.waiting.len() > MOST_WAITING {
-            // The newest tells how it stands.
+            // The newest tells the present state.
             let oldest = self.waiting.iter().enumerate().min_by_key(|(_, fact)| fact.at);
             if let Some(place) = oldest.map(|(place, _)| place) {
                 self.waiting.remove(place);

@@ -16,7 +16,7 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Where nothing but commits of events can show that the store can be written again, a failed one counts for so long.
 const FAILED_COMMIT_COUNTS: Duration = Duration::from_secs(600);
 
-/// What reads and writes it stands for.
+/// The key whose reads and writes show whether the ledger works.
 const KEY: &str = "health";
 
 /// What is known of the store.

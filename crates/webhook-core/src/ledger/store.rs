@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-/// A record as it stands.
+/// A record with its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned {
     /// Grows by one with every write.

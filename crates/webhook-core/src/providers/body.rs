@@ -8,7 +8,7 @@ use super::NotEvents;
 
 /// Smaller ones are read however they are made.
 const SMALL_BYTES: usize = 32 * 1024;
-/// What a value takes beside its text: its place in a list or, with its name, in an object. While one grows, it is there three
+/// What a value takes in addition to its text: its place in a list or, with its name, in an object. While one grows, it is there three
 /// times.
 const VALUE_BYTES: usize = 168;
 /// What an object takes as soon as it holds anything: four places.
@@ -39,7 +39,7 @@ pub(super) fn parsed<T>(
     read(&value.map_err(|error| NotEvents::NotJson(place(error)))?)
 }
 
-/// The body with U+FFFD for each half of a surrogate pair that stands alone, and null for each number beyond all floats:
+/// The body with U+FFFD for each half of a surrogate pair without the other half, and null for each number beyond all floats:
 /// JSON allows both, and no value here can hold them.
 fn mended(body: &[u8]) -> Vec<u8> {
     let mut whole = Vec::with_capacity(body.len());

@@ -85,7 +85,7 @@ impl<'a> Object<'a> {
         items.iter().filter_map(|item| Object::new(self.event, name, item).ok()).collect()
     }
 
-    /// An id that stands there itself or inside the expanded object (under `id`).
+    /// An id: the value itself, or `id` of the expanded object.
     pub fn reference(&self, field: &str) -> Option<&'a str> {
         reference_of(self.value(field)?)
     }
@@ -179,7 +179,7 @@ pub fn amount_of(value: &Value<'_>) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|n| n.is_finite())
 }
 
-/// An id that stands there itself or under `id` of the expanded object.
+/// An id: the value itself, or `id` of the expanded object.
 pub fn reference_of<'a>(value: &'a Value<'_>) -> Option<&'a str> {
     let text = match value {
         Value::Str(text) => text,

@@ -141,7 +141,7 @@ fn amount(value: Option<i64>, currency: Option<String>) -> Option<Amount> {
     value.map(|value| Amount { value, currency })
 }
 
-/// The ids that stand there and are ids.
+/// The ids that are present and valid.
 fn payment_ids<const N: usize>(ids: [Option<&str>; N]) -> Vec<PaymentId> {
     ids.into_iter().flatten().filter_map(|id| PaymentId::new(id).ok()).collect()
 }

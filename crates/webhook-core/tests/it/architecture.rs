@@ -34,7 +34,7 @@ fn files() -> Vec<File> {
                 folders.push(path);
             } else if let Some(module) = name.strip_suffix(".rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                // What stands below are the file's own tests.
+                // Below are the file's own tests.
                 let own = text.split("#[cfg(test)]").next().unwrap();
                 let mut module: Vec<String> = module.split('/').map(str::to_owned).collect();
                 module.retain(|part| part != "mod" && part != "lib");

@@ -1,4 +1,4 @@
-//! What Paddle charges once beside a running subscription: at once, or with the transaction of its next period.
+//! What Paddle charges once, in addition to a running subscription: at once, or with the transaction of its next period.
 
 use devkit::sandbox::Fault;
 use serde_json::{Value, json};

@@ -18,7 +18,7 @@ const SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
 const READ: [&str; 1] = ["read"];
 const COMMIT: [&str; 1] = ["commit"];
 
-/// What it waits for, one after the other; what stands in one list goes side by side.
+/// What it waits for, one after the other. The calls of one list go side by side.
 async fn waits(app: &App, provider: Signer, case: &str, expected: &[&[&str]]) {
     let body = body(provider, case);
     let mut delivery = Delivery::begin(app, provider, path(provider, case), &body).await;

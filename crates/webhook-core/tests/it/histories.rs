@@ -1,5 +1,5 @@
 //! Whole lives of subscriptions: whatever happened at the provider, and however it was told, the licenses at the end
-//! follow from how things stand there.
+//! follow from the state there.
 //!
 //! A life is made up (`life`), written as webhook bodies (`bodies`), told by an unreliable courier (`courier`), and the
 //! licenses are judged by somebody who knows the provider's books and not our code (`oracle`). The same seed gives the same lives:

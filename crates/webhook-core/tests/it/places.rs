@@ -14,7 +14,7 @@ use crate::support::App;
 
 const RENEWALS: usize = 30;
 
-/// A process that is no more was at the renewal: its leases still stand.
+/// A process that has ended was at the renewal: its leases are still there.
 async fn is_leased(app: &App, number: usize) {
     let ledger =
         Ledger::new(app.store(), SignedDuration::from_secs(60), SignedDuration::from_hours(240));

@@ -65,7 +65,7 @@ fn template() -> String {
     fs::read_to_string(root().join("template.yaml")).unwrap()
 }
 
-/// The lines that stand below the line with this text, and deeper than it.
+/// The lines below the line with this text, and deeper than it.
 fn below<'t>(text: &'t str, line: &str) -> Vec<&'t str> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut lines = text.lines().skip_while(|it| it.trim() != line);
@@ -195,7 +195,7 @@ fn a_function_is_granted_what_it_calls_and_nothing_else() {
     }
 }
 
-/// What stands behind a name in a line of the template: `Name: value,`.
+/// The value of a name in a line of the template: `Name: value,`.
 fn value<'t>(line: &'t str, name: &str) -> Option<&'t str> {
     let rest = line.split_once(&format!("{name}: "))?.1;
     rest.split([',', ' ', '}']).next()

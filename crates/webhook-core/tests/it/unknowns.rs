@@ -107,7 +107,7 @@ async fn filters_that_match_too_much_touch_nobody_elses_license() {
         let app = App::with(with(|s| s.metadata_filters = filters), &[]).await;
         app.cases(STRIPE, &["checkout-subscription"]).await;
         let subscription = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
-        // Key and value of the filter stand on two items of another customer's license.
+        // Key and value of the filter are on two items of another customer's license.
         let other = app.sandbox.insert_license(json!({
             "productId": PRODUCT, "expiresAt": "2027-09-01T00:00:00Z", "subscriptionInterval": "P1Y",
             "metadata": [

@@ -35,7 +35,7 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact], payments: &[Payment], polic
     End { date, bought_at, one_more, grace, leeway }
 }
 
-/// Payments that stand. While money back counts it is a reason, and the end stays as it was.
+/// Payments whose end counts. While money back suspends, its payment still counts, and the end stays as it was.
 fn standing(payments: &[Payment]) -> Vec<&Payment> {
     let is_made_up = |payment: &Payment| {
         payment.gone.iter().all(|gone| money_back::is_made_up_for(payment, gone, payments))

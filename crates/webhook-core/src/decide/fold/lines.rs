@@ -104,7 +104,7 @@ fn orders<'f>(facts: &[&'f Fact]) -> Vec<Order<'f>> {
     for (at, ordered) in told() {
         let counts = match ordered.role {
             Role::Purchase | Role::Addition => true,
-            // The first payment that named it stands for the purchase that nobody told.
+            // The first payment that named it counts as the purchase, which nobody told.
             Role::OfAPayment => {
                 !is_told && orders.iter().all(|order| order.role != Role::OfAPayment)
             }

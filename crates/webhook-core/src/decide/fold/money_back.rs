@@ -18,7 +18,7 @@ use crate::domain::interval::same_second;
 use crate::domain::policy::Policy;
 use crate::domain::policy::Refunded;
 
-/// How one refund or dispute stands by now.
+/// The present state of one refund or dispute.
 struct State<'f> {
     newest: (&'f MoneyBack, Timestamp),
     /// The earliest time at which it was told to be gone; without one, what the event of its end says.
@@ -50,7 +50,7 @@ pub(super) fn take_out(
             let is_of_it = |back: &MoneyBack| back.ids.iter().any(|id| payment.ids.contains(id));
             fact.money_back().is_some_and(|back| is_once || is_of_it(back))
         };
-        // What was for something beside the period takes no period back.
+        // Money of a payment for no period takes no period back.
         if payment.pays_for_a_time() {
             let of_it: Vec<&Fact> = facts.iter().filter(about).copied().collect();
             let period_end =
@@ -329,7 +329,7 @@ pub(super) fn is_made_up_for(payment: &Payment, gone: &Gone, payments: &[Payment
         })
 }
 
-/// Whether it was for a change: an earlier payment that stands is for the same time or longer.
+/// Whether it was for a change: an earlier payment, which did not go back, is for the same time or longer.
 pub(super) fn is_within_another(payment: &Payment, payments: &[Payment]) -> bool {
     others(payment, payments).any(|other| covers(other, payment))
 }

@@ -36,7 +36,7 @@ pub(super) struct Payment {
     pub(super) amount: Option<Amount>,
     pub(super) parts: BTreeMap<PaymentId, Option<Amount>>,
     pub(super) items: Vec<PaidItem>,
-    /// Why it does not count, as far as that stands: all of it went back.
+    /// Why it does not count now: all of it went back, for these causes.
     pub(super) gone: Vec<Gone>,
 }
 

@@ -11,7 +11,7 @@ use crate::domain::fact::{Fact, Says};
 use crate::domain::policy::Policy;
 use crate::domain::policy::{AtTheEnd, Refunded};
 
-/// The reasons that stand, and since when.
+/// The reasons that count now, and since when.
 pub(super) fn reasons(
     facts: &[&Fact],
     payments: &[Payment],

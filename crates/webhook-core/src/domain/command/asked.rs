@@ -35,7 +35,7 @@ pub struct Command {
     /// Whose new seats are, where a change of the subscription tells it: by their id only.
     #[serde(skip)]
     pub contact: Option<Customer>,
-    /// The purchase that its subject was ordered with, from the event that told it: who buys stands nowhere else.
+    /// The purchase that its subject was ordered with, from the event that told it: only that event names the buyer.
     #[serde(skip)]
     pub ordered_as: Option<Box<Grant>>,
     /// Whether it makes licenses for a customer who is known by id only: nobody else may work on them meanwhile.

@@ -56,7 +56,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// Blank parts count as absent; without a first name the last stands in for it.
+    /// Blank parts count as absent; without a first name the last name takes its place.
     pub fn of(first: Option<&str>, last: Option<&str>) -> Option<Self> {
         match (first.and_then(tidy), last.and_then(tidy)) {
             (Some(first), last) => Some(Self { first, last }),
@@ -163,7 +163,7 @@ impl Email {
         }
     }
 
-    /// What stands before the @: the name of somebody who gave none.
+    /// The part before the @: the name of somebody who gave none.
     pub fn local_part(&self) -> &str {
         self.as_str().rsplit_once('@').map_or(self.as_str(), |(local, _)| local)
     }

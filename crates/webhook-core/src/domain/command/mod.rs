@@ -117,7 +117,7 @@ impl Slot {
         Self(format!("{}/{}/{line}/{ordinal}", subject.provider, subject.id))
     }
 
-    /// As it stands in the metadata item `license_slot`.
+    /// As it is written in the metadata item `license_slot`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -297,7 +297,7 @@ pub struct Grant {
 pub struct UnknownBuyer {
     /// The provider's id of them: an event of their own may tell more.
     pub id: Option<CustomerId>,
-    /// Where the e-mail should stand.
+    /// The error that names the missing e-mail field.
     pub why: Unreadable,
 }
 
@@ -333,7 +333,7 @@ pub struct Line {
     pub driver: Option<String>,
     /// `cryptlex_max_allowed_release_version`.
     pub max_release: Option<String>,
-    /// Metadata to write beside the slot.
+    /// Metadata to write in addition to the slot.
     pub metadata: Vec<Mark>,
 }
 
@@ -398,7 +398,7 @@ pub enum PaymentScope {
     Proration,
     /// For a change of it: no payment is failing, but a pause goes on.
     PlanChange,
-    /// For something beside it, such as an add-on: neither.
+    /// For something else that is bought once, such as an add-on. It ends neither a failed payment nor a pause.
     OneOff,
 }
 

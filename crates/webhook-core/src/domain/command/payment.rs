@@ -18,7 +18,7 @@ pub struct Amount {
     pub currency: Option<String>,
 }
 
-/// What a payload says of a payment beside what it buys.
+/// What a payload says of a payment, apart from what it buys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Payment {

@@ -1,4 +1,4 @@
-//! Money that went back, or came again: what of, and how it stands.
+//! Money that went back, or came again: of which payment, and its present state.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

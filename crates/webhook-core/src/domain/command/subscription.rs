@@ -1,4 +1,4 @@
-//! A subscription as its provider describes it: what it is for, how it stands, and what was otherwise before.
+//! A subscription as its provider describes it: what it is for, its status, and the values that were different before.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl Effect {
 pub struct SubscriptionRecord {
     /// The provider's customer.
     pub customer: Option<CustomerId>,
-    /// The provider's word for how it stands.
+    /// The provider's word for its status.
     pub status: Option<String>,
     /// The provider's id of what is subscribed to: a price or a product.
     pub plan: Option<String>,

@@ -42,7 +42,7 @@ impl Ready {
             Err(stopped) => {
                 let mut state = snapshot.state;
                 if matches!(stopped.cause, StopReason::Refused(Refused::TooMany(_))) {
-                    // What is refused must not stand in the way of what comes after it.
+                    // What is refused must not block what comes after it.
                     leases.take_back(&work.subject, &mut state);
                 }
                 leases.set_state(&work.subject, state);

@@ -10,7 +10,7 @@ use crate::providers::Provider;
 pub(super) enum Asked {
     /// Take webhooks.
     Serve,
-    /// Ask the server beside it how it is.
+    /// Ask the server in the same container how it is.
     Healthy,
     /// Say this, and nothing else.
     Say(String),

@@ -91,7 +91,7 @@ fn rest(event: Value) -> Result<Parts, NotHttp> {
     let of_http_api = event.get("version").and_then(Value::as_str) == Some("1.0");
     let event: ApiGatewayProxyRequest = serde_json::from_value(event)
         .map_err(|_shape| unknown("it has another shape than a REST API's"))?;
-    // Every value of a header stands in the multi-value map; a test event may have the other one only.
+    // Every value of a header is in the multi-value map; a test event may have the other one only.
     let headers = if event.multi_value_headers.is_empty() {
         event.headers
     } else {

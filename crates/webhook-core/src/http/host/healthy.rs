@@ -1,4 +1,4 @@
-//! `--healthy`: the binary asks the server beside it how it is. A container image without a shell has nothing else to ask with.
+//! `--healthy`: the binary asks the server in the same container how it is. A container image without a shell has nothing else to ask with.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};

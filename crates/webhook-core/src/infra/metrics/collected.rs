@@ -10,7 +10,7 @@ use metrics::{
 
 use super::durations::Durations;
 
-/// The dimensions of a number beside the provider: names and values.
+/// The dimensions of a number in addition to the provider: names and values.
 type Labels = Vec<(String, String)>;
 
 /// What was counted and timed. Clones are one.

@@ -53,7 +53,7 @@ impl Durations {
         self.longest
     }
 
-    /// What stands for the members of each class, and how many there are, the shortest first. A single one is exact.
+    /// A value for the members of each class, and how many there are, the shortest first. A single one is exact.
     pub(super) fn values(&self) -> impl Iterator<Item = (f64, u64)> {
         let is_single = self.count == 1;
         self.classes.iter().map(move |(class, members)| {
@@ -76,7 +76,7 @@ fn class(milliseconds: f64) -> u64 {
     (microseconds >> blurred) << blurred
 }
 
-/// What stands for a class, in milliseconds.
+/// The middle of a class, in milliseconds.
 fn middle(class: u64) -> f64 {
     let width = 1_u64 << blurred(class);
     Duration::from_micros(class.saturating_add(width / 2)).as_secs_f64() * 1_000.0

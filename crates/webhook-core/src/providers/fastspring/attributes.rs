@@ -9,13 +9,13 @@ use crate::domain::interval::Interval;
 use crate::domain::policy::QuantityMeans;
 use crate::providers::json::Object;
 
-/// The path of a product, where it stands itself or is expanded.
+/// The path of a product: the value itself, or a field of the expanded product.
 pub(super) fn product_path<'a>(item: &Object<'a>) -> Option<&'a str> {
     let expanded = item.object("product", "product");
     item.text("product").or(expanded.and_then(|p| p.text("product").or(p.text("id"))))
 }
 
-/// Product attributes, which stand on the item, on the expanded product, or on the subscription.
+/// Product attributes, which are on the item, on the expanded product, or on the subscription.
 pub(super) struct Attributes<'a>(Vec<Object<'a>>);
 
 impl<'a> Attributes<'a> {

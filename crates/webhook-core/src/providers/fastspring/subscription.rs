@@ -62,7 +62,7 @@ pub(super) fn with(subscription: &Object<'_>, action: Action) -> Result<Command,
     Ok(Command { record, ..about(itself(subscription)?, action) })
 }
 
-/// One that only says how the subscription stands.
+/// An event that only tells the status of the subscription.
 pub(super) fn noted(subscription: &Object<'_>, why: &'static str) -> Result<Command, Unreadable> {
     with(subscription, Action::Note(Note::of(why)))
 }

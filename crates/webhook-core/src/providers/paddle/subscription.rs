@@ -1,4 +1,4 @@
-//! `subscription.*`: how a subscription stands. Its dates are no proof of a payment: only transactions are.
+//! `subscription.*`: the status and the items of a subscription. Its dates are no proof of a payment: only transactions are.
 
 use super::super::{
     Named, Profile as _, add_up, marks, product_and_template, subject_of, subscribed_quantity,
@@ -83,7 +83,7 @@ fn line(
         Some(Named::Partly(problem)) => {
             return Ok(Some(Err(Unmapped { line: key.to_owned(), problem })));
         }
-        // Beside mapped items it is not ours.
+        // Next to mapped items it is not ours.
         Some(Named::None) => return Ok(None),
     };
     let cycle = price

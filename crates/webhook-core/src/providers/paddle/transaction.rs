@@ -158,7 +158,7 @@ fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
     Ok(commands)
 }
 
-/// Something sold beside a running subscription.
+/// Something sold once on a running subscription.
 fn charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
     if let Some(sold) = one_time_lines(transaction)? {
         return Ok(sold);

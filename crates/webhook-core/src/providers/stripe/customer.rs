@@ -57,7 +57,7 @@ pub(super) fn payment_method_attached(
     note(&method, "customer", Some(owner), "a payment method was added", change)
 }
 
-/// `payment_method.detached`: whose it was stands in what it was before.
+/// `payment_method.detached`: the customer is in `previous_attributes`.
 pub(super) fn payment_method_detached(
     data: &Object<'_>,
     owner: Option<&str>,

@@ -90,7 +90,7 @@ fn money(envelope: &Envelope<'_>) -> Money {
     }
 }
 
-/// The two sides of `key=value`, exactly as they stand.
+/// The two sides of `key=value`, unchanged.
 pub(super) fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = pair.iter().position(|b| *b == b'=')?;
     let (key, rest) = pair.split_at_checked(at)?;
@@ -260,7 +260,7 @@ fn the_line(quantity: u32, mapping: Option<Mapping>, metadata: Vec<Mark>) -> Lin
     }
 }
 
-/// Ids that stand there or inside an expanded object, with the new place before the old one.
+/// The first id of two fields, of which each is an id or an expanded object. The new field comes before the old one.
 fn first_reference<'a>(candidates: [Option<&'a Value<'a>>; 2]) -> Option<&'a str> {
     candidates.into_iter().flatten().find_map(crate::providers::json::reference_of)
 }

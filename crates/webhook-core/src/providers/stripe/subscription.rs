@@ -1,4 +1,4 @@
-//! `customer.subscription.*`: how a subscription stands, whatever was paid for it.
+//! `customer.subscription.*`: the status and the items of a subscription, whatever was paid for it.
 
 use jiff::Timestamp;
 

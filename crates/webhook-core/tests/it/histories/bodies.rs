@@ -34,7 +34,7 @@ fn payment(provider: Provider, payment: Payment) -> String {
     }
 }
 
-/// The id of a purchase or charge beside the subscription.
+/// The id of a purchase or charge in addition to the subscription.
 pub(super) fn transaction(number: usize) -> String {
     format!("txn_life{number}")
 }

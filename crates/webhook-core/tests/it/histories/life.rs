@@ -1,6 +1,6 @@
-//! A provider's life of one subscription: what happened there, when, and how things stand at the end.
+//! A provider's life of one subscription: what happened there, when, and the state at the end.
 //!
-//! The turns are wishes. A turn that makes no sense as things stand (a second pause, a renewal after the end) is left
+//! The turns are wishes. A turn that makes no sense in the present state (a second pause, a renewal after the end) is left
 //! out, so that every list of turns is a life, and every shorter list is one as well.
 
 use devkit::sign::Provider;
@@ -19,12 +19,12 @@ pub(super) struct Sketch {
     pub(super) term: Term,
     pub(super) trial: bool,
     pub(super) seats: u32,
-    /// Paddle only: something is bought once beside the subscription.
+    /// Paddle only: something is bought once, in addition to the subscription.
     pub(super) one_time: bool,
     /// Stripe and Paddle: the customer, or the first invoice, is told before what it belongs to.
     pub(super) swapped: bool,
     pub(super) start: Timestamp,
-    /// How much later than the first period Cryptlex's clock stands when the purchase comes.
+    /// How much later than the start of the first period Cryptlex's clock is when the purchase comes.
     pub(super) lag: SignedDuration,
     pub(super) turns: Vec<(Turn, i64)>,
     pub(super) policy: Policy,
@@ -54,7 +54,7 @@ pub(super) enum Turn {
     Dispute,
     /// The dispute goes against the customer.
     Win,
-    /// Something is bought once, beside the subscription.
+    /// Something is bought once, in addition to the subscription.
     BuyBeside,
     Cancel,
     /// An invoice that was open at the end is paid after it.
@@ -164,7 +164,7 @@ pub(super) struct Event {
     pub(super) body: Vec<u8>,
 }
 
-/// How things stand at the provider after its last event.
+/// The state at the provider after its last event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
     /// The end of the first period, or of the trial.
@@ -487,7 +487,7 @@ pub(super) fn sketches() -> impl Strategy<Value = Sketch> {
     let start = (days(), 0_i64..12, prop::sample::select(vec![0_i64, 0, 1, 9]));
     (shape, start, turns(), policies()).prop_map(|(shape, (day, hour, lag), turns, policy)| {
         let (provider, on_v1, term, trial, seats, one_time, swapped) = shape;
-        // The corpus has Paddle's trial in years, and something beside the subscription in the monthly purchase.
+        // The corpus has Paddle's trial in years, and something bought once in the monthly purchase.
         let paddle = provider == Provider::Paddle;
         let term = if paddle && trial { Term::Year } else { term };
         let start = Timestamp::from_second(FIRST_DAY + day * DAY + hour * 3_600).unwrap();

@@ -1,4 +1,4 @@
-//! What Cryptlex must hold, said from how things stand at the provider and from the vendor's settings alone.
+//! What Cryptlex must hold, computed from the state at the provider and the vendor's settings alone.
 
 use std::collections::BTreeMap;
 
