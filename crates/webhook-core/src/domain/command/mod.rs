@@ -434,7 +434,7 @@ pub enum Undated {
     NothingDue,
 }
 
-/// What a command came to: remembered with the event and told to the provider.
+/// What an event did: remembered with the event, and the answer to the provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// One sentence.

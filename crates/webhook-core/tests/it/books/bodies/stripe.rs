@@ -168,7 +168,7 @@ fn named(invoice: &mut Value, number: usize, plan: Plan, from: Timestamp, throug
         "subscription": SUBSCRIPTION,
         "metadata": {"CRYPTLEX_PRODUCT_ID": product, "CRYPTLEX_LICENSE_TEMPLATE": template},
     });
-    // The last line is what is paid for; a credit may stand before it.
+    // The last line is what is paid for; a credit may come before it.
     let lines = invoice["lines"]["data"].as_array_mut().unwrap();
     for (place, line) in lines.iter_mut().enumerate() {
         line["id"] = json!(format!("il_{number}_{place}"));
