@@ -11,11 +11,11 @@ use crate::domain::command::{
 use crate::domain::fact::Fact;
 use crate::domain::ids::{CustomerId, EventId, SubjectId};
 use crate::domain::work::Work;
-use crate::ledger::{About, KnownCustomer, Leases, Paid};
+use crate::ledger::{ClaimScope, KnownCustomer, Leases, Paid};
 
 /// Whatever must not be worked on by two: the subjects, and the customer who buys. Also the customers whose users are worth
 /// remembering.
-pub(crate) fn concerned(event: &EventId, at: Timestamp, commands: &[Command]) -> About {
+pub(crate) fn claim_scope(event: &EventId, at: Timestamp, commands: &[Command]) -> ClaimScope {
     let works = Work::of(event, at, commands);
     let mut subjects: BTreeSet<Subject> =
         commands.iter().map(|command| command.subject.clone()).collect();
@@ -40,7 +40,7 @@ pub(crate) fn concerned(event: &EventId, at: Timestamp, commands: &[Command]) ->
     let would_buy = |command: &&Command| command.would_be_a_purchase();
     let unseen = commands.iter().filter(would_buy).map(|it| it.subject.clone()).collect();
     let facts = works.into_iter().map(|work| (work.subject, work.facts)).collect();
-    About { subjects, customers, paid, waits, unseen, facts }
+    ClaimScope { subjects, customers, paid, waits, unseen, facts }
 }
 
 /// The customer as a subject: the one whom the command names, else the one whom the subscription names.

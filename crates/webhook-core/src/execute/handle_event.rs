@@ -91,7 +91,7 @@ impl Delivery<'_> {
 }
 
 impl Ready {
-    pub(crate) fn act<P: Provider>(
+    pub(crate) fn handle<P: Provider>(
         &self,
         event: &EventKey,
         at: Timestamp,
@@ -100,11 +100,11 @@ impl Ready {
         clock: &Clock,
     ) -> impl Future<Output = Result<Outcome, Failure>> {
         const NOTHING_TRIED: &BTreeSet<EventId> = &BTreeSet::new();
-        self.act_after::<P>(event, at, commands, delivery, clock, NOTHING_TRIED)
+        self.handle_after::<P>(event, at, commands, delivery, clock, NOTHING_TRIED)
     }
 
     /// After those purchases were `tried` that waited for the customer whom it describes.
-    async fn act_after<P: Provider>(
+    async fn handle_after<P: Provider>(
         &self,
         event: &EventKey,
         at: Timestamp,
@@ -150,8 +150,7 @@ impl Ready {
                 self.recorded(deadline, complete).await?;
                 count(Count::Applied);
                 if told {
-                    self.tell_somebody(event, commands, &concerns, &outcome.message, deadline)
-                        .await;
+                    self.notify(event, commands, &concerns, &outcome.message, deadline).await;
                 }
                 Ok(outcome)
             }
@@ -189,7 +188,7 @@ impl Ready {
         self.recorded(deadline, wait).await?;
         count(Count::Unmapped);
         if told {
-            self.tell_somebody(event, commands, &concerns, &text, deadline).await;
+            self.notify(event, commands, &concerns, &text, deadline).await;
         }
         // No redelivery helps an order that the provider failed to fulfil.
         let is_accepted =
@@ -235,7 +234,7 @@ impl Ready {
     }
 
     /// At most once per event, after it was recorded; that nobody could be told changes nothing else.
-    async fn tell_somebody(
+    async fn notify(
         &self,
         event: &EventKey,
         commands: &[Command],
@@ -252,7 +251,7 @@ impl Ready {
                 subject: commands.first().map(|command| command.subject.to_string()),
                 text,
             };
-            self.notifier.tell(&notification, deadline.left().max(self.timing.record)).await;
+            self.notifier.send(&notification, deadline.left().max(self.timing.record)).await;
         }
     }
 
@@ -303,7 +302,7 @@ impl Ready {
             turn: Mutex::default(),
         };
         let event = EventKey { provider: P::NAME, id, kind, live, contract: contract.clone() };
-        match self.act::<P>(&event, at, commands, &delivery, clock).await {
+        match self.handle::<P>(&event, at, commands, &delivery, clock).await {
             Ok(_done) => Ok(()),
             Err(failure) => match failure.class {
                 Class::Person | Class::Passing(_) | Class::Buyer => Ok(()),

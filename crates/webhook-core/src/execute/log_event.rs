@@ -8,14 +8,14 @@ use crate::domain::clock::Clock;
 use crate::domain::command::{Meaning, Notice, Outcome};
 use crate::domain::deadline::Deadline;
 use crate::domain::ids::EventId;
-use crate::execute::claim_scope::concerned;
+use crate::execute::claim_scope::claim_scope;
 use crate::execute::expected_calls::rank;
 use crate::execute::handle_event::{Delivery, Patience, Ready};
 use crate::execute::outcome::{TEST_REFUSED, ignored};
 use crate::execute::report::{Class, Failure};
 use crate::infra::metrics::{Count, count};
 use crate::infra::overflow::Queued;
-use crate::ledger::{About, Body, EventKey, Waits};
+use crate::ledger::{Body, ClaimScope, EventKey, Waits};
 use crate::providers::Provider;
 
 /// Calls that an event needs, as long as nothing better is known.
@@ -47,7 +47,7 @@ impl Ready {
         }
         let contract = delivery.contract.to_owned();
         let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
-        let (mut turn, mut about) = (None, About::default());
+        let (mut turn, mut about) = (None, ClaimScope::default());
         delivery.take_turn();
         let result = match meaning {
             Ok(Meaning::Ignore(reason)) => {
@@ -56,8 +56,8 @@ impl Ready {
             }
             Ok(Meaning::Act { at, commands }) => {
                 turn = Some(Turn { rank: rank(commands.iter()), at, calls: USUAL_CALLS });
-                about = concerned(&id, at, &commands);
-                self.act::<P>(&event, at, commands, delivery, clock).await
+                about = claim_scope(&id, at, &commands);
+                self.handle::<P>(&event, at, commands, delivery, clock).await
             }
             Err(unreadable) => Err(Failure::person(unreadable.to_string())),
         };
@@ -104,7 +104,7 @@ impl Ready {
     /// takes it.
     async fn put_off(
         &self,
-        kept: (&EventKey, &About),
+        kept: (&EventKey, &ClaimScope),
         delivery: &Delivery<'_>,
         failure: &Failure,
         turn: Option<Turn>,
@@ -148,7 +148,7 @@ impl Ready {
     /// as it tells itself.
     async fn keep_waiting(
         &self,
-        (event, about): (&EventKey, &About),
+        (event, about): (&EventKey, &ClaimScope),
         delivery: &Delivery<'_>,
         before: Turn,
         by: Deadline,
@@ -173,7 +173,7 @@ impl Ready {
     /// the deadline keeps for this is for all events of the delivery together.
     async fn hand_over(
         &self,
-        (event, about): (&EventKey, &About),
+        (event, about): (&EventKey, &ClaimScope),
         delivery: &Delivery<'_>,
         failure: &Failure,
         by: Deadline,

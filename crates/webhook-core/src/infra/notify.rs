@@ -91,7 +91,7 @@ impl Notifier {
     }
 
     /// Never fails: that nobody could be told is an error in the log.
-    pub async fn tell(&self, notification: &Notification<'_>, patience: Duration) {
+    pub async fn send(&self, notification: &Notification<'_>, patience: Duration) {
         let Notification { concern, provider, event, kind, subject, text } = notification;
         let advice = concern.advice();
         let message = json!({

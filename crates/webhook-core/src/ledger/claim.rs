@@ -23,7 +23,7 @@ pub(super) const CLAIM_ATTEMPTS: u32 = 8;
 
 /// What an event is about: its claim reads these records.
 #[derive(Debug, Clone, Default)]
-pub struct About {
+pub struct ClaimScope {
     /// Subjects that it needs leases for: no other event may work on them meanwhile.
     pub subjects: BTreeSet<Subject>,
     /// Customers of the provider whose Cryptlex user is read and remembered.
@@ -107,7 +107,7 @@ impl Ledger {
     pub async fn claim(
         &self,
         event: &EventKey,
-        about: &About,
+        about: &ClaimScope,
         body: &Body<'_>,
         term: Term,
         admission: &Admission<'_>,
@@ -130,7 +130,7 @@ impl Ledger {
     async fn claim_found(
         &self,
         event: &EventKey,
-        about: &About,
+        about: &ClaimScope,
         body: &Body<'_>,
         term: Term,
         admission: &Admission<'_>,
@@ -195,7 +195,7 @@ impl Ledger {
     fn held(
         &self,
         event: &EventKey,
-        about: &About,
+        about: &ClaimScope,
         payments: &Payments,
         Term { now, until }: Term,
         found: &mut impl Iterator<Item = Option<Versioned>>,
@@ -255,7 +255,7 @@ impl Ledger {
     }
 }
 
-impl About {
+impl ClaimScope {
     /// Every payment that it tells something of.
     fn payment_ids(&self) -> impl Iterator<Item = &PaymentId> {
         let waits = self.waits.keys().filter(|id| !self.paid.contains_key(*id));
@@ -274,7 +274,7 @@ impl Payments {
     /// From the records that were read last; `None` where what was unknown is known by now.
     fn of(
         provider: &'static str,
-        about: &About,
+        about: &ClaimScope,
         found: &[Option<Versioned>],
     ) -> Result<Option<Self>, StoreError> {
         let first = found.len().saturating_sub(about.payment_ids().count());
@@ -315,7 +315,7 @@ impl Payments {
 /// As it is from now on, before anybody tried it.
 pub(super) fn event_record(
     event: &EventKey,
-    about: &About,
+    about: &ClaimScope,
     body: &Body<'_>,
     status: EventStatus,
     now: Timestamp,

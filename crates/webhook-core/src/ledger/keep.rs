@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::claim::{About, CLAIM_ATTEMPTS, event_record};
+use super::claim::{CLAIM_ATTEMPTS, ClaimScope, event_record};
 use super::record::{EventRecord, EventStatus, body_key, decoded, event_key};
 use super::waiting::{Listed, Waits, has_room, listed_write, part_key};
 use super::{Body, Committed, EventKey, Expect, Ledger, StoreError, Versioned, Write};
@@ -12,7 +12,7 @@ impl Ledger {
     pub async fn keep(
         &self,
         event: &EventKey,
-        about: &About,
+        about: &ClaimScope,
         body: &Body<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -24,7 +24,7 @@ impl Ledger {
     pub async fn keep_waiting(
         &self,
         event: &EventKey,
-        about: &About,
+        about: &ClaimScope,
         body: &Body<'_>,
         waits: &Waits,
         now: Timestamp,
@@ -35,7 +35,7 @@ impl Ledger {
     async fn keep_as(
         &self,
         event: &EventKey,
-        about: &About,
+        about: &ClaimScope,
         body: &Body<'_>,
         waits: Option<&Waits>,
         now: Timestamp,
@@ -85,7 +85,7 @@ impl Ledger {
     fn first_writes(
         &self,
         event: &EventKey,
-        about: &About,
+        about: &ClaimScope,
         body: &Body<'_>,
         now: Timestamp,
     ) -> Result<Option<Vec<Write>>, StoreError> {

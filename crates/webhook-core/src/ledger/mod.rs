@@ -39,7 +39,7 @@ use owner::Owner;
 use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};
 
 pub use body::Body;
-pub use claim::{About, Admission, Claim, Known, Term};
+pub use claim::{Admission, Claim, ClaimScope, Known, Term};
 pub use dynamo::Dynamo;
 pub use embedded::{Compacted, Embedded};
 pub use memory::Memory;

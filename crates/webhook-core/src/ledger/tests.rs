@@ -45,10 +45,10 @@ fn admitted(_: Known<'_>) -> BoxFuture<'static, bool> {
 }
 
 async fn claim(ledger: &Ledger, id: &str, subjects: &[&str], now: i64) -> Claim {
-    let about = About {
+    let about = ClaimScope {
         subjects: subjects.iter().map(|id| subject(id)).collect(),
         customers: [CustomerId::new("cus_1").unwrap()].into(),
-        ..About::default()
+        ..ClaimScope::default()
     };
     ledger
         .claim(&event(id), &about, &Body::new(BODY), term(now, now + 40), &admitted)
@@ -170,10 +170,10 @@ fn a_description_without_change_outlives_older_changes() {
 async fn what_is_refused_leaves_the_facts_as_they_were() {
     let ledger = ledger();
     let told = async |id: &str, facts: &[Fact]| {
-        let about = About {
+        let about = ClaimScope {
             subjects: [subject("sub_1")].into(),
             facts: [(subject("sub_1"), facts.to_vec())].into(),
-            ..About::default()
+            ..ClaimScope::default()
         };
         let body = Body::new(BODY);
         let claim = ledger.claim(&event(id), &about, &body, term(0, 40), &admitted).await;
@@ -337,10 +337,10 @@ async fn a_record_of_a_newer_version_is_refused_by_name() {
         };
         store.commit(&[newer]).await.unwrap();
         let ledger = ledger_over(store);
-        let about = About {
+        let about = ClaimScope {
             subjects: [subject("sub_1")].into(),
             customers: [CustomerId::new("cus_1").unwrap()].into(),
-            ..About::default()
+            ..ClaimScope::default()
         };
         let event = event(if key.ends_with("evt_2") { "evt_2" } else { "evt_1" });
         let refused = ledger.claim(&event, &about, &Body::new(BODY), term(0, 40), &admitted).await;
@@ -354,7 +354,7 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger");
     let open = |now: i64| ledger_over(Arc::new(Embedded::file(&path, Clock::new(move || at(now)))));
-    let about = About { subjects: [subject("sub_1")].into(), ..About::default() };
+    let about = ClaimScope { subjects: [subject("sub_1")].into(), ..ClaimScope::default() };
     // With a deadline of an hour.
     let claim = async |ledger: &Ledger, now: i64| {
         ledger

@@ -370,7 +370,7 @@ async fn two_servers_over_one_store_finish_each_event_once() {
 pub(crate) async fn list_of_what_waits_is_kept(store: Arc<dyn Store>) {
     use jiff::Timestamp;
     use webhook_core::cryptlex::Rank;
-    use webhook_core::ledger::{About, Body, EventKey, Waits};
+    use webhook_core::ledger::{Body, ClaimScope, EventKey, Waits};
     let ledger = Ledger::new(store, <_>::default(), jiff::SignedDuration::from_hours(24));
     let at = Timestamp::from_second(1_788_220_900).unwrap();
     let key = |id: &str| EventKey {
@@ -381,7 +381,7 @@ pub(crate) async fn list_of_what_waits_is_kept(store: Arc<dyn Store>) {
         contract: "v1".to_owned(),
     };
     let waits = |tries| Waits { rank: Rank::Rest, at, calls: 2, since: at, due: at, tries };
-    let about = About::default();
+    let about = ClaimScope::default();
     let ids: Vec<String> = (0..100).map(|number| format!("evt_{number:03}")).collect();
     for id in &ids {
         let body = Body::new(id.as_bytes());

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use webhook_core::domain::command::{Subject, SubjectKind};
 use webhook_core::domain::ids::{EventId, SubjectId};
-use webhook_core::ledger::{About, Body, Claim, EventKey, Ledger, Term};
+use webhook_core::ledger::{Body, Claim, ClaimScope, EventKey, Ledger, Term};
 
 use crate::burst::{Server, purchase, record, renewal, renewal_id, sold};
 use crate::support::App;
@@ -33,7 +33,7 @@ async fn is_leased(app: &App, number: usize) {
         kind: SubjectKind::Subscription,
         id: SubjectId::new(&format!("sub_{number}")).unwrap(),
     };
-    let about = About { subjects: [subject].into(), ..About::default() };
+    let about = ClaimScope { subjects: [subject].into(), ..ClaimScope::default() };
     let term = Term { now, until: now + SignedDuration::from_secs(70) };
     let text = renewal(number);
     let body = Body::new(&text);

@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 use webhook_core::domain::clock::Clock;
 use webhook_core::domain::ids::EventId;
 use webhook_core::ledger::{
-    About, Admission, Body, Claim, Dynamo, Embedded, EventKey, Expect, Ledger, Store, Term, Write,
+    Admission, Body, Claim, ClaimScope, Dynamo, Embedded, EventKey, Expect, Ledger, Store, Term,
+    Write,
 };
 
 use crate::moto::new_table;
@@ -209,7 +210,7 @@ async fn what_failed_is_listed_the_oldest_first() {
         live: None,
         contract: "v2".to_owned(),
     };
-    let (about, body, began) = (About::default(), Body::new(b"{}"), now(&app));
+    let (about, body, began) = (ClaimScope::default(), Body::new(b"{}"), now(&app));
     let term = Term { now: began, until: began };
     let admitted: &Admission<'_> = &|_known| Box::pin(async { true });
     let claimed = ledger.claim(&event, &about, &body, term, admitted).await.unwrap();

@@ -13,7 +13,7 @@ use crate::domain::command::{Action, Command, Meaning, Outcome, Reversal, Subjec
 use crate::domain::deadline::Deadline;
 use crate::domain::ids::PaymentId;
 use crate::domain::work::Work;
-use crate::execute::claim_scope::concerned;
+use crate::execute::claim_scope::claim_scope;
 use crate::execute::expected_calls::turn;
 use crate::execute::replay::remembered;
 use crate::execute::report::Failure;
@@ -168,7 +168,7 @@ impl Ready {
         delivery: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<Claimed<'r>, Failure> {
-        let (about, deadline) = (concerned(&event.id, at, commands), delivery.deadline);
+        let (about, deadline) = (claim_scope(&event.id, at, commands), delivery.deadline);
         let works = Work::of(&event.id, at, commands);
         let gate = Gate::of(self, event, delivery);
         let admission: &Admission<'_> = &|known: Known<'_>| {

@@ -70,13 +70,13 @@ impl Ready {
         let known = self.ledger.fail(*waits.leases, why, LeaseOnFailure::Release);
         self.recorded(delivery.deadline, known).await?;
         if let Some((concerns, text)) = &waits.told {
-            self.tell_somebody(event, commands, concerns, text, delivery.deadline).await;
+            self.notify(event, commands, concerns, text, delivery.deadline).await;
         }
         for waiting in &waits.waiting {
             Box::pin(self.finish::<P>(waiting, delivery, clock)).await?;
         }
         let commands = commands.to_vec();
-        let again = self.act_after::<P>(event, at, commands, delivery, clock, &waits.waiting);
+        let again = self.handle_after::<P>(event, at, commands, delivery, clock, &waits.waiting);
         Box::pin(again).await
     }
 
@@ -114,7 +114,7 @@ impl Ready {
         self.recorded(deadline, wait).await?;
         if told {
             let concerns = BTreeSet::from([concern]);
-            self.tell_somebody(event, commands, &concerns, &failure.message, deadline).await;
+            self.notify(event, commands, &concerns, &failure.message, deadline).await;
         }
         // Answered 2xx, so that nobody but this line tells.
         tracing::error!(
