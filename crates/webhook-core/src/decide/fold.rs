@@ -6,6 +6,7 @@ mod failures;
 mod lines;
 mod money_back;
 mod naming;
+mod orders;
 mod payments;
 mod periods;
 mod status;
