@@ -1,11 +1,12 @@
 //! What would change if a fact were dropped. Many cheap facts must not push out a dear one: a buyer may tell any number of them.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
 use super::{Covers, Described, Fact, Kept, Paid, Says, Standing};
-use crate::domain::command::{Funds, OfPayment, PaymentScope, Through};
+use crate::domain::command::{Funds, Line, OfPayment, PaymentScope, Through};
 use crate::domain::ids::PaymentId;
 
 /// How dear a fact is.
@@ -22,7 +23,7 @@ pub(super) enum Worth {
 /// The worth of each of them.
 pub(super) fn worths(kept: &[Kept]) -> Vec<Worth> {
     let facts: Vec<&Fact> = kept.iter().map(|kept| &kept.fact).collect();
-    let payments = dear_payments(&facts);
+    let (payments, most) = (dear_payments(&facts), most_seats(&facts));
     let dear = |is_dear: bool| if is_dear { Worth::Dear } else { Worth::Nothing };
     let worth = |(place, fact): (usize, &&Fact)| match &fact.says {
         Says::Paid(_) => dear(payments.get(place) == Some(&true)),
@@ -36,7 +37,7 @@ pub(super) fn worths(kept: &[Kept]) -> Vec<Worth> {
             OfPayment::Captured { .. } | OfPayment::Quantity { .. } => Worth::Dear,
         },
         Says::Failed(_) => dear(is_first_failure(fact, &facts)),
-        Says::Described(described) => described_worth(fact, described, &facts),
+        Says::Described(described) => described_worth(fact, described, &facts, &most),
         // The newest says whether it is paused.
         Says::Paused | Says::Resumed => {
             let is_of_a_pause = |it: &Fact| matches!(it.says, Says::Paused | Says::Resumed);
@@ -75,13 +76,18 @@ fn pays_for_a_period(paid: &Paid) -> bool {
     paid.scope == PaymentScope::Period
 }
 
-fn described_worth(fact: &Fact, described: &Described, facts: &[&Fact]) -> Worth {
+fn described_worth(
+    fact: &Fact,
+    described: &Described,
+    facts: &[&Fact],
+    most: &MostSeats<'_>,
+) -> Worth {
     // The newest tells how it is now.
     let is_newest = !facts.iter().any(|it| it.described().is_some() && it.at > fact.at);
     if is_newest
         || tells_a_period(fact, described, facts)
         || grace_counts_from(fact, facts)
-        || has_most_seats(fact, facts)
+        || has_most_seats(fact, most)
     {
         return Worth::Dear;
     }
@@ -95,18 +101,27 @@ fn described_worth(fact: &Fact, described: &Described, facts: &[&Fact]) -> Worth
     }
 }
 
+/// The most seats that were told of each line, and the first time that told so many.
+type MostSeats<'f> = HashMap<&'f str, (u32, Reverse<Timestamp>)>;
+
+fn most_seats<'f>(facts: &[&'f Fact]) -> MostSeats<'f> {
+    let mut most = MostSeats::new();
+    for fact in facts {
+        for line in fact.lines().unwrap_or_default() {
+            let told = (line.quantity, Reverse(fact.at));
+            let known = most.entry(&line.key).or_insert(told);
+            *known = (*known).max(told);
+        }
+    }
+    most
+}
+
 /// Seats that were given up stay suspended: it is the first that tells so many of a line.
-fn has_most_seats(fact: &Fact, facts: &[&Fact]) -> bool {
-    let Some(now) = fact.subscribed() else { return false };
-    now.lines.iter().any(|line| {
-        let of_line = |it: &&Fact| {
-            let lines = it.lines().unwrap_or_default();
-            let same = lines.iter().find(|other| other.key == line.key)?;
-            Some((same.quantity, Reverse(it.at)))
-        };
-        let most = facts.iter().filter_map(of_line).max();
-        most == Some((line.quantity, Reverse(fact.at)))
-    })
+fn has_most_seats(fact: &Fact, most: &MostSeats<'_>) -> bool {
+    let lines = fact.lines().unwrap_or_default();
+    let is_most =
+        |line: &Line| most.get(line.key.as_str()) == Some(&(line.quantity, Reverse(fact.at)));
+    lines.iter().any(is_most)
 }
 
 /// It is the first of the newest ones that say that a payment is missing. Before them one was made, or it ran.
