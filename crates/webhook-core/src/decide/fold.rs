@@ -13,9 +13,9 @@ mod status;
 
 use jiff::Timestamp;
 
-use crate::domain::command::{Subject, SuspensionReason};
+use crate::domain::command::{PaymentScope, Subject, SuspensionReason};
 use crate::domain::entitlement::{Entitlements, Purchase};
-use crate::domain::fact::{Described, Fact, handed_to};
+use crate::domain::fact::{Described, Fact, Paid, handed_to};
 use crate::domain::ids::PaymentId;
 use crate::domain::policy::Policy;
 use crate::domain::policy::{AtTheEnd, Refunded};
@@ -86,6 +86,17 @@ pub(super) fn is_for_a_change<'f>(
     payment.is_none_or(|payment| {
         !payment.pays_for_a_time() || money_back::is_within_another(payment, &payments)
     })
+}
+
+/// Whether what a fact tells to be paid is for the period, as what else is known tells.
+pub(super) fn is_for_the_period<'f>(
+    subject: &Subject,
+    facts: impl Iterator<Item = &'f Fact>,
+    paid: &Paid,
+) -> bool {
+    let payments = payments::of(subject, &in_order(facts));
+    let is_it = |payment: &&Payment| payment.shares_an_id(&paid.ids);
+    payments.iter().find(is_it).is_some_and(|it| it.scope == PaymentScope::Period)
 }
 
 /// In the order in which they happened; facts of one time by their ranks.

@@ -2,6 +2,7 @@
 
 use super::seating::Seating;
 use crate::cryptlex::License;
+use crate::decide::fold::is_for_the_period;
 use crate::decide::plan::{Excess, Refused};
 use crate::decide::snapshot::Snapshot;
 use crate::domain::command::{Customer, Grant, PaymentScope, Subject};
@@ -72,11 +73,11 @@ impl<'d> Diff<'d> {
 
     /// Whether a payment for the period is among the facts that have no effect yet.
     pub(super) fn is_paid_now(&self) -> bool {
-        let mut unsettled = self.snapshot.state.facts.unsettled();
-        unsettled.any(|fact| {
-            fact.paid().is_some_and(|paid| {
-                matches!(paid.scope, PaymentScope::Period | PaymentScope::Proration)
-            })
+        let facts = &self.snapshot.state.facts;
+        facts.unsettled().filter_map(Fact::paid).any(|paid| match paid.scope {
+            PaymentScope::Period | PaymentScope::Proration => true,
+            PaymentScope::PlanChange => is_for_the_period(self.asked.subject, facts.all(), paid),
+            PaymentScope::OneOff => false,
         })
     }
 }

@@ -112,7 +112,26 @@ pub(super) fn of(subject: &Subject, facts: &[&Fact]) -> Vec<Payment> {
         }
     }
     find_changes(&mut payments, facts);
+    find_periods(&mut payments);
     payments
+}
+
+/// A charge that also bills a change is a payment for the period all the same, if it pays for a time that no older payment
+/// reaches.
+fn find_periods(payments: &mut [Payment]) {
+    let reaches = |older: &Payment, charge: &Payment, end: Timestamp| {
+        older.at < charge.at
+            && older.pays_for_a_time()
+            && older.end.is_some_and(|paid| paid >= end || same_second(paid, end))
+    };
+    let is_for_a_period = |charge: &Payment| {
+        charge.scope == PaymentScope::PlanChange
+            && charge.end.is_some_and(|end| !payments.iter().any(|it| reaches(it, charge, end)))
+    };
+    let found: Vec<bool> = payments.iter().map(is_for_a_period).collect();
+    for (payment, _) in payments.iter_mut().zip(found).filter(|(_, is_found)| *is_found) {
+        payment.scope = PaymentScope::Period;
+    }
 }
 
 /// A proration without a credit pays for a period if it begins where a known one begins or ends. Else something was added
