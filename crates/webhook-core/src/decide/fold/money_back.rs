@@ -65,29 +65,26 @@ pub(super) fn take_out(
     }
 }
 
-/// What is not back with the vendor. The end of a chargeback may have an id of its own (Paddle): it is that of the one
-/// before it with the same sum, else of the newest.
+/// What is not back with the vendor. An end that does not name what it ends is that of the newest before it with the same
+/// sum, else of the newest. When that was told again does not matter.
 fn standing<'s, 'f>(states: &'s States<'f>) -> Vec<&'s State<'f>> {
     let is_back = |state: &&State<'_>| state.newest.0.funds == Funds::Reinstated;
     let mut standing: Vec<&State<'_>> = states.values().filter(|state| !is_back(state)).collect();
-    standing.sort_by_key(|state| state.newest.1);
-    let mut ends: Vec<&State<'_>> =
-        states.values().filter(is_back).filter(|state| state.gone.is_none()).collect();
-    ends.sort_by_key(|state| state.newest.1);
+    standing.sort_by_key(|state| state.since());
+    let is_of_another = |state: &&State<'_>| state.newest.0.back.ends_another;
+    let ends = states.values().filter(|state| is_back(state) && is_of_another(state));
+    let mut ends: Vec<&State<'_>> = ends.filter(|state| state.gone.is_none()).collect();
+    ends.sort_by_key(|state| state.since());
     for end in ends {
-        let (back, at) = end.newest;
-        let of_it = |state: &&State<'_>| state.newest.0.cause == back.cause && state.newest.1 <= at;
-        let is_same_sum = |state: &&State<'_>| {
+        let (back, at) = (end.newest.0, end.since());
+        let is_before =
+            |state: &State<'_>| state.newest.0.cause == back.cause && state.since() <= at;
+        let is_same_sum = |state: &State<'_>| {
             back.back.amount.is_some() && state.newest.0.back.amount == back.back.amount
         };
-        let before = || standing.iter().enumerate().filter(|(_, state)| of_it(state));
-        let same: Vec<usize> =
-            before().filter(|(_, state)| is_same_sum(state)).map(|(place, _)| place).collect();
-        let place = match same.as_slice() {
-            [one] => Some(*one),
-            [] | [_, ..] => before().next_back().map(|(place, _)| place),
-        };
-        if let Some(place) = place {
+        let same = standing.iter().rposition(|state| is_before(state) && is_same_sum(state));
+        let ended = same.or_else(|| standing.iter().rposition(|state| is_before(state)));
+        if let Some(place) = ended {
             standing.remove(place);
         }
     }

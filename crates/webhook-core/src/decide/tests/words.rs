@@ -227,6 +227,8 @@ fn back(words: &Words<'_>, cause: SuspensionReason, funds: Funds) -> Says {
     let id = format!("{cause:?} {}", words.after("named").unwrap_or("1"));
     let is_told = amount.is_none() || words.has("whole") || words.has("part");
     let is_whole = is_told.then(|| !words.has("part"));
-    let back = Back { id: Some(id), amount, is_whole, ..Back::default() };
+    // The subject is Paddle's.
+    let ends_another = (cause, funds) == (SuspensionReason::Dispute, Funds::Reinstated);
+    let back = Back { id: Some(id), ends_another, amount, is_whole, ..Back::default() };
     Says::MoneyBack(Box::new(MoneyBack { cause, funds, since: None, ids, back }))
 }

@@ -68,6 +68,9 @@ pub struct Back {
     /// What it is known by: the adjustment, return or dispute; the charge, where Stripe tells of its refunds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Whether it is the end of another one, which it does not name.
+    #[serde(skip_serializing_if = "is_not")]
+    pub ends_another: bool,
     /// How the amount is meant.
     #[serde(skip_serializing_if = "Sum::is_single")]
     pub sum: Sum,
@@ -93,6 +96,10 @@ impl Back {
     pub fn is_unknown(&self) -> bool {
         *self == Self::default()
     }
+}
+
+fn is_not(said: &bool) -> bool {
+    !*said
 }
 
 /// How the amount of what went back is meant.

@@ -30,7 +30,8 @@ pub(super) fn changed(adjustment: &Object<'_>) -> Result<Vec<Command>, Unreadabl
     };
     let opened = (cause, funds) == (SuspensionReason::Dispute, Funds::Withdrawn);
     let concern = opened.then_some(Concern::DisputeOpened);
-    let (ids, back) = (payment_ids([id]), back(adjustment));
+    let ends_another = adjustment.text("action") == Some("chargeback_reverse");
+    let (ids, back) = (payment_ids([id]), Back { ends_another, ..back(adjustment) });
     let action = Action::Reverse(Reversal { cause, funds, since: None, ids, back });
     Ok(vec![Command { concern, ..about(subject, action) }])
 }
