@@ -369,15 +369,23 @@ pub(super) fn makes_up_for_losses(payment: &Payment, payments: &[Payment]) -> bo
 pub(super) fn is_for_a_change(payment: &Payment, payments: &[Payment]) -> bool {
     payments.iter().any(|other| {
         let ends = other.end.zip(payment.end);
-        other.at < payment.at && ends.is_some_and(|(other, own)| same_second(other, own))
+        is_of_its_time(other, payment) && ends.is_some_and(|(other, own)| same_second(other, own))
     })
 }
 
 /// An earlier payment is for the same time or longer: this one was for a change in between.
 fn covers(other: &Payment, payment: &Payment) -> bool {
     let ends = other.end.zip(payment.end);
-    other.at < payment.at
+    is_of_its_time(other, payment)
         && ends.is_some_and(|(other, own)| other >= own || same_second(other, own))
+}
+
+/// An earlier payment, for a time that begins no later where both say it. What was added within a period may be paid before
+/// the period is.
+fn is_of_its_time(other: &Payment, payment: &Payment) -> bool {
+    let starts = other.starts.zip(payment.starts);
+    other.at < payment.at
+        && starts.is_none_or(|(other, own)| other <= own || same_second(other, own))
 }
 
 /// A newer payment is for another time, later or not: a change from years to months ends sooner.
