@@ -40,7 +40,10 @@ fn standing(payments: &[Payment]) -> Vec<&Payment> {
     let is_made_up = |payment: &Payment| {
         payment.gone.iter().all(|gone| money_back::is_made_up_for(payment, gone, payments))
     };
-    let stands = |payment: &&Payment| payment.gone.is_empty() || !is_made_up(payment);
+    let stands = |payment: &&Payment| {
+        (payment.gone.is_empty() || !is_made_up(payment))
+            && !money_back::lost_its_period(payment, payments)
+    };
     let all: Vec<&Payment> = payments.iter().filter(stands).collect();
     if all.is_empty() { payments.iter().collect() } else { all }
 }

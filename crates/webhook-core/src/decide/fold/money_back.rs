@@ -316,14 +316,38 @@ pub(super) fn counting(payments: &[Payment]) -> impl Iterator<Item = (&Payment, 
     })
 }
 
-/// Whether licenses run on other money, which did not go back itself. What is disputed must have been made up for by then.
+/// Whether licenses run on other money, which did not go back itself.
 pub(super) fn is_made_up_for(payment: &Payment, gone: &Gone, payments: &[Payment]) -> bool {
+    is_within_another(payment, payments) || in_its_place(payment, gone, payments).next().is_some()
+}
+
+/// Newer payments for another time, which make up for it. What is disputed must have been made up for by then.
+fn in_its_place<'p>(
+    payment: &'p Payment,
+    gone: &'p Gone,
+    payments: &'p [Payment],
+) -> impl Iterator<Item = &'p Payment> + 'p {
     let in_time =
         |other: &Payment| gone.cause != SuspensionReason::Dispute || other.at <= gone.since;
-    is_within_another(payment, payments)
-        || others(payment, payments).any(|other| {
-            in_time(other) && is_later(other, payment) && is_money_or_later(other, gone)
-        })
+    others(payment, payments).filter(move |other| {
+        in_time(other) && is_later(other, payment) && is_money_or_later(other, gone)
+    })
+}
+
+/// Whether it was for a change within a period whose money is back, and that another payment made up for later: then it is
+/// for no time of its own. One that was made after that is.
+pub(super) fn lost_its_period(payment: &Payment, payments: &[Payment]) -> bool {
+    let mut periods = payments.iter().filter(|period| is_changed_by(period, payment)).peekable();
+    let is_lost = |period: &Payment| {
+        let made_up = |gone: &Gone| {
+            let mut newer = in_its_place(period, gone, payments).peekable();
+            newer.peek().is_some() && newer.all(|other| other.at > payment.at)
+        };
+        !period.gone.is_empty()
+            && !is_within_another(period, payments)
+            && period.gone.iter().all(made_up)
+    };
+    periods.peek().is_some() && periods.all(is_lost)
 }
 
 /// Whether it was for a change: an earlier payment, which did not go back, is for the same time or longer.
@@ -367,10 +391,12 @@ pub(super) fn makes_up_for_losses(payment: &Payment, payments: &[Payment]) -> bo
 
 /// Whether it ends on the same date as an earlier payment: it is for a change within that period, and for no time of its own.
 pub(super) fn is_for_a_change(payment: &Payment, payments: &[Payment]) -> bool {
-    payments.iter().any(|other| {
-        let ends = other.end.zip(payment.end);
-        is_of_its_time(other, payment) && ends.is_some_and(|(other, own)| same_second(other, own))
-    })
+    payments.iter().any(|period| is_changed_by(period, payment))
+}
+
+fn is_changed_by(period: &Payment, payment: &Payment) -> bool {
+    let ends = period.end.zip(payment.end);
+    is_of_its_time(period, payment) && ends.is_some_and(|(period, own)| same_second(period, own))
 }
 
 /// An earlier payment is for the same time or longer: this one was for a change in between.
