@@ -369,11 +369,12 @@ fn others<'p>(
 }
 
 /// Whether a payment brought money, or starts when the period of the money that is gone is over. A payment that brought
-/// nothing was paid from credit, perhaps from that very money; a later period was given away. An unknown amount is money.
+/// nothing was paid from credit, perhaps from that very money; a later period was given away. Of a period whose end is not
+/// known nobody can say that it is over. An unknown amount is money.
 fn is_money_or_later(other: &Payment, gone: &Gone) -> bool {
     let starts = other.starts.unwrap_or(other.at);
     let is_over = |end: Timestamp| starts >= end || same_second(starts, end);
-    !brought_nothing(other) || gone.period_end.is_none_or(is_over)
+    !brought_nothing(other) || gone.period_end.is_some_and(is_over)
 }
 
 /// Whether its whole amount is 0, or that of each item of the subject.
