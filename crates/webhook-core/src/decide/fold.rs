@@ -13,9 +13,11 @@ mod status;
 
 use jiff::Timestamp;
 
-use crate::domain::command::{PaymentScope, Subject, SuspensionReason};
+use crate::domain::command::{
+    Effect, PaymentScope, Subject, Subscribed, SubscriptionRecord, SuspensionReason,
+};
 use crate::domain::entitlement::{Entitlements, Purchase};
-use crate::domain::fact::{Described, Fact, Paid, handed_to};
+use crate::domain::fact::{Described, Fact, Ordered, Paid, Role, handed_to};
 use crate::domain::ids::PaymentId;
 use crate::domain::policy::Policy;
 use crate::domain::policy::{AtTheEnd, Refunded};
@@ -103,7 +105,8 @@ pub(super) fn is_for_the_period<'f>(
 pub(super) fn in_order<'f>(facts: impl Iterator<Item = &'f Fact>) -> Vec<&'f Fact> {
     let mut facts: Vec<&Fact> = facts.collect();
     facts.sort_by(|a, b| (a.at, a.rank(), &a.event).cmp(&(b.at, b.rank(), &b.event)));
-    let mut before = None;
+    let bought = bought(&facts);
+    let mut before = bought.as_ref();
     for told_at_once in facts.chunk_by_mut(|a, b| (a.at, a.rank()) == (b.at, b.rank())) {
         order_by_changes(told_at_once, before);
         before = told_at_once.iter().rev().find_map(|fact| fact.described()).or(before);
@@ -111,9 +114,25 @@ pub(super) fn in_order<'f>(facts: impl Iterator<Item = &'f Fact>) -> Vec<&'f Fac
     facts
 }
 
+/// What was bought, as a description would tell it. Of several orders of one purchase the largest quantity counts.
+fn bought(facts: &[&Fact]) -> Option<Described> {
+    let orders = facts.iter().filter_map(|fact| fact.ordered());
+    let orders = orders.filter(|order| order.role != Role::Addition && !order.lines.is_empty());
+    let largest = |order: &&Ordered| order.lines.iter().map(|line| line.quantity).max();
+    let order = orders.max_by_key(largest)?;
+    let subscribed = Subscribed {
+        lines: order.lines.clone(),
+        unmapped: Vec::new(),
+        with_add_ons: true,
+        takes_effect: Effect::AtOnce,
+    };
+    let record = SubscriptionRecord { quantity: largest(&order), ..SubscriptionRecord::default() };
+    Some(Described { record, subscribed: Some(subscribed), collects: None, previous: None })
+}
+
 /// Orders descriptions of one time: each comes after the one that it says was before. Among several that may be next, the first
-/// that follows the description placed last (at the start: `before`) is next. If none follows it, their order stays.
-fn order_by_changes<'f>(facts: &mut [&'f Fact], mut before: Option<&'f Described>) {
+/// that follows what was described or bought `before` is next. If none follows it, their order stays.
+fn order_by_changes<'b, 'f: 'b>(facts: &mut [&'f Fact], mut before: Option<&'b Described>) {
     let follows = |one: &Fact, other: &Fact| {
         one.described().zip(other.described()).is_some_and(|(one, other)| one.follows(other))
     };

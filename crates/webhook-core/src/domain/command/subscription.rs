@@ -66,7 +66,7 @@ pub struct SubscriptionRecord {
 /// What an update says was otherwise before it: Stripe's `previous_attributes`.
 ///
 /// Of two descriptions of one second the one that shows the other here is newer; where neither or each shows the other, what was
-/// described before decides, and then the ids of the events. It may show what did not change, too, and what it does not show
+/// described before or bought decides, and then the ids of the events. It may show what did not change, too, and what it does not show
 /// is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
