@@ -297,6 +297,8 @@ async fn the_end_of_a_dispute_is_kept_for_a_payment_that_is_told_late() {
             ))
             .unwrap();
             event["id"] = json!(format!("evt_updated_{number}"));
+            event["data"]["object"]["id"] =
+                json(STRIPE, "dispute-created")["data"]["object"]["id"].clone();
             tell(&app, STRIPE, &serde_json::to_vec(&event).unwrap()).await;
         }
         tell(&app, STRIPE, &about_the_first_payment(ended, paid + 60 * DAY)).await;
