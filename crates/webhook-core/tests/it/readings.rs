@@ -93,7 +93,8 @@ async fn a_charged_proration_pays_its_period() {
         let credit = proration(-900, 1, [SEPTEMBER + 9, OCTOBER]);
         invoice("in_year", SEPTEMBER + 10, "subscription_update", &[credit, charge])
     };
-    let charge = proration(9000, 1, [SEPTEMBER + 9, year]);
+    let mut charge = proration(9000, 1, [SEPTEMBER + 9, year]);
+    charge["pricing"]["price_details"]["price"] = json!("price_year");
     end_as(&[], &[&first(1), &to_years(charge.clone())], &["2027-09-01"]).await;
     for amount in [json!("9000"), json!("9000.00"), json!(9000.0)] {
         let mut charge = charge.clone();

@@ -470,6 +470,7 @@ async fn a_long_invoice_that_shows_no_paying_line_is_told_to_a_person() {
     let app = topic.app(&[]).await;
     app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
     let long = edited(STRIPE, "invoice-update-proration-only", |event| {
+        event["data"]["object"]["billing_reason"] = json!("subscription_cycle");
         event["data"]["object"]["lines"]["has_more"] = json!(true);
     });
     let answer = app.deliver(STRIPE, "/v2", &long).await;

@@ -1,7 +1,7 @@
 //! What an invoice bills: which subscription, until when, and how many.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -32,20 +32,53 @@ pub(super) fn billing<'a>(invoice: &Object<'a>) -> Billing<'a> {
     }
 }
 
-/// Until when an invoice pays for a subscription. Where its lines all lie in the past (usage), or the one that pays may be
-/// among those that the webhook leaves out, it is the period that it was billed in. An invoice that does not say when it
-/// was made is believed to pay until its lines end.
+/// Why an invoice of a subscription was made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    First,
+    Change,
+    /// So much was used that it is billed within the period.
+    Threshold,
+    Renewal,
+    /// It bills no period of a subscription.
+    Other,
+}
+
+impl Reason {
+    /// `subscription` is how old API versions called all of them. What bills a period for a reason that we do not know renews.
+    pub(super) fn of(invoice: &Object<'_>, billing: &Billing<'_>) -> Self {
+        match invoice.text("billing_reason") {
+            Some("subscription_create") => Self::First,
+            Some("subscription_update") => Self::Change,
+            Some("subscription_threshold") => Self::Threshold,
+            Some("subscription_cycle" | "subscription") => Self::Renewal,
+            Some(_) | None => {
+                let bills_a_period =
+                    billing.subscription.is_some() && !period_lines(invoice, billing).is_empty();
+                if bills_a_period { Self::Renewal } else { Self::Other }
+            }
+        }
+    }
+}
+
+/// Until when an invoice pays for a subscription. Where the lines of a renewal all lie in the past (usage), or the one that
+/// pays may be among those that the webhook leaves out, it is the period that it was billed in. An invoice that does not say
+/// when it was made is believed to pay until its lines end.
 pub(super) fn through(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
 ) -> Result<Option<Through>, Unreadable> {
     let billed_at = made_at(invoice)?;
-    let latest = paid_period(invoice, billing)?.map(|period| period.end);
-    if let Some(end) = latest.filter(|end| billed_at.is_none_or(|at| *end > at)) {
-        return Ok(Some(Through::Until(end)));
+    let latest = paid_period(invoice, billing)?;
+    let renews = Reason::of(invoice, billing) == Reason::Renewal;
+    let is_of_usage = renews && is_of_usage(invoice, billing)?;
+    let to_come = latest.filter(|period| billed_at.is_none_or(|at| period.end > at));
+    // What was added is not for the period that usage renews.
+    if let Some(period) = to_come.filter(|period| !(period.is_proration && is_of_usage)) {
+        return Ok(Some(Through::Until(period.end)));
     }
-    if !is_of_usage(invoice, billing)? && !has_more_lines(invoice) {
-        return Ok(latest.map(Through::Until));
+    if !(is_of_usage || (renews && has_more_lines(invoice))) {
+        return Ok(latest.map(|period| Through::Until(period.end)));
     }
     let billed_at = billed_at.ok_or_else(|| invoice.lacks("created"))?;
     let id = invoice.text("id").ok_or_else(|| invoice.lacks("id"))?;
@@ -55,10 +88,8 @@ pub(super) fn through(
 
 /// Usage is billed when its period is over, with the renewal.
 fn is_of_usage(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<bool, Unreadable> {
-    let renews =
-        matches!(invoice.text("billing_reason"), Some("subscription_cycle" | "subscription"));
     let lines = period_lines(invoice, billing);
-    let mut is_of_usage = renews && !lines.is_empty();
+    let mut is_of_usage = !lines.is_empty();
     for line in &lines {
         is_of_usage &= !renews_none(invoice, line)?;
     }
@@ -79,7 +110,7 @@ pub(super) struct PaidPeriod {
     pub(super) end: Timestamp,
     /// Nothing depends on it alone, so what is no time is as good as none.
     pub(super) start: Option<Timestamp>,
-    /// Whether only a proration pays for it, in an invoice of a change that credits nothing.
+    /// Whether only a proration pays for it, which was not switched to from another price.
     pub(super) is_proration: bool,
 }
 
@@ -114,7 +145,7 @@ pub(super) fn paid_period(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
 ) -> Result<Option<PaidPeriod>, Unreadable> {
-    let (mut paid, mut charged, mut credited) = (None::<PaidPeriod>, Vec::new(), BTreeSet::new());
+    let (mut paid, mut charged, mut credits) = (None::<PaidPeriod>, Vec::new(), Vec::new());
     for line in item_lines(invoice, billing) {
         match (is_proration(&line), line.amount("amount")) {
             (false, _) if renews_none(invoice, &line)? => {}
@@ -122,22 +153,48 @@ pub(super) fn paid_period(
                 let period = PaidPeriod::of(invoice, &line)?;
                 paid = Some(paid.map_or(period, |paid| paid.later(period)));
             }
-            (true, Some(amount)) if amount > 0.0 => charged.push(PaidPeriod::of(invoice, &line)?),
-            (true, Some(amount)) if amount < 0.0 => {
-                credited.insert(end_of(invoice, &line)?);
-            }
+            (true, Some(amount)) if amount > 0.0 => charged.push(Proration::of(invoice, &line)?),
+            (true, Some(amount)) if amount < 0.0 => credits.push(Proration::of(invoice, &line)?),
             (true, Some(_) | None) => {}
         }
     }
-    // With flexible billing a new period comes as a proration. One until the end of what is credited pays for a change
-    // within a period, which another payment is for.
-    let new_periods = charged.into_iter().filter(|period| !credited.contains(&period.end));
     let made_at = made_at(invoice)?;
-    let is_change = invoice.text("billing_reason") == Some("subscription_update")
-        && credited.is_empty()
-        && paid.is_none_or(|period| Some(period.end) <= made_at);
-    let new_periods = new_periods.map(|period| PaidPeriod { is_proration: is_change, ..period });
-    Ok(new_periods.chain(paid).reduce(PaidPeriod::later))
+    let (switched, added): (Vec<_>, Vec<_>) = charged
+        .into_iter()
+        .filter(|charge| !credits.iter().any(|credit| credit.is_changed_by(charge)))
+        .partition(|charge| credits.iter().any(|credit| credit.is_replaced_by(charge)));
+    let switched = switched.into_iter().map(|charge| charge.period);
+    let certain = switched.chain(paid).reduce(PaidPeriod::later);
+    if certain.is_some_and(|period| made_at.is_none_or(|at| period.end > at)) {
+        return Ok(certain);
+    }
+    let added = added.into_iter().map(|charge| PaidPeriod { is_proration: true, ..charge.period });
+    Ok(added.chain(certain).reduce(PaidPeriod::later))
+}
+
+/// A credit or a charge for the rest of a period.
+struct Proration<'a> {
+    item: Option<&'a str>,
+    price: Option<&'a str>,
+    period: PaidPeriod,
+}
+
+impl<'a> Proration<'a> {
+    fn of(invoice: &Object<'_>, line: &Object<'a>) -> Result<Self, Unreadable> {
+        let period = PaidPeriod::of(invoice, line)?;
+        Ok(Self { item: item_of(line), price: price_of(line), period })
+    }
+
+    /// Until the same end it is a change within a period, which another payment is for.
+    fn is_changed_by(&self, charge: &Self) -> bool {
+        self.item == charge.item && self.period.end == charge.period.end
+    }
+
+    /// With flexible billing the new period that a switch begins comes as a proration. A price has one interval, so another
+    /// one has another price.
+    fn is_replaced_by(&self, charge: &Self) -> bool {
+        self.item == charge.item && self.price != charge.price
+    }
 }
 
 /// A period to come of a quantity of 0 is not paid for. What is billed afterwards may be 0 for want of use.

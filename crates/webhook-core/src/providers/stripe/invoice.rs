@@ -2,7 +2,7 @@
 
 use super::super::{ProductLookup, Profile as _, amount, customer, payment_ids, subject_of};
 use super::billed::{
-    Billing, PaidPeriod, billing, made_at, paid_period, quantity, quantity_sold, through,
+    Billing, PaidPeriod, Reason, billing, made_at, paid_period, quantity, quantity_sold, through,
 };
 use super::{
     Decided, Stripe, configured, customer_id, known, named_in, of_data, subject_marks, the_line,
@@ -42,19 +42,13 @@ pub(super) fn paid(
 ) -> Result<Decided, Unreadable> {
     let invoice = of_data(data, "invoice")?;
     let billing = billing(&invoice);
-    match invoice.text("billing_reason") {
-        Some("subscription_create") => first(&invoice, &billing, source),
-        Some("subscription_update") if first_invoice == FirstInvoice::Update => {
+    match Reason::of(&invoice, &billing) {
+        Reason::First => first(&invoice, &billing, source),
+        Reason::Change if first_invoice == FirstInvoice::Update => {
             first_or_change(&invoice, &billing, source)
         }
-        // `subscription` is how old API versions called all of them.
-        Some(
-            "subscription_cycle"
-            | "subscription_update"
-            | "subscription_threshold"
-            | "subscription",
-        ) => renewal(&invoice, &billing, source),
-        Some(_) | None => sold_once(&invoice),
+        Reason::Change | Reason::Threshold | Reason::Renewal => renewal(&invoice, &billing, source),
+        Reason::Other => sold_once(&invoice),
     }
 }
 
@@ -178,11 +172,12 @@ pub(super) fn payment_failed(
     _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
     let invoice = of_data(data, "invoice")?;
-    let action = match invoice.text("billing_reason") {
-        Some("subscription_cycle" | "subscription_threshold" | "subscription") => {
-            Action::PaymentFailed(through(&invoice, &billing(&invoice))?)
+    let billing = billing(&invoice);
+    let action = match Reason::of(&invoice, &billing) {
+        Reason::Threshold | Reason::Renewal => Action::PaymentFailed(through(&invoice, &billing)?),
+        Reason::First | Reason::Change | Reason::Other => {
+            Action::Note(Note::of("a payment failed that renews nothing"))
         }
-        Some(_) | None => Action::Note(Note::of("a payment failed that renews nothing")),
     };
     concerning(&invoice, action, Concern::PaymentFailed)
 }

@@ -87,7 +87,9 @@ fn an_invoice_tells_when_its_period_begins() {
     assert_eq!(starts(std::slice::from_ref(&month)), Some(SEPTEMBER));
     let seat = proration(500, [SEPTEMBER + 9, OCTOBER]);
     assert_eq!(starts(&[seat.clone(), month.clone()]), Some(SEPTEMBER));
-    let year = [proration(-900, [SEPTEMBER + 9, OCTOBER]), proration(9000, [SEPTEMBER + 9, YEAR])];
+    let mut year = proration(9000, [SEPTEMBER + 9, YEAR]);
+    year["pricing"] = json!({"price_details": {"price": "price_year"}});
+    let year = [proration(-900, [SEPTEMBER + 9, OCTOBER]), year];
     assert_eq!(starts(&year), Some(SEPTEMBER + 9));
     let is_proration = |reason: &str, lines: &[Value]| {
         let fields = json!({"billing_reason": reason, "lines": {"data": lines}});
@@ -98,7 +100,8 @@ fn an_invoice_tells_when_its_period_begins() {
         ("subscription_update", &[seat.clone()][..], true),
         ("subscription_update", &[seat.clone(), month.clone()], false),
         ("subscription_update", &year, false),
-        ("subscription_cycle", std::slice::from_ref(&seat), false),
+        ("subscription_cycle", std::slice::from_ref(&seat), true),
+        ("subscription_threshold", std::slice::from_ref(&seat), true),
         ("subscription_create", std::slice::from_ref(&seat), false),
     ] {
         assert_eq!(is_proration(reason, lines), expected, "{reason} {lines:?}");
