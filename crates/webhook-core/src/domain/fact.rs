@@ -298,6 +298,8 @@ impl Described {
             && is_so(before.plan.as_ref().map(|it| shown.plan.as_ref() == Some(it)))
             && is_so(before.quantity.map(|it| shown.quantity == Some(it)))
             && is_so(before.period_end.map(|it| shown.period_end == Some(it)))
+            && is_so(before.cancel_at_period_end.map(|it| shown.cancel_at_period_end == Some(it)))
+            && is_so(before.collects.map(|it| other.collects == Some(it)))
     }
 
     /// Whether it also says that nothing is paused: a provider that tells all of it in one word.

@@ -69,6 +69,11 @@ impl<'a> Object<'a> {
         self.map.get(field).filter(|value| !value.is_null())
     }
 
+    /// Whether it stands there, be it `null`.
+    pub fn has(&self, field: &str) -> bool {
+        self.map.get(field).is_some()
+    }
+
     /// A text that is not blank.
     pub fn text(&self, field: &str) -> Option<&'a str> {
         self.value(field)?.as_str().map(str::trim).filter(|text| !text.is_empty())

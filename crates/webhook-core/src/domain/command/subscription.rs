@@ -86,4 +86,10 @@ pub struct Previous {
     /// As [`SubscriptionRecord::period_end`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period_end: Option<Timestamp>,
+    /// As [`SubscriptionRecord::cancel_at_period_end`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_at_period_end: Option<bool>,
+    /// Whether its payments were collected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collects: Option<bool>,
 }

@@ -48,7 +48,7 @@ pub(super) fn trial_will_end(
 /// The whole subscription as it is now: its status first, then what it is for.
 pub(super) fn updated(data: &Object<'_>, source: &ProductLookup) -> Result<Decided, Unreadable> {
     let subscription = of_data(data, "subscription")?;
-    let collects = subscription.value("pause_collection").is_none();
+    let collects = collects(&subscription);
     // Whatever the status is: payments that are collected again may fail meanwhile.
     let collection = match collects {
         true => Action::Resume(&[SuspensionReason::Collection]),
@@ -81,6 +81,10 @@ pub(super) fn updated(data: &Object<'_>, source: &ProductLookup) -> Result<Decid
     Ok(Decided::Commands(commands.collect::<Result<_, Unreadable>>()?))
 }
 
+fn collects(subscription: &Object<'_>) -> bool {
+    subscription.value("pause_collection").is_none()
+}
+
 /// From `previous_attributes`, which has no more than what changed. It only orders what is told at one time, so what
 /// cannot be read of it is left out.
 fn previous(data: &Object<'_>) -> Option<Previous> {
@@ -95,6 +99,8 @@ fn previous(data: &Object<'_>) -> Option<Previous> {
         quantity: counted.map(|(quantity, _)| quantity).or_else(old_quantity),
         product: product.and_then(|id| ProductId::new(id).ok()),
         period_end: last_period(&before).ok().and_then(|(_, end)| end),
+        cancel_at_period_end: before.flag("cancel_at_period_end"),
+        collects: before.has("pause_collection").then(|| collects(&before)),
     };
     (previous != Previous::default()).then_some(previous)
 }

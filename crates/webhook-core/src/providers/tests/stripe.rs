@@ -340,7 +340,7 @@ fn an_update_tells_what_was_otherwise() {
     };
     let item = json!({"id": "si_1", "quantity": 3, "current_period_end": OCTOBER, "price": {"id": "price_0"}});
     let before = json!({"status": "past_due", "items": {"data": [item]},
-        "metadata": {"CRYPTLEX_PRODUCT_ID": PRODUCT}});
+        "metadata": {"CRYPTLEX_PRODUCT_ID": PRODUCT}, "cancel_at_period_end": false, "pause_collection": null});
     let period_end = jiff::Timestamp::from_second(OCTOBER).ok();
     let expected = Previous {
         status: Some("past_due".to_owned()),
@@ -348,6 +348,8 @@ fn an_update_tells_what_was_otherwise() {
         quantity: Some(3),
         product: ProductId::new(PRODUCT).ok(),
         period_end,
+        cancel_at_period_end: Some(false),
+        collects: Some(true),
     };
     assert_eq!(previous(before), Some(expected));
     let old = json!({"quantity": 2, "plan": {"id": "plan_0"}, "current_period_end": OCTOBER});
@@ -355,7 +357,7 @@ fn an_update_tells_what_was_otherwise() {
     let expected = Previous { plan, quantity: Some(2), period_end, ..Previous::default() };
     assert_eq!(previous(old), Some(expected));
     let nonsense = json!({"quantity": "many", "items": {"data": [{"quantity": -1}]}, "metadata": 7,
-        "current_period_end": "soon", "status": ""});
+        "current_period_end": "soon", "status": "", "cancel_at_period_end": "no"});
     for nothing in [json!(null), json!({}), json!([]), json!({"cancel_at": null}), nonsense] {
         assert_eq!(previous(nothing), None);
     }
