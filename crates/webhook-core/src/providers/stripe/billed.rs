@@ -70,11 +70,14 @@ pub(super) fn through(
 ) -> Result<Option<Through>, Unreadable> {
     let billed_at = made_at(invoice)?;
     let latest = paid_period(invoice, billing)?;
+    let to_come = latest.filter(|period| billed_at.is_none_or(|at| period.end > at));
+    if let Some(period) = to_come.filter(|period| !period.is_proration) {
+        return Ok(Some(Through::Until(period.end)));
+    }
     let renews = Reason::of(invoice, billing) == Reason::Renewal;
     let is_of_usage = renews && is_of_usage(invoice, billing)?;
-    let to_come = latest.filter(|period| billed_at.is_none_or(|at| period.end > at));
-    // What was added is not for the period that usage renews.
-    if let Some(period) = to_come.filter(|period| !(period.is_proration && is_of_usage)) {
+    // What was added beside usage is not for the period that the usage renews.
+    if let Some(period) = to_come.filter(|_| !is_of_usage) {
         return Ok(Some(Through::Until(period.end)));
     }
     if !(is_of_usage || (renews && has_more_lines(invoice))) {
