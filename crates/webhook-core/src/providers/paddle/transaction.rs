@@ -25,12 +25,10 @@ pub(super) enum Decided {
 pub(super) fn completed(transaction: &Object<'_>) -> Result<Decided, Unreadable> {
     let commands = match transaction.text("origin") {
         Some("web" | "api") => purchase(transaction)?,
-        Some("subscription_recurring") => renewal(transaction, PaymentScope::Period)?,
-        Some("subscription_update") => {
-            let recurring = items(transaction)?.iter().any(|item| item.cycle.is_some());
-            let scope = if recurring { PaymentScope::Period } else { PaymentScope::PlanChange };
-            renewal(transaction, scope)?
+        Some("subscription_recurring" | "subscription_update") if sold_once(transaction).all_is => {
+            vec![charge(transaction)?]
         }
+        Some("subscription_recurring" | "subscription_update") => renewal(transaction)?,
         Some("subscription_charge") => vec![charge(transaction)?],
         Some("subscription_payment_method_change") => {
             return Ok(Decided::Nothing("only the payment method changed"));
@@ -96,18 +94,19 @@ fn is_of_a_recurring_price(transaction: &Object<'_>, id: Option<&str>) -> bool {
 }
 
 /// A payment for the subscription, and for whatever was charged once and waited for its next period.
-fn renewal(transaction: &Object<'_>, scope: PaymentScope) -> Result<Vec<Command>, Unreadable> {
+fn renewal(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
     let subject = subscription(transaction)?;
     let renewal = match billing_period_end(transaction)? {
         Some(end) => {
             let else_buys = bought_by_renewing(transaction).map(Box::new);
-            about(subject, Action::Renew(Renew { through: Through::Until(end), scope, else_buys }))
+            let (through, scope) = (Through::Until(end), PaymentScope::Period);
+            about(subject, Action::Renew(Renew { through, scope, else_buys }))
         }
         None => about(subject, Action::Note(Note::of("the transaction has no billing period"))),
     };
     let mut commands = vec![renewal];
     // Most have none, and need nothing of their lines.
-    if sells_something_once(transaction) {
+    if sold_once(transaction).anything_is {
         match one_time_lines(transaction) {
             Ok(grant) => commands.extend(grant),
             // The period is paid for all the same.
@@ -120,23 +119,30 @@ fn renewal(transaction: &Object<'_>, scope: PaymentScope) -> Result<Vec<Command>
 /// What the recurring lines grant where nothing was bought before, if one of them names its product. What cannot be read of
 /// them keeps no renewal from counting.
 fn bought_by_renewing(transaction: &Object<'_>) -> Option<Grant> {
-    let mut lines = lines(transaction).ok()?;
-    lines.retain(|line| line.recurring);
+    let lines = lines(transaction, |recurring| recurring).ok()?;
     let buyer = buyer(transaction, &lines).ok()??;
     let paid_through = billing_period_end(transaction).ok()?;
     Some(Grant { paid_through, ..grant(lines, Some(buyer)) })
 }
 
+/// What of its items does not recur.
+struct SoldOnce {
+    anything_is: bool,
+    all_is: bool,
+}
+
 /// Looked at in place: every renewal is asked.
-fn sells_something_once(transaction: &Object<'_>) -> bool {
+fn sold_once(transaction: &Object<'_>) -> SoldOnce {
     let items = transaction.value("items").and_then(Value::as_array).unwrap_or_default();
-    let mut prices = items.iter().filter_map(|item| item.get("price").as_object());
-    prices.any(|price| price.get("billing_cycle").is_none_or(Value::is_null))
+    let prices = items.iter().filter_map(|item| item.get("price").as_object());
+    let is_once = prices.map(|price| price.get("billing_cycle").is_none_or(Value::is_null));
+    let (once, all) = is_once.fold((0, 0), |(n, all), is_once| (n + u32::from(is_once), all + 1));
+    SoldOnce { anything_is: once > 0, all_is: once > 0 && once == all }
 }
 
 /// Recurring lines belong to the subscription, one-time lines to the transaction.
 fn purchase(transaction: &Object<'_>) -> Result<Vec<Command>, Unreadable> {
-    let lines = lines(transaction)?;
+    let lines = lines(transaction, |_any| true)?;
     let buyer = buyer(transaction, &lines)?;
     let (recurring, one_time): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| line.recurring);
@@ -169,8 +175,8 @@ fn charge(transaction: &Object<'_>) -> Result<Command, Unreadable> {
 
 /// What the one-time lines grant, if any of them is ours. It resumes nothing and moves no expiry.
 fn one_time_lines(transaction: &Object<'_>) -> Result<Option<Command>, Unreadable> {
-    let mut lines = lines(transaction)?;
-    lines.retain(|line| !line.recurring && line.is_ours());
+    let mut lines = lines(transaction, |recurring| !recurring)?;
+    lines.retain(ReadLine::is_ours);
     if lines.is_empty() {
         return Ok(None);
     }
@@ -216,26 +222,23 @@ fn grant(read: Vec<ReadLine>, buyer: Option<Customer>) -> Grant {
     }
 }
 
-/// An entry of `items`: it alone knows whether a price recurs.
+/// An entry of `items`: it alone knows whether a price recurs. Only a license that is made needs to know how often.
 struct Item<'a> {
     price: &'a str,
-    cycle: Option<Interval>,
+    cycle: Option<Object<'a>>,
 }
 
-fn items<'a>(transaction: &Object<'a>) -> Result<Vec<Item<'a>>, Unreadable> {
-    let mut items = Vec::new();
-    for item in transaction.objects("items", "transaction item") {
+fn items<'a>(transaction: &Object<'a>) -> Vec<Item<'a>> {
+    let told = transaction.objects("items", "transaction item");
+    let mut items = Vec::with_capacity(told.len());
+    for item in told {
         let Some(price) = item.object("price", "price") else {
             continue;
         };
         let Some(id) = price.text("id") else { continue };
-        let cycle = match price.object("billing_cycle", "billing cycle") {
-            Some(cycle) => Some(interval(&cycle)?),
-            None => None,
-        };
-        items.push(Item { price: id, cycle });
+        items.push(Item { price: id, cycle: price.object("billing_cycle", "billing cycle") });
     }
-    Ok(items)
+    items
 }
 
 pub(super) fn interval(cycle: &Object<'_>) -> Result<Interval, Unreadable> {
@@ -273,28 +276,40 @@ enum Read {
     Nothing(Unmapped),
 }
 
-fn lines(transaction: &Object<'_>) -> Result<Vec<ReadLine>, Unreadable> {
-    let items = items(transaction)?;
+/// Lines that are not wanted, recurring or one-time ones, need not be readable.
+fn lines(
+    transaction: &Object<'_>,
+    is_wanted: impl Fn(bool) -> bool,
+) -> Result<Vec<ReadLine>, Unreadable> {
+    let items = items(transaction);
     let details =
         transaction.object("details", "details").ok_or_else(|| transaction.lacks("details"))?;
     let lines = details.objects("line_items", "line item");
     if lines.is_empty() {
         return Err(transaction.lacks("details.line_items"));
     }
-    lines.iter().map(|line| read_line(transaction, line, &items)).collect()
+    let mut read = Vec::new();
+    for line in &lines {
+        let price = line.text("price_id").ok_or_else(|| line.lacks("price_id"))?;
+        let item = items.iter().find(|item| item.price == price);
+        // A line whose price is not among the items recurs if the transaction belongs to a subscription.
+        let recurring =
+            item.map_or(transaction.text("subscription_id").is_some(), |item| item.cycle.is_some());
+        if is_wanted(recurring) {
+            let cycle = item.and_then(|item| item.cycle.as_ref());
+            let line = read_line(transaction, line, price, (recurring, cycle))?;
+            read.push(ReadLine { recurring, read: line });
+        }
+    }
+    Ok(read)
 }
 
 fn read_line(
     transaction: &Object<'_>,
     line: &Object<'_>,
-    items: &[Item<'_>],
-) -> Result<ReadLine, Unreadable> {
-    let price = line.text("price_id").ok_or_else(|| line.lacks("price_id"))?;
-    let item = items.iter().find(|item| item.price == price);
-    let cycle = item.and_then(|item| item.cycle.clone());
-    // A line whose price is not among the items recurs if the transaction belongs to a subscription.
-    let recurring =
-        item.map_or(transaction.text("subscription_id").is_some(), |item| item.cycle.is_some());
+    price: &str,
+    (recurring, cycle): (bool, Option<&Object<'_>>),
+) -> Result<Read, Unreadable> {
     let custom_data = line
         .object("product", "product")
         .and_then(|product| product.object("custom_data", "custom data"));
@@ -302,7 +317,7 @@ fn read_line(
     let names = ["cryptlex_product_id", "cryptlex_license_template_id"];
     let unmapped = |problem| Unmapped { line: price.to_owned(), problem };
     let [product, template] = names.map(custom);
-    let read = match product_and_template(product, template, names) {
+    Ok(match product_and_template(product, template, names) {
         Named::Partly(problem) => Read::Partly(unmapped(problem)),
         Named::None => Read::Nothing(unmapped(format!("{} are not set", names.join(" and ")))),
         Named::Whole(mapping) => {
@@ -311,7 +326,7 @@ fn read_line(
                 false => (itself(transaction)?, TRANSACTION_KEY),
             };
             let term = match (cycle, recurring) {
-                (Some(cycle), _) => Term::Every(cycle),
+                (Some(cycle), _) => Term::Every(interval(cycle)?),
                 (None, true) => Term::Template,
                 (None, false) => Term::Perpetual,
             };
@@ -326,8 +341,7 @@ fn read_line(
                 metadata: marks(&[key], subject.id.as_str()),
             }))
         }
-    };
-    Ok(ReadLine { recurring, read })
+    })
 }
 
 fn subscription(transaction: &Object<'_>) -> Result<Subject, Unreadable> {
