@@ -256,6 +256,9 @@ fn time_of(through: &Through) -> String {
         Through::NextPeriod { charged_at, .. } => {
             format!("for one interval more, charged at {charged_at}")
         }
+        Through::Described { billed_at, used_until: Some(used_until), .. } => format!(
+            "for what was used until {used_until} and the period that began then, billed at {billed_at}"
+        ),
         Through::Described { billed_at, .. } => {
             format!("for the period that began by {billed_at}, when it was billed")
         }

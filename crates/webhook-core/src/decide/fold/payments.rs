@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::described::{described_period, was_the_last};
+use super::described::{is_beside, renewed_period, was_the_last};
 use crate::domain::command::{
     Amount, OfPayment, PaidItem, PaymentScope, Subject, SubjectKind, SuspensionReason, Through,
     Undated,
@@ -193,6 +193,7 @@ fn tell(payments: &mut Vec<Payment>, at: Timestamp, paid: &Paid, facts: &[&Fact]
 
 impl Payment {
     fn told(at: Timestamp, paid: &Paid, facts: &[&Fact]) -> Self {
+        let is_beside = is_beside(paid, facts);
         let (end, one_more, is_usage) = match &paid.covers {
             Covers::First(end) => (*end, None, false),
             Covers::Later(Through::Until(end)) => (Some(*end), None, false),
@@ -200,13 +201,14 @@ impl Payment {
                 let (charged_at, order, why) = (*charged_at, order.clone(), *why);
                 (None, Some(OneMore { charged_at, order, why, is_usage: false }), false)
             }
-            Covers::Later(Through::Described { billed_at, order }) => {
+            Covers::Later(Through::Described { billed_at, order, used_until }) => {
                 let why = Undated::NothingDue;
                 let (charged_at, order) = (*billed_at, order.clone());
                 let one_more = OneMore { charged_at, order, why, is_usage: true };
-                match described_period(*billed_at, facts) {
+                let used_until = used_until.as_deref().copied();
+                match renewed_period(*billed_at, used_until, facts) {
                     Some(end) => (Some(end), None, true),
-                    None if was_the_last(facts) => (None, None, true),
+                    None if is_beside || was_the_last(facts) => (None, None, true),
                     None => (None, Some(one_more), true),
                 }
             }
@@ -215,6 +217,7 @@ impl Payment {
             at,
             ids: paid.ids.iter().cloned().collect(),
             scope: match paid.scope {
+                _ if is_beside => PaymentScope::OneOff,
                 PaymentScope::Proration => PaymentScope::Period,
                 scope
                 @ (PaymentScope::Period | PaymentScope::PlanChange | PaymentScope::OneOff) => scope,

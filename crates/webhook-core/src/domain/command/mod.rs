@@ -422,6 +422,10 @@ pub enum Through {
         billed_at: Timestamp,
         /// The invoice: counted once.
         order: SubjectId,
+        /// Until when its lines bill what was used, where it lists all of them: the period begins no earlier. Few payments
+        /// have it, and all would have its room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        used_until: Option<Box<Timestamp>>,
     },
 }
 

@@ -75,28 +75,36 @@ pub(super) fn through(
         return Ok(Some(Through::Until(period.end)));
     }
     let renews = Reason::of(invoice, billing) == Reason::Renewal;
-    let is_of_usage = renews && is_of_usage(invoice, billing)?;
+    let used_until = if renews { used_until(invoice, billing)? } else { None };
     // What was added beside usage is not for the period that the usage renews.
-    if let Some(period) = to_come.filter(|_| !is_of_usage) {
+    if let Some(period) = to_come.filter(|_| used_until.is_none()) {
         return Ok(Some(Through::Until(period.end)));
     }
-    if !(is_of_usage || (renews && has_more_lines(invoice))) {
+    let has_more = has_more_lines(invoice);
+    if used_until.is_none() && !(renews && has_more) {
         return Ok(latest.map(|period| Through::Until(period.end)));
     }
     let billed_at = billed_at.ok_or_else(|| invoice.lacks("created"))?;
     let id = invoice.text("id").ok_or_else(|| invoice.lacks("id"))?;
     let order = SubjectId::new(id).map_err(|_not_an_id| invoice.misshapen("id", "an id"))?;
-    Ok(Some(Through::Described { billed_at, order }))
+    // A line on another page may end later.
+    let used_until = used_until.filter(|_| !has_more).map(Box::new);
+    Ok(Some(Through::Described { billed_at, order, used_until }))
 }
 
-/// Usage is billed when its period is over, with the renewal.
-fn is_of_usage(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<bool, Unreadable> {
-    let lines = period_lines(invoice, billing);
-    let mut is_of_usage = !lines.is_empty();
-    for line in &lines {
-        is_of_usage &= !renews_none(invoice, line)?;
+/// Usage is billed when its period is over, with the renewal. `None` where nothing was used, or seats are renewed as none.
+fn used_until(
+    invoice: &Object<'_>,
+    billing: &Billing<'_>,
+) -> Result<Option<Timestamp>, Unreadable> {
+    let mut latest = None;
+    for line in &period_lines(invoice, billing) {
+        if renews_none(invoice, line)? {
+            return Ok(None);
+        }
+        latest = latest.max(Some(end_of(invoice, line)?));
     }
-    Ok(is_of_usage)
+    Ok(latest)
 }
 
 /// `date` is what old API versions called it.
