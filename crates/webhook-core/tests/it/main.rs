@@ -12,6 +12,7 @@
 mod allocations;
 mod architecture;
 mod attack;
+mod attack_readers;
 mod bad_input;
 mod books;
 mod burst;

@@ -1,5 +1,6 @@
 //! The pure core against stories in words and against its laws.
 
+mod attacks;
 mod laws;
 mod licenses;
 mod room;

@@ -1,0 +1,354 @@
+//! What a buyer might try, and what a network may do, in stories and in floods of facts.
+
+use super::stories::in_words;
+use super::words::{events, policy, subject};
+use crate::decide::fold::fold;
+use crate::domain::fact::{Fact, Facts, MOST_OF_A_KIND};
+
+fn comes_to(choices: &str, story: &str, expected: &str) {
+    let facts = told(story);
+    assert_eq!(in_words(&fold(&subject(), facts.all(), &policy(choices))), expected, "{story}");
+}
+
+fn told(story: &str) -> Facts {
+    let mut facts = Facts::default();
+    events(story).iter().for_each(|event| facts.add(event));
+    facts
+}
+
+fn words(facts: &Facts, choices: &str) -> String {
+    in_words(&fold(&subject(), facts.all(), &policy(choices)))
+}
+
+/// One event an hour from that day on, more than there is room for; payments have names of their own.
+fn flood(month: usize, day: usize, says: &str) -> Vec<Vec<Fact>> {
+    let hours = 0..=MOST_OF_A_KIND + 4;
+    let event = |hour: usize| {
+        let (day, at) = (day + hour / 24, hour % 24);
+        let says = says.replace('#', &hour.to_string());
+        format!("{month:02}-{day:02}T{at:02} {says}")
+    };
+    events(&hours.map(event).collect::<Vec<_>>().join("; "))
+}
+
+// --- A FastSpring charge with a prorated item that "pays for a period if no older payment reaches its end".
+
+#[test]
+fn a_renewal_that_also_bills_a_change_makes_up_for_a_refund() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 10-01 for 900 usd; 09-20 refund of pay_1 for 900 usd; \
+         10-01 pay change until 11-01 for 950 usd",
+        "1 A until 2026-11-01",
+    );
+}
+
+#[test]
+fn a_renewal_that_also_bills_a_change_makes_up_for_a_dispute_of_the_period_before() {
+    comes_to(
+        "revoke",
+        "09-01 buy 1xA until 10-01 for 900 usd; 10-01 pay change until 11-01 for 950 usd; \
+         10-15 dispute of pay_1 for 900 usd; 10-20 lose of pay_1 for 900 usd",
+        "1 A until 2026-11-01",
+    );
+}
+
+#[test]
+fn a_renewal_that_also_bills_a_change_ends_a_pause() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 10-01; 09-10 pause; 10-01 pay change until 11-01",
+        "1 A until 2026-11-01",
+    );
+}
+
+#[test]
+fn the_end_of_a_renewal_that_also_bills_a_change_can_be_moved() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 10-01; 10-01 pay change until 11-01; 10-10 is active until 11-15",
+        "1 A until 2026-11-15",
+    );
+}
+
+#[test]
+fn a_change_within_a_renewal_that_also_billed_a_change_goes_back() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 10-01; 10-01 pay change until 11-01; 10-15 pay change until 11-01; \
+         10-20 dispute of pay_3",
+        "1 A until 2026-11-01",
+    );
+}
+
+// --- Reversals.
+
+#[test]
+fn of_chargebacks_of_the_same_sum_one_is_reversed_and_not_a_smaller_one() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 10-01 for 100 usd; 09-02 dispute of pay_1 for 30 usd; \
+         09-03 dispute of pay_1 for 30 usd named 2; 09-04 dispute of pay_1 for 5 usd named 3; \
+         09-10 win of pay_1 for 30 usd named 4",
+        "1 A until 2026-10-01",
+    );
+}
+
+/// Of the second only the end came. It names itself: the refund told first is another one.
+#[test]
+fn a_reversed_refund_whose_approval_was_not_told_takes_no_other_refund_with_it() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 10-01 for 100 usd; 09-02 refund of pay_1 for 40 usd part; \
+         09-03 unrefund of pay_1 for 60 usd named 2; 09-04 refund of pay_1 for 60 usd part named 3",
+        "1 A until 2026-10-01, suspended: refund",
+    );
+}
+
+/// The chargeback was before its reversal, although it is told once more after it.
+#[test]
+fn a_chargeback_that_was_reversed_is_told_again() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 10-01 for 100 usd; 09-02 dispute of pay_1 for 100 usd; \
+         09-10 win of pay_1 for 100 usd named 2; 09-11 dispute of pay_1 for 100 usd",
+        "1 A until 2026-10-01",
+    );
+}
+
+/// Of one second, and each shows the other: the purchase tells which was first.
+#[test]
+fn seats_that_come_and_go_in_one_second_are_those_that_were_bought() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 2027-09-01; 10-01 lists 1xA changed-from 5; 10-01 lists 5xA changed-from 1",
+        "1 A and 4 spare until 2027-09-01",
+    );
+}
+
+// --- What a change leaves behind.
+
+#[test]
+fn a_change_of_a_refunded_year_is_for_no_time_of_its_own() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 2027-09-01 for 900 usd; 09-05 pay until 2027-09-01 for 5 usd; \
+         09-10 pay until 10-10 for 90 usd; 09-20 refund of pay_1 for 900 usd",
+        "1 A until 2026-10-10",
+    );
+}
+
+#[test]
+fn a_prorated_change_of_a_refunded_year_is_for_no_time_of_its_own() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 2027-09-01 for 900 usd; 09-05 pay change until 2027-09-01 for 5 usd; \
+         09-10 pay until 10-10 for 90 usd; 09-20 refund of pay_1 for 900 usd",
+        "1 A until 2026-10-10",
+    );
+}
+
+#[test]
+fn an_add_on_is_not_billed_by_the_renewal_before_it() {
+    comes_to(
+        "",
+        "09-01 buy 1xA@pro until 10-01; 10-01 pay until 11-01 bills 1xpro; \
+         10-01T01 lists 1xA@pro 1xB@addon:pro/help when-charged",
+        "1 A until 2026-11-01",
+    );
+}
+
+#[test]
+fn an_add_on_is_not_billed_by_a_charge_for_more_of_its_parent() {
+    comes_to(
+        "",
+        "09-01 buy 1xA@pro until 10-01; 09-10 lists 2xA@pro 1xB@addon:pro/help when-charged; \
+         09-12 pay change until 10-01 bills 2xpro",
+        "2 A until 2026-10-01",
+    );
+}
+
+/// "An older payment for the same time or longer": what was added on the 15th is not for the time from the 1st on, although
+/// the invoice of the period was paid later.
+#[test]
+fn a_period_that_is_paid_after_a_change_within_it_goes_back() {
+    comes_to(
+        "",
+        "09-15 pay from 09-15 until 10-01 for 5 usd; 09-25 buy 1xA from 09-01 until 10-01 for 900 usd; \
+         09-28 refund of pay_2 for 900 usd",
+        "1 A until 2026-10-01, suspended: refund",
+    );
+}
+
+#[test]
+fn a_renewal_that_is_paid_after_a_change_within_it_goes_back() {
+    comes_to(
+        "revoke",
+        "09-01 buy 1xA from 09-01 until 10-01 for 900 usd; 10-01 is past_due from 10-01 until 11-01; \
+         10-03 pay from 10-03 until 11-01 for 5 usd; 10-10 pay from 10-01 until 11-01 for 900 usd; \
+         10-12 dispute of pay_4 for 900 usd; 10-20 lose of pay_4 for 900 usd",
+        "1 A until 2026-11-01, over since 2026-10-20",
+    );
+}
+
+/// Nobody says when the refunded period ends, so nobody says that the switch which credit paid begins after it.
+#[test]
+fn a_switch_that_credit_paid_makes_up_for_no_period_whose_end_is_not_known() {
+    comes_to(
+        "",
+        "09-01 buy 1xA for 900 usd; 09-10 pay until 10-10 for 0 usd; 09-20 refund of pay_1 for 900 usd",
+        "1 A until 2026-10-10, suspended: refund",
+    );
+}
+
+// --- Floods.
+
+/// The same by room: of a subscription of many lines a few changes are enough.
+#[test]
+fn how_many_seats_there_were_is_kept_where_lines_are_many() {
+    let lines = |seats: u32| {
+        let line = |number: u32| format!("{seats}xP{number}@pri_{number:0>60}");
+        (0..100).map(line).collect::<Vec<_>>().join(" ")
+    };
+    let changes = (0..16).map(|n| format!("; 09-{:02} lists {}", 4 + n, lines(3 + n)));
+    let changes: String = changes.collect();
+    let facts = told(&format!(
+        "09-01 buy {} until 2027-09-01; 09-02 lists {}; 09-03 lists {}{changes}",
+        lines(1),
+        lines(50),
+        lines(1)
+    ));
+    let after = fold(&subject(), facts.all(), &policy(""));
+    assert_eq!(after.seats.iter().filter(|seat| seat.line.key.ends_with("000")).count(), 50);
+}
+
+/// A dispute was made up for when it was opened: the payment that did so must not be forgotten.
+#[test]
+fn what_made_up_for_a_dispute_is_kept() {
+    let mut facts = told(
+        "09-01 buy 1xA until 09-08 as week1; 09-08 pay until 09-15 as week2; \
+         09-12 dispute of week1",
+    );
+    assert_eq!(words(&facts, ""), "1 A until 2026-09-15");
+    let weeks = flood(10, 1, "pay until 11-01 as change#");
+    weeks.iter().for_each(|event| facts.add(event));
+    assert_eq!(words(&facts, ""), "1 A until 2026-11-01");
+}
+
+/// As above, where what is disputed is a change and its period's payment is forgotten.
+#[test]
+fn the_period_of_a_disputed_change_is_kept() {
+    let mut facts = told(
+        "09-01 buy 1xA until 09-08 as week1; 09-03 pay until 09-08 as seat; \
+         09-04 dispute of seat; 09-08 pay until 09-15 as week2",
+    );
+    assert_eq!(words(&facts, ""), "1 A until 2026-09-15");
+    let weeks = flood(10, 1, "pay until 11-01 as change#");
+    weeks.iter().for_each(|event| facts.add(event));
+    assert_eq!(words(&facts, ""), "1 A until 2026-11-01");
+}
+
+#[test]
+fn a_pause_is_kept_however_often_an_old_invoice_fails() {
+    let mut facts = told("09-01 buy 1xA until 2027-09-01; 09-10 pause");
+    flood(10, 1, "fail until 10-01").iter().for_each(|event| facts.add(event));
+    assert_eq!(words(&facts, ""), "1 A until 2027-09-01, suspended: pause");
+}
+
+/// An invoice of nothing much that is paid between settles no failure.
+#[test]
+fn grace_counts_from_the_first_failure_whatever_was_added_since() {
+    for added in ["pay proration from 10-05 until 11-01", "pay beside"] {
+        let mut facts = told(&format!(
+            "09-01 buy 1xA until 10-01; 10-01 fail until 11-01; 10-05 {added} as small"
+        ));
+        let before = words(&facts, "grace 8");
+        assert!(before.ends_with("or 2026-10-09"), "{before}");
+        flood(10, 6, "fail until 11-01").iter().for_each(|event| facts.add(event));
+        let after = words(&facts, "grace 8");
+        assert!(after.ends_with("or 2026-10-09"), "{added}: {after}");
+    }
+}
+
+#[test]
+fn grace_counts_from_the_first_description_whatever_was_added_since() {
+    let mut facts = told(
+        "09-01 buy 1xA until 10-01; 10-01 is past_due until 11-01; \
+         10-05 pay proration from 10-05 until 11-01 as small",
+    );
+    let before = words(&facts, "grace 8");
+    assert!(before.ends_with("or 2026-10-09"), "{before}");
+    flood(10, 6, "is past_due until 11-01").iter().for_each(|event| facts.add(event));
+    let after = words(&facts, "grace 8");
+    assert!(after.ends_with("or 2026-10-09"), "{after}");
+}
+
+/// The second period is known by the first, which is a proration too.
+#[test]
+fn a_proration_that_another_one_rests_on_is_kept() {
+    let mut facts = told(
+        "09-01 buy 1xA until 10-01 as month1; 10-01 pay proration from 10-01 until 11-01 as month2; \
+         11-01 pay proration from 11-01 until 12-01 as month3",
+    );
+    assert_eq!(words(&facts, ""), "1 A until 2026-12-01");
+    flood(11, 2, "pay proration from 11-02T01 until 12-01 as change#")
+        .iter()
+        .for_each(|event| facts.add(event));
+    assert_eq!(words(&facts, ""), "1 A until 2026-12-01");
+}
+
+/// A lost dispute is an end, and no end is forgotten.
+#[test]
+fn a_lost_dispute_is_kept() {
+    let mut facts = told(
+        "09-01 buy 1xA until 2027-09-01 as year; 09-02 dispute of year; 09-20 lose of year; \
+         09-21 pay change until 2027-09-01 as seat",
+    );
+    assert_eq!(words(&facts, "revoke"), "1 A until 2027-09-01, over since 2026-09-20");
+    flood(10, 1, "dispute of seat for 1 usd named 2").iter().for_each(|event| facts.add(event));
+    let after = words(&facts, "revoke");
+    assert!(after.starts_with("1 A until 2027-09-01, over since 2026-09-20"), "{after}");
+}
+
+/// More seats than there are now were bought once: the rest of them must stay suspended.
+#[test]
+fn how_many_seats_there_were_is_kept_however_often_they_change() {
+    let mut facts = told("09-01 buy 1xA until 2027-09-01; 09-02 lists 20xA; 09-03 lists 1xA");
+    assert_eq!(words(&facts, ""), "1 A and 19 spare until 2027-09-01");
+    for (number, event) in flood(10, 1, "lists 1xA").into_iter().enumerate() {
+        let at = event[0].at;
+        let lists = if number % 2 == 0 { "10-01 lists 2xA" } else { "10-01 lists 1xA" };
+        let mut said = events(lists).remove(0);
+        said[0].at = at;
+        said[0].event = event[0].event.clone();
+        facts.add(&said);
+    }
+    let after = words(&facts, "");
+    assert!(
+        after.contains("spare") && (after.contains("2 A and 18") || after.contains("1 A and 19")),
+        "{after}"
+    );
+}
+
+/// Of an add-on that is there already, a charge for its parent alone bills no more of it.
+#[test]
+fn more_of_an_add_on_is_not_billed_by_a_charge_for_its_parent() {
+    comes_to(
+        "",
+        "09-01 buy 1xA@pro 1xB@addon:pro/help until 10-01; 10-01 pay until 11-01 bills 1xpro,1xhelp; \
+         10-05 pay change until 11-01 bills 1xpro; \
+         10-05T00 lists 1xA@pro 9xB@addon:pro/help when-charged",
+        "1 A + 1 B until 2026-11-01",
+    );
+}
+
+/// The switch from months to years comes as a charge with a prorated item: the month before may go back.
+#[test]
+fn a_switch_of_interval_that_is_prorated_makes_up_for_the_month_before() {
+    comes_to(
+        "",
+        "09-01 buy 1xA until 10-01 for 90 usd; 09-20 pay change until 2027-09-20 for 900 usd; \
+         09-25 refund of pay_1 for 90 usd",
+        "1 A until 2027-09-20",
+    );
+}
