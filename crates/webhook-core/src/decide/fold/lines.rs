@@ -114,21 +114,24 @@ fn effects<'f>(facts: &[&'f Fact], orders: &[Order<'f>]) -> Vec<(Timestamp, Cow<
     effects
 }
 
-/// How many of a line were bought at a time: what was described last, and what was ordered since.
+/// How many of an add-on were bought at a time: what was described last, and what was ordered since.
 fn quantity_before(
     at: Timestamp,
     line: &Line,
     orders: &[Order<'_>],
     effects: &[(Timestamp, Cow<'_, Subscribed>)],
 ) -> u32 {
+    // An add-on outlives a switch of the product that it came with.
+    let is_it =
+        |known: &&Line| is_add_on(&known.key) && own_path(&known.key) == own_path(&line.key);
     let described = effects.iter().filter_map(|(since, subscribed)| {
-        let known = subscribed.lines.iter().find(|known| known.key == line.key)?;
+        let known = subscribed.lines.iter().find(is_it)?;
         Some((*since, known.quantity))
     });
     let described = described.filter(|(since, _)| *since <= at).max_by_key(|(since, _)| *since);
     let since = described.map(|(since, _)| since);
     let ordered = orders.iter().filter(|order| order.at <= at && Some(order.at) > since);
-    let ordered = ordered.flat_map(|order| &order.lines).filter(|known| known.key == line.key);
+    let ordered = ordered.flat_map(|order| &order.lines).filter(is_it);
     let described = described.map_or(0, |(_, quantity)| quantity);
     ordered.fold(described, |sum, known| sum.saturating_add(known.quantity))
 }

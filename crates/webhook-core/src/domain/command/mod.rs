@@ -396,7 +396,8 @@ pub enum PaymentScope {
     Period,
     /// For a new period or for a change within one, as what else is known tells: Stripe's proration without a credit.
     Proration,
-    /// For a change of it: no payment is failing, but a pause goes on.
+    /// For a change of it: no payment is failing, but a pause goes on. If it pays for a time that no older payment reaches, it is
+    /// for the period.
     PlanChange,
     /// For something else that is bought once, such as an add-on. It ends neither a failed payment nor a pause.
     OneOff,
