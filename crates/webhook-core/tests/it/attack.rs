@@ -128,35 +128,43 @@ async fn a_chargeback_is_remembered_however_many_changes_are_paid() {
     assert!(ends.iter().all(|end| end.ends_with("suspended")), "{ends:?}");
 }
 
+/// The subscription with so many seats, an hour after the one before it.
+pub(crate) fn described(number: usize, seats: usize) -> Vec<u8> {
+    edited(PADDLE, "subscription-updated-seats", |event| {
+        event["event_id"] = json!(format!("evt_described_{number}"));
+        event["occurred_at"] =
+            json!(format!("2026-09-{:02}T{:02}:30:00Z", 10 + number / 24, number % 24));
+        event["data"]["items"][0]["quantity"] = json!(seats);
+    })
+}
+
+pub(crate) async fn renew_one_seat(app: &App) {
+    let renewal = edited(PADDLE, "transaction-recurring", |event| {
+        event["data"]["details"]["line_items"][0]["quantity"] = json!(1);
+        event["data"]["items"][0]["quantity"] = json!(1);
+    });
+    tell(app, PADDLE, &renewal).await;
+}
+
+/// Licenses of the subscription that are not suspended.
+pub(crate) fn running(app: &App) -> usize {
+    let ends = app.ends();
+    ends.iter().filter(|end| !end.contains("suspended") && !end.starts_with("never")).count()
+}
+
 /// Seats that were given up are not paid. Once 64 descriptions have followed (each schedule of an end and each time it is
 /// taken back is one), the next payment must not give them back.
 #[tokio::test]
 async fn seats_that_were_given_up_stay_so_however_many_descriptions_follow() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web"]).await;
-    let described = |number: usize, seats: u32| {
-        edited(PADDLE, "subscription-updated-seats", |event| {
-            event["event_id"] = json!(format!("evt_described_{number}"));
-            event["occurred_at"] =
-                json!(format!("2026-09-{:02}T{:02}:30:00Z", 10 + number / 24, number % 24));
-            event["data"]["items"][0]["quantity"] = json!(seats);
-        })
-    };
     tell(&app, PADDLE, &described(0, 20)).await;
     tell(&app, PADDLE, &described(1, 1)).await;
-    let running = |app: &App| {
-        let ends = app.ends();
-        ends.iter().filter(|end| !end.contains("suspended") && !end.starts_with("never")).count()
-    };
     assert_eq!(running(&app), 1);
     for number in 2..=67 {
         tell(&app, PADDLE, &described(number, 1)).await;
     }
-    let renewal = edited(PADDLE, "transaction-recurring", |event| {
-        event["data"]["details"]["line_items"][0]["quantity"] = json!(1);
-        event["data"]["items"][0]["quantity"] = json!(1);
-    });
-    tell(&app, PADDLE, &renewal).await;
+    renew_one_seat(&app).await;
     assert_eq!(running(&app), 1, "{:?}", app.ends());
 }
 

@@ -3,6 +3,7 @@
 use devkit::sandbox::Fault;
 use serde_json::{Value, json};
 
+use crate::attack::{described, renew_one_seat, running};
 use crate::reversals::{link_of_the_first_invoice, tell};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, json, path_of};
 
@@ -173,18 +174,6 @@ async fn a_dispute_that_is_won_takes_no_other_dispute_with_it() {
 async fn seats_that_were_given_up_stay_so_however_many_changes_follow() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web"]).await;
-    let described = |number: usize, seats: usize| {
-        edited(PADDLE, "subscription-updated-seats", |event| {
-            event["event_id"] = json!(format!("evt_described_{number}"));
-            event["occurred_at"] =
-                json!(format!("2026-09-{:02}T{:02}:30:00Z", 10 + number / 24, number % 24));
-            event["data"]["items"][0]["quantity"] = json!(seats);
-        })
-    };
-    let running = |app: &App| {
-        let ends = app.ends();
-        ends.iter().filter(|end| !end.contains("suspended") && !end.starts_with("never")).count()
-    };
     tell(&app, PADDLE, &described(0, 20)).await;
     tell(&app, PADDLE, &described(1, 1)).await;
     assert_eq!(running(&app), 1);
@@ -193,11 +182,7 @@ async fn seats_that_were_given_up_stay_so_however_many_changes_follow() {
     }
     tell(&app, PADDLE, &described(70, 1)).await;
     assert_eq!(running(&app), 1, "{:?}", app.ends());
-    let renewal = edited(PADDLE, "transaction-recurring", |event| {
-        event["data"]["details"]["line_items"][0]["quantity"] = json!(1);
-        event["data"]["items"][0]["quantity"] = json!(1);
-    });
-    tell(&app, PADDLE, &renewal).await;
+    renew_one_seat(&app).await;
     assert_eq!(running(&app), 1, "{:?}", app.ends());
 }
 
