@@ -19,8 +19,7 @@ use crate::domain::command::{
 use crate::domain::entitlement::{Entitlements, Purchase};
 use crate::domain::fact::{Described, Fact, Ordered, Paid, Role, handed_to};
 use crate::domain::ids::PaymentId;
-use crate::domain::policy::Policy;
-use crate::domain::policy::{AtTheEnd, Refunded};
+use crate::domain::policy::{AtTheEnd, Policy, Refunded};
 
 pub(super) use lines::{came_with_another, own_path};
 use payments::Payment;
@@ -105,13 +104,23 @@ pub(super) fn is_for_the_period<'f>(
 pub(super) fn in_order<'f>(facts: impl Iterator<Item = &'f Fact>) -> Vec<&'f Fact> {
     let mut facts: Vec<&Fact> = facts.collect();
     facts.sort_by(|a, b| (a.at, a.rank(), &a.event).cmp(&(b.at, b.rank(), &b.event)));
-    let bought = bought(&facts);
+    let is_tied = |one: &Fact, other: &Fact| {
+        (one.at, one.rank()) == (other.at, other.rank()) && one.described().is_some()
+    };
+    if facts.windows(2).any(|pair| matches!(pair, [one, other] if is_tied(one, other))) {
+        order_ties(&mut facts);
+    }
+    facts
+}
+
+/// Descriptions of one second are rare: what orders them is made only for them.
+fn order_ties(facts: &mut [&Fact]) {
+    let bought = bought(facts);
     let mut before = bought.as_ref();
     for told_at_once in facts.chunk_by_mut(|a, b| (a.at, a.rank()) == (b.at, b.rank())) {
         order_by_changes(told_at_once, before);
         before = told_at_once.iter().rev().find_map(|fact| fact.described()).or(before);
     }
-    facts
 }
 
 /// What was bought, as a description would tell it. Of several orders of one purchase the largest quantity counts.

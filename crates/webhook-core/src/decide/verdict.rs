@@ -11,8 +11,7 @@ use crate::domain::command::{
 };
 use crate::domain::entitlement::{Entitlements, Purchase};
 use crate::domain::fact::{Fact, MoneyBack};
-use crate::domain::policy::Policy;
-use crate::domain::policy::{AtTheEnd, Refunded};
+use crate::domain::policy::{AtTheEnd, Policy, Refunded};
 use crate::domain::work::Work;
 
 /// The plan of the event, with what is to be said of it once no step is left.

@@ -9,8 +9,7 @@ use crate::domain::command::{
 use crate::domain::entitlement::{End, Entitlements, Gone, Purchase, Seat};
 use crate::domain::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
 use crate::domain::ids::{PaymentId, plain};
-use crate::domain::policy::Policy;
-use crate::domain::policy::{AtTheEnd, QuantityMeans, Refunded};
+use crate::domain::policy::{AtTheEnd, Policy, QuantityMeans, Refunded};
 
 /// One part of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,7 @@ use crate::domain::entitlement::{Gone, Purchase, Seat};
 use crate::domain::fact::{Covers, Fact, Role};
 use crate::domain::ids::ProductId;
 use crate::domain::interval::shifted;
-use crate::domain::policy::Policy;
-use crate::domain::policy::QuantityMeans;
+use crate::domain::policy::{Policy, QuantityMeans};
 
 /// A change that is charged with a proration may be told a little after its charge.
 const TOLD_AFTER_ITS_CHARGE: SignedDuration = SignedDuration::from_hours(1);
@@ -98,17 +97,19 @@ fn effects<'f>(facts: &[&'f Fact], orders: &[Order<'f>]) -> Vec<(Timestamp, Cow<
             continue;
         }
         let before = |line: &Line| quantity_before(at, line, orders, &effects);
-        let is_new = |line: &&Line| is_add_on(&line.key) && before(line) != line.quantity;
         let whole = charged(at, subscribed, facts, |line| before(line) == line.quantity);
         let in_part = charged(at, subscribed, facts, |_| true)
             .filter(|part| whole.is_none_or(|whole| *part < whole));
-        let mut as_charged = subscribed.clone();
-        for line in subscribed.lines.iter().filter(is_new) {
-            as_charged.lines.retain(|it| it.key != line.key || before(line) > 0);
-            let known = as_charged.lines.iter_mut().find(|it| it.key == line.key);
-            known.into_iter().for_each(|known| known.quantity = before(line));
-        }
-        effects.extend(in_part.map(|charged| (charged.max(at), Cow::Owned(as_charged))));
+        let in_part = in_part.map(|charged| {
+            let mut as_charged = subscribed.clone();
+            let is_new = |line: &Line| is_add_on(&line.key) && line.quantity > 0;
+            as_charged.lines.retain(|line| !is_new(line) || before(line) > 0);
+            for add_on in as_charged.lines.iter_mut().filter(|line| is_add_on(&line.key)) {
+                add_on.quantity = before(add_on);
+            }
+            (charged.max(at), Cow::Owned(as_charged))
+        });
+        effects.extend(in_part);
         effects.extend(whole.map(|charged| (charged.max(at), Cow::Borrowed(subscribed))));
     }
     effects

@@ -15,8 +15,7 @@ use crate::domain::command::{
 };
 use crate::domain::fact::{Fact, MoneyBack, Says, added};
 use crate::domain::interval::same_second;
-use crate::domain::policy::Policy;
-use crate::domain::policy::Refunded;
+use crate::domain::policy::{Policy, Refunded};
 
 /// The present state of one refund or dispute.
 struct State<'f> {

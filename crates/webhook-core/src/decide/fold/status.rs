@@ -8,8 +8,7 @@ use super::payments::Payment;
 use super::{failures, money_back};
 use crate::domain::command::{PaymentScope, SuspensionReason};
 use crate::domain::fact::{Fact, Says};
-use crate::domain::policy::Policy;
-use crate::domain::policy::{AtTheEnd, Refunded};
+use crate::domain::policy::{AtTheEnd, Policy, Refunded};
 
 /// The reasons that count now, and since when.
 pub(super) fn reasons(

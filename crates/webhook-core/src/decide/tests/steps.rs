@@ -17,8 +17,7 @@ use crate::cryptlex::License;
 use crate::decide::fold::fold;
 use crate::domain::entitlement::{Entitlements, Purchase};
 use crate::domain::fact::Facts;
-use crate::domain::policy::AtTheEnd;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{AtTheEnd, Policy};
 use crate::providers::marks::SLOT_KEY;
 
 const ANY: usize = usize::MAX;

@@ -12,8 +12,7 @@ use crate::domain::command::{
 };
 use crate::domain::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
 use crate::domain::ids::{EventId, Mark, PaymentId, ProductId, SubjectId};
-use crate::domain::policy::Policy;
-use crate::domain::policy::{AtTheEnd, QuantityMeans, Refunded, TestEvents};
+use crate::domain::policy::{AtTheEnd, Policy, QuantityMeans, Refunded, TestEvents};
 
 /// Whose facts they are.
 pub(in crate::decide) fn subject() -> Subject {

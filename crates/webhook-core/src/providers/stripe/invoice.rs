@@ -65,18 +65,18 @@ fn sold_once(invoice: &Object<'_>) -> Result<Decided, Unreadable> {
     Ok(Command::new(subject, Vec::new(), action).into())
 }
 
+/// The subscription that it bills.
+fn subscription(invoice: &Object<'_>, billing: &Billing<'_>) -> Result<Subject, Unreadable> {
+    let (kind, id) = (SubjectKind::Subscription, billing.subscription);
+    subject_of(Stripe::NAME, kind, invoice, "subscription", id)
+}
+
 fn renewal(
     invoice: &Object<'_>,
     billing: &Billing<'_>,
     source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
-    let subject = subject_of(
-        Stripe::NAME,
-        SubjectKind::Subscription,
-        invoice,
-        "subscription",
-        billing.subscription,
-    )?;
+    let subject = subscription(invoice, billing)?;
     let marks = subject_marks(&subject);
     let period = paid_period(invoice, billing)?;
     let action = match through(invoice, billing)? {
@@ -282,13 +282,7 @@ fn grant(
     mapping: Option<Mapping>,
     named_by: ProductSource,
 ) -> Result<(Subject, Grant), Unreadable> {
-    let subject = subject_of(
-        Stripe::NAME,
-        SubjectKind::Subscription,
-        invoice,
-        "subscription",
-        billing.subscription,
-    )?;
+    let subject = subscription(invoice, billing)?;
     let quantity = quantity(invoice, billing)?;
     // It is no fault that the payer is not known where the session granted, or will.
     let (customer, nobody) = known(payer(invoice), invoice);
