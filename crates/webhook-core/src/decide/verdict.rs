@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::fold::{fold, is_for_a_change};
+use super::fold::is_for_a_change;
 use super::plan::{Plan, Refused};
 use crate::decide::snapshot::Snapshot;
 use crate::domain::command::{
@@ -14,16 +14,16 @@ use crate::domain::fact::{Fact, MoneyBack};
 use crate::domain::policy::{AtTheEnd, Policy, Refunded};
 use crate::domain::work::Work;
 
-/// The plan of the event, with what is to be said of it once no step is left.
+/// The plan of the event, with what is to be said of it once no step is left: by what the facts call for `without` it and
+/// with it.
 pub(super) fn of(
     work: &Work<'_>,
-    wanted: &Entitlements,
+    (without, wanted): (&Entitlements, &Entitlements),
     mut plan: Plan,
     snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<Plan, Refused> {
-    let without = without_it(work, snapshot, policy);
-    let changes_nothing = without == *wanted;
+    let changes_nothing = without == wanted;
     for command in &work.commands {
         match &command.action {
             Action::Renew(renew) => {
@@ -58,7 +58,7 @@ pub(super) fn of(
         plan.concern = plan.concern.or(Some(Concern::SubscriptionMoved));
     }
     for back in work.facts.iter().filter_map(Fact::money_back) {
-        reversed(work, back, (&without, wanted), &mut plan, snapshot, policy);
+        reversed(work, back, (without, wanted), &mut plan, snapshot, policy);
     }
     joined(work, &mut plan, snapshot, policy);
     Ok(plan)
@@ -92,14 +92,6 @@ fn is_of_a_change(work: &Work<'_>, back: &MoneyBack, snapshot: &Snapshot, policy
         && facts.dropped().is_none()
         && (back.cause != SuspensionReason::Refund || policy.refunded != Refunded::ChangesNothing)
         && is_for_a_change(&work.subject, facts.all(), policy, &back.ids)
-}
-
-/// What the facts would call for had the event not been told.
-fn without_it(work: &Work<'_>, snapshot: &Snapshot, policy: &Policy) -> Entitlements {
-    let is_own =
-        |fact: &&Fact| work.facts.iter().any(|own| own.at == fact.at && own.says == fact.says);
-    let others = snapshot.state.facts.all().filter(|fact| !is_own(fact));
-    fold(&work.subject, others, policy)
 }
 
 fn is_older(work: &Work<'_>, snapshot: &Snapshot) -> bool {

@@ -1,5 +1,7 @@
 //! What one event asks, subject by subject.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::domain::command::{Action, Command, Customer, Grant, Subject};
@@ -15,8 +17,8 @@ pub struct Work<'c> {
     pub at: Timestamp,
     /// Everything that the event asks of it.
     pub commands: Vec<&'c Command>,
-    /// The same as facts.
-    pub facts: Vec<Fact>,
+    /// The same as facts. They are large, and are looked at from several places.
+    pub facts: Arc<[Fact]>,
 }
 
 impl<'c> Work<'c> {

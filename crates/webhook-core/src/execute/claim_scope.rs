@@ -1,22 +1,20 @@
 //! What an event is about, and what is remembered of it whatever its commands come to.
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::Timestamp;
+use std::sync::Arc;
 
 use crate::domain::command::{
     Action, Command, Customer, CustomerChange, Grant, Note, NoteEffect, OfPayment, Subject,
     SubjectKind,
 };
 use crate::domain::fact::Fact;
-use crate::domain::ids::{CustomerId, EventId, SubjectId};
+use crate::domain::ids::{CustomerId, SubjectId};
 use crate::domain::work::Work;
 use crate::ledger::{ClaimScope, KnownCustomer, Leases, Paid};
 
 /// Whatever must not be worked on by two: the subjects, and the customer who buys. Also the customers whose users are worth
 /// remembering.
-pub(crate) fn claim_scope(event: &EventId, at: Timestamp, commands: &[Command]) -> ClaimScope {
-    let works = Work::of(event, at, commands);
+pub(crate) fn claim_scope(commands: &[Command], works: &[Work<'_>]) -> ClaimScope {
     let mut subjects: BTreeSet<Subject> =
         commands.iter().map(|command| command.subject.clone()).collect();
     // Also for the user: only the customer's own events change it, and their purchases give it licenses.
@@ -39,7 +37,8 @@ pub(crate) fn claim_scope(event: &EventId, at: Timestamp, commands: &[Command]) 
     }
     let would_buy = |command: &&Command| command.would_be_a_purchase();
     let unseen = commands.iter().filter(would_buy).map(|it| it.subject.clone()).collect();
-    let facts = works.into_iter().map(|work| (work.subject, work.facts)).collect();
+    let told = works.iter().map(|work| (work.subject.clone(), Arc::clone(&work.facts)));
+    let facts = told.collect();
     ClaimScope { subjects, customers, paid, waits, unseen, facts }
 }
 

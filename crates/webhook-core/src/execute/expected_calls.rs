@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use crate::cryptlex::{Rank, Turn};
 use crate::decide::{Owed, needs_a_look};
 use crate::domain::command::{Action, Command, Customer, Grant};
@@ -20,10 +18,20 @@ const PAGE: usize = 100;
 /// made.
 const OF_A_CUSTOMER: usize = 7;
 
-/// The turn of an event of this time.
-pub(crate) fn turn(works: &[Work<'_>], at: Timestamp, known: Known<'_>, policy: &Policy) -> Turn {
-    let calls =
-        works.iter().fold(0, |sum: usize, work| sum.saturating_add(calls(work, known, policy)));
+/// What each subject of an event is owed, with what the event says.
+pub(crate) fn owed(works: &[Work<'_>], known: Known<'_>, policy: &Policy) -> Vec<Owed> {
+    let unknown = SubjectState::default();
+    let owed = |work: &Work<'_>| {
+        Owed::of(&work.subject, known.state(&work.subject).unwrap_or(&unknown), policy)
+    };
+    works.iter().map(owed).collect()
+}
+
+/// The turn of an event.
+pub(crate) fn turn(works: &[Work<'_>], owed: &[Owed], known: Known<'_>) -> Turn {
+    let at = works.first().map(|work| work.at).unwrap_or_default();
+    let calls = works.iter().zip(owed).map(|(work, owed)| calls(work, owed, known));
+    let calls = calls.fold(0, usize::saturating_add);
     let rank = match known.was_begun() {
         true => Rank::Begun,
         false => rank(works.iter().flat_map(|work| work.commands.iter().copied())),
@@ -39,11 +47,10 @@ pub(crate) fn rank<'c>(mut commands: impl Iterator<Item = &'c Command>) -> Rank 
     }
 }
 
-fn calls(work: &Work<'_>, known: Known<'_>, policy: &Policy) -> usize {
+fn calls(work: &Work<'_>, owed: &Owed, known: Known<'_>) -> usize {
     let unknown = SubjectState::default();
     let state = known.state(&work.subject).unwrap_or(&unknown);
-    let owed = Owed::of(&work.subject, state, policy);
-    let Some(command) = work.leading().filter(|_| needs_a_look(work, &owed, state)) else {
+    let Some(command) = work.leading().filter(|_| needs_a_look(work, owed, state)) else {
         return 0;
     };
     if work.is_of_a_customer() {

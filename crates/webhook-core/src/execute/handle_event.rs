@@ -95,7 +95,7 @@ impl Ready {
         &self,
         event: &EventKey,
         at: Timestamp,
-        commands: Vec<Command>,
+        commands: &[Command],
         delivery: &Delivery<'_>,
         clock: &Clock,
     ) -> impl Future<Output = Result<Outcome, Failure>> {
@@ -108,7 +108,7 @@ impl Ready {
         &self,
         event: &EventKey,
         at: Timestamp,
-        commands: Vec<Command>,
+        commands: &[Command],
         delivery: &Delivery<'_>,
         clock: &Clock,
         tried: &BTreeSet<EventId>,
@@ -118,11 +118,11 @@ impl Ready {
             return Err(Failure::delayed("there was no time left for it", None));
         }
         let begun = self.begun::<P>(event, at, commands, delivery, clock).await?;
-        let Begun { commands, mut leases, calls } = match begun {
+        let Begun { commands, mut leases, calls, owed } = match begun {
             Ok(begun) => begun,
             Err(outcome) => return Ok(duplicate(event, outcome)),
         };
-        let commands = commands.as_slice();
+        let commands = &*commands;
         let addressed = match self.addressed::<P>(commands, &leases, deadline).await {
             Ok(addressed) => addressed,
             Err(failure) => {
@@ -132,7 +132,8 @@ impl Ready {
             }
         };
         let commands = addressed.as_deref().unwrap_or(commands);
-        let carried = self.carry_out(commands, at, &mut leases, calls, deadline, clock).await;
+        let carried =
+            self.carry_out(commands, at, &owed, &mut leases, calls, (deadline, clock)).await;
         if let Ok(Carried { outcome, concerns, .. }) = &carried {
             let waiting = no_longer_waits(event, commands, &mut leases, tried);
             if !waiting.is_empty() {
@@ -302,7 +303,7 @@ impl Ready {
             turn: Mutex::default(),
         };
         let event = EventKey { provider: P::NAME, id, kind, live, contract: contract.clone() };
-        match self.handle::<P>(&event, at, commands, &delivery, clock).await {
+        match self.handle::<P>(&event, at, &commands, &delivery, clock).await {
             Ok(_done) => Ok(()),
             Err(failure) => match failure.class {
                 Class::Person | Class::Passing(_) | Class::Buyer => Ok(()),
@@ -330,27 +331,22 @@ impl Ready {
         &self,
         commands: &[Command],
         at: Timestamp,
+        owed: &[Owed],
         leases: &mut Leases,
         calls: Option<Calls<'_>>,
-        deadline: Deadline,
-        clock: &Clock,
+        (deadline, clock): (Deadline, &Clock),
     ) -> Result<Carried, (Failure, LeaseOnFailure)> {
         let mut carried = Carried::default();
         for command in commands {
             write_down(command, leases);
         }
         let works = Work::of(leases.event(), at, commands);
-        let owed = |work: &Work<'_>| {
-            Owed::of(&work.subject, &leases.state(&work.subject), &self.config.policy)
-        };
-        // Each is about a subject of its own, so that none changes what another one is owed.
-        let owed: Vec<Owed> = works.iter().map(owed).collect();
         let asks = |(work, owed)| needs_a_look(work, owed, &leases.state(&work.subject));
         // What turns out to need something of Cryptlex holds a lease by now: it waits for no turn.
-        let needs_calls = calls.is_none() && works.iter().zip(&owed).any(asks);
+        let needs_calls = calls.is_none() && works.iter().zip(owed).any(asks);
         let without_places = || self.cryptlex.begin(Reserved::default(), deadline);
         let calls = calls.or_else(|| needs_calls.then(without_places));
-        for (work, owed) in works.iter().zip(&owed) {
+        for (work, owed) in works.iter().zip(owed) {
             let looking = calls.as_ref().map(|calls| Looking {
                 calls,
                 ledger: &self.ledger,

@@ -8,6 +8,7 @@ use crate::domain::clock::Clock;
 use crate::domain::command::{Meaning, Notice, Outcome};
 use crate::domain::deadline::Deadline;
 use crate::domain::ids::EventId;
+use crate::domain::work::Work;
 use crate::execute::claim_scope::claim_scope;
 use crate::execute::expected_calls::rank;
 use crate::execute::handle_event::{Delivery, Patience, Ready};
@@ -47,26 +48,26 @@ impl Ready {
         }
         let contract = delivery.contract.to_owned();
         let event = EventKey { provider: P::NAME, id: id.clone(), kind, live, contract };
-        let (mut turn, mut about) = (None, ClaimScope::default());
         delivery.take_turn();
-        let result = match meaning {
+        let result = match &meaning {
             Ok(Meaning::Ignore(reason)) => {
                 count(Count::Ignored);
-                Ok(ignored(&event.kind, &reason))
+                Ok(ignored(&event.kind, reason))
             }
             Ok(Meaning::Act { at, commands }) => {
-                turn = Some(Turn { rank: rank(commands.iter()), at, calls: USUAL_CALLS });
-                about = claim_scope(&id, at, &commands);
-                self.handle::<P>(&event, at, commands, delivery, clock).await
+                self.handle::<P>(&event, *at, commands, delivery, clock).await
             }
             Err(unreadable) => Err(Failure::person(unreadable.to_string())),
         };
-        if let Err(failure) = &result
+        if let (Err(failure), Ok(Meaning::Act { at, commands })) = (&result, &meaning)
             && let Class::Delayed(_) = failure.class
-            && let Some(goes_on) =
-                self.put_off((&event, &about), delivery, failure, turn, clock).await
         {
-            return goes_on;
+            let about = claim_scope(commands, &Work::of(&id, *at, commands));
+            let turn = Turn { rank: rank(commands.iter()), at: *at, calls: USUAL_CALLS };
+            let put_off = self.put_off((&event, &about), delivery, failure, turn, clock).await;
+            if let Some(goes_on) = put_off {
+                return goes_on;
+            }
         }
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
@@ -107,14 +108,14 @@ impl Ready {
         kept: (&EventKey, &ClaimScope),
         delivery: &Delivery<'_>,
         failure: &Failure,
-        turn: Option<Turn>,
+        turn: Turn,
         clock: &Clock,
     ) -> Option<Result<Outcome, Failure>> {
         let by = delivery.queued_by?;
         if let Some(accepted) = self.hand_over(kept, delivery, failure, by, clock).await {
             return Some(Ok(accepted));
         }
-        if !self.keep_waiting(kept, delivery, turn?, by, clock).await {
+        if !self.keep_waiting(kept, delivery, turn, by, clock).await {
             return None;
         }
         count(Count::Deferred);

@@ -1,6 +1,7 @@
 //! The right to handle an event: taken for all of its subjects, or for none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -35,7 +36,7 @@ pub struct ClaimScope {
     /// Subjects for which its payment is the purchase, if no purchase is known.
     pub unseen: BTreeSet<Subject>,
     /// What it says of its subjects. The claim stores this before anything is written to Cryptlex.
-    pub facts: BTreeMap<Subject, Vec<Fact>>,
+    pub facts: BTreeMap<Subject, Arc<[Fact]>>,
 }
 
 /// How long a lease is to last.
@@ -216,10 +217,9 @@ impl Ledger {
             }
             let event = event.id.clone();
             record.mention(&event);
-            let told = about.facts.get(subject).into_iter().flatten();
+            let told = about.facts.get(subject).into_iter().flat_map(|facts| facts.iter());
             let waited = payments.waited.get(subject).into_iter().flatten();
-            let facts: Vec<Fact> = told.chain(waited).cloned().collect();
-            let displaced = record.state.facts.replace(&facts);
+            let displaced = record.state.facts.replace(told.chain(waited));
             unseen |= about.unseen.contains(subject) && record.state.is_unseen();
             let again = std::mem::replace(&mut record.half_done, true);
             let by = self.store.sole_owner().map(|owner| owner.id);

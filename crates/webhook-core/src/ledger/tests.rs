@@ -172,7 +172,7 @@ async fn what_is_refused_leaves_the_facts_as_they_were() {
     let told = async |id: &str, facts: &[Fact]| {
         let about = ClaimScope {
             subjects: [subject("sub_1")].into(),
-            facts: [(subject("sub_1"), facts.to_vec())].into(),
+            facts: [(subject("sub_1"), facts.into())].into(),
             ..ClaimScope::default()
         };
         let body = Body::new(BODY);

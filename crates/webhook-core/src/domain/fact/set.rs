@@ -57,11 +57,11 @@ impl Facts {
     /// Adds what an event says. Of equal tellings one is kept, with the smallest id of their events: the order of facts of one
     /// time must not depend on which of them came first.
     pub fn add(&mut self, facts: &[Fact]) {
-        self.replace(facts);
+        self.replace(facts.iter());
     }
 
     /// As `add`; what had to make way for it, for [`Facts::take_back`].
-    pub(crate) fn replace(&mut self, facts: &[Fact]) -> Displaced {
+    pub(crate) fn replace<'f>(&mut self, facts: impl Iterator<Item = &'f Fact>) -> Displaced {
         let commit = self.commits.saturating_add(1);
         let all = Arc::make_mut(&mut self.kept);
         let mut displaced = Displaced { kept: Vec::new(), dropped: self.dropped };
@@ -122,8 +122,13 @@ impl Facts {
     }
 
     /// The commits whose states Cryptlex may show: that of the settled facts, and each later one before the newest.
-    pub fn states_before(&self) -> impl Iterator<Item = u32> {
+    pub fn states_before(&self) -> impl DoubleEndedIterator<Item = u32> {
         self.settled..self.commits
+    }
+
+    /// Those that there were before the newest commit, if it may not have its effect yet.
+    pub fn before_the_newest(&self) -> Option<impl Iterator<Item = &Fact>> {
+        Some(self.until(self.states_before().next_back()?))
     }
 
     /// Whether all of them have their effect.

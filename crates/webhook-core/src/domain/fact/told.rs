@@ -1,5 +1,7 @@
 //! What the commands of one event say, as facts of their subjects.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
@@ -14,7 +16,7 @@ pub fn facts_of(
     at: Timestamp,
     subject: &Subject,
     commands: &[Command],
-) -> Vec<Fact> {
+) -> Arc<[Fact]> {
     let mut said = Vec::new();
     let mut description: Option<Described> = None;
     for command in commands.iter().filter(|command| command.subject == *subject) {

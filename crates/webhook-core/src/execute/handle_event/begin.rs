@@ -1,5 +1,7 @@
 //! Before an event has its effect: what it is about, with all leases, and who bought.
 
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,14 +9,14 @@ use jiff::Timestamp;
 use super::gate::Gate;
 use super::{Delivery, Ready, in_time};
 use crate::cryptlex::Calls;
-use crate::decide::lacks_its_buyer;
+use crate::decide::{Owed, lacks_its_buyer};
 use crate::domain::clock::Clock;
 use crate::domain::command::{Action, Command, Meaning, Outcome, Reversal, Subject};
 use crate::domain::deadline::Deadline;
 use crate::domain::ids::PaymentId;
 use crate::domain::work::Work;
 use crate::execute::claim_scope::claim_scope;
-use crate::execute::expected_calls::turn;
+use crate::execute::expected_calls::{owed, turn};
 use crate::execute::replay::remembered;
 use crate::execute::report::Failure;
 use crate::ledger::{
@@ -23,20 +25,22 @@ use crate::ledger::{
 use crate::providers::Provider;
 
 /// What an event came to before its effect: claimed, with everything that it asks.
-pub(super) struct Begun<'r> {
-    pub(super) commands: Vec<Command>,
+pub(super) struct Begun<'r, 'c> {
+    pub(super) commands: Cow<'c, [Command]>,
     pub(super) leases: Box<Leases>,
     pub(super) calls: Option<Calls<'r>>,
+    /// What each subject was owed when it was claimed.
+    pub(super) owed: Vec<Owed>,
 }
 
-enum Traced {
-    Commands(Vec<Command>),
+enum Traced<'c> {
+    Commands(Cow<'c, [Command]>),
     Done(Outcome),
 }
 
-enum Claimed<'c> {
-    /// With places for its calls, if it makes any.
-    Leases(Box<Leases>, Option<Calls<'c>>),
+enum Claimed<'r> {
+    /// With places for its calls, if it makes any, and what each subject is owed.
+    Leases(Box<Leases>, Option<Calls<'r>>, Vec<Owed>),
     Done(Outcome),
     /// What a payment paid for is known by now.
     NowKnown,
@@ -47,35 +51,40 @@ enum Claimed<'c> {
 impl Ready {
     /// Claims an event: all leases, its commands and its calls. A payment becomes the purchase if none is known. If only another
     /// event tells the buyer, the commands get them from there. `Err` in `Ok` is the outcome of an event that was done before.
-    pub(super) async fn begun<P: Provider>(
+    pub(super) async fn begun<'c, P: Provider>(
         &self,
         event: &EventKey,
         at: Timestamp,
-        mut commands: Vec<Command>,
+        commands: &'c [Command],
         delivery: &Delivery<'_>,
         clock: &Clock,
-    ) -> Result<Result<Begun<'_>, Outcome>, Failure> {
+    ) -> Result<Result<Begun<'_, 'c>, Outcome>, Failure> {
         let deadline = delivery.deadline;
+        let mut commands = Cow::Borrowed(commands);
         let (mut with_buyer, mut is_buyer_asked_for) = (None, false);
         loop {
             let traced = match with_buyer.take() {
-                Some(traced) => traced,
+                Some(traced) => Cow::Owned(traced),
                 None => match in_time(deadline.left(), self.traced::<P>(event, &commands)).await? {
-                    Traced::Commands(commands) => commands,
+                    Traced::Commands(Cow::Borrowed(_as_they_are)) => commands.clone(),
+                    Traced::Commands(Cow::Owned(traced)) => Cow::Owned(traced),
                     Traced::Done(outcome) => return Ok(Err(outcome)),
                 },
             };
-            match self.claim(event, at, &traced, delivery, clock).await? {
-                Claimed::Leases(leases, calls) => {
+            let works = Work::of(&event.id, at, &traced);
+            match self.claim(event, (&traced, &works), delivery, clock).await? {
+                Claimed::Leases(leases, calls, owed) => {
                     let ordered = match is_buyer_asked_for || calls.is_none() {
                         true => None,
                         false => {
-                            self.ordered_as::<P>(event, at, &traced, &leases, deadline).await?
+                            let works = works.iter().zip(&owed);
+                            self.ordered_as::<P>(event, &traced, works, &leases, deadline).await?
                         }
                     };
                     is_buyer_asked_for = true;
                     let Some(ordered) = ordered else {
-                        return Ok(Ok(Begun { commands: traced, leases, calls }));
+                        drop(works);
+                        return Ok(Ok(Begun { commands: traced, leases, calls, owed }));
                     };
                     // Claimed once more, with the buyer.
                     drop(calls);
@@ -87,7 +96,8 @@ impl Ready {
                 Claimed::Done(outcome) => return Ok(Err(outcome)),
                 Claimed::NowKnown => {}
                 Claimed::Unseen => {
-                    commands = commands.into_iter().map(Command::as_purchase).collect();
+                    let all = commands.into_owned().into_iter();
+                    commands = all.map(Command::as_purchase).collect();
                 }
             }
         }
@@ -95,18 +105,17 @@ impl Ready {
 
     /// The commands with the purchase that they pay for, as another event told it. `None` if they lack no buyer, or if the
     /// body of that event is not kept.
-    async fn ordered_as<P: Provider>(
+    async fn ordered_as<'w, P: Provider>(
         &self,
         event: &EventKey,
-        at: Timestamp,
         commands: &[Command],
+        mut works: impl Iterator<Item = (&'w Work<'w>, &'w Owed)>,
         leases: &Leases,
         deadline: Deadline,
     ) -> Result<Option<Vec<Command>>, Failure> {
-        let works = Work::of(&event.id, at, commands);
-        let lacking = works.iter().find_map(|work| {
+        let lacking = works.find_map(|(work, owed)| {
             let state = leases.state(&work.subject);
-            let teller = lacks_its_buyer(work, &state, &self.config.policy)?;
+            let teller = lacks_its_buyer(work, owed, &state)?;
             (*teller != event.id).then(|| (work.subject.clone(), teller.clone()))
         });
         let Some((subject, teller)) = lacking else { return Ok(None) };
@@ -130,11 +139,14 @@ impl Ready {
     }
 
     /// Reversals of payments become reversals of whatever those paid for.
-    async fn traced<P: Provider>(
+    async fn traced<'c, P: Provider>(
         &self,
         event: &EventKey,
-        commands: &[Command],
-    ) -> Result<Traced, LedgerError> {
+        commands: &'c [Command],
+    ) -> Result<Traced<'c>, LedgerError> {
+        if commands.iter().all(|command| of_payment(&command.action).is_none()) {
+            return Ok(Traced::Commands(Cow::Borrowed(commands)));
+        }
         let mut traced = Vec::with_capacity(commands.len());
         for command in commands {
             let Some(ids) = of_payment(&command.action) else {
@@ -156,23 +168,25 @@ impl Ready {
                 traced.push(Command { action, of_unknown_payment: true, ..command.clone() });
             }
         }
-        Ok(Traced::Commands(traced))
+        Ok(Traced::Commands(Cow::Owned(traced)))
     }
 
     /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards.
     async fn claim<'r>(
         &'r self,
         event: &EventKey,
-        at: Timestamp,
-        commands: &[Command],
+        (commands, works): (&[Command], &[Work<'_>]),
         delivery: &Delivery<'_>,
         clock: &Clock,
     ) -> Result<Claimed<'r>, Failure> {
-        let (about, deadline) = (claim_scope(&event.id, at, commands), delivery.deadline);
-        let works = Work::of(&event.id, at, commands);
+        let (about, deadline) = (claim_scope(commands, works), delivery.deadline);
         let gate = Gate::of(self, event, delivery);
+        // Each is about a subject of its own, so that none changes what another one is owed.
+        let owed_when_claimed = Mutex::new(Vec::new());
         let admission: &Admission<'_> = &|known: Known<'_>| {
-            let turn = turn(&works, at, known, &self.config.policy);
+            let owed = owed(works, known, &self.config.policy);
+            let turn = turn(works, &owed, known);
+            *owed_when_claimed.lock().unwrap_or_else(PoisonError::into_inner) = owed;
             Box::pin(gate.admits(turn, clock))
         };
         let mut pause = self.timing.poll;
@@ -188,7 +202,12 @@ impl Ready {
                 Err(late) => return Err(busy.unwrap_or(late)),
             };
             match claimed {
-                Claim::Acquired(leases) => return Ok(Claimed::Leases(leases, gate.calls())),
+                Claim::Acquired(leases) => {
+                    let calls = gate.calls();
+                    let owed = owed_when_claimed.into_inner();
+                    let owed = owed.unwrap_or_else(PoisonError::into_inner);
+                    return Ok(Claimed::Leases(leases, calls, owed));
+                }
                 Claim::Done(outcome) => return Ok(Claimed::Done(outcome)),
                 Claim::NotAdmitted => return Err(gate.refusal()),
                 Claim::NowKnown => return Ok(Claimed::NowKnown),

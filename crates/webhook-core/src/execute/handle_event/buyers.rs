@@ -75,7 +75,6 @@ impl Ready {
         for waiting in &waits.waiting {
             Box::pin(self.finish::<P>(waiting, delivery, clock)).await?;
         }
-        let commands = commands.to_vec();
         let again = self.handle_after::<P>(event, at, commands, delivery, clock, &waits.waiting);
         Box::pin(again).await
     }
