@@ -3,30 +3,16 @@
 References are written as deploy/stack.py does. A table may leave out what does not count; lists are complete.
 """
 
-# The routes beside /webhooks/<provider> and /<provider>/health.
+import expected_alarms
+
+# The routes in addition to /webhooks/<provider> and /<provider>/health, for those who ask for them.
 VERSIONS = {"Stripe": ["v1", "v2"], "FastSpring": ["v1"], "Paddle": ["v1"]}
 NAMES = [title.lower() for title in VERSIONS]
 # crates/webhook-core/tests/it/template.rs compares these, metrics and calls of AWS with the source.
-NAMESPACE = "PaymentWebhooks"
 KEY, EXPIRES = "key", "expires"
-SLOW_MS = {"Stripe": 7500, "FastSpring": 7500, "Paddle": 2500}
 
 FUNCTION_TIMEOUT = 60
 FOURTEEN_DAYS = 14 * 24 * 3600
-
-# Alarm: namespace, metric, dimension; rings at so much, in so many periods of five minutes, of the last so many.
-EACH_PROVIDER = (NAMESPACE, "Provider", "{name}")
-EACH_FUNCTION = ("AWS/Lambda", "FunctionName", "stack-{name}")
-SUMS = {
-    "EventsFailedAlarm": (EACH_PROVIDER, "EventsFailed", 1, 1, 15),
-    "EventsUnmappedAlarm": (EACH_PROVIDER, "EventsUnmapped", 1, 1, 15),
-    "TokenRefusedAlarm": (EACH_PROVIDER, "CryptlexTokenRefused", 1, 1, 1),
-    "SignaturesRejectedAlarm": (EACH_PROVIDER, "WebhooksRejected", 1, 3, 72),
-    "TurnedAwayAlarm": (EACH_PROVIDER, "WebhooksTurnedAway", 1, 3, 72),
-    "CryptlexThrottledAlarm": (EACH_PROVIDER, "CryptlexThrottled", 10, 3, 3),
-    "ThrottledAlarm": (EACH_FUNCTION, "Throttles", 1, 1, 1),
-    "CrashedAlarm": (EACH_FUNCTION, "Errors", 1, 1, 1),
-}
 
 # What the template must refuse, and by how many assertions.
 REFUSED = [
@@ -40,22 +26,31 @@ REFUSED = [
 
 
 def choices():
-    """Every platform, with defaults and with everything given, without a web ACL, with one, and with its addresses."""
-    acls = [
+    """Every platform, with defaults and with everything given, and each of these on top."""
+    others = [
         {},
+        {"VersionPaths": "v1"},
+        {"VersionPaths": "v2"},
+        {"AlarmEmail": "ops@example.com", "BusinessEmail": ""},
+        {"AlarmEmail": "", "BusinessEmail": "sales@example.com"},
+        {"SecretsKmsKeyArn": "arn-of-key"},
         {"EnableWaf": "true"},
         {"EnableWaf": "true", "WafAddresses": "203.0.113.0/24,198.51.100.0/24"},
     ]
     for platform in ["all", *NAMES]:
         for given in ({}, everything(platform)):
-            for acl in acls:
-                yield {"PaymentPlatform": platform} | given | acl
+            for other in others:
+                yield {"PaymentPlatform": platform} | given | other
 
 
 def everything(platform):
     given = {
         "Architecture": "x86_64",
         "StageName": "prod",
+        "VersionPaths": "v1,v2",
+        "LedgerTableName": "kept",
+        "SecretsKmsKeyArn": "arn-of-key",
+        "WebhookAddresses": "203.0.113.7,198.51.100.0/24",
         "CancellationAction": "suspend",
         "MappingsQuantity": "one",
         "GraceDays": 7,
@@ -70,6 +65,8 @@ def everything(platform):
         "ThrottleRate": 40,
         "ThrottleBurst": 80,
         "AlarmEmail": "ops@example.com",
+        "BusinessEmail": "sales@example.com",
+        "SilenceHours": 0,
         "LogRetentionDays": 60,
         "ManageApiGatewayLogging": "false",
     }
@@ -90,52 +87,94 @@ def log(name, p):
     return {"LogGroupName": f"/aws/{name}", "RetentionInDays": p["LogRetentionDays"]}
 
 
-def alarm(threshold, of, periods, **more):
+def ledger(p):
+    """The name of the table, and its ARN."""
+    name = p["LedgerTableName"]
+    if not name:
+        return "${Ledger}", "${Ledger.Arn}"
+    return name, f"arn:aws:dynamodb:eu-central-1:123456789012:table/{name}"
+
+
+def topic_policy(topic):
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic,
+        "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
+    }
+    return {"Topics": [topic], "PolicyDocument": {"Statement": [statement]}}
+
+
+def throttle(method, path, rate, burst):
     return {
-        "AlarmActions": ["${Topic}"],
-        "Threshold": threshold,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "TreatMissingData": "notBreaching",
-        "EvaluationPeriods": periods,
-        **({} if of == periods else {"DatapointsToAlarm": of}),
-        **more,
+        "ResourcePath": path,
+        "HttpMethod": method,
+        "ThrottlingRateLimit": rate,
+        "ThrottlingBurstLimit": burst,
+        "MetricsEnabled": False,
+        "DataTraceEnabled": False,
     }
 
 
-def sum_alarm(where, metric, threshold, of, periods):
-    namespace, dimension, value = where
-    sums = [{"Id": "all", "Expression": "SUM([FILL(s, 0), FILL(f, 0), FILL(p, 0)])"}]
-    for name in NAMES:
-        dimensions = [{"Name": dimension, "Value": value.format(name=name)}]
-        it = {"Namespace": namespace, "MetricName": metric, "Dimensions": dimensions}
-        stat = {"Stat": "Sum", "Period": 300, "Metric": it}
-        sums.append({"Id": name[0], "ReturnData": False, "MetricStat": stat})
-    return alarm(threshold, of, periods, Metrics=sums)
+def throttles(p):
+    """Of each webhook path, and the lowest of the rest."""
+    found = [throttle("*", "/*", 2, 10)]
+    for title in deployed(p["PaymentPlatform"]):
+        for method, path in routes(title, p):
+            if method == "post":
+                encoded = "/~1" + path[1:].replace("/", "~1")
+                found.append(throttle("POST", encoded, p["ThrottleRate"], p["ThrottleBurst"]))
+    return found
 
 
-def queue_alarm(queue, metric, threshold):
-    return alarm(
-        threshold,
-        1,
-        1,
-        Namespace="AWS/SQS",
-        MetricName=metric,
-        Dimensions=[{"Name": "QueueName", "Value": f"${{{queue}.QueueName}}"}],
-        Statistic="Maximum",
-        Period=300,
-    )
+def resource_policy(p):
+    everybody = {"Principal": "*", "Action": "execute-api:Invoke"}
+    statements = [{"Effect": "Allow", "Resource": "execute-api:/*"} | everybody]
+    if p["WebhookAddresses"]:
+        others = {"NotIpAddress": {"aws:SourceIp": p["WebhookAddresses"].split(",")}}
+        webhooks = f"execute-api:/{p['StageName']}/POST/*"
+        statements.append({"Effect": "Deny", "Resource": webhooks, "Condition": others} | everybody)
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def shared(p):
-    methods = {
-        "ResourcePath": "/*",
-        "HttpMethod": "*",
-        "ThrottlingRateLimit": p["ThrottleRate"],
-        "ThrottlingBurstLimit": p["ThrottleBurst"],
-        "MetricsEnabled": True,
-        "DataTraceEnabled": False,
-    }
     return {
+        "Topic": {},
+        "TopicPolicy": topic_policy("${Topic}"),
+        "BusinessTopic": {},
+        "BusinessTopicPolicy": topic_policy("${BusinessTopic}"),
+        "DeadLetters": {"MessageRetentionPeriod": FOURTEEN_DAYS, "SqsManagedSseEnabled": True},
+        "Api": {
+            "Name": "stack",
+            "Body": {"paths": paths(p), "x-amazon-apigateway-policy": resource_policy(p)},
+        },
+        "ApiStage": {
+            "RestApiId": "${Api}",
+            "StageName": p["StageName"],
+            "AccessLogSetting": {"DestinationArn": "${AccessLog.Arn}"},
+            "MethodSettings": throttles(p),
+        },
+        "AccessLog": log("apigateway/stack", p),
+        "ThrottledRequests": {
+            "LogGroupName": "${AccessLog}",
+            "FilterPattern": '{ $.responseType = "THROTTLED" && $.method = "POST" }',
+            "MetricTransformations": [
+                {
+                    "MetricNamespace": expected_alarms.NAMESPACE,
+                    "MetricName": "RequestsThrottled",
+                    "MetricValue": "1",
+                    "Unit": "Count",
+                    "Dimensions": [{"Key": "Stack", "Value": "$.stack"}],
+                }
+            ],
+        },
+        **expected_alarms.shared(p, deployed(p["PaymentPlatform"])),
+    }
+
+
+def optional(p):
+    table = {
         "Ledger": {
             "AttributeDefinitions": [{"AttributeName": KEY, "AttributeType": "S"}],
             "KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}],
@@ -143,37 +182,8 @@ def shared(p):
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
             "SSESpecification": {"SSEEnabled": True},
             "BillingMode": "PAY_PER_REQUEST",
-        },
-        "Topic": {},
-        "TopicPolicy": {
-            "Topics": ["${Topic}"],
-            "PolicyDocument": {
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                        "Action": "sns:Publish",
-                        "Resource": "${Topic}",
-                        "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
-                    }
-                ]
-            },
-        },
-        "DeadLetters": {"MessageRetentionPeriod": FOURTEEN_DAYS, "SqsManagedSseEnabled": True},
-        "DeadLettersAlarm": queue_alarm("DeadLetters", "ApproximateNumberOfMessagesVisible", 1),
-        "Api": {"Body": {"paths": paths(p)}},
-        "ApiStage": {
-            "RestApiId": "${Api}",
-            "StageName": p["StageName"],
-            "AccessLogSetting": {"DestinationArn": "${AccessLog.Arn}"},
-            "MethodSettings": [methods],
-        },
-        "AccessLog": log("apigateway/stack", p),
-        **{name: sum_alarm(*it) for name, it in SUMS.items()},
+        }
     }
-
-
-def optional(p):
     logging = {
         "ApiGatewayLoggingRole": {
             "AssumeRolePolicyDocument": {"Statement": role("apigateway")},
@@ -184,6 +194,8 @@ def optional(p):
         "ApiGatewayLogging": {"CloudWatchRoleArn": "${ApiGatewayLoggingRole.Arn}"},
     }
     email = {"TopicSubscription": {"TopicArn": "${Topic}", "Protocol": "email", "Endpoint": p["AlarmEmail"]}}
+    business = p["BusinessEmail"] or p["AlarmEmail"]
+    told = {"TopicArn": "${BusinessTopic}", "Protocol": "email", "Endpoint": business}
     rate = {"Limit": 1000, "EvaluationWindowSec": 60, "AggregateKeyType": "IP"}
     others = {"NotStatement": {"Statement": {"IPSetReferenceStatement": {"Arn": "${WafAllowed.Arn}"}}}}
     rules = [
@@ -203,7 +215,9 @@ def optional(p):
     allowed = {"WafAllowed": {"Scope": "REGIONAL", "IPAddressVersion": "IPV4", "Addresses": addresses}}
     return {
         **(logging if p["ManageApiGatewayLogging"] == "true" else {}),
+        **({} if p["LedgerTableName"] else table),
         **(email if p["AlarmEmail"] else {}),
+        **({"BusinessSubscription": told} if business else {}),
         **(acl if p["EnableWaf"] == "true" else {}),
         **(allowed if addresses else {}),
     }
@@ -216,22 +230,31 @@ def secret_of(title, p):
 def of_provider(title, p):
     name = title.lower()
     secret = secret_of(title, p)
+    table, table_arn = ledger(p)
+    key = p["SecretsKmsKeyArn"]
     grants = [
         (["logs:CreateLogStream", "logs:PutLogEvents"], f"${{{title}Log.Arn}}"),
         ("secretsmanager:GetSecretValue", secret),
-        (["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], "${Ledger.Arn}"),
-        ("sns:Publish", "${Topic}"),
+        (["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], table_arn),
+        ("sns:Publish", ["${Topic}", "${BusinessTopic}"]),
         (
             ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
             f"${{{title}Queue.Arn}}",
         ),
     ]
     statements = [{"Effect": "Allow", "Action": action, "Resource": on} for action, on in grants]
+    if key:
+        # Of that service alone: the key may guard other things too.
+        via = {"StringEquals": {"kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com"}}
+        decrypt = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": via}
+        statements.insert(2, decrypt)
     variables = {
         "SECRETS_ID": secret,
-        "LEDGER_TABLE": "${Ledger}",
+        "STACK_NAME": "stack",
+        "LEDGER_TABLE": table,
         "OVERFLOW_QUEUE_URL": f"${{{title}Queue}}",
         "NOTIFICATION_TOPIC_ARN": "${Topic}",
+        "BUSINESS_TOPIC_ARN": "${BusinessTopic}",
         "EVENT_RETENTION_DAYS": p["EventRetentionDays"],
         "CRYPTLEX_CANCELLATION_ACTION": p["CancellationAction"],
         "CRYPTLEX_MAPPINGS_QUANTITY": p["MappingsQuantity"],
@@ -280,37 +303,24 @@ def of_provider(title, p):
             "LoggingConfig": {"LogGroup": f"${{{title}Log}}"},
             "Environment": {"Variables": variables},
         },
-        f"{title}QueueAlarm": queue_alarm(f"{title}Queue", "ApproximateAgeOfOldestMessage", 600),
-        f"{title}SlowAlarm": alarm(
-            SLOW_MS[title],
-            3,
-            12,
-            Namespace=NAMESPACE,
-            MetricName="WebhookDuration",
-            Dimensions=[{"Name": "Provider", "Value": name}],
-            ExtendedStatistic="p99",
-            Period=300,
-        ),
-    }
-    for event, (method, path) in routes(title).items():
-        resources[f"{title}Function{event}PermissionStage"] = {
+        f"{title}Permission": {
             "Action": "lambda:InvokeFunction",
             "FunctionName": f"${{{title}Function}}",
             "Principal": "apigateway.amazonaws.com",
-            "SourceArn": f"arn:aws:execute-api:eu-central-1:123456789012:${{Api}}/*/{method.upper()}{path}",
-        }
+            "SourceArn": f"arn:aws:execute-api:eu-central-1:123456789012:${{Api}}/{p['StageName']}/*",
+        },
+        **expected_alarms.of_provider(title, p),
+    }
     if not p[f"{title}SecretArn"]:
-        resources[f"{title}Secret"] = {"SecretString": "{}"}
+        resources[f"{title}Secret"] = {"SecretString": "{}", "KmsKeyId": key or None}
     return resources
 
 
-def routes(title):
+def routes(title, p):
     name = title.lower()
-    return {
-        "Lifecycle": ("post", f"/webhooks/{name}"),
-        "Health": ("get", f"/{name}/health"),
-        **{version.upper(): ("post", f"/{name}/{version}") for version in VERSIONS[title]},
-    }
+    asked = [version for version in VERSIONS[title] if version in p["VersionPaths"].split(",")]
+    versions = [("post", f"/{name}/{version}") for version in asked]
+    return [("post", f"/webhooks/{name}"), *versions, ("get", f"/{name}/health")]
 
 
 def paths(p):
@@ -320,7 +330,7 @@ def paths(p):
         function = f"${{{title}Function.Arn}}"
         uri = f"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/{function}/invocations"
         integration = {"type": "aws_proxy", "httpMethod": "POST", "uri": uri}
-        for method, path in routes(title).values():
+        for method, path in routes(title, p):
             found[path] = {method: {"x-amazon-apigateway-integration": integration}}
     return found
 
@@ -333,7 +343,12 @@ def resources(p):
 
 
 def outputs(p):
-    found = {"LedgerTable": "${Ledger}", "DeadLetterQueueUrl": "${DeadLetters}", "TopicArn": "${Topic}"}
+    found = {
+        "LedgerTable": ledger(p)[0],
+        "DeadLetterQueueUrl": "${DeadLetters}",
+        "TopicArn": "${Topic}",
+        "BusinessTopicArn": "${BusinessTopic}",
+    }
     for title in deployed(p["PaymentPlatform"]):
         api = f"https://${{Api}}.execute-api.eu-central-1.amazonaws.com/{p['StageName']}"
         found[f"{title}WebhookUrl"] = f"{api}/webhooks/{title.lower()}"
@@ -344,6 +359,10 @@ def outputs(p):
 # What is not deleted with the stack, and whether it is when the deployment that made it fails.
 KEPT = {
     "Ledger": "RetainExceptOnCreate",
+    "DeadLetters": "RetainExceptOnCreate",
+    "StripeQueue": "RetainExceptOnCreate",
+    "FastSpringQueue": "RetainExceptOnCreate",
+    "PaddleQueue": "RetainExceptOnCreate",
     "StripeSecret": "RetainExceptOnCreate",
     "FastSpringSecret": "RetainExceptOnCreate",
     "PaddleSecret": "RetainExceptOnCreate",
