@@ -2,7 +2,7 @@
 
 cfn-lint on the source misses a reference to nothing, a wrong value or a misspelt property behind the
 serverless transform; in the expanded template it finds them. That a value is the right one it cannot know: that is in
-expected.py. Needs no credentials and asks nobody.
+expected.py. That the alarms ring is shown by alarms.py. Needs no credentials and asks nobody.
 """
 
 import json
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
+import alarms
 import cfnlint.api
 import cfnlint.config
 import expected
@@ -125,6 +126,10 @@ def problems_of(source):
             wrong.setdefault(problem, []).append(choice)
     for problem, ways in wrong.items():
         yield f"{problem} ({len(ways)} ways to deploy it, such as {ways[0]})"
+    for choice in expected.ALARMS:
+        p = with_defaults(source, choice)
+        titles = expected.deployed(p["PaymentPlatform"])
+        yield from alarms.problems(Stack(expanded(source, choice), p), titles, p["SilenceHours"])
     template = expanded(source, {})
     for choice, by in expected.REFUSED:
         refusals = Stack(template, with_defaults(source, choice)).refusals

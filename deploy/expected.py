@@ -25,6 +25,15 @@ REFUSED = [
 ]
 
 
+# Where alarms are heard: each set of providers, another stage, and silence at its limits.
+ALARMS = [
+    *({"PaymentPlatform": platform} for platform in ["all", *NAMES]),
+    {"PaymentPlatform": "stripe", "StageName": "prod", "SilenceHours": 0},
+    {"PaymentPlatform": "paddle", "SilenceHours": 2},
+    {"PaymentPlatform": "fastspring", "SilenceHours": 168},
+]
+
+
 def choices():
     """Every platform, with defaults and with everything given, and each of these on top."""
     others = [
