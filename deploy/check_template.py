@@ -17,6 +17,7 @@ import alarms
 import cfnlint.api
 import cfnlint.config
 import expected
+import prose
 from cfnlint.decode import cfn_yaml
 from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
@@ -128,8 +129,12 @@ def problems_of(source):
         yield f"{problem} ({len(ways)} ways to deploy it, such as {ways[0]})"
     for choice in expected.ALARMS:
         p = with_defaults(source, choice)
-        titles = expected.deployed(p["PaymentPlatform"])
-        yield from alarms.problems(Stack(expanded(source, choice), p), titles, p["SilenceHours"])
+        stack, titles = Stack(expanded(source, choice), p), expected.deployed(p["PaymentPlatform"])
+        yield from alarms.problems(stack, titles, p["SilenceHours"])
+        yield from prose.about_alarms(stack.resources)
+        if p["SilenceHours"]:
+            yield from prose.about_counts(stack.resources)
+    yield from prose.about_costs()
     template = expanded(source, {})
     for choice, by in expected.REFUSED:
         refusals = Stack(template, with_defaults(source, choice)).refusals
