@@ -3,15 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderValue, Method, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::header::{AUTHORIZATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
+use reqwest::{Client, Response, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
@@ -63,6 +58,9 @@ pub enum NoTls {
     /// The access token has characters that no header can have.
     #[error("the access token cannot stand in a header")]
     Token,
+    /// What was asked of the client does not go together.
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
 }
 
 /// Whom to trust, without a look at the machine: reading its list costs a start 2 ms.
@@ -92,9 +90,8 @@ fn bearer(token: &SecretString) -> Result<HeaderValue, NoTls> {
 }
 
 pub(super) struct Transport {
-    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Client,
     base_url: String,
-    authorization: HeaderValue,
     clock: Clock,
     patience: Duration,
     pub(super) latency: Arc<Latency>,
@@ -109,18 +106,20 @@ impl Transport {
         clock: Clock,
         timing: Timing,
     ) -> Result<Self, NoTls> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(timing.connect));
-        let tls = HttpsConnectorBuilder::new().with_tls_config(trusted(config)?);
-        let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
-        let http =
-            Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        let authorization = bearer(&config.access_token)?;
+        let http = Client::builder()
+            .tls_backend_preconfigured(trusted(config)?)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            // What is tried again, and when, is decided by whoever knows what the call does.
+            .retry(retry::never())
+            .connect_timeout(timing.connect)
+            .user_agent(AGENT)
+            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]))
+            .build()?;
         Ok(Self {
             http,
             base_url: config.base_url.clone(),
-            authorization: bearer(&config.access_token)?,
             clock,
             patience: timing.call.unwrap_or(config.patience),
             latency,
@@ -151,7 +150,7 @@ impl Transport {
         let call = self.call(request).ok_or_else(|| request.error(Kind::Refused(0), None))?;
         let began = Instant::now();
         let answer = async {
-            let sent = self.http.request(call).await;
+            let sent = self.http.execute(call).await;
             self.receive(request, sent.map_err(|error| self.unsent(request, &error))?).await
         };
         let answer = timeout(self.patience.min(left.mul_f32(0.6)), answer).await;
@@ -161,26 +160,20 @@ impl Transport {
         answer.unwrap_or_else(|_late| Err(request.error(Kind::NoAnswer, None)))
     }
 
-    /// `None` for a path that no URI has.
-    fn call(&self, request: &Request) -> Option<http::Request<Full<Bytes>>> {
-        let uri = format!("{}{}", self.base_url, request.path);
-        let mut call = http::Request::builder()
-            .method(request.method.clone())
-            .uri(uri)
-            .header(USER_AGENT, AGENT)
-            .header(AUTHORIZATION, self.authorization.clone());
-        let body = match &request.body {
-            Some(body) => {
-                call = call.header(CONTENT_TYPE, "application/json");
-                body.to_string().into()
-            }
-            None => Bytes::new(),
-        };
-        call.body(Full::new(body)).ok()
+    /// `None` for a path that no URL has.
+    fn call(&self, request: &Request) -> Option<reqwest::Request> {
+        let url = format!("{}{}", self.base_url, request.path);
+        let call = self.http.request(request.method.clone(), url);
+        match &request.body {
+            Some(body) => call.json(body),
+            None => call,
+        }
+        .build()
+        .ok()
     }
 
     /// Without a connection nothing was done.
-    fn unsent(&self, request: &Request, error: &Error) -> ApiError {
+    fn unsent(&self, request: &Request, error: &reqwest::Error) -> ApiError {
         if !error.is_connect() {
             return request.error(Kind::NoAnswer, None);
         }
@@ -188,11 +181,7 @@ impl Transport {
         request.error(Kind::NoConnection, Some(cause))
     }
 
-    async fn receive(
-        &self,
-        request: &Request,
-        response: Response<Incoming>,
-    ) -> Result<Vec<u8>, ApiError> {
+    async fn receive(&self, request: &Request, response: Response) -> Result<Vec<u8>, ApiError> {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| wait_of(text, self.clock.now()));
@@ -239,12 +228,10 @@ fn innermost(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-async fn body_of(response: Response<Incoming>) -> Result<Vec<u8>, Kind> {
-    let mut response = response.into_body();
-    let expected = usize::try_from(response.size_hint().lower()).unwrap_or(MOST_BYTES);
-    let mut body = Vec::with_capacity(expected.min(MOST_BYTES));
-    while let Some(frame) = response.frame().await {
-        let Ok(chunk) = frame.map_err(|_broken| Kind::NoAnswer)?.into_data() else { continue };
+async fn body_of(mut response: Response) -> Result<Vec<u8>, Kind> {
+    let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::with_capacity(expected.unwrap_or_default().min(MOST_BYTES));
+    while let Some(chunk) = response.chunk().await.map_err(|_broken| Kind::NoAnswer)? {
         if body.len().saturating_add(chunk.len()) > MOST_BYTES {
             return Err(Kind::Unreadable);
         }
