@@ -1,8 +1,11 @@
-//! Webhook requests as API Gateway hands them to a function, and messages as SQS does.
+//! Webhook requests as each gateway of AWS hands them to a function, and messages as SQS does.
 //!
 //! Ids and times in an envelope are fixed: the same arguments give the same event. Shapes follow
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html> and
-//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>.
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
+//! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>,
+//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html> and
+//! <https://docs.aws.amazon.com/vpc-lattice/latest/ug/lambda-functions.html>.
 
 use std::collections::BTreeMap;
 
@@ -18,19 +21,32 @@ const SOURCE_IP: &str = "192.0.2.10";
 const TIME: &str = "01/Jul/2026:12:00:00 +0000";
 const TIME_EPOCH_MS: i64 = 1_782_907_200_000;
 
-/// Which of the two payload formats a function gets.
+/// Which kind of event a function gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Gateway {
     /// Payload format 1.0: `httpMethod`, `multiValueHeaders`, header names as the client wrote them.
     Rest,
-    /// Payload format 2.0, which function URLs use too: `rawPath`, lower-case header names.
+    /// Payload format 2.0: `rawPath`, lower-case header names.
     #[value(name = "http")]
     HttpApi,
+    /// The same, with names of its own.
+    FunctionUrl,
+    /// An Application Load Balancer whose target group has multi-value headers.
+    Alb,
+    /// VPC Lattice, event version 2.0: every header is a list.
+    Lattice,
+}
+
+impl Gateway {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Rest, Self::HttpApi, Self::FunctionUrl, Self::Alb, Self::Lattice];
 }
 
 /// The whole event for a request to `path`, which has neither stage nor query.
 ///
-/// Without `base64`, bytes that are not UTF-8 are replaced, as API Gateway does; their signature is then wrong.
+/// Without `base64`, bytes that are not UTF-8 are replaced, as API Gateway does; their signature is then wrong. Behind a
+/// load balancer the sender's address comes last of `X-Forwarded-For`.
 pub fn wrap(
     gateway: Gateway,
     base64: bool,
@@ -59,6 +75,9 @@ pub fn wrap(
     match gateway {
         Gateway::Rest => rest(&request),
         Gateway::HttpApi => http_api(&request),
+        Gateway::FunctionUrl => function_url(&request),
+        Gateway::Alb => alb(&request),
+        Gateway::Lattice => lattice(&request),
     }
 }
 
@@ -178,6 +197,59 @@ fn http_api(request: &Request<'_>) -> Value {
     event
 }
 
+fn function_url(request: &Request<'_>) -> Value {
+    let mut event = http_api(request);
+    let context = &mut event["requestContext"];
+    context["accountId"] = json!("anonymous");
+    context["domainName"] = json!("a1b2c3d4e5.lambda-url.eu-central-1.on.aws");
+    event
+}
+
+/// Every value of each header, by its name in lower case.
+fn every_value<'r>(request: &'r Request<'_>) -> BTreeMap<String, Vec<&'r str>> {
+    let mut all = BTreeMap::<String, Vec<&str>>::new();
+    for (name, value) in &request.headers {
+        all.entry(name.to_ascii_lowercase()).or_default().push(value);
+    }
+    all
+}
+
+fn alb(request: &Request<'_>) -> Value {
+    let target_group = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/webhooks/0123456789abcdef";
+    json!({
+        "requestContext": { "elb": { "targetGroupArn": target_group } },
+        "httpMethod": request.method,
+        "path": request.path,
+        "multiValueQueryStringParameters": {},
+        "multiValueHeaders": every_value(request),
+        "body": request.body.as_deref().unwrap_or_default(),
+        "isBase64Encoded": request.is_base64_encoded,
+    })
+}
+
+fn lattice(request: &Request<'_>) -> Value {
+    let arn = |what: &str| format!("arn:aws:vpc-lattice:eu-central-1:123456789012:{what}");
+    let mut event = json!({
+        "version": "2.0",
+        "path": request.path,
+        "method": request.method,
+        "headers": every_value(request),
+        "isBase64Encoded": request.is_base64_encoded,
+        "requestContext": {
+            "serviceNetworkArn": arn("servicenetwork/sn-0123456789abcdef0"),
+            "serviceArn": arn("service/svc-0123456789abcdef0"),
+            "targetGroupArn": arn("targetgroup/tg-0123456789abcdef0"),
+            "identity": { "sourceVpcArn": "arn:aws:ec2:eu-central-1:123456789012:vpc/vpc-0123456789abcdef0" },
+            "region": "eu-central-1",
+            "timeEpoch": (TIME_EPOCH_MS * 1000).to_string(),
+        },
+    });
+    if let Some(body) = &request.body {
+        event["body"] = json!(body);
+    }
+    event
+}
+
 /// Messages that SQS gave to whoever received them, as it hands them to a function:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>.
 pub fn queued(messages: &[Value]) -> Value {
@@ -196,7 +268,9 @@ pub fn queued(messages: &[Value]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lambda_events::alb::AlbTargetGroupRequest;
     use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
+    use aws_lambda_events::vpc_lattice::VpcLatticeRequestV2;
 
     const HEADERS: [(&str, &str); 3] =
         [("Content-Type", "application/json"), ("X-Fs-Signature", "abc="), ("User-Agent", "FS")];
@@ -237,6 +311,28 @@ mod tests {
         assert_eq!(context.http.method, http::Method::POST);
         assert_eq!(context.http.path.as_deref(), Some("/v1"));
         assert_eq!(context.http.source_ip.as_deref(), Some("192.0.2.10"));
+    }
+
+    #[test]
+    fn the_event_library_reads_requests_of_load_balancers() {
+        let twice = [("X-Twice", "1"), ("X-Twice", "2")];
+        let event = wrap(Gateway::Alb, true, "POST", "/v1", &twice, b"\xff{}");
+        let request: AlbTargetGroupRequest = serde_json::from_value(event).unwrap();
+        assert_eq!(
+            (request.path.as_deref(), request.http_method),
+            (Some("/v1"), http::Method::POST)
+        );
+        assert_eq!((request.body.as_deref(), request.is_base64_encoded), (Some("/3t9"), true));
+        assert_eq!(request.multi_value_headers.get_all("x-twice").iter().count(), 2);
+
+        let event = wrap(Gateway::Lattice, false, "POST", "/v1", &twice, b"{}");
+        let request: VpcLatticeRequestV2 = serde_json::from_value(event).unwrap();
+        assert_eq!(
+            (request.path.as_deref(), request.method),
+            (Some("/v1"), Some(http::Method::POST))
+        );
+        assert_eq!(request.headers.get_all("x-twice").iter().count(), 2);
+        assert_eq!(request.body.as_deref(), Some("{}"));
     }
 
     #[test]

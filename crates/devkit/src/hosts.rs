@@ -78,8 +78,8 @@ impl Host {
     }
 }
 
-/// Delivers the whole corpus of a provider to its binary, as function behind both gateways and as server, and fails
-/// unless every answer and every license is the same.
+/// Delivers the whole corpus of a provider to its binary, as function behind every gateway and as server, and fails unless
+/// every answer and every license is the same.
 pub async fn agree(provider: Provider, binary: &Path) {
     let path = if provider == Provider::Stripe { "/stripe/v2" } else { "/v1" };
     let bodies: Vec<(String, Vec<u8>)> = cases()
@@ -109,12 +109,9 @@ pub async fn agree(provider: Provider, binary: &Path) {
     host.check_log(provider, &exit.logs, "Received ");
     assert!(!is_healthy(binary, &url).await, "nobody listens there any more");
 
-    for (gateway, base64) in [
-        (Gateway::Rest, false),
-        (Gateway::Rest, true),
-        (Gateway::HttpApi, false),
-        (Gateway::HttpApi, true),
-    ] {
+    let encodings =
+        Gateway::ALL.into_iter().flat_map(|gateway| [(gateway, false), (gateway, true)]);
+    for (gateway, base64) in encodings {
         let host = Host::new(provider).await;
         let function =
             Function::start(binary, &host.environment()).await.expect("the function starts");
@@ -164,32 +161,77 @@ async fn is_healthy(binary: &Path, url: &str) -> bool {
 pub async fn survive(provider: Provider, binary: &Path) {
     let host = Host::new(provider).await;
     let function = Function::start(binary, &host.environment()).await.expect("the function starts");
-    let mut damaged = wrap(Gateway::Rest, true, "POST", "/v1", &[], b"{}");
-    damaged["body"] = json!("this is not base64!");
-    let answer = answer_of(function.invoke(&damaged, PATIENCE).await.expect("an answer"));
-    assert_eq!(answer.0, 400, "{answer:?}");
-    for event in
-        [json!({}), json!([]), json!("text"), json!({"version": "2.0"}), json!({"httpMethod": 7})]
-    {
+    let status = async |event: &Value| {
+        answer_of(function.invoke(event, PATIENCE).await.expect("an answer")).0
+    };
+    for gateway in Gateway::ALL {
+        let wrap =
+            |base64, method: &str, path: &str| wrap(gateway, base64, method, path, &[], b"{}");
+        let mut damaged = wrap(true, "POST", "/v1");
+        damaged["body"] = json!("this is not base64!");
+        assert_eq!(status(&damaged).await, 400, "{gateway:?}");
+        for (method, path, expected) in [
+            (Method::GET, "/health", 200),
+            (Method::GET, "/v1", 405),
+            (Method::POST, "/nothing", 404),
+            // What SQS sends to a function, somebody posts.
+            (Method::POST, "/", 404),
+            // Paths that no URL has.
+            (Method::POST, "/v 1", 404),
+            (Method::POST, "", 404),
+            (Method::POST, "[", 404),
+        ] {
+            let answer = status(&wrap(false, method.as_str(), path)).await;
+            assert_eq!(answer, expected, "{method} {path} by {gateway:?}");
+        }
+    }
+    for host in ["a b", "[::", "example.com:99999", ""] {
+        for gateway in Gateway::ALL {
+            let mut event = wrap(gateway, false, "GET", "/health", &[], b"");
+            for headers in ["headers", "multiValueHeaders"] {
+                let Some(headers) = event[headers].as_object_mut() else { continue };
+                for (_, value) in
+                    headers.iter_mut().filter(|(it, _)| it.eq_ignore_ascii_case("host"))
+                {
+                    match value {
+                        Value::Array(values) => *values = vec![json!(host)],
+                        value => *value = json!(host),
+                    }
+                }
+            }
+            assert_eq!(status(&event).await, 200, "{host:?} by {gateway:?}");
+        }
+    }
+    let health_check = json!({
+        "requestContext": { "elb": { "targetGroupArn": "arn" } }, "httpMethod": "GET", "path": "/",
+        "queryStringParameters": {}, "headers": { "user-agent": "ELB-HealthChecker/2.0" },
+        "body": "", "isBase64Encoded": false,
+    });
+    assert_eq!(status(&health_check).await, 200);
+    // A request, and none that can be made: refused, and no crash of the function.
+    let mut unreadable = health_check.clone();
+    unreadable["headers"]["x-odd"] = json!("a\nb");
+    assert_eq!(status(&unreadable).await, 400);
+    for event in [
+        json!({}),
+        json!([]),
+        json!("text"),
+        json!({"version": "2.0"}),
+        json!({"httpMethod": 7}),
+        json!({"Records": []}),
+        json!({"Records": [{"eventSource": "aws:s3", "messageId": "1", "body": "{}"}]}),
+        json!({"Records": [{"eventSource": "aws:sqs", "messageId": "1"}, {"eventSource": "aws:s3"}]}),
+    ] {
         let outcome = function.invoke(&event, PATIENCE).await.expect("an answer");
         assert!(matches!(outcome, Invocation::Error(_)), "{event} gave {outcome:?}");
     }
-    for (method, path, status) in
-        [(Method::GET, "/health", 200), (Method::GET, "/v1", 405), (Method::POST, "/nothing", 404)]
-    {
-        let event = wrap(Gateway::HttpApi, false, method.as_str(), path, &[], b"");
-        let answer = answer_of(function.invoke(&event, PATIENCE).await.expect("an answer"));
-        assert_eq!(answer.0, status, "{method} {path}: {answer:?}");
-    }
-    let spaced = wrap(Gateway::Rest, false, "POST", "/v 1", &[], b"");
-    assert_eq!(answer_of(function.invoke(&spaced, PATIENCE).await.expect("an answer")).0, 404);
     // An HTTP API puts a named stage before the path, in both of its formats.
     let mut format_1 = wrap(Gateway::Rest, false, "GET", "/prod/health", &[], b"");
     format_1["version"] = json!("1.0");
-    assert_eq!(answer_of(function.invoke(&format_1, PATIENCE).await.expect("an answer")).0, 200);
+    assert_eq!(status(&format_1).await, 200);
     let mut staged = wrap(Gateway::HttpApi, false, "GET", "/prod/health", &[], b"");
     staged["requestContext"]["stage"] = json!("prod");
-    assert_eq!(answer_of(function.invoke(&staged, PATIENCE).await.expect("an answer")).0, 200);
+    assert_eq!(status(&staged).await, 200);
     assert!(host.sandbox.calls().is_empty());
 
     // Half a request does not keep a server alive that was told to stop.
@@ -293,13 +335,14 @@ fn answer_of(invocation: Invocation) -> Answer {
     match invocation {
         Invocation::Response(response) => {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            // A REST API gets every value of a header, and nothing in the other map.
+            let header = |name: &str| {
+                let every_value = &response["multiValueHeaders"][name][0];
+                text(if every_value.is_null() { &response["headers"][name] } else { every_value })
+            };
             let status =
                 response["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
-            (
-                status.unwrap_or(0),
-                text(&response["headers"]["content-type"]),
-                text(&response["body"]),
-            )
+            (status.unwrap_or(0), header("content-type"), text(&response["body"]))
         }
         Invocation::Error(error) => panic!("the function failed: {error}"),
     }

@@ -17,6 +17,7 @@ use crate::execute::report::Refusal;
 use crate::http::reply::{
     Reply, ReplyStyle, answer, json_reply, message, refusal, turned_away, worded,
 };
+use crate::infra::metrics::{Count, count};
 use crate::providers::Contract;
 use crate::providers::Provider;
 use crate::providers::inbound::Inbound;
@@ -139,6 +140,7 @@ fn peer_of(request: &Request) -> Option<IpAddr> {
 }
 
 async fn health<P: Provider>(State(service): State<Arc<Service<P>>>, request: Request) -> Response {
+    count(Count::HealthCheck);
     let admitted = service.limits().admit_health(peer_of(&request), request.headers());
     if let Err((source, wait)) = admitted {
         let text = format!("too many health checks from {source}");
@@ -161,6 +163,11 @@ async fn about<P: Provider>() -> Response {
         P::TITLE,
     );
     response(message(StatusCode::OK, &text))
+}
+
+/// For a path that no URI has.
+pub(super) fn no_such_path() -> Response {
+    response(message(StatusCode::NOT_FOUND, "no route for that path"))
 }
 
 async fn not_found(uri: Uri) -> Response {

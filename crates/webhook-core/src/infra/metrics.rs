@@ -17,13 +17,13 @@ use crate::domain::clock::Clock;
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 const NAMESPACE: &str = "PaymentWebhooks";
-/// Of every number.
-const DIMENSION: &str = "Provider";
+/// Of every number; the first one only where a stack has a name.
+const DIMENSIONS: [&str; 2] = ["Stack", "Provider"];
 
 /// What became of an event, or of a delivery before it was events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
-    /// An event came in.
+    /// An event came in that nobody had tried before.
     Received,
     /// Its effect is in Cryptlex.
     Applied,
@@ -39,6 +39,10 @@ pub enum Count {
     Failed,
     /// A delivery that proved nothing.
     Rejected,
+    /// The same, from an address that the provider publishes: the secret is wrong.
+    RejectedFromProvider,
+    /// The signature is right and its time is not: a clock is wrong.
+    Stale,
     /// A delivery that came from elsewhere or too often.
     TurnedAway,
     /// An event failed because Cryptlex refused the access token.
@@ -47,10 +51,18 @@ pub enum Count {
     Throttled,
     /// A queued message that refers to nothing.
     Dangling,
+    /// The ledger refused, or did not answer in time.
+    LedgerFailed,
+    /// A notification could not be sent.
+    NotificationFailed,
+    /// Somebody asked for the health.
+    HealthCheck,
     /// A connection was closed unread: its source holds as many as one may.
     ConnectionRefused,
     /// All connections were taken: whoever comes next waits.
     ConnectionsFull,
+    /// An invocation of the function that ended with an answer: while there are any, this tells whether numbers arrive.
+    Answered,
 }
 
 impl Count {
@@ -64,12 +76,18 @@ impl Count {
             Self::Unmapped => "EventsUnmapped",
             Self::Failed => "EventsFailed",
             Self::Rejected => "WebhooksRejected",
+            Self::RejectedFromProvider => "ProviderWebhooksRejected",
+            Self::Stale => "WebhooksStale",
             Self::TurnedAway => "WebhooksTurnedAway",
             Self::TokenRefused => "CryptlexTokenRefused",
             Self::Throttled => "CryptlexThrottled",
             Self::Dangling => "QueuedEventsUnknown",
+            Self::LedgerFailed => "LedgerFailed",
+            Self::NotificationFailed => "NotificationsFailed",
+            Self::HealthCheck => "HealthChecks",
             Self::ConnectionRefused => "ConnectionsRefused",
             Self::ConnectionsFull => "ConnectionsFull",
+            Self::Answered => "InvocationsAnswered",
         }
     }
 }
@@ -83,7 +101,7 @@ pub fn count(what: Count) {
     counter!(what.name()).increment(1);
 }
 
-/// How long a delivery took to be answered.
+/// How long a delivery took to be answered that proved its provider.
 pub fn webhook(took: Duration) {
     histogram!(WEBHOOK_DURATION).record(milliseconds(took));
 }
@@ -112,19 +130,25 @@ fn milliseconds(took: Duration) -> f64 {
 
 /// Collects what this process counts.
 pub struct Numbers {
-    provider: &'static str,
+    whose: Whose,
     collected: Collected,
 }
 
+/// Whose numbers they are: those of several stacks in one account must not be summed up.
+struct Whose {
+    stack: Option<String>,
+    provider: &'static str,
+}
+
 impl Numbers {
-    /// Once in a process; `None` the second time.
-    pub fn collect(provider: &'static str) -> Option<Self> {
+    /// Once in a process; `None` the second time. `stack` is the name of the stack that it is in.
+    pub fn collect(provider: &'static str, stack: Option<String>) -> Option<Self> {
         let collected = Collected::default();
         metrics::set_global_recorder(collected.clone()).ok()?;
         describe_histogram!(WEBHOOK_DURATION, Unit::Milliseconds, "");
         describe_histogram!(CRYPTLEX_LATENCY, Unit::Milliseconds, "");
         describe_counter!(CRYPTLEX_CALLS, Unit::Count, "");
-        Some(Self { provider, collected })
+        Some(Self { whose: Whose { stack, provider }, collected })
     }
 
     /// What was counted since the last time, as lines of the embedded metric format.
@@ -132,7 +156,7 @@ impl Numbers {
         let at = clock.now().as_millisecond();
         let mut lines = Vec::new();
         for group in self.collected.take() {
-            for document in documents(self.provider, &group, at) {
+            for document in documents(&self.whose, &group, at) {
                 lines.extend_from_slice(document.to_string().as_bytes());
                 lines.push(b'\n');
             }
@@ -143,7 +167,7 @@ impl Numbers {
     /// The same for people: counts as they are; of durations how many, their sum, percentiles and the longest.
     pub fn summary(&self) -> Option<String> {
         let objects = self.collected.take().into_iter().map(|group| {
-            let mut shown = labelled(self.provider, &group);
+            let mut shown = labelled(&self.whose, &group);
             for Number { name, value, .. } in group.numbers {
                 shown.insert(name, summed_up(&value));
             }
@@ -157,7 +181,7 @@ impl Numbers {
 const MOST_VALUES: usize = 100;
 
 /// As many as the longest list of values needs: none of them is dropped.
-fn documents(provider: &str, group: &Group, at: i64) -> Vec<Value> {
+fn documents(whose: &Whose, group: &Group, at: i64) -> Vec<Value> {
     let mut parts: Vec<Vec<(&Number, Value)>> = Vec::new();
     for number in &group.numbers {
         for (place, value) in values(&number.value).into_iter().enumerate() {
@@ -170,7 +194,7 @@ fn documents(provider: &str, group: &Group, at: i64) -> Vec<Value> {
         }
     }
     let document = |part: Vec<(&Number, Value)>| {
-        let mut document = labelled(provider, group);
+        let mut document = labelled(whose, group);
         let dimensions: Vec<String> = document.keys().cloned().collect();
         let mut described = Vec::new();
         for (Number { name, unit, .. }, value) in part {
@@ -190,9 +214,11 @@ fn documents(provider: &str, group: &Group, at: i64) -> Vec<Value> {
 }
 
 /// The dimensions of a group.
-fn labelled(provider: &str, group: &Group) -> Map<String, Value> {
+fn labelled(Whose { stack, provider }: &Whose, group: &Group) -> Map<String, Value> {
     let labels = group.labels.iter().map(|(name, value)| (name.clone(), json!(value)));
-    std::iter::once((DIMENSION.to_owned(), json!(provider))).chain(labels).collect()
+    let [of_stack, of_provider] = DIMENSIONS.map(ToOwned::to_owned);
+    let stack = stack.as_ref().map(|stack| (of_stack, json!(stack)));
+    stack.into_iter().chain([(of_provider, json!(provider))]).chain(labels).collect()
 }
 
 /// A count, or all durations in lists that are short enough.

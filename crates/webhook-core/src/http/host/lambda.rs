@@ -1,20 +1,29 @@
-//! The Lambda host: takes the raw event, so that other sources than HTTP can be told apart by their shape.
+//! The Lambda host: messages of the overflow queue go to the worker, requests through `lambda_http` to the router.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lambda_events::apigw::ApiGatewayProxyResponse;
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use axum::Router;
-use http_body_util::BodyExt as _;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use lambda_http::Adapter;
 use lambda_runtime::{LambdaEvent, service_fn};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 use tower_service::Service as _;
 
-use super::{Fatal, gateway};
+use super::Fatal;
+use super::invocation::{HttpEvent, Invocation, NoSuchPath, Rest};
 use crate::domain::clock::Clock;
+use crate::domain::deadline::Deadline;
 use crate::execute::delivery::Service;
-use crate::http::router::Budget;
-use crate::infra::metrics::Numbers;
+use crate::http::router::{Budget, no_such_path};
+use crate::infra::metrics::{Count, Numbers, count};
 use crate::providers::Provider;
 
 /// Kept of the remaining time for the answer to get out.
@@ -29,14 +38,14 @@ pub(super) async fn run<P: Provider>(
     numbers: Option<Numbers>,
 ) -> Result<(), Fatal> {
     let (clock, numbers) = (Clock::system(), Arc::new(numbers));
-    let handler = service_fn(move |event: LambdaEvent<Value>| {
+    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let (service, router) = (Arc::clone(service), router.clone());
         let (clock, numbers) = (clock.clone(), Arc::clone(&numbers));
         async move {
-            let answer = match queued(&event.payload) {
-                Some(messages) => Ok(taken_back(&service, &messages, &event, &clock).await),
-                None => answer(router, event, &clock).await,
-            };
+            let answer = answer(&service, router, event, &clock).await;
+            if answer.is_ok() {
+                count(Count::Answered);
+            }
             if let Some(numbers) = numbers.as_ref() {
                 // Lambda takes each line for one entry of the log.
                 std::io::stdout().write_all(&numbers.lines(&clock)).ok();
@@ -47,72 +56,89 @@ pub(super) async fn run<P: Provider>(
     lambda_runtime::run(handler).await
 }
 
-/// A message of the overflow queue.
-struct Message {
-    id: String,
-    body: String,
+/// What Lambda gets back; for SQS and for each gateway in its own form.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer<H> {
+    Http(H),
+    Queue(SqsBatchResponse),
+    Refused(Box<ApiGatewayProxyResponse>),
 }
 
-/// The messages of an SQS event: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>.
-fn queued(event: &Value) -> Option<Vec<Message>> {
-    let records = event.get("Records")?.as_array()?;
-    let text = |record: &Value, name: &str| record.get(name)?.as_str().map(str::to_owned);
-    let of_sqs = |record: &Value| text(record, "eventSource").as_deref() == Some("aws:sqs");
-    if records.is_empty() || !records.iter().all(of_sqs) {
-        return None;
+async fn answer<P: Provider>(
+    service: &Arc<Service<P>>,
+    router: Router,
+    LambdaEvent { payload, context }: LambdaEvent<Box<RawValue>>,
+    clock: &Clock,
+) -> Result<Answer<impl Serialize + use<P>>, Fatal> {
+    let left = left_until(context.deadline, clock);
+    match Invocation::of(&payload) {
+        Invocation::Queued(event) => {
+            let budget = left.unwrap_or_else(|| service.deadline());
+            Ok(Answer::Queue(taken_back(service, event, budget, clock).await))
+        }
+        Invocation::Http(event) => {
+            let HttpEvent { request, rest } = *event;
+            let routed = |request| routed(router.clone(), rest.clone(), left, request);
+            let answer = Adapter::from(service_fn(routed)).call(LambdaEvent::new(request, context));
+            Ok(Answer::Http(answer.await?))
+        }
+        Invocation::Damaged => {
+            service.unread(None, "the gateway's event is no HTTP request");
+            Ok(Answer::Refused(Box::new(refused())))
+        }
+        Invocation::Unknown => Err(
+            "the event is none of API Gateway, a function URL, a load balancer, VPC Lattice or SQS"
+                .into(),
+        ),
     }
-    let message = |record: &Value| {
-        let id = text(record, "messageId")?;
-        Some(Message { id, body: text(record, "body").unwrap_or_default() })
+}
+
+async fn routed(
+    mut router: Router,
+    rest: Rest,
+    left: Option<Duration>,
+    request: lambda_http::Request,
+) -> Result<axum::response::Response, Infallible> {
+    let mut request = match rest.restore(request) {
+        Ok(request) => request,
+        Err(NoSuchPath) => return Ok(no_such_path()),
     };
-    records.iter().map(message).collect()
+    if let Some(left) = left {
+        request.extensions_mut().insert(Budget(left));
+    }
+    router.call(request).await
 }
 
 /// One message after the other. Those that were not done come again, the others do not.
 async fn taken_back<P: Provider>(
     service: &Service<P>,
-    messages: &[Message],
-    event: &LambdaEvent<Value>,
+    event: SqsEvent,
+    budget: Duration,
     clock: &Clock,
-) -> Value {
-    let mut again = Vec::new();
-    for message in messages {
-        let left = left_until(event.context.deadline, clock).unwrap_or_else(|| service.deadline());
-        if let Err(why) = service.resume(&message.body, left).await {
-            tracing::error!(provider = P::NAME, "Message {} comes again: {why}", message.id);
-            again.push(json!({ "itemIdentifier": message.id }));
+) -> SqsBatchResponse {
+    let deadline = Deadline::after(budget, clock);
+    let mut again = SqsBatchResponse::default();
+    for message in event.records {
+        let id = message.message_id.unwrap_or_default();
+        let body = message.body.unwrap_or_default();
+        if let Err(why) = service.resume(&body, deadline.left()).await {
+            tracing::error!(provider = P::NAME, "Message {id} comes again: {why}");
+            again.add_failure(id);
         }
     }
-    json!({ "batchItemFailures": again })
+    again
 }
 
-async fn answer(
-    mut router: Router,
-    event: LambdaEvent<Value>,
-    clock: &Clock,
-) -> Result<Value, Fatal> {
-    let mut request = match gateway::request(event.payload) {
-        Ok(request) => request,
-        Err(gateway::NotHttp::BadPath) => return Ok(refused(404, "no route for that path")),
-        Err(gateway::NotHttp::Unknown(what)) => return Err(what.into()),
-    };
-    if let Some(left) = left_until(event.context.deadline, clock) {
-        request.extensions_mut().insert(Budget(left));
-    }
-    let Ok(response) = router.call(request).await;
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await?.to_bytes();
-    let headers: serde_json::Map<String, Value> = parts
-        .headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_string(), json!(value.to_str().ok()?))))
-        .collect();
-    Ok(json!({
-        "statusCode": parts.status.as_u16(),
-        "headers": headers,
-        "body": String::from_utf8_lossy(&body),
-        "isBase64Encoded": false,
-    }))
+/// All gateways read this form.
+fn refused() -> ApiGatewayProxyResponse {
+    let mut answer = ApiGatewayProxyResponse::default();
+    answer.status_code = 400;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers.insert(CONTENT_TYPE, json);
+    let text = json!({ "message": "this is no HTTP request" }).to_string();
+    answer.body = Some(text.into());
+    answer
 }
 
 /// The time until the invocation's deadline, in milliseconds since 1970, less the margin.
@@ -125,15 +151,6 @@ fn left_until(deadline: u64, clock: &Clock) -> Option<Duration> {
         return None;
     }
     Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)).saturating_sub(MARGIN))
-}
-
-fn refused(status: u16, message: &str) -> Value {
-    json!({
-        "statusCode": status,
-        "headers": { "content-type": "application/json" },
-        "body": json!({ "message": message }).to_string(),
-        "isBase64Encoded": false,
-    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Two hosts for one router: Lambda when the Runtime API is there, else an HTTP server.
 
 mod arguments;
-mod gateway;
 mod healthy;
+mod invocation;
 mod lambda;
 mod mounted;
 mod places;
@@ -42,7 +42,8 @@ pub fn run<P: Provider>(
     crate::infra::telemetry::install(in_lambda, read("RUST_LOG").as_deref());
     // Once more, now that somebody hears of a file that cannot be read.
     read("RUST_LOG");
-    let numbers = Numbers::collect(P::NAME);
+    let stack = read("STACK_NAME").filter(|stack| !stack.trim().is_empty());
+    let numbers = Numbers::collect(P::NAME, stack);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Each has memory of its own: for names that are looked up, and a ledger in a file, these are enough.

@@ -22,7 +22,8 @@ fn numbers(of: impl FnOnce()) -> Numbers {
         describe_counter!(CRYPTLEX_CALLS, Unit::Count, "");
         of();
     });
-    Numbers { provider: "stripe", collected }
+    let whose = Whose { stack: Some("payments".to_owned()), provider: "stripe" };
+    Numbers { whose, collected }
 }
 
 fn documents_of(numbers: &Numbers) -> Vec<Value> {
@@ -55,12 +56,12 @@ fn a_line_is_what_cloudwatch_reads() {
         documents_of(&numbers),
         [
             json!({
-                "_aws": about(json!(["Provider"]), plain),
-                "Provider": "stripe", "EventsApplied": 2, "WebhookDuration": [125.0],
+                "_aws": about(json!(["Provider", "Stack"]), plain),
+                "Stack": "payments", "Provider": "stripe", "EventsApplied": 2, "WebhookDuration": [125.0],
             }),
             json!({
-                "_aws": about(json!(["Provider", "Route"]), routed),
-                "Provider": "stripe", "Route": "GET /v3/licenses",
+                "_aws": about(json!(["Provider", "Route", "Stack"]), routed),
+                "Stack": "payments", "Provider": "stripe", "Route": "GET /v3/licenses",
                 "CryptlexCalls": 1, "CryptlexLatency": [80.0],
             }),
         ]
@@ -111,7 +112,7 @@ fn a_minute_is_counts_and_percentiles() {
     let once =
         json!({ "count": 1, "sum": 80.0, "p50": 80.0, "p95": 80.0, "p99": 80.0, "max": 80.0 });
     let expected = json!({
-        "Provider": "stripe", "Route": "POST /v3/licenses", "CryptlexCalls": 1, "CryptlexLatency": once,
+        "Stack": "payments", "Provider": "stripe", "Route": "POST /v3/licenses", "CryptlexCalls": 1, "CryptlexLatency": once,
     });
     assert_eq!(routed, expected);
 }
