@@ -173,8 +173,17 @@ async fn a_secret_that_cannot_be_read_is_answered_and_named_in_the_log() {
     let (status, text) = buy(&function, OLD, 1).await;
     assert_eq!(status, 400);
     assert!(text.contains("STRIPE_WEBHOOK_SECRET was not found"), "{text}");
+    let health = wrap(Gateway::Rest, false, "GET", "/health", &[], b"");
+    let Invocation::Response(health) = function.invoke(&health, PATIENCE).await.unwrap() else {
+        panic!("the function failed")
+    };
+    let health = health["body"].as_str().unwrap();
+    assert!(
+        health.contains("the secret could not be read") && !health.contains("payments"),
+        "{health}"
+    );
     let logs = function.stop().await.unwrap().logs;
-    assert!(logs.contains("SECRETS_ID: there is no secret payments"), "{logs}");
+    assert!(logs.contains("SECRETS_ID: the secret payments could not be read"), "{logs}");
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ impl<P: Provider> Service<P> {
                     Err(error) => Standing::NoLedger(error.to_string()),
                 }
             }
-            Err(problems) => Standing::NotConfigured(problems.clone()),
+            Err(problems) => Standing::NotConfigured(state.secret_not_read(), problems.clone()),
         };
         let queue = self.keeper.waiting().queue();
         let until = state.ready.as_ref().ok().filter(|_| queue.events > 0);
@@ -171,7 +171,7 @@ impl<P: Provider> Service<P> {
     /// Tells of a delivery whose body cannot be looked at. It may be genuine, so that somebody should know; it may be
     /// anybody's, so that the log has a line a minute of one source.
     pub fn unread(&self, source: Option<IpAddr>, why: &str) {
-        count(Count::Rejected);
+        count(self.rejected(source));
         if self.limits.is_news_from(source) {
             tracing::error!(provider = P::NAME, "Webhook could not be read: {why}");
         }
@@ -209,18 +209,6 @@ impl<P: Provider> Service<P> {
 
     /// Handles one delivery within `budget`.
     pub async fn handle(&self, contract: Contract, inbound: Inbound, budget: Duration) -> Handled {
-        let began = Instant::now();
-        let handled = self.verify_and_handle(contract, inbound, budget).await;
-        metrics::webhook(began.elapsed());
-        handled
-    }
-
-    async fn verify_and_handle(
-        &self,
-        contract: Contract,
-        inbound: Inbound,
-        budget: Duration,
-    ) -> Handled {
         let source = inbound.source;
         // One for everything: secrets that are read again, and a second try with them. Lambda may give more time than the
         // provider does.
@@ -260,6 +248,12 @@ impl<P: Provider> Service<P> {
                         "Webhook signature verification failed"
                     );
                 }
+                count(match rejected {
+                    Rejected::TooOld(_) | Rejected::TooNew(_) => Count::Stale,
+                    Rejected::Missing | Rejected::Malformed | Rejected::Mismatch => {
+                        self.rejected(source)
+                    }
+                });
                 return Err(rejection::<P>(&rejected, has_signature));
             }
         };
@@ -287,7 +281,16 @@ impl<P: Provider> Service<P> {
                 }
             }
         }
+        metrics::webhook(began.elapsed());
         handled
+    }
+
+    /// From the provider's own addresses it means that a secret is wrong; from others it may mean nothing.
+    fn rejected(&self, source: Option<IpAddr>) -> Count {
+        match self.limits.is_of_provider(source) {
+            true => Count::RejectedFromProvider,
+            false => Count::Rejected,
+        }
     }
 
     fn verified(&self, state: &State, inbound: Inbound) -> Result<Verified<P>, Unverified> {
@@ -382,9 +385,12 @@ impl<P: Provider> Service<P> {
             return dangling(format!("{event} is an event of {provider}, not of {}", P::NAME));
         }
         let remembered = remembered::<P>(&ready.ledger, &ready.config, &event);
-        let late = StoreError("no answer in time".to_owned());
+        let late = |_late| {
+            count(Count::LedgerFailed);
+            Err(StoreError("no answer in time".to_owned()).into())
+        };
         let remembered = tokio::time::timeout(deadline.left(), remembered).await;
-        let remembered = match remembered.unwrap_or_else(|_late| Err(late.into())) {
+        let remembered = match remembered.unwrap_or_else(late) {
             Ok(remembered) => remembered,
             Err(error @ (Forgotten::Store(_) | Forgotten::NotConfigured(_))) => {
                 count(Count::Failed);
@@ -451,7 +457,6 @@ fn not_configured<P: Provider>(problem: Option<&Problem>) -> Refusal {
 }
 
 fn rejection<P: Provider>(rejected: &Rejected, is_there: bool) -> Refusal {
-    count(Count::Rejected);
     match rejected {
         Rejected::Missing => Refusal::Unsigned { header: P::SIGNATURE_HEADER, is_there },
         Rejected::Malformed | Rejected::Mismatch | Rejected::TooOld(_) | Rejected::TooNew(_) => {

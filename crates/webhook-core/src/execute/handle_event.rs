@@ -226,7 +226,7 @@ impl Ready {
                 return Err(Failure::delayed(error.to_string(), None));
             }
             Ok(Err(_forgotten)) => return Ok(None),
-            Err(_late) => return Err(Failure::delayed("ledger: no answer in time", None)),
+            Err(_late) => return Err(Failure::ledger_is_late()),
         };
         let Ok(Meaning::Act { commands: told, .. }) = remembered.notice.meaning else {
             return Ok(None);
@@ -278,7 +278,7 @@ impl Ready {
                 | Forgotten::Path(_)
                 | Forgotten::Meaning(..),
             )) => return Ok(()),
-            Err(_late) => return Err(Failure::delayed("ledger: no answer in time", None)),
+            Err(_late) => return Err(Failure::ledger_is_late()),
         };
         let Remembered { notice: Notice { id, kind, live, money, meaning }, contract, body } =
             remembered;
@@ -395,6 +395,6 @@ async fn in_time<T>(
     match tokio::time::timeout(left, call).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(Failure::delayed(error.to_string(), None)),
-        Err(_late) => Err(Failure::delayed("ledger: no answer in time", None)),
+        Err(_late) => Err(Failure::ledger_is_late()),
     }
 }

@@ -42,7 +42,6 @@ impl Ready {
             "Received {} webhook: {kind} ({id})",
             P::TITLE,
         );
-        count(Count::Received);
         if self.config.policy.test_events.refuse(money) {
             return Ok(self.refuse_test::<P>(&id));
         }
@@ -51,6 +50,7 @@ impl Ready {
         delivery.take_turn();
         let result = match &meaning {
             Ok(Meaning::Ignore(reason)) => {
+                count(Count::Received);
                 count(Count::Ignored);
                 Ok(ignored(&event.kind, reason))
             }
@@ -90,6 +90,7 @@ impl Ready {
 
     /// Acknowledged without effect, and told where a person looks.
     fn refuse_test<P: Provider>(&self, id: &EventId) -> Outcome {
+        count(Count::Received);
         count(Count::Ignored);
         self.refused_a_test.store(true, Ordering::Relaxed);
         tracing::warn!(

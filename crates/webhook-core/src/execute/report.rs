@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::command::Outcome;
 use crate::domain::ids::EventId;
+use crate::infra::metrics::{Count, count};
 
 /// What became of one event.
 #[derive(Debug)]
@@ -46,6 +47,12 @@ pub enum Class {
 }
 
 impl Failure {
+    /// The ledger did not answer while there was time.
+    pub(crate) fn ledger_is_late() -> Self {
+        count(Count::LedgerFailed);
+        Self::delayed("ledger: no answer in time", None)
+    }
+
     /// A failure that stays until a person acts.
     pub fn person(message: impl Into<String>) -> Self {
         Self { message: message.into(), class: Class::Person }

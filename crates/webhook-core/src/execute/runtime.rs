@@ -43,7 +43,7 @@ impl Parts {
     /// Calls nobody yet.
     pub async fn open(backends: &Backends, aws: &Aws, clock: &Clock) -> Self {
         let ledger = Ledger::open(&backends.ledger, aws, clock.clone()).await;
-        let notifier = Notifier::of(backends.topic.as_deref(), aws).await;
+        let notifier = Notifier::of(&backends.topics, aws).await;
         let overflow = match &backends.overflow {
             Some(url) => Some(Overflow::of(url, aws).await),
             None => None,
@@ -63,11 +63,13 @@ pub(crate) struct State {
     pub(crate) ready: Result<Ready, Vec<Problem>>,
     pub(crate) warnings: Vec<String>,
     pub(crate) alarms: Vec<String>,
+    /// Why the secret could not be read.
+    pub(crate) not_read: Option<NotRead>,
 }
 
 impl State {
     fn of<P: Provider>(
-        loaded: Loaded,
+        (loaded, not_read): (Loaded, Option<NotRead>),
         parts: &Parts,
         before: Option<&Ready>,
         clock: &Clock,
@@ -95,7 +97,7 @@ impl State {
                 refused_a_test,
             })
         });
-        let state = Self { ready, warnings, alarms };
+        let state = Self { ready, warnings, alarms, not_read };
         state.report(P::NAME);
         state
     }
@@ -108,6 +110,9 @@ impl State {
         for alarm in &self.alarms {
             tracing::error!(provider, "{alarm}");
         }
+        if let Some(not_read) = &self.not_read {
+            tracing::error!(provider, "{not_read}");
+        }
         for warning in &self.warnings {
             tracing::warn!(provider, "{warning}");
         }
@@ -117,7 +122,16 @@ impl State {
     pub(crate) fn notes(&self) -> Vec<String> {
         let refused = self.ready.as_ref().is_ok_and(|it| it.refused_a_test.load(Ordering::Relaxed));
         let refused = refused.then(|| TEST_REFUSED.to_owned());
-        self.alarms.iter().chain(&self.warnings).cloned().chain(refused).collect()
+        let ready = self.ready.as_ref().ok();
+        let queue = ready.and_then(|ready| ready.overflow.as_ref()?.trouble());
+        let topic = ready.and_then(|ready| ready.notifier.trouble());
+        let notes = self.alarms.iter().chain(&self.warnings).cloned();
+        notes.chain(self.secret_not_read()).chain(refused).chain(queue).chain(topic).collect()
+    }
+
+    /// Everybody may hear that, without its name.
+    pub(crate) fn secret_not_read(&self) -> Option<String> {
+        self.not_read.as_ref().map(NotRead::without_its_name)
     }
 
     pub(crate) fn problems(&self) -> &[Problem] {
@@ -162,9 +176,9 @@ impl Keeper {
             Some((vault, read)) => {
                 let secrets = Secrets { vault, variables };
                 let loaded = read.map(|read| secrets.load::<P>(read));
-                (Some(secrets), loaded.unwrap_or(plain))
+                (Some(secrets), loaded.unwrap_or((plain, None)))
             }
-            None => (None, plain),
+            None => (None, (plain, None)),
         };
         (Self::with::<P>(secrets, loaded, parts, clock, timing), rules)
     }
@@ -176,12 +190,12 @@ impl Keeper {
         clock: Clock,
         timing: Timing,
     ) -> Self {
-        Self::with::<P>(None, loaded, parts, clock, timing)
+        Self::with::<P>(None, (loaded, None), parts, clock, timing)
     }
 
     fn with<P: Provider>(
         secrets: Option<Secrets>,
-        loaded: Loaded,
+        loaded: (Loaded, Option<NotRead>),
         parts: Parts,
         clock: Clock,
         timing: Timing,
@@ -246,7 +260,7 @@ impl Keeper {
 
 impl Secrets {
     /// What the secret holds wins over plain variables.
-    fn load<P: Provider>(&self, read: Result<SecretValues, NotRead>) -> Loaded {
+    fn load<P: Provider>(&self, read: Result<SecretValues, NotRead>) -> (Loaded, Option<NotRead>) {
         let Self { vault, variables } = self;
         match read {
             Ok(held) => {
@@ -258,13 +272,9 @@ impl Secrets {
                     let text = format!("SECRETS_ID: look for {named} in the secret {}", vault.id());
                     loaded.alarms.push(text);
                 }
-                loaded
+                (loaded, None)
             }
-            Err(error) => {
-                let mut loaded = load::<P>(&**variables);
-                loaded.alarms.push(error.to_string());
-                loaded
-            }
+            Err(error) => (load::<P>(&**variables), Some(error)),
         }
     }
 }

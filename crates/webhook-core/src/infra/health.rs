@@ -38,8 +38,8 @@ pub struct Waits {
 pub enum Standing {
     /// It does; what should be looked at all the same.
     Ok(Vec<String>),
-    /// It cannot work; what is missing or wrong.
-    NotConfigured(Vec<Problem>),
+    /// It cannot work; why the secret could not be read, if it has one, and what is missing or wrong.
+    NotConfigured(Option<String>, Vec<Problem>),
     /// It cannot remember; why.
     NoLedger(String),
 }
@@ -63,9 +63,10 @@ impl Health {
                 tell("status", json!("ok"));
                 tell("warnings", json!(warnings));
             }
-            Standing::NotConfigured(problems) => {
+            Standing::NotConfigured(not_read, problems) => {
                 let missing: Vec<&str> = problems.iter().map(Problem::variable).collect();
-                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                let problems = problems.iter().map(ToString::to_string);
+                let problems: Vec<String> = not_read.iter().cloned().chain(problems).collect();
                 tell("status", json!("not configured"));
                 tell("missing", json!(missing));
                 tell("problems", json!(problems));

@@ -131,6 +131,11 @@ impl Limits {
         self.connections.filter(|_| !is_free).map(|most| (key_of(peer), most))
     }
 
+    /// Whether the provider publishes this address.
+    pub fn is_of_provider(&self, source: Option<IpAddr>) -> bool {
+        source.is_some_and(|source| self.provider.contain(source))
+    }
+
     /// Whether nobody was told within a minute that this source, or all of them together, used up the connections.
     pub fn is_news_of_a_crowd(&self, source: Option<IpAddr>) -> bool {
         self.crowds.take(source.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).is_ok()

@@ -10,3 +10,4 @@ pub mod notify;
 pub mod overflow;
 pub mod secrets;
 pub mod telemetry;
+pub mod trouble;

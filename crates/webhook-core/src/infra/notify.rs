@@ -9,14 +9,34 @@ use serde_json::json;
 use crate::domain::command::Concern;
 use crate::domain::ids::EventId;
 use crate::infra::aws::Aws;
+use crate::infra::config::Topics;
+use crate::infra::metrics::{Count, count};
+use crate::infra::trouble::Trouble;
 
-/// Where people are told.
+/// Where people are told: operators what they must mend, others what is about a customer's money or trial. Without a topic it
+/// is the log.
+#[derive(Debug, Clone, Default)]
+pub struct Notifier {
+    operations: Option<Topic>,
+    business: Option<Topic>,
+    trouble: Trouble,
+}
+
+/// An SNS topic.
 #[derive(Debug, Clone)]
-pub enum Notifier {
-    /// No topic is configured: the log.
-    Log,
-    /// `NOTIFICATION_TOPIC_ARN`.
-    Topic(Client, String),
+struct Topic {
+    client: Client,
+    arn: String,
+}
+
+impl Topic {
+    /// In the region that its ARN names.
+    async fn of(arn: Option<&str>, aws: &Aws) -> Option<Self> {
+        let arn = arn?;
+        let region = Region::new(arn.split(':').nth(3).unwrap_or_default().to_owned());
+        let config = Builder::from(aws.config().await).region(region).build();
+        Some(Self { client: Client::from_conf(config), arn: arn.to_owned() })
+    }
 }
 
 /// What they are told. Nothing secret or personal is in it.
@@ -37,6 +57,27 @@ pub struct Notification<'n> {
 }
 
 impl Concern {
+    /// Whether it is about a customer's money or trial, and nothing is to be mended.
+    fn is_business(self) -> bool {
+        match self {
+            Self::TrialEnds
+            | Self::PaymentNeedsAction
+            | Self::PaymentFailed
+            | Self::DisputeOpened => true,
+            Self::Unmapped
+            | Self::Undelivered
+            | Self::UserKept
+            | Self::UserRefused
+            | Self::BuyerUnknown
+            | Self::PaidWithoutLicense
+            | Self::MadeAgain
+            | Self::SubscriptionMoved
+            | Self::PeriodPresumed
+            | Self::PurchaseUnseen
+            | Self::NothingReversed => false,
+        }
+    }
+
     /// One sentence: what happened, and what to do.
     pub fn advice(self) -> &'static str {
         match self {
@@ -82,12 +123,16 @@ impl Concern {
 }
 
 impl Notifier {
-    /// The topic in the region that its ARN names.
-    pub async fn of(topic: Option<&str>, aws: &Aws) -> Self {
-        let Some(topic) = topic else { return Self::Log };
-        let region = Region::new(topic.split(':').nth(3).unwrap_or_default().to_owned());
-        let config = Builder::from(aws.config().await).region(region).build();
-        Self::Topic(Client::from_conf(config), topic.to_owned())
+    /// Calls nobody yet.
+    pub async fn of(topics: &Topics, aws: &Aws) -> Self {
+        let operations = Topic::of(topics.operations.as_deref(), aws).await;
+        let business = Topic::of(topics.business.as_deref(), aws).await;
+        Self { operations, business, trouble: Trouble::default() }
+    }
+
+    /// Why nobody could be told the last time.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.last()
     }
 
     /// Never fails: that nobody could be told is an error in the log.
@@ -98,29 +143,35 @@ impl Notifier {
             "notification": concern, "advice": advice, "provider": provider, "event": event, "type": kind,
             "subject": subject, "message": text,
         });
-        let Self::Topic(client, topic) = self else {
+        let business = self.business.as_ref().filter(|_| concern.is_business());
+        let Some(Topic { client, arn }) = business.or(self.operations.as_ref()) else {
             tracing::warn!(provider, event.id = %event, subject, "Notification: {advice} {message}");
             return;
         };
         let publish = client
             .publish()
-            .topic_arn(topic)
+            .topic_arn(arn)
             .subject(format!("{provider}: {advice}").chars().take(99).collect::<String>())
             .message(message.to_string())
             .send();
         let failed = match tokio::time::timeout(patience, publish).await {
-            Ok(Ok(_published)) => return,
+            Ok(Ok(_published)) => return self.trouble.is_over(),
             Ok(Err(error)) => {
                 let service = error.as_service_error().and_then(|e| e.meta().code());
                 service.unwrap_or("the topic cannot be reached").to_owned()
             }
             Err(_late) => "no answer in time".to_owned(),
         };
+        count(Count::NotificationFailed);
+        let name = arn.rsplit(':').next().unwrap_or_default();
+        self.trouble.tell(format!(
+            "the topic {name} takes no notifications: {failed} (it needs sns:Publish)"
+        ));
         tracing::error!(
             provider,
             event.id = %event,
             subject,
-            "Notification was not sent to {topic}: {failed} (it needs sns:Publish): {message}",
+            "Notification was not sent to {arn}: {failed} (it needs sns:Publish): {message}",
         );
     }
 }

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::EventId;
 use crate::infra::aws::Aws;
+use crate::infra::trouble::Trouble;
 
 /// An SQS queue.
 #[derive(Debug, Clone)]
 pub struct Overflow {
     client: Client,
     url: String,
+    trouble: Trouble,
 }
 
 /// What is queued of an event.
@@ -34,7 +36,13 @@ pub struct NotQueued(String);
 impl Overflow {
     /// The queue with this URL. Calls nobody yet.
     pub async fn of(url: &str, aws: &Aws) -> Self {
-        Self { client: Client::new(aws.config().await), url: url.to_owned() }
+        let client = Client::new(aws.config().await);
+        Self { client, url: url.to_owned(), trouble: Trouble::default() }
+    }
+
+    /// Why it took nothing the last time.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.last()
     }
 
     /// Once this is `Ok`, the event will be handled. It takes as long as the caller lets it.
@@ -45,6 +53,15 @@ impl Overflow {
             let code = error.as_service_error().and_then(|error| error.code());
             NotQueued(code.unwrap_or("the queue cannot be reached").to_owned())
         });
+        match &sent {
+            Ok(_) => self.trouble.is_over(),
+            Err(NotQueued(why)) => {
+                let name = self.url.rsplit('/').next().unwrap_or_default();
+                let text =
+                    format!("the queue {name} takes no events: {why} (it needs sqs:SendMessage)");
+                self.trouble.tell(text);
+            }
+        }
         sent.map(|_| ())
     }
 }

@@ -100,8 +100,18 @@ type Values = BTreeMap<String, SecretString>;
 
 /// Why a secret could not be read, and what to do. No value is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("SECRETS_ID: {0}")]
-pub struct NotRead(String);
+#[error("SECRETS_ID: the secret {id} could not be read: {why}")]
+pub struct NotRead {
+    id: String,
+    why: String,
+}
+
+impl NotRead {
+    /// The same for everybody: an ARN tells an account.
+    pub fn without_its_name(&self) -> String {
+        format!("SECRETS_ID: the secret could not be read: {}", self.why)
+    }
+}
 
 impl Vault {
     /// The secret with this name or ARN, for callers who wait no longer than `patience`. Calls nobody yet.
@@ -149,10 +159,8 @@ impl Vault {
         let (current, before) =
             tokio::join!(self.version("AWSCURRENT"), self.version("AWSPREVIOUS"));
         let Some(current) = current? else {
-            let id = &self.id;
-            return Err(NotRead(format!(
-                "there is no secret {id} in this account and region, or it has no value yet"
-            )));
+            let why = "it is not there in this account and region, or has no value yet";
+            return Err(self.not_read(why));
         };
         // What a rotation left behind is no reason to do without what counts now.
         let before = before.ok().flatten().unwrap_or_default();
@@ -161,28 +169,31 @@ impl Vault {
 
     /// `None` when there is no such secret, or no such version of it.
     async fn version(&self, stage: &str) -> Result<Option<Values>, NotRead> {
-        let id = &self.id;
-        let get = self.client.get_secret_value().secret_id(id).version_stage(stage);
+        let get = self.client.get_secret_value().secret_id(&self.id).version_stage(stage);
         let answer = match get.send().await {
             Ok(answer) => answer,
             Err(error) => {
                 let error = error.into_service_error();
                 return match error.code() {
                     Some("ResourceNotFoundException") => Ok(None),
-                    Some("AccessDeniedException") => Err(NotRead(format!(
-                        "grant secretsmanager:GetSecretValue on {id} to the function's role, and kms:Decrypt if its key is your own"
-                    ))),
-                    Some(code) => Err(NotRead(format!("Secrets Manager answered {code} for {id}"))),
-                    None => Err(NotRead(format!("Secrets Manager cannot be reached for {id}"))),
+                    Some("AccessDeniedException") => Err(self.not_read(
+                        "grant secretsmanager:GetSecretValue on it to the function's role, and kms:Decrypt if its key is your own",
+                    )),
+                    Some(code) => Err(self.not_read(&format!("Secrets Manager answered {code}"))),
+                    None => Err(self.not_read("Secrets Manager cannot be reached")),
                 };
             }
         };
         match answer.secret_string() {
-            Some(text) => values(text).map(Some).ok_or_else(|| {
-                NotRead(format!("{id} is no JSON object with the names of variables"))
-            }),
-            None => Err(NotRead(format!("{id} is binary: it must be a JSON object"))),
+            Some(text) => values(text)
+                .map(Some)
+                .ok_or_else(|| self.not_read("it is no JSON object with the names of variables")),
+            None => Err(self.not_read("it is binary and must be a JSON object")),
         }
+    }
+
+    fn not_read(&self, why: &str) -> NotRead {
+        NotRead { id: self.id.clone(), why: why.to_owned() }
     }
 }
 
@@ -288,7 +299,9 @@ mod tests {
         // Who does not answer is not asked again, whoever wants it.
         assert!(last.may_try(at(200), stranger));
         assert!(!last.may_try(at(201), genuine), "nobody has heard of it yet");
-        assert!(last.learn(Err(NotRead("no answer".to_owned()))).is_some());
+        assert!(
+            last.learn(Err(NotRead { id: "id".to_owned(), why: "no answer".to_owned() })).is_some()
+        );
         assert!(!last.may_try(at(259), genuine));
         assert!(last.may_try(at(260), genuine));
     }

@@ -118,7 +118,7 @@ impl Ledger {
         keys.extend(about.customers.iter().map(|id| customer_key(event.provider, id)));
         keys.extend(about.payment_ids().map(|id| payment_key(event.provider, id)));
         for _ in 0..CLAIM_ATTEMPTS {
-            let found = self.store.read(&keys).await?;
+            let found = self.read(&keys).await?;
             let claim = self.claim_found(event, about, body, term, admission, found).await?;
             if let Some(claim) = claim {
                 return Ok(claim);

@@ -43,14 +43,14 @@ impl Ledger {
         let mut keys = vec![event_key(event.provider, &event.id)];
         keys.extend(waits.map(|_| part_key(event.provider, &event.id)));
         for _ in 0..CLAIM_ATTEMPTS {
-            let found = self.store.read(&keys).await?;
+            let found = self.read(&keys).await?;
             let stored = |place: usize| found.get(place).and_then(Option::as_ref);
             let known: Option<EventRecord> =
                 decoded(keys.first().map_or("", String::as_str), stored(0))?;
             let is_new = known.is_none();
             let mut writes = match &known {
                 Some(known) => {
-                    let found = self.store.read(&[body_key(event.provider, &known.body)]).await?;
+                    let found = self.read(&[body_key(event.provider, &known.body)]).await?;
                     if !found.iter().any(Option::is_some) {
                         return Ok(false);
                     }

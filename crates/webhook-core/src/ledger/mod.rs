@@ -34,6 +34,7 @@ use crate::domain::fact::Displaced;
 use crate::domain::ids::{CustomerId, EventId, PaymentId};
 use crate::infra::aws::Aws;
 use crate::infra::config;
+use crate::infra::metrics::{Count, count};
 use lease::Ahead;
 use owner::Owner;
 use record::{customer_key, decoded, encoded, event_key, link_key, payment_key, subject_key};
@@ -222,6 +223,11 @@ impl Leases {
     }
 }
 
+/// Every refusal is counted: however an event goes on, somebody should look at the store.
+fn counted<T>(result: StoreResult<T>) -> StoreResult<T> {
+    result.inspect_err(|_refused| count(Count::LedgerFailed))
+}
+
 /// Attempts at a commit whose answer got lost.
 const COMMIT_ATTEMPTS: u32 = 2;
 
@@ -337,7 +343,7 @@ impl Ledger {
         keys.extend(payments.iter().map(|id| link_key(provider, id)));
         let links = keys.len();
         keys.extend(payments.iter().map(|id| payment_key(provider, id)));
-        let found = self.store.read(&keys).await?;
+        let found = self.read(&keys).await?;
         let (mut paid, mut linked) = (PaymentRecord::default(), Vec::new());
         for (place, (key, stored)) in keys.iter().zip(&found).enumerate() {
             if place == 0 {
@@ -354,7 +360,7 @@ impl Ledger {
         }
         if !linked.is_empty() {
             let keys: Vec<String> = linked.iter().map(|id| payment_key(provider, id)).collect();
-            let found = self.store.read(&keys).await?;
+            let found = self.read(&keys).await?;
             for (key, stored) in keys.iter().zip(&found) {
                 paid.merge(decoded(key, stored.as_ref())?.unwrap_or_default());
             }
@@ -367,7 +373,11 @@ impl Ledger {
     async fn commit(&self, writes: &[Write]) -> Result<Committed, StoreError> {
         let committed = self.commit_for_certain(writes).await;
         self.standing.committed(&committed);
-        committed
+        counted(committed)
+    }
+
+    async fn read(&self, keys: &[String]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        counted(self.store.read(keys).await)
     }
 
     /// An answer that got lost says nothing: the first record, which is unlike any other, tells whether it happened.
@@ -394,7 +404,7 @@ impl Ledger {
 
     async fn shows(&self, write: Option<&Write>) -> Result<bool, StoreError> {
         let Some(write) = write else { return Ok(false) };
-        let found = self.store.read(std::slice::from_ref(&write.key)).await?;
+        let found = self.read(std::slice::from_ref(&write.key)).await?;
         Ok(found.first().is_some_and(|stored| {
             stored.as_ref().is_some_and(|stored| stored.value == write.value)
         }))

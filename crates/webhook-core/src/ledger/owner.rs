@@ -43,7 +43,7 @@ impl Ledger {
     ) -> Result<bool, LedgerError> {
         let Ok(id) = CustomerId::new(customer.id.as_str()) else { return Ok(true) };
         let key = subject_key(customer);
-        let found = self.store.read(&[key.clone(), customer_key(customer.provider, &id)]).await?;
+        let found = self.read(&[key.clone(), customer_key(customer.provider, &id)]).await?;
         let mut found = found.into_iter();
         let (stored, known) = (found.next().flatten(), found.next().flatten());
         let mut record: SubjectRecord = decoded(&key, stored.as_ref())?.unwrap_or_default();

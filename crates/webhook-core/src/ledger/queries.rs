@@ -49,7 +49,7 @@ impl Ledger {
         id: &CustomerId,
     ) -> Result<Option<KnownCustomer>, StoreError> {
         let key = customer_key(provider, id);
-        let found = self.store.read(std::slice::from_ref(&key)).await?;
+        let found = self.read(std::slice::from_ref(&key)).await?;
         decoded(&key, found.first().and_then(Option::as_ref))
     }
 
@@ -60,7 +60,7 @@ impl Ledger {
         id: &EventId,
     ) -> Result<Option<EventRecord>, StoreError> {
         let key = event_key(provider, id);
-        let found = self.store.read(std::slice::from_ref(&key)).await?;
+        let found = self.read(std::slice::from_ref(&key)).await?;
         decoded(&key, found.first().and_then(Option::as_ref))
     }
 
@@ -71,7 +71,7 @@ impl Ledger {
         event: &EventRecord,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let key = body_key(provider, &event.body);
-        let found = self.store.read(std::slice::from_ref(&key)).await?;
+        let found = self.read(std::slice::from_ref(&key)).await?;
         let Some(kept) = found.into_iter().next().flatten() else {
             return Ok(None);
         };
@@ -132,7 +132,7 @@ impl Ledger {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let found = self.store.read(keys).await?;
+        let found = self.read(keys).await?;
         let mut records = Vec::new();
         for (key, stored) in keys.iter().zip(found) {
             if let Some(record) = decoded(key, stored.as_ref())? {

@@ -95,7 +95,7 @@ impl Ledger {
     }
 
     async fn seen(&self) -> Result<(), StoreError> {
-        self.store.read(&[KEY.to_owned()]).await?;
+        self.read(&[KEY.to_owned()]).await?;
         self.store.is_in_place().await
     }
 }

@@ -56,7 +56,7 @@ impl Ledger {
     /// Every event of a provider that waits: one read, however many events the ledger holds.
     pub async fn waiting(&self, provider: &str) -> Result<Vec<(EventId, Waits)>, StoreError> {
         let keys: Vec<String> = (0..PARTS).map(|part| key_of(provider, part)).collect();
-        let found = self.store.read(&keys).await?;
+        let found = self.read(&keys).await?;
         let mut waiting = Vec::new();
         for (key, stored) in keys.iter().zip(&found) {
             let part: Option<Part> = decoded(key, stored.as_ref())?;
@@ -88,7 +88,7 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         let key = part_key(provider, event);
         for _ in 0..CLAIM_ATTEMPTS {
-            let found = self.store.read(std::slice::from_ref(&key)).await?;
+            let found = self.read(std::slice::from_ref(&key)).await?;
             let stored = found.into_iter().next().flatten();
             let Some(write) = listed_write(&key, stored.as_ref(), event, listed)? else {
                 return Ok(());

@@ -11,6 +11,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use webhook_core::infra::aws::Aws;
+use webhook_core::infra::config::Topics;
 use webhook_core::infra::notify::Notifier;
 
 use crate::corpus::{path, prepare};
@@ -27,6 +28,10 @@ pub(crate) struct Topic {
     server: tokio::task::JoinHandle<()>,
 }
 
+fn operations(topic: &str) -> Topics {
+    Topics { operations: Some(topic.to_owned()), business: None }
+}
+
 impl Topic {
     pub(crate) async fn answering(status: StatusCode) -> Self {
         let published: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -39,7 +44,8 @@ impl Topic {
         };
         let router = Router::new().route("/", post(publish)).with_state(Arc::clone(&published));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let notifier = Notifier::of(Some(TOPIC), &Aws::of(sdk(&url, "another-region"))).await;
+        let aws = Aws::of(sdk(&url, "another-region"));
+        let notifier = Notifier::of(&operations(TOPIC), &aws).await;
         Self { published, notifier, server }
     }
 
@@ -158,6 +164,49 @@ async fn a_customer_of_before_who_moves_is_told() {
 }
 
 #[tokio::test]
+async fn money_and_trials_have_a_topic_of_their_own() {
+    let moto = region().await;
+    let sns = aws_sdk_sns::Client::new(&sdk(moto.url(), moto.region()));
+    let mut app = App::start().await;
+    let mut arns = Vec::new();
+    for name in ["operations", "business"] {
+        let inbox = moto.call("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": name})).await;
+        let topic = sns.create_topic().name(name).send().await.unwrap().topic_arn.unwrap();
+        let queue = topic.replace(":sns:", ":sqs:");
+        sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(queue).send().await.unwrap();
+        arns.push((
+            topic,
+            json!({"QueueUrl": inbox.unwrap()["QueueUrl"], "MaxNumberOfMessages": 10}),
+        ));
+    }
+    let [(operations, mended), (business, money)] = arns.try_into().unwrap();
+    let topics = Topics { operations: Some(operations), business: Some(business) };
+    app.notifier = Notifier::of(&topics, &found(&moto)).await;
+    deliver(&app, STRIPE, "subscription-trial-will-end").await;
+    deliver(&app, STRIPE, "charge-refunded").await;
+    for (inbox, concern) in [(mended, "nothing_reversed"), (money, "trial_ends")] {
+        let told = moto.call("sqs", "AmazonSQS.ReceiveMessage", &inbox).await.unwrap();
+        let told = told["Messages"].as_array().unwrap();
+        let bodies: Vec<&str> = told.iter().map(|it| it["Body"].as_str().unwrap()).collect();
+        assert!(
+            matches!(bodies.as_slice(), [one] if one.contains(concern)),
+            "{concern}: {bodies:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_topic_that_refuses_is_named_until_it_takes_something() {
+    let topic = Topic::answering(StatusCode::FORBIDDEN).await;
+    let app = topic.app(&[]).await;
+    assert_eq!(topic.notifier.trouble(), None);
+    deliver(&app, STRIPE, "subscription-trial-will-end").await;
+    let trouble = topic.notifier.trouble().unwrap();
+    assert!(trouble.contains("licenses") && trouble.contains("sns:Publish"), "{trouble}");
+    assert!(!trouble.contains("123456789012"), "{trouble}");
+}
+
+#[tokio::test]
 async fn a_topic_passes_on_what_it_is_told() {
     let moto = region().await;
     let sns = aws_sdk_sns::Client::new(&sdk(moto.url(), moto.region()));
@@ -168,7 +217,7 @@ async fn a_topic_passes_on_what_it_is_told() {
     let arn = topic.replace(":sns:", ":sqs:").replace(":licenses", ":inbox");
     sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn).send().await.unwrap();
     let mut app = App::start().await;
-    app.notifier = Notifier::of(Some(&topic), &found(&moto)).await;
+    app.notifier = Notifier::of(&operations(&topic), &found(&moto)).await;
     deliver(&app, STRIPE, "subscription-trial-will-end").await;
     let told = moto.call("sqs", "AmazonSQS.ReceiveMessage", &inbox).await.unwrap();
     let envelope: Value =

@@ -96,18 +96,32 @@ async fn what_cannot_be_a_secret_is_named_with_what_to_do_and_without_a_value() 
     let (manager, app) = (Manager::start().await, App::start().await);
     let text = |text: &str| json!({"SecretString": text});
     for (id, value, expected) in [
-        ("gone", None, "there is no secret gone in this account and region"),
-        ("empty", Some(json!({})), "there is no secret empty in this account and region"),
-        ("plain", Some(text("whsec_plain")), "plain is no JSON object"),
-        ("list", Some(text("[\"whsec_plain\"]")), "list is no JSON object"),
-        ("binary", Some(json!({"SecretBinary": "d2hzZWM="})), "binary is binary"),
+        ("gone", None, "the secret gone could not be read: it is not there"),
+        ("empty", Some(json!({})), "the secret empty could not be read: it is not there"),
+        (
+            "plain",
+            Some(text("whsec_plain")),
+            "the secret plain could not be read: it is no JSON object",
+        ),
+        (
+            "list",
+            Some(text("[\"whsec_plain\"]")),
+            "the secret list could not be read: it is no JSON object",
+        ),
+        (
+            "binary",
+            Some(json!({"SecretBinary": "d2hzZWM="})),
+            "the secret binary could not be read: it is binary",
+        ),
     ] {
         if let Some(mut value) = value {
             value["Name"] = json!(id);
             manager.call("CreateSecret", value).await;
         }
-        let why =
-            manager.vault(id, &app).await.read_again(None).await.unwrap().unwrap_err().to_string();
+        let read = manager.vault(id, &app).await.read_again(None).await;
+        let error = read.unwrap().unwrap_err();
+        let (why, public) = (error.to_string(), error.without_its_name());
+        assert_eq!(public, why.replace(&format!("secret {id} "), "secret "));
         assert!(why.starts_with("SECRETS_ID: ") && why.contains(expected), "{why}");
         assert!(!why.contains("whsec"), "{why}");
     }

@@ -110,7 +110,7 @@ impl App {
             clock,
             variables: all,
             store,
-            notifier: Notifier::Log,
+            notifier: Notifier::default(),
             overflow: None,
             stripe,
             fastspring,

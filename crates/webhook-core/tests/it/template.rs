@@ -116,6 +116,8 @@ fn a_function_is_given_what_it_reads_and_nothing_else() {
             asked.into_iter().filter(|name| !is_set_elsewhere(name)).collect();
         // Read before the rest, to know where the rest is.
         wanted.insert("SECRETS_ID".to_owned());
+        // For the numbers alone.
+        wanted.insert("STACK_NAME".to_owned());
         if function_name != "Stripe" {
             wanted.remove("CRYPTLEX_PRODUCT_ID");
         }

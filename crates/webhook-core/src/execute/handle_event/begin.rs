@@ -19,6 +19,7 @@ use crate::execute::claim_scope::claim_scope;
 use crate::execute::expected_calls::{owed, turn};
 use crate::execute::replay::remembered;
 use crate::execute::report::Failure;
+use crate::infra::metrics::{Count, count};
 use crate::ledger::{
     Admission, Claim, EventKey, Known, LeaseOnFailure, Leases, LedgerError, Paid, PaidBy, Term,
 };
@@ -203,6 +204,9 @@ impl Ready {
             };
             match claimed {
                 Claim::Acquired(leases) => {
+                    if leases.attempts() == 1 {
+                        count(Count::Received);
+                    }
                     let calls = gate.calls();
                     let owed = owed_when_claimed.into_inner();
                     let owed = owed.unwrap_or_else(PoisonError::into_inner);

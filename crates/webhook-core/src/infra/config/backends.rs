@@ -10,25 +10,36 @@ use super::reader::{Problem, Reader, web_address};
 pub struct Backends {
     /// `LEDGER_TABLE` or `LEDGER_PATH`, and what belongs to it.
     pub ledger: Ledger,
-    /// `NOTIFICATION_TOPIC_ARN`: an SNS topic for what people should look at.
-    pub topic: Option<String>,
+    /// For what people should look at.
+    pub topics: Topics,
     /// `OVERFLOW_QUEUE_URL`: an SQS queue for events that take longer than their provider waits.
     pub overflow: Option<String>,
 }
 
+/// SNS topics.
+#[derive(Debug, Clone, Default)]
+pub struct Topics {
+    /// `NOTIFICATION_TOPIC_ARN`.
+    pub operations: Option<String>,
+    /// `BUSINESS_TOPIC_ARN`: for what is about a customer's money or trial; without it that goes to the other one.
+    pub business: Option<String>,
+}
+
 impl<R: Fn(&str) -> Option<String>> Reader<R> {
     pub(super) fn backends(&mut self, deadline: Duration) -> Backends {
-        let (ledger, topic) = (self.ledger(deadline), self.topic());
-        Backends { ledger, topic, overflow: self.overflow() }
+        let ledger = self.ledger(deadline);
+        let operations = self.topic("NOTIFICATION_TOPIC_ARN");
+        let topics = Topics { operations, business: self.topic("BUSINESS_TOPIC_ARN") };
+        Backends { ledger, topics, overflow: self.overflow() }
     }
 
-    fn topic(&mut self) -> Option<String> {
-        let topic = self.optional("NOTIFICATION_TOPIC_ARN")?;
+    fn topic(&mut self, variable: &'static str) -> Option<String> {
+        let topic = self.optional(variable)?;
         let parts: Vec<&str> = topic.split(':').collect();
         let is_topic = matches!(parts.as_slice(), ["arn", _, "sns", region, _, name] if !region.is_empty() && !name.is_empty());
         if !is_topic {
             self.problems.push(Problem::Invalid {
-                variable: "NOTIFICATION_TOPIC_ARN",
+                variable,
                 wanted: "the ARN of an SNS topic, such as arn:aws:sns:eu-central-1:123456789012:licenses",
             });
             return None;

@@ -14,7 +14,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use backends::Backends;
+pub use backends::{Backends, Topics};
 pub use callers::Rules;
 pub use cryptlex::{Cryptlex, NO_AUTHORITIES};
 pub use ledger::{Ledger, LedgerPlace};
