@@ -13,6 +13,16 @@ INVOCATION = target/invoke/$(PROVIDER)-$(CASE).json
 VENV := .venv
 ARCHITECTURE ?= arm64
 BINARIES := stripe-webhook fastspring-webhook paddle-webhook
+RUST_MACHINE = $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)
+# What devkit is built for by `make dist-devkit`.
+TARGET ?= x86_64-unknown-linux-musl
+# Only what has a known hash, and is built: to build a package from its source runs tools that no hash covers. For Macs with
+# an Intel processor some are no longer built.
+PIP_INSTALL = -m pip install --quiet --no-deps --no-compile --require-hashes \
+	$(if $(filter Darwin-x86_64,$(shell uname -s)-$(shell uname -m)),,--only-binary :all:) --requirement
+# The oldest Python that each list of packages is resolved for, and the list.
+LOCKS := 3.10:crates/devkit/moto/requirements 3.11:deploy/requirements 3.10:deploy/requirements-sam \
+	3.10:deploy/requirements-cargo-lambda 3.10:deploy/requirements-uv
 # Of Stripe, Paddle and AWS; a private key; a Cryptlex token.
 SECRET_PATTERN := whsec_[A-Za-z0-9]{24,}|sk_live_[A-Za-z0-9]{16,}|pdl_live_apikey_|pdl_ntfset_01[a-z0-9]{24}_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|BEGIN [A-Z ]*PRIVATE KEY|eyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}
 
@@ -70,6 +80,7 @@ check-deploy: $(VENV)/bin/zizmor ## Expand template.yaml as AWS does, lint and c
 	$(VENV)/bin/python deploy/check_template.py
 	$(VENV)/bin/zizmor --offline --quiet --no-progress .github/workflows
 	$(VENV)/bin/python deploy/check_scripts.py
+	$(VENV)/bin/python deploy/check_release.py
 
 .PHONY: scan-secrets
 scan-secrets: ## Look for real secrets in every commit
@@ -78,8 +89,46 @@ scan-secrets: ## Look for real secrets in every commit
 
 .PHONY: sam-build
 sam-build: $(VENV)/sam/bin/sam $(VENV)/bin/cargo-lambda ## Build the three functions for template.yaml into .aws-sam; ARCHITECTURE=x86_64 for the other one
-	rustup target add $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)-unknown-linux-gnu
+	rustup target add $(RUST_MACHINE)-unknown-linux-gnu
 	PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(VENV)/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+.PHONY: sam
+sam: $(VENV)/sam/bin/sam ## Install sam, which deploys; deploy/deploy.sh does it when needed
+
+.PHONY: dist
+dist: ## Build what a release holds and this machine can: zips for both architectures, bill of materials, checksums, in dist/
+	rm -rf dist
+	$(MAKE) dist-zips ARCHITECTURE=arm64
+	$(MAKE) dist-zips ARCHITECTURE=x86_64
+	$(MAKE) dist-sbom
+	python3 deploy/release.py sums dist
+
+.PHONY: dist-zips
+dist-zips: $(VENV)/bin/cargo-lambda ## Pack the three functions for Lambda into dist/; ARCHITECTURE=x86_64 for the other one
+	rustup target add $(RUST_MACHINE)-unknown-linux-gnu
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --locked --release --target $(RUST_MACHINE)-unknown-linux-gnu $(BINARIES:%=--bin %)
+	python3 deploy/release.py pack $(ARCHITECTURE) target/lambda dist
+
+.PHONY: dist-devkit
+dist-devkit: $(if $(findstring linux,$(TARGET)),$(VENV)/bin/cargo-lambda) ## Build devkit for TARGET into dist/; for Linux it is static
+	rustup target add $(TARGET)
+	mkdir -p dist
+	$(if $(findstring linux,$(TARGET)),\
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --locked --release --target $(TARGET) --bin devkit \
+		&& cp target/lambda/devkit/bootstrap dist/devkit-$(TARGET),\
+	cargo build --locked --release --target $(TARGET) --bin devkit && cp target/$(TARGET)/release/devkit dist/devkit-$(TARGET))
+
+.PHONY: dist-sbom
+dist-sbom: ## Write what the released programs are made of into dist/, as CycloneDX
+	mkdir -p dist
+	set -o pipefail; cargo metadata --locked --format-version 1 --filter-platform x86_64-unknown-linux-gnu --filter-platform aarch64-unknown-linux-gnu \
+		--filter-platform aarch64-apple-darwin | python3 deploy/sbom.py Cargo.lock > dist/payment-webhooks.cdx.json
+
+.PHONY: lock
+lock: $(VENV)/bin/uv ## Write the hashes of every Python tool for all systems; UPGRADE=--upgrade looks for newer packages
+	for lock in $(LOCKS); do $(VENV)/bin/uv pip compile --quiet --universal --python-version $${lock%%:*} --generate-hashes \
+		--only-binary :all: --no-annotate --custom-compile-command "make lock" $(UPGRADE) \
+		$${lock#*:}.in --output-file $${lock#*:}.txt || exit 1; done
 
 .PHONY: sandbox
 sandbox: ## Run the Cryptlex sandbox on 127.0.0.1:4000, to look at or for `make watch`
@@ -102,20 +151,30 @@ invoke: $(VENV)/bin/cargo-lambda ## Sign and wrap events/PROVIDER/CASE.json as o
 .PHONY: moto
 moto: $(VENV)/bin/moto_server ## Install the DynamoDB server that the tests need, for `cargo test` without make
 
-$(VENV)/bin/moto_server: crates/devkit/moto/requirements.txt
+$(VENV)/bin/python:
+	@python3 -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed, for make check 3.11")'
 	python3 -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --no-deps --no-compile --requirement $<
+
+$(VENV)/bin/moto_server: crates/devkit/moto/requirements.txt | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP_INSTALL) $<
 	@touch $@
 
 $(VENV)/bin/zizmor: deploy/requirements.txt $(VENV)/bin/moto_server
-	$(VENV)/bin/python -m pip install --quiet --no-deps --no-compile --requirement $<
+	$(VENV)/bin/python $(PIP_INSTALL) $<
 	@touch $@
 
-$(VENV)/sam/bin/sam:
+# Of its own: its packages are not those of moto.
+$(VENV)/sam/bin/sam: deploy/requirements-sam.txt
+	@python3 -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed")'
 	python3 -m venv $(VENV)/sam
-	$(VENV)/sam/bin/python -m pip install --quiet --no-compile aws-sam-cli==1.170.0
+	$(VENV)/sam/bin/python $(PIP_INSTALL) $<
+	@touch $@
 
 # One for all: its linker is named after where it is, and what another linker made is built again.
-$(VENV)/bin/cargo-lambda:
-	python3 -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet cargo-lambda==1.9.2
+$(VENV)/bin/cargo-lambda: deploy/requirements-cargo-lambda.txt | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP_INSTALL) $<
+	@touch $@
+
+$(VENV)/bin/uv: deploy/requirements-uv.txt | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP_INSTALL) $<
+	@touch $@
