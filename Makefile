@@ -76,11 +76,12 @@ check: check-deploy ## Formatting, lints and documentation, warnings denied; tem
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 .PHONY: check-deploy
-check-deploy: $(VENV)/bin/zizmor ## Expand template.yaml as AWS does, lint and compare it; try the scripts; look for holes in the workflows
+check-deploy: $(VENV)/bin/zizmor ## Expand template.yaml as AWS does, lint and compare it; try the scripts; look for holes in policies and workflows
 	$(VENV)/bin/python deploy/check_template.py
 	$(VENV)/bin/zizmor --offline --quiet --no-progress .github/workflows
 	$(VENV)/bin/python deploy/check_scripts.py
 	$(VENV)/bin/python deploy/check_release.py
+	$(VENV)/bin/python deploy/check_role.py
 
 .PHONY: scan-secrets
 scan-secrets: ## Look for real secrets in every commit
