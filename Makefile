@@ -125,6 +125,11 @@ dist-sbom: ## Write what the released programs are made of into dist/, as Cyclon
 	set -o pipefail; cargo metadata --locked --format-version 1 --filter-platform x86_64-unknown-linux-gnu --filter-platform aarch64-unknown-linux-gnu \
 		--filter-platform aarch64-apple-darwin | python3 deploy/sbom.py Cargo.lock > dist/payment-webhooks.cdx.json
 
+.PHONY: check-tag
+check-tag: ## Look whether TAG is the version of Cargo.toml, with a v, and has a heading in CHANGELOG.md
+	@grep -qxF 'version = "$(TAG:v%=%)"' Cargo.toml || { echo "Cargo.toml has another version than $(TAG)"; exit 1; }
+	@grep -qE '^## $(subst .,\.,$(TAG:v%=%))( |$$)' CHANGELOG.md || { echo "CHANGELOG.md has no heading for $(TAG)"; exit 1; }
+
 .PHONY: lock
 lock: $(VENV)/bin/uv ## Write the hashes of every Python tool for all systems; UPGRADE=--upgrade looks for newer packages
 	for lock in $(LOCKS); do $(VENV)/bin/uv pip compile --quiet --universal --python-version $${lock%%:*} --generate-hashes \

@@ -1,4 +1,7 @@
-"""Looks at the policies for the role that deploys: what it may make, and that what it makes stays within the boundary."""
+"""Looks at the policies for the role that deploys: what it may make, and that what it makes stays within the boundary.
+
+And at the workflows: a job that may write somewhere, or become that role, compiles nothing of other people's.
+"""
 
 import json
 import re
@@ -6,6 +9,7 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import yaml
 from cfnlint.decode import cfn_yaml
 
 HERE = Path(__file__).resolve().parent
@@ -103,18 +107,29 @@ def given(value):
             yield from given(it)
 
 
+def wrong_with_workflows():
+    for path in sorted((HERE.parent / ".github/workflows").glob("*.yml")):
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            commands = "\n".join(step.get("run", "") for step in job["steps"])
+            rights = [right for right, value in job.get("permissions", {}).items() if value == "write"]
+            trusted = rights or "environment" in job
+            builds = re.search(r"\bcargo\b|\bdocker build\b|\bpip\b|\bnpm\b|^make (?!sam\s|check-tag)", commands + "\n", re.M)
+            if trusted and builds:
+                yield f"{path.name}: the job {name} has rights ({', '.join(rights)}) and runs {builds[0].strip()}"
+
+
 def main():
     role, boundary = loaded("role-policy.json"), loaded("boundary.json")
     template = cfn_yaml.load(str(HERE.parent / "template.yaml"))
     roles = [it["Properties"] for it in template["Resources"].values() if it["Type"] == "AWS::IAM::Role"]
-    problems = [*wrong_with_role(role), *wrong_with_boundary(boundary, roles)]
+    problems = [*wrong_with_workflows(), *wrong_with_role(role), *wrong_with_boundary(boundary, roles)]
     for name, policy in (("role-policy.json", role), ("boundary.json", boundary)):
         size = len(re.sub(r"\s", "", json.dumps(policy)))
         if size > SIZES[name]:
             problems.append(f"{name}: {size} characters, AWS takes {SIZES[name]}")
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"deploy/role-policy.json and boundary.json: {len(problems)} problems")
+    print(f"deploy/role-policy.json, boundary.json and the workflows: {len(problems)} problems")
     return 1 if problems else 0
 
 
