@@ -116,7 +116,7 @@ dist-devkit: $(if $(findstring linux,$(TARGET)),$(VENV)/bin/cargo-lambda) ## Bui
 	mkdir -p dist
 	$(if $(findstring linux,$(TARGET)),\
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --locked --release --target $(TARGET) --bin devkit \
-		&& cp target/lambda/devkit/bootstrap dist/devkit-$(TARGET),\
+		&& cp target/lambda/devkit/bootstrap dist/devkit-$(TARGET) && python3 deploy/release.py static dist/devkit-$(TARGET),\
 	cargo build --locked --release --target $(TARGET) --bin devkit && cp target/$(TARGET)/release/devkit dist/devkit-$(TARGET))
 
 .PHONY: dist-sbom

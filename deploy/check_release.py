@@ -117,6 +117,24 @@ def check_pack():
             pass
 
 
+def check_static():
+    """PT_LOAD is 1, PT_INTERP 3, PT_PHDR 6."""
+    for types, says in (([1, 6], ""), ([6, 3, 1], "is not static"), (None, "is no ELF file")):
+        with tempfile.NamedTemporaryFile() as file:
+            headers = b"".join(it.to_bytes(4, "little") + bytes(52) for it in types or [])
+            head = binary()[:20].ljust(32, b"\0") + (64).to_bytes(8, "little")
+            head = head.ljust(54, b"\0") + (56).to_bytes(2, "little") + len(types or []).to_bytes(2, "little")
+            file.write(b"#!/bin/sh" if types is None else head.ljust(64, b"\0") + headers)
+            file.flush()
+            try:
+                release.static(file.name)
+                said = ""
+            except release.Wrong as problem:
+                said = str(problem)
+            if not said.endswith(says) or bool(says) != bool(said):
+                yield f"static: headers {types}: said {said!r}, must say {says!r}"
+
+
 def package(name, source="registry", kind="lib"):
     return {
         "id": name, "name": name, "version": "1.0.0", "license": "MIT/Apache-2.0", "source": source,
@@ -177,7 +195,7 @@ def check_lists():
 
 
 def main():
-    checks = [check_zips, check_pack, check_sbom, check_lists]
+    checks = [check_zips, check_pack, check_static, check_sbom, check_lists]
     problems = [problem for check in checks for problem in check()]
     for problem in problems:
         print(problem, file=sys.stderr)

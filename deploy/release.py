@@ -2,6 +2,7 @@
 
     release.py pack arm64 target/lambda dist    <function>-arm64.zip of each <function>/bootstrap
     release.py stage all arm64 dist TO          the zips of dist and a template that names them, for `sam deploy`
+    release.py static dist/devkit-..            fails if it needs a loader, and so a C library, of the machine
     release.py sums dist                        SHA256SUMS of all files there
 """
 
@@ -38,6 +39,18 @@ def architecture_of(binary):
         return None
     (machine,) = struct.unpack_from("<H", binary, 18)
     return next((name for name, number in MACHINES.items() if number == machine), None)
+
+
+def static(path):
+    binary = Path(path).read_bytes()
+    if architecture_of(binary) is None:
+        raise Wrong(f"{path} is no ELF file")
+    (offset,) = struct.unpack_from("<Q", binary, 32)
+    size, count = struct.unpack_from("<HH", binary, 54)
+    types = [struct.unpack_from("<I", binary, offset + size * number)[0] for number in range(count)]
+    # PT_INTERP
+    if 3 in types:
+        raise Wrong(f"{path} is not static")
 
 
 def pack(architecture, built, dist):
@@ -129,7 +142,7 @@ def sums(dist):
 
 def main(command, *arguments):
     try:
-        {"pack": pack, "stage": stage, "sums": sums}[command](*arguments)
+        {"pack": pack, "stage": stage, "static": static, "sums": sums}[command](*arguments)
     except (Wrong, OSError) as problem:
         sys.exit(str(problem))
 
