@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 from cfnlint.decode import cfn_yaml
+from check_template import lint
 
 HERE = Path(__file__).resolve().parent
 ACCOUNT = "123456789012"
@@ -107,6 +108,16 @@ def given(value):
             yield from given(it)
 
 
+def unknown(policies):
+    """Actions that AWS does not have, and what else cfn-lint finds in policies: in a template, which it reads."""
+    resources = {
+        f"Policy{number}": {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": policy}}
+        for number, policy in enumerate(policies)
+    }
+    for problem in lint({"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}):
+        yield problem[:200]
+
+
 def wrong_with_workflows():
     for path in sorted((HERE.parent / ".github/workflows").glob("*.yml")):
         for name, job in yaml.safe_load(path.read_text())["jobs"].items():
@@ -122,7 +133,7 @@ def main():
     role, boundary = loaded("role-policy.json"), loaded("boundary.json")
     template = cfn_yaml.load(str(HERE.parent / "template.yaml"))
     roles = [it["Properties"] for it in template["Resources"].values() if it["Type"] == "AWS::IAM::Role"]
-    problems = [*wrong_with_workflows(), *wrong_with_role(role), *wrong_with_boundary(boundary, roles)]
+    problems = [*wrong_with_workflows(), *unknown([role, boundary]), *wrong_with_role(role), *wrong_with_boundary(boundary, roles)]
     for name, policy in (("role-policy.json", role), ("boundary.json", boundary)):
         size = len(re.sub(r"\s", "", json.dumps(policy)))
         if size > SIZES[name]:
