@@ -78,6 +78,7 @@ def everything(platform):
         "SilenceHours": 0,
         "LogRetentionDays": 60,
         "ManageApiGatewayLogging": "false",
+        "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/stack-boundary",
     }
     if platform in ("all", "stripe"):
         given["CryptlexProductId"] = "product"
@@ -196,6 +197,7 @@ def optional(p):
     logging = {
         "ApiGatewayLoggingRole": {
             "AssumeRolePolicyDocument": {"Statement": role("apigateway")},
+            "PermissionsBoundary": p["PermissionsBoundaryArn"] or None,
             "ManagedPolicyArns": [
                 "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
             ],
@@ -281,6 +283,7 @@ def of_provider(title, p):
         f"{title}Log": log(f"lambda/stack-{name}", p),
         f"{title}Role": {
             "AssumeRolePolicyDocument": {"Statement": role("lambda")},
+            "PermissionsBoundary": p["PermissionsBoundaryArn"] or None,
             "Policies": [
                 {
                     "PolicyName": "webhook",
