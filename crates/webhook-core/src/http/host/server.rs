@@ -1,4 +1,7 @@
 //! The HTTP server: for containers, laptops and tests.
+//!
+//! hyper reads headers in time and ends connections. What must not run out are connections, counted by source: tower's
+//! limits count requests, of all sources together.
 
 use std::io;
 use std::net::SocketAddr;
