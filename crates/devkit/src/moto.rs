@@ -97,6 +97,23 @@ impl Moto {
         self.call("dynamodb", "DynamoDB_20120810.CreateTable", &table).await.map(|_| ())
     }
 
+    /// A queue whose messages come once: none of them comes back within an hour. Gives its URL.
+    pub async fn create_queue(&self, queue: &str) -> Result<String, MotoError> {
+        let queue = json!({"QueueName": queue, "Attributes": {"VisibilityTimeout": "3600"}});
+        let made = self.call("sqs", "AmazonSQS.CreateQueue", &queue).await?;
+        match made["QueueUrl"].as_str() {
+            Some(url) => Ok(url.to_owned()),
+            None => Err(MotoError::Refused(format!("no URL of a queue in {made}"))),
+        }
+    }
+
+    /// The next messages of the queue with this URL, at most ten.
+    pub async fn receive(&self, queue_url: &str) -> Result<Vec<Value>, MotoError> {
+        let most = json!({"QueueUrl": queue_url, "MaxNumberOfMessages": 10});
+        let received = self.call("sqs", "AmazonSQS.ReceiveMessage", &most).await?;
+        Ok(received["Messages"].as_array().cloned().unwrap_or_default())
+    }
+
     /// By the scope of a signature it knows which service of which region is meant.
     pub fn authorization(&self, service: &str) -> String {
         format!(

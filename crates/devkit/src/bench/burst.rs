@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::growth::Scratch;
 use super::load::{Event, PROVIDER};
-use super::queued::{function_gets, overflow_queue, received};
+use super::queued::function_gets;
 use super::served::{deliver, purchase};
 use super::table::Row;
 use super::{
@@ -201,7 +200,7 @@ async fn in_lambda(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let sandbox = Sandbox::start(Settings::default()).await.map_err(at("the sandbox"))?;
     let moto = Moto::start().await?;
     moto.create_ledger("ledger").await?;
-    let queue = overflow_queue(&moto).await?;
+    let queue = moto.create_queue("overflow").await?;
     let mut variables = environment(PROVIDER, &sandbox);
     variables.extend(on_aws(&moto));
     let binary = args.binary(PROVIDER);
@@ -245,9 +244,9 @@ async fn answered(function: &Function, event: Event) -> Result<(), BenchError> {
 }
 
 /// What is queued, until nothing is.
-async fn drain(function: &Function, moto: &Moto, queue: &Value) -> Result<(), BenchError> {
+async fn drain(function: &Function, moto: &Moto, queue: &str) -> Result<(), BenchError> {
     loop {
-        let messages = received(moto, queue).await?;
+        let messages = moto.receive(queue).await?;
         if messages.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! An order that takes longer than its provider waits: it goes on in the overflow queue, as fast as Cryptlex lets it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::load::delivery;
@@ -26,7 +26,7 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let sandbox = Sandbox::start(settings).await.map_err(at("the sandbox"))?;
     let moto = Moto::start().await?;
     moto.create_ledger("ledger").await?;
-    let queue = overflow_queue(&moto).await?;
+    let queue = moto.create_queue("overflow").await?;
     let mut variables = environment(PROVIDER, &sandbox);
     variables.extend(on_aws(&moto));
     variables.push(("CRYPTLEX_REQUESTS_PER_5S", LIMIT.to_string()));
@@ -36,7 +36,7 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
     let before = Instant::now();
     function_gets(&function, &order()?).await?;
     let answered = before.elapsed();
-    let mut left = received(&moto, &queue).await?;
+    let mut left = moto.receive(&queue).await?;
     while !left.is_empty() {
         let answer = function_gets(&function, &queued(&left)).await?;
         let failed = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
@@ -73,19 +73,6 @@ pub(super) async fn measure(args: &BenchArgs) -> Result<Vec<Row>, BenchError> {
         Row::of("of the calls of that order, refused with 429", "calls", vec![refused as f64])
             .at_most(0.0),
     ])
-}
-
-/// Longer than anything here takes: a message comes once.
-pub(super) async fn overflow_queue(moto: &Moto) -> Result<Value, BenchError> {
-    let queue = json!({"QueueName": "overflow", "Attributes": {"VisibilityTimeout": "3600"}});
-    Ok(moto.call("sqs", "AmazonSQS.CreateQueue", &queue).await?)
-}
-
-/// The next messages of the queue.
-pub(super) async fn received(moto: &Moto, queue: &Value) -> Result<Vec<Value>, BenchError> {
-    let most = json!({"QueueUrl": queue["QueueUrl"], "MaxNumberOfMessages": 10});
-    let received = moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await?;
-    Ok(received["Messages"].as_array().cloned().unwrap_or_default())
 }
 
 fn order() -> Result<Value, BenchError> {
