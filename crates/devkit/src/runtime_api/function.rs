@@ -45,6 +45,15 @@ impl Function {
         Function::run(process::command(binary), environment).await
     }
 
+    /// As [`Function::start`], by a program that runs the binary: an emulator of a processor with its arguments.
+    pub async fn start_under(
+        runner: &[String],
+        binary: &Path,
+        environment: &[(&str, &str)],
+    ) -> io::Result<Function> {
+        Function::run(process::command_under(runner, binary), environment).await
+    }
+
     async fn run(mut command: Command, environment: &[(&str, &str)]) -> io::Result<Function> {
         let api = RuntimeApi::start().await?;
         command
@@ -131,5 +140,16 @@ mod tests {
             assert!(logs.lines().any(|logged| logged == line), "{line} not in\n{logs}");
         }
         assert!(!logs.contains("CARGO_MANIFEST_DIR"), "{logs}");
+    }
+
+    #[tokio::test]
+    async fn a_runner_gets_its_arguments_and_then_the_binary() {
+        let runner = ["/bin/echo", "-L", "/libraries"].map(str::to_owned);
+        for (runner, written) in [(&runner[..], "-L /libraries /bin/echo\n"), (&[], "\n")] {
+            let binary = Path::new("/bin/echo");
+            let function = Function::start_under(runner, binary, &[]).await.unwrap();
+            function.process.ended().await;
+            assert_eq!(function.logs(), written);
+        }
     }
 }

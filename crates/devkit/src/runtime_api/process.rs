@@ -34,6 +34,15 @@ pub(super) fn command(binary: &Path) -> Command {
     command
 }
 
+/// As [`command`], by a program that runs the binary: the first word is the program, the others come before the binary.
+/// Without any word the machine runs it.
+pub(super) fn command_under(runner: &[String], binary: &Path) -> Command {
+    let Some((program, arguments)) = runner.split_first() else { return command(binary) };
+    let mut command = command(Path::new(program));
+    command.args(arguments).arg(binary);
+    command
+}
+
 impl Process {
     /// Killed when dropped.
     pub(super) fn spawn(mut command: Command) -> io::Result<Process> {
