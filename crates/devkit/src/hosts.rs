@@ -22,13 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Status, content type and body.
 type Answer = (u16, String, String);
 
-struct Host {
-    sandbox: Sandbox,
-    variables: Vec<(&'static str, String)>,
+/// A sandbox, and the variables of a function that asks it.
+pub(crate) struct Host {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Host {
-    async fn new(provider: Provider) -> Self {
+    pub(crate) async fn new(provider: Provider) -> Self {
         let sandbox = Sandbox::start(Settings::default()).await.expect("a port on loopback");
         let variables = vec![
             (provider.secret_variable(), provider.demo_secret().to_owned()),
@@ -42,12 +43,12 @@ impl Host {
         Self { sandbox, variables }
     }
 
-    fn environment(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn environment(&self) -> Vec<(&str, &str)> {
         self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
     /// Without ids: creations side by side get them in any order.
-    fn licenses(&self) -> Vec<String> {
+    pub(crate) fn licenses(&self) -> Vec<String> {
         let one = |license: &License| {
             let slot = license.metadata.iter().map(|item| item.value.as_str()).collect::<Vec<_>>();
             let owner = license.user.as_ref().map(|user| user.email.as_str());

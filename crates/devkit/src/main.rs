@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use devkit::sandbox::Settings;
-use devkit::{bench, corpus, crash, demo, records, sandbox, send};
+use devkit::{arm64, bench, corpus, crash, demo, records, sandbox, send};
 
 #[derive(Parser)]
 #[command(
@@ -27,6 +27,8 @@ enum Command {
     Crash(crash::CrashArgs),
     /// Measure what the release binaries cost, and compare it with their budgets.
     Bench(bench::BenchArgs),
+    /// Run the functions for arm64 on an emulated processor, and compare them with this machine's own build.
+    Arm64(arm64::Arm64Args),
     /// Run the Cryptlex sandbox until ctrl-c.
     Sandbox {
         /// Where to listen.
@@ -61,6 +63,7 @@ async fn main() -> ExitCode {
         Command::Demo => demo::play().await.map_err(Into::into),
         Command::Crash(args) => crash::run(&args).await.map_err(Into::into),
         Command::Bench(args) => bench::run(&args).await.map_err(Into::into),
+        Command::Arm64(args) => arm64::run(&args).await.map_err(Into::into),
         Command::Sandbox { listen } => {
             let served = sandbox::serve(listen, Settings::default()).await;
             served.map(|()| true).map_err(|e| format!("cannot listen on {listen}: {e}").into())

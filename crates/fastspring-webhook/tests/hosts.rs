@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use devkit::arm64::rehearse;
 use devkit::hosts::{agree, die_anywhere, survive};
 use devkit::sign::Provider;
 
@@ -21,4 +22,9 @@ async fn what_a_gateway_gets_wrong_is_survived() {
 async fn killed_at_any_call_the_next_process_goes_on() {
     let story = ["order-subscription-seats", "charge-completed-seats", "deactivated"];
     assert!(die_anywhere(Provider::Fastspring, Path::new(BINARY), &story).await > 20);
+}
+
+#[tokio::test]
+async fn what_make_arm64_compares_is_the_same_twice() {
+    rehearse(Provider::Fastspring, Path::new(BINARY)).await.expect("no difference");
 }
