@@ -37,7 +37,7 @@ DEMO_ENVIRONMENT := \
 
 .PHONY: help
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 .PHONY: demo
 demo: ## Play the main job of all three providers on a Cryptlex sandbox, with the real binaries
@@ -64,6 +64,23 @@ bench: $(VENV)/bin/cargo-lambda $(VENV)/bin/moto_server ## Measure the functions
 	cargo build --locked --release --manifest-path bench/floor/Cargo.toml --target-dir target/floor
 	for binary in $(BINARIES); do (cd target/lambda/$$binary && python3 -m zipfile -c bootstrap.zip bootstrap) || exit 1; done
 	target/lambda/devkit/bootstrap bench --write BENCHMARKS.md $(BENCH)
+
+.PHONY: arm64
+arm64: arm64-tools $(VENV)/bin/cargo-lambda $(VENV)/bin/moto_server ## Run the functions for arm64 on an emulated processor, and compare them with this machine's build; x86-64 Linux with qemu-user
+	rustup target add aarch64-unknown-linux-gnu
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --locked --release --target aarch64-unknown-linux-gnu $(BINARIES:%=--bin %)
+	cargo build --locked --workspace --bins
+	target/debug/devkit arm64 $(ARM64)
+
+# Before anything is built: the build takes minutes.
+.PHONY: arm64-tools
+arm64-tools:
+	@command -v qemu-aarch64 > /dev/null \
+		|| { echo "qemu-aarch64 is missing. Debian and Ubuntu have it in qemu-user: apt-get install qemu-user"; exit 1; }
+	@qemu-aarch64 -cpu help | grep -qw neoverse-n1 \
+		|| { echo "This qemu-aarch64 does not know neoverse-n1, the processor of AWS Graviton2. That of Debian 12 does."; exit 1; }
+	@test -e /usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1 \
+		|| { echo "The C library for arm64 is missing. Debian and Ubuntu have it in libc6-arm64-cross: apt-get install libc6-arm64-cross"; exit 1; }
 
 .PHONY: snapshots
 snapshots: ## Rewrite what the corpus is read as; the change is for `git diff` to show
