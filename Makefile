@@ -22,7 +22,11 @@ PIP_INSTALL = -m pip install --quiet --no-deps --no-compile --require-hashes \
 	$(if $(filter Darwin-x86_64,$(shell uname -s)-$(shell uname -m)),,--only-binary :all:) --requirement
 # The oldest Python that each list of packages is resolved for, and the list.
 LOCKS := 3.10:crates/devkit/moto/requirements 3.11:deploy/requirements 3.10:deploy/requirements-sam \
-	3.10:deploy/requirements-cargo-lambda 3.10:deploy/requirements-uv
+	3.10:deploy/requirements-cargo-lambda 3.10:deploy/requirements-uv 3.12:deploy/requirements-setuptools 3.12:deploy/requirements-emulator
+# What this machine can run itself.
+HERE := $(if $(filter x86_64 amd64,$(shell uname -m)),x86_64,arm64)
+# The emulator of `make stack` needs a newer Python than the rest.
+EMULATOR_PYTHON ?= python3
 # Of Stripe, Paddle and AWS; a private key; a Cryptlex token.
 SECRET_PATTERN := whsec_[A-Za-z0-9]{24,}|sk_live_[A-Za-z0-9]{16,}|pdl_live_apikey_|pdl_ntfset_01[a-z0-9]{24}_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|BEGIN [A-Z ]*PRIVATE KEY|eyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}
 
@@ -110,6 +114,12 @@ sam-build: $(VENV)/sam/bin/sam $(VENV)/bin/cargo-lambda ## Build the three funct
 	rustup target add $(RUST_MACHINE)-unknown-linux-gnu
 	PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(VENV)/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
+.PHONY: stack
+stack: $(VENV)/emulator/bin/localstack $(VENV)/sam/bin/sam ## Deploy template.yaml into an emulator of AWS and use it; Linux and Python 3.12, no part of make test; ZIPS=dist builds no functions
+	$(if $(ZIPS),,$(MAKE) sam-build ARCHITECTURE=$(HERE))
+	cargo build --locked -p devkit
+	ZIPS=$(ZIPS) ARCHITECTURE=$(HERE) $(VENV)/emulator/bin/python deploy/emulator/run.py
+
 .PHONY: sam
 sam: $(VENV)/sam/bin/sam ## Install sam, which deploys; deploy/deploy.sh does it when needed
 
@@ -196,6 +206,15 @@ $(VENV)/sam/bin/sam: deploy/requirements-sam.txt
 # One for all: its linker is named after where it is, and what another linker made is built again.
 $(VENV)/bin/cargo-lambda: deploy/requirements-cargo-lambda.txt | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP_INSTALL) $<
+	@touch $@
+
+# Two of its packages have no wheels. What builds them is pinned, too, and nothing else is fetched for it.
+$(VENV)/emulator/bin/localstack: deploy/requirements-setuptools.txt deploy/requirements-emulator.txt
+	@$(EMULATOR_PYTHON) -c 'import sys; sys.version_info >= (3, 12) or sys.exit("make stack needs Python 3.12 or newer: EMULATOR_PYTHON=python3.13")'
+	$(EMULATOR_PYTHON) -m venv --clear $(VENV)/emulator
+	$(VENV)/emulator/bin/python $(PIP_INSTALL) deploy/requirements-setuptools.txt
+	$(VENV)/emulator/bin/python -m pip install --quiet --no-deps --no-compile --require-hashes --only-binary :all: \
+		--no-binary airspeed-ext,jsonpath-rw --no-build-isolation --requirement deploy/requirements-emulator.txt
 	@touch $@
 
 $(VENV)/bin/uv: deploy/requirements-uv.txt | $(VENV)/bin/python
