@@ -120,6 +120,8 @@ fi
 
 [[ -x .venv/sam/bin/sam ]] || make --no-print-directory .venv/sam/bin/sam
 
+# sam tells its makers of each use unless it is asked not to.
+export SAM_CLI_TELEMETRY=${SAM_CLI_TELEMETRY:-0}
 # sam breaks its table of outputs wherever the window ends; they come below, to be copied.
 in_table=""
 .venv/sam/bin/sam deploy --template-file "$template" --stack-name "$STACK" --region "$REGION" \
