@@ -115,7 +115,7 @@ sam-build: $(VENV)/sam/bin/sam $(VENV)/bin/cargo-lambda ## Build the three funct
 	PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(VENV)/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 .PHONY: stack
-stack: $(VENV)/emulator/bin/localstack $(VENV)/sam/bin/sam ## Deploy template.yaml into an emulator of AWS and use it; Linux and Python 3.12, no part of make test; ZIPS=dist builds no functions
+stack: $(VENV)/emulator/bin/localstack-supervisor $(VENV)/sam/bin/sam ## Deploy template.yaml into an emulator of AWS and use it; Linux and Python 3.12, no part of make test; ZIPS=dist builds no functions
 	$(if $(ZIPS),,$(MAKE) sam-build ARCHITECTURE=$(HERE))
 	cargo build --locked -p devkit
 	ZIPS=$(ZIPS) ARCHITECTURE=$(HERE) $(VENV)/emulator/bin/python deploy/emulator/run.py
@@ -209,7 +209,7 @@ $(VENV)/bin/cargo-lambda: deploy/requirements-cargo-lambda.txt | $(VENV)/bin/pyt
 	@touch $@
 
 # Two of its packages have no wheels. What builds them is pinned, too, and nothing else is fetched for it.
-$(VENV)/emulator/bin/localstack: deploy/requirements-setuptools.txt deploy/requirements-emulator.txt
+$(VENV)/emulator/bin/localstack-supervisor: deploy/requirements-setuptools.txt deploy/requirements-emulator.txt
 	@$(EMULATOR_PYTHON) -c 'import sys; sys.version_info >= (3, 12) or sys.exit("make stack needs Python 3.12 or newer: EMULATOR_PYTHON=python3.13")'
 	$(EMULATOR_PYTHON) -m venv --clear $(VENV)/emulator
 	$(VENV)/emulator/bin/python $(PIP_INSTALL) deploy/requirements-setuptools.txt

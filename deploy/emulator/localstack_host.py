@@ -1,7 +1,8 @@
 """LocalStack without Docker: functions run as processes of this machine, DynamoDB is the moto inside LocalStack.
 
 LocalStack itself runs a function in a container, and DynamoDB in a Java server that it downloads. Both are replaced here before
-it starts. It also keeps what a template says is RetainExceptOnCreate. It listens where its own variable GATEWAY_LISTEN says; deploy/emulator/servers.py sets that and the others.
+it starts. With a stack it deletes even what the template says is RetainExceptOnCreate. Here that is Retain, which is the same
+in AWS once a stack has been made. It listens where its own variable GATEWAY_LISTEN says; servers.py sets that and the others.
 """
 
 import os
