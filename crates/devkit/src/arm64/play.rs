@@ -9,7 +9,7 @@ use super::Arm64Error;
 use super::tls::{CERTIFICATE, TlsDoor};
 use crate::corpus::{Case, case, cases};
 use crate::envelope::{Gateway, queued, wrap};
-use crate::hosts::Host;
+use crate::hosts::{Host, without_ids};
 use crate::moto::Moto;
 use crate::runtime_api::{Function, Invocation};
 use crate::sandbox::{ACCESS_TOKEN, Fault, catalogue};
@@ -275,19 +275,6 @@ fn told(answer: &Value) -> (String, String) {
         answer["body"] = json!(body);
     }
     (answer["statusCode"].to_string(), answer.to_string())
-}
-
-/// Creations side by side get their ids in any order, and licenses are answered in the order of their ids.
-fn without_ids(body: &str) -> String {
-    let Ok(mut json) = serde_json::from_str::<Value>(body) else { return body.to_owned() };
-    let Some(licenses) = json.pointer_mut("/data/licenses").and_then(Value::as_array_mut) else {
-        return body.to_owned();
-    };
-    for license in licenses.iter_mut() {
-        license["id"] = json!("..");
-    }
-    licenses.sort_by_key(ToString::to_string);
-    json.to_string()
 }
 
 #[cfg(test)]
