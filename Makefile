@@ -16,8 +16,8 @@ BINARIES := stripe-webhook fastspring-webhook paddle-webhook
 RUST_MACHINE = $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)
 # What devkit is built for by `make dist-devkit`.
 TARGET ?= x86_64-unknown-linux-musl
-# Only what has a known hash, and is built: to build a package from its source runs tools that no hash covers. For Macs with
-# an Intel processor some are no longer built.
+# Only built packages whose hash is known: to build one from its source would run tools that no hash covers. Macs with an
+# Intel processor are the exception, because some packages are no longer built for them.
 PIP_INSTALL = -m pip install --quiet --no-deps --no-compile --require-hashes \
 	$(if $(filter Darwin-x86_64,$(shell uname -s)-$(shell uname -m)),,--only-binary :all:) --requirement
 # The oldest Python that each list of packages is resolved for, and the list.
@@ -115,7 +115,7 @@ sam-build: $(VENV)/sam/bin/sam $(VENV)/bin/cargo-lambda ## Build the three funct
 	PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(VENV)/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 .PHONY: stack
-stack: $(VENV)/emulator/bin/localstack-supervisor $(VENV)/sam/bin/sam ## Deploy template.yaml into an emulator of AWS and use it; Linux and Python 3.12, no part of make test; ZIPS=dist builds no functions
+stack: $(VENV)/emulator/bin/localstack-supervisor $(VENV)/sam/bin/sam ## Deploy template.yaml into an emulator of AWS and use it; Linux, Python 3.12 or newer, not part of make test; ZIPS=dist builds no functions
 	$(if $(ZIPS),,$(MAKE) sam-build ARCHITECTURE=$(HERE))
 	cargo build --locked -p devkit
 	ZIPS=$(ZIPS) ARCHITECTURE=$(HERE) $(VENV)/emulator/bin/python deploy/emulator/run.py
@@ -196,14 +196,14 @@ $(VENV)/bin/zizmor: deploy/requirements.txt $(VENV)/bin/moto_server
 	$(VENV)/bin/python $(PIP_INSTALL) $<
 	@touch $@
 
-# Of its own: its packages are not those of moto.
+# A separate environment: sam and moto need different versions.
 $(VENV)/sam/bin/sam: deploy/requirements-sam.txt
 	@python3 -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed")'
 	python3 -m venv $(VENV)/sam
 	$(VENV)/sam/bin/python $(PIP_INSTALL) $<
 	@touch $@
 
-# One for all: its linker is named after where it is, and what another linker made is built again.
+# Shared by all targets: cargo builds everything again when the path of the linker changes.
 $(VENV)/bin/cargo-lambda: deploy/requirements-cargo-lambda.txt | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP_INSTALL) $<
 	@touch $@

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Asks /health of every function that was deployed. A secret that the stack made and that is still empty is told, and is no
-# failure of the deployment. A secret that was given must be readable and complete.
+# Asks /health of every function that was deployed. A secret that the stack made and that is still empty is reported, and
+# the deployment does not fail. A secret that was given must be readable and complete.
 set -euo pipefail
 
 : "${REGION:?an AWS region}"

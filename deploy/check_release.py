@@ -39,12 +39,12 @@ ZIPS = [
     ({"stripe-webhook-arm64.zip": GOOD}, "all", "arm64", "fastspring-webhook-arm64.zip is not there"),
     ({"stripe-webhook-arm64.zip": GOOD}, "stripe", "x86_64", "stripe-webhook-x86_64.zip is not there"),
     ({"stripe-webhook-arm64.zip": GOOD}, "stripe", "riscv", "ARCHITECTURE=riscv must be arm64 or x86_64"),
-    ({"stripe-webhook-arm64.zip": b"PK"}, "stripe", "arm64", "stripe-webhook-arm64.zip is no zip with a file bootstrap"),
-    ({"stripe-webhook-arm64.zip": zipped(binary(), "main")}, "stripe", "arm64", "is no zip with a file bootstrap"),
+    ({"stripe-webhook-arm64.zip": b"PK"}, "stripe", "arm64", "stripe-webhook-arm64.zip is not a zip with a file bootstrap"),
+    ({"stripe-webhook-arm64.zip": zipped(binary(), "main")}, "stripe", "arm64", "is not a zip with a file bootstrap"),
     ({"stripe-webhook-arm64.zip": zipped(binary(), mode=0o644)}, "stripe", "arm64", "may not be executed"),
-    ({"stripe-webhook-arm64.zip": zipped(binary(62))}, "stripe", "arm64", "is no ELF file for arm64"),
-    ({"stripe-webhook-arm64.zip": zipped(binary(start=b"\x7fELF\x01\x01"))}, "stripe", "arm64", "is no ELF file for arm64"),
-    ({"stripe-webhook-arm64.zip": zipped(b"#!/bin/sh")}, "stripe", "arm64", "is no ELF file for arm64"),
+    ({"stripe-webhook-arm64.zip": zipped(binary(62))}, "stripe", "arm64", "is not an ELF file for arm64"),
+    ({"stripe-webhook-arm64.zip": zipped(binary(start=b"\x7fELF\x01\x01"))}, "stripe", "arm64", "is not an ELF file for arm64"),
+    ({"stripe-webhook-arm64.zip": zipped(b"#!/bin/sh")}, "stripe", "arm64", "is not an ELF file for arm64"),
     ({"stripe-webhook-arm64.zip": GOOD, release.SUMS: b"00  stripe-webhook-arm64.zip\n"}, "stripe", "arm64", "is not what"),
     ({"stripe-webhook-arm64.zip": GOOD, release.SUMS: b"00  other.zip\n"}, "stripe", "arm64", "is not what"),
     (
@@ -119,7 +119,7 @@ def check_pack():
 
 def check_static():
     """PT_LOAD is 1, PT_INTERP 3, PT_PHDR 6."""
-    for types, says in (([1, 6], ""), ([6, 3, 1], "is not static"), (None, "is no ELF file")):
+    for types, says in (([1, 6], ""), ([6, 3, 1], "is not static"), (None, "is not an ELF file")):
         with tempfile.NamedTemporaryFile() as file:
             headers = b"".join(it.to_bytes(4, "little") + bytes(52) for it in types or [])
             head = binary()[:20].ljust(32, b"\0") + (64).to_bytes(8, "little")

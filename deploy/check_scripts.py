@@ -184,12 +184,12 @@ PASSED_ON = [
 
 NOBODY = [
     "nobody would be told when webhooks fail, so nothing was deployed. Name somebody:",
-    "  PARAMETERS='AlarmEmail=ops@example.com' (and what else it says), or NO_ALARM_EMAIL=yes if nobody need be told",
+    "  PARAMETERS='AlarmEmail=ops@example.com' (keep your other parameters), or NO_ALARM_EMAIL=yes if nobody need be told",
 ]
 UNHEARD = "WARNING: the stack payment-webhooks runs, but NOBODY IS TOLD when webhooks fail: no confirmed subscriber is known."
-WANTED = "NO_ALARM_EMAIL=yes says that this is wanted."
+WANTED = "You set NO_ALARM_EMAIL=yes, so this is not an error."
 SUBSCRIBE = "Subscribe somebody, who must then confirm:"
-BLIND = ["no such thing", "WARNING: it cannot be seen who is told of what goes to arn:topic"]
+BLIND = ["no such thing", "WARNING: cannot read the subscribers of arn:topic"]
 ALL = {"PLATFORM": "all"}
 CHOSEN = ALL | {"NO_ALARM_EMAIL": "yes"}
 NAMED = ALL | {"PARAMETERS": MAIL}

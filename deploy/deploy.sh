@@ -111,7 +111,7 @@ if [[ -z "$email" && -z "$NO_ALARM_EMAIL" ]]; then
   [[ -z "$topic" ]] || stay=$(subscriptions "$topic" | confirmed "$leaves")
   if [[ -z "$stay" ]]; then
     echo "nobody would be told when webhooks fail, so nothing was deployed. Name somebody:" >&2
-    echo "  PARAMETERS='AlarmEmail=ops@example.com' (and what else it says), or NO_ALARM_EMAIL=yes if nobody need be told" >&2
+    echo "  PARAMETERS='AlarmEmail=ops@example.com' (keep your other parameters), or NO_ALARM_EMAIL=yes if nobody need be told" >&2
     exit 1
   fi
 fi
@@ -151,7 +151,7 @@ pending=""
 while IFS=$'\t' read -r name arn; do
   [[ "$name" == *TopicArn ]] || continue
   if ! them=$(subscriptions "$arn" 2>&1); then
-    printf '\n%s\nWARNING: it cannot be seen who is told of what goes to %s\n' "$them" "$arn" >&2
+    printf '\n%s\nWARNING: cannot read the subscribers of %s\n' "$them" "$arn" >&2
     continue
   fi
   [[ "$name" != TopicArn || -z "$(confirmed "" <<<"$them")" ]] || told=yes
@@ -166,7 +166,7 @@ done <<<"$outputs"
 if [[ -z "$told" ]]; then
   printf '\nWARNING: the stack %s runs, but NOBODY IS TOLD when webhooks fail: no confirmed subscriber is known.\n' "$STACK" >&2
   if [[ -n "$NO_ALARM_EMAIL" ]]; then
-    echo "NO_ALARM_EMAIL=yes says that this is wanted." >&2
+    echo "You set NO_ALARM_EMAIL=yes, so this is not an error." >&2
     exit 0
   fi
   if [[ -z "$pending" ]]; then

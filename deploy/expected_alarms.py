@@ -1,4 +1,4 @@
-"""What must stand in the stack of alarms, as tables. deploy/alarms.py shows that they ring."""
+"""The alarms that the stack must contain, as tables. deploy/alarms.py shows that they ring."""
 
 NAMESPACE = "PaymentWebhooks"
 SLOW_MS = {"Stripe": 7500, "FastSpring": 7500, "Paddle": 2500}

@@ -44,7 +44,7 @@ def architecture_of(binary):
 def static(path):
     binary = Path(path).read_bytes()
     if architecture_of(binary) is None:
-        raise Wrong(f"{path} is no ELF file")
+        raise Wrong(f"{path} is not an ELF file")
     (offset,) = struct.unpack_from("<Q", binary, 32)
     size, count = struct.unpack_from("<HH", binary, 54)
     types = [struct.unpack_from("<I", binary, offset + size * number)[0] for number in range(count)]
@@ -60,7 +60,7 @@ def pack(architecture, built, dist):
         path = Path(built) / f"{platform}-webhook" / "bootstrap"
         binary = path.read_bytes()
         if architecture_of(binary) != architecture:
-            raise Wrong(f"{path} is no ELF file for {architecture}")
+            raise Wrong(f"{path} is not an ELF file for {architecture}")
         entry = zipfile.ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))
         entry.create_system = 3
         entry.external_attr = 0o100755 << 16
@@ -81,11 +81,11 @@ def checked(path, architecture, sums):
             entry = archive.getinfo("bootstrap")
             binary = archive.read(entry)
     except (zipfile.BadZipFile, KeyError):
-        raise Wrong(f"{path} is no zip with a file bootstrap") from None
+        raise Wrong(f"{path} is not a zip with a file bootstrap") from None
     if not entry.external_attr >> 16 & 0o111:
         raise Wrong(f"bootstrap in {path} may not be executed")
     if architecture_of(binary) != architecture:
-        raise Wrong(f"bootstrap in {path} is no ELF file for {architecture}")
+        raise Wrong(f"bootstrap in {path} is not an ELF file for {architecture}")
     return content
 
 
