@@ -44,7 +44,7 @@ fn source_behind(peer: IpAddr, headers: &HeaderMap, proxies: &Networks) -> IpAdd
 }
 
 /// Some proxies write the port too.
-fn address(hop: &[u8]) -> Option<IpAddr> {
+pub(crate) fn address(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?.trim();
     let plain = text.parse::<IpAddr>().ok();
     plain.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip())).map(|ip| ip.to_canonical())

@@ -12,13 +12,15 @@ use std::net::IpAddr;
 use aws_lambda_events::sqs::SqsEvent;
 use base64::Engine as _;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use lambda_http::RequestExt as _;
 use lambda_http::request::{LambdaRequest, RequestContext};
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::http::router::{DamagedBody, SourceAddress};
+use crate::infra::limits::address;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -56,9 +58,18 @@ impl Invocation {
         }
         match serde_json::from_str::<LambdaRequest>(event.get()) {
             Ok(request) => HttpEvent::of(request).map_or(Self::Unknown, Self::Http),
-            Err(_) if looks_like_http(event) => Self::Damaged,
-            Err(_) => Self::Unknown,
+            Err(_) => Self::damaged(event),
         }
+    }
+
+    /// A balancer may pass a name or a value that no header can have: the request is read without it.
+    fn damaged(event: &RawValue) -> Self {
+        if !looks_like_http(event) {
+            return Self::Unknown;
+        }
+        let request = without_impossible_headers(event);
+        let request = request.and_then(|event| serde_json::from_str(&event.to_string()).ok());
+        request.and_then(HttpEvent::of).map_or(Self::Damaged, Self::Http)
     }
 }
 
@@ -72,8 +83,30 @@ fn of_sqs_alone(event: SqsEvent) -> Option<SqsEvent> {
 
 /// Every gateway says how it was asked; that is an object, whatever else is wrong.
 fn looks_like_http(event: &RawValue) -> bool {
-    let event: Option<Value> = serde_json::from_str(event.get()).ok();
-    event.is_some_and(|event| event.get("requestContext").is_some_and(Value::is_object))
+    #[derive(Deserialize)]
+    struct Asked<'e> {
+        #[serde(borrow, rename = "requestContext")]
+        how: &'e RawValue,
+    }
+    serde_json::from_str::<Asked<'_>>(event.get()).is_ok_and(|it| it.how.get().starts_with('{'))
+}
+
+fn without_impossible_headers(event: &RawValue) -> Option<Value> {
+    let is_value = |value: &Value| match value {
+        Value::String(text) => HeaderValue::from_str(text).is_ok(),
+        Value::Array(texts) => texts
+            .iter()
+            .all(|text| text.as_str().is_some_and(|text| HeaderValue::from_str(text).is_ok())),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    };
+    let mut event: Value = serde_json::from_str(event.get()).ok()?;
+    for name in ["headers", "multiValueHeaders"] {
+        let Some(headers) = event.get_mut(name).and_then(Value::as_object_mut) else { continue };
+        headers.retain(|name, value| {
+            HeaderName::from_bytes(name.as_bytes()).is_ok() && is_value(value)
+        });
+    }
+    Some(event)
 }
 
 /// The parts of an event that all kinds of them have.
@@ -206,7 +239,7 @@ fn source_of(request: &lambda_http::Request) -> Option<IpAddr> {
         }
         _ => None,
     };
-    told?.trim().parse().ok()
+    address(told?.as_bytes())
 }
 
 /// A REST API tells the path without the stage, an HTTP API with it: what is no part of a route is taken off.

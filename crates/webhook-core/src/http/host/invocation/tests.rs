@@ -105,3 +105,37 @@ fn a_stage_is_taken_off_where_a_route_is_left() {
         assert_eq!(without_stage(path.to_owned(), stage), expected, "{path} {stage:?}");
     }
 }
+
+#[test]
+fn a_name_or_value_that_no_header_can_have_is_left_out() {
+    for gateway in Gateway::ALL {
+        let mut event = wrap(gateway, false, "POST", "/v1", &[("x-fs-signature", "abc=")], b"{}");
+        for headers in ["headers", "multiValueHeaders"] {
+            let Some(headers) = event[headers].as_object_mut() else { continue };
+            let one = headers.values().next().unwrap().clone();
+            headers.insert("x(y".to_owned(), one);
+            headers.insert("x-odd".to_owned(), json!("a\nb"));
+        }
+        let request = request(&event);
+        assert_eq!(source(&request).as_deref(), Some("192.0.2.10"), "{gateway:?}");
+        assert_eq!(request.headers()["x-fs-signature"], "abc=", "{gateway:?}");
+    }
+}
+
+#[test]
+fn what_has_the_form_of_a_request_is_damaged_and_not_unknown() {
+    for gateway in Gateway::ALL {
+        let event = wrap(gateway, false, "POST", "/v1", &[], b"MARK").to_string();
+        let lone_surrogate = RawValue::from_string(event.replace("MARK", "\\ud800")).unwrap();
+        assert!(matches!(Invocation::of(&lone_surrogate), Invocation::Damaged), "{gateway:?}");
+        let bad_method = wrap(gateway, false, "PO ST", "/v1", &[], b"{}");
+        assert!(matches!(of(&bad_method), Invocation::Damaged), "{gateway:?}");
+    }
+}
+
+#[test]
+fn a_balancer_may_write_the_port_too() {
+    let mut event = wrap(Gateway::Alb, false, "GET", "/health", &[], b"");
+    event["multiValueHeaders"]["x-forwarded-for"] = json!(["203.0.113.1, 198.51.100.7:43210"]);
+    assert_eq!(source(&request(&event)).as_deref(), Some("198.51.100.7"));
+}
