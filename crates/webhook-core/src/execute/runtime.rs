@@ -124,9 +124,9 @@ impl State {
         let refused = refused.then(|| TEST_REFUSED.to_owned());
         let ready = self.ready.as_ref().ok();
         let queue = ready.and_then(|ready| ready.overflow.as_ref()?.trouble());
-        let topic = ready.and_then(|ready| ready.notifier.trouble());
+        let topics = ready.into_iter().flat_map(|ready| ready.notifier.trouble());
         let notes = self.alarms.iter().chain(&self.warnings).cloned();
-        notes.chain(self.secret_not_read()).chain(refused).chain(queue).chain(topic).collect()
+        notes.chain(self.secret_not_read()).chain(refused).chain(queue).chain(topics).collect()
     }
 
     /// Everybody may hear that, without its name.
@@ -167,6 +167,7 @@ impl Keeper {
         let id = variables("SECRETS_ID").filter(|id| !id.trim().is_empty());
         let read = Box::pin(async {
             let vault = Vault::of(id.as_deref()?.trim(), PATIENCE, &aws, clock.clone()).await;
+            let vault = vault.knowing(rules.provider.clone());
             let read = vault.read_again(None).await;
             Some((vault, read))
         });

@@ -23,10 +23,12 @@ use crate::domain::clock::Clock;
 use crate::infra::aws::Aws;
 use crate::infra::config::BEFORE_ROTATION;
 use crate::infra::limits::key_of;
+use crate::infra::networks::Networks;
 
 /// Whoever sends wrong signatures causes one read in vain in this time.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
-/// And all of them together so many: a stranger's try must not be the one that a genuine delivery needs.
+/// And all strangers together so many. Neither the provider's own addresses nor Cryptlex's refusal of the token count: what a
+/// stranger tries must not be the try that a genuine delivery needs.
 const MOST_IN_VAIN: usize = 5;
 /// How long a function may wait for its secret: Lambda gives it ten seconds to start.
 pub const PATIENCE: Duration = Duration::from_secs(9);
@@ -41,26 +43,38 @@ pub struct Vault {
     last: Mutex<Last>,
     /// How often a read brought something new.
     news: AtomicU64,
+    provider: Networks,
 }
 
 /// What the newest read brought, and which reads brought nothing.
 #[derive(Default)]
 struct Last {
     held: Option<SecretValues>,
-    /// When, and for whom, in the last minute: no more than `MOST_IN_VAIN`.
-    in_vain: VecDeque<(Timestamp, Option<IpAddr>)>,
+    /// When, and for whom, in the last minute; no more than `MOST_IN_VAIN` for strangers.
+    in_vain: VecDeque<(Timestamp, Asker)>,
     /// When a read began that was not answered, or not yet.
     unanswered: Option<Timestamp>,
 }
 
+/// For whom a secret is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    /// An address that the provider publishes, or nobody's: Cryptlex refused the token.
+    Genuine(Option<IpAddr>),
+    Stranger(IpAddr),
+}
+
 impl Last {
     /// Notes a try as one in vain, or says that it is not to be made.
-    fn may_try(&mut self, now: Timestamp, asked_by: Option<IpAddr>) -> bool {
+    fn may_try(&mut self, now: Timestamp, asked_by: Asker) -> bool {
         let is_recent =
             |at: Timestamp| now.duration_since(at).unsigned_abs() < AGAIN_AFTER.unsigned_abs();
         self.in_vain.retain(|(at, _)| is_recent(*at));
         let tried = self.in_vain.iter().any(|(_, by)| *by == asked_by);
-        if tried || self.in_vain.len() >= MOST_IN_VAIN || self.unanswered.is_some_and(is_recent) {
+        let is_stranger = |by: &Asker| matches!(by, Asker::Stranger(_));
+        let strangers = self.in_vain.iter().filter(|(_, by)| is_stranger(by)).count();
+        let are_too_many = is_stranger(&asked_by) && strangers >= MOST_IN_VAIN;
+        if tried || are_too_many || self.unanswered.is_some_and(is_recent) {
             return false;
         }
         self.unanswered = Some(now);
@@ -123,7 +137,21 @@ impl Vault {
             .build();
         let config = Builder::from(aws.config().await).timeout_config(limits).build();
         let client = Client::from_conf(config);
-        Self { client, id: id.to_owned(), clock, last: Mutex::default(), news: AtomicU64::new(0) }
+        let (last, news, provider) = <_>::default();
+        Self { client, id: id.to_owned(), clock, last, news, provider }
+    }
+
+    /// The same, knowing the addresses that the provider publishes.
+    #[must_use]
+    pub fn knowing(self, provider: Networks) -> Self {
+        Self { provider, ..self }
+    }
+
+    fn asker(&self, asked_by: Option<IpAddr>) -> Asker {
+        match asked_by {
+            Some(source) if !self.provider.contain(source) => Asker::Stranger(key_of(source)),
+            Some(_) | None => Asker::Genuine(asked_by),
+        }
     }
 
     /// Its name or ARN.
@@ -132,8 +160,8 @@ impl Vault {
     }
 
     /// Reads it, for the first time or again. `None` when nothing changed, or when it is too soon: a read that found
-    /// nothing new is the last one for `asked_by` in a minute, and the fifth one is the last for anybody; so is one that
-    /// was not answered. A read that found something counts for nobody, so that each of several rotations in a minute is found.
+    /// nothing new is the last one for `asked_by` in a minute, and the fifth one is the last for any stranger; one that was not
+    /// answered is the last for anybody. A read that found something counts for nobody, so that each of several rotations in a minute is found.
     pub async fn read_again(
         &self,
         asked_by: Option<IpAddr>,
@@ -145,7 +173,7 @@ impl Vault {
             return None;
         }
         // Before the answer: strangers must not make every delivery wait for one that does not come.
-        if !last.may_try(self.clock.now(), asked_by.map(key_of)) {
+        if !last.may_try(self.clock.now(), self.asker(asked_by)) {
             return None;
         }
         let news = last.learn(self.read().await);
@@ -271,14 +299,15 @@ mod tests {
     fn reads_in_vain_are_few_and_no_stranger_takes_the_genuine_ones() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let [stranger, genuine] =
-            [[192, 0, 2, 66], [192, 0, 2, 1]].map(|ip| Some(IpAddr::from(ip)));
+            [Asker::Stranger([192, 0, 2, 66].into()), Asker::Stranger([192, 0, 2, 1].into())];
         let mut last = Last::default();
         let known = held(r#"{"A":"1"}"#, "");
         let tries = |last: &mut Last, now, by, read: &SecretValues| -> Option<bool> {
             let tried = last.may_try(at(now), by);
             tried.then(|| last.learn(Ok(read.clone())).is_some())
         };
-        assert_eq!(tries(&mut last, 0, None, &known), Some(true));
+        let of_token = Asker::Genuine(None);
+        assert_eq!(tries(&mut last, 0, of_token, &known), Some(true));
         for now in 0..60 {
             let expected = (now == 0).then_some(false);
             assert_eq!(tries(&mut last, now, stranger, &known), expected, "{now}");
@@ -290,9 +319,15 @@ mod tests {
         }
         // Strangers with many addresses cause no more than so many in all.
         let rotated = held(r#"{"A":"29"}"#, "");
-        let strangers = (0..200).map(|n| Some(IpAddr::from([198, 51, 100, n])));
+        let strangers = (0..200).map(|n| Asker::Stranger([198, 51, 100, n].into()));
         let reads = strangers.filter_map(|by| tries(&mut last, 30, by, &rotated)).count();
         assert_eq!(reads, MOST_IN_VAIN - 1);
+        // And none that somebody genuine needs.
+        let of_provider = Asker::Genuine(Some([3, 18, 12, 63].into()));
+        for asked_by in [of_token, of_provider] {
+            assert_eq!(tries(&mut last, 30, asked_by, &rotated), Some(false), "{asked_by:?}");
+            assert_eq!(tries(&mut last, 31, asked_by, &rotated), None, "{asked_by:?}");
+        }
         assert_eq!(tries(&mut last, 90, stranger, &rotated), Some(false));
         // A clock that is set back does not set them free.
         assert_eq!(tries(&mut last, 50, stranger, &rotated), None);
