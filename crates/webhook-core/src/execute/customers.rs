@@ -93,7 +93,7 @@ impl Looking<'_> {
                 Ok(Ok(true)) => return Ok(()),
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) => return Err(Failure::delayed(error.to_string(), None)),
-                Err(_late) => return Err(Failure::ledger_is_late()),
+                Err(_late) => return Err(Failure::ledger_is_late(left)),
             }
             if self.deadline.left() <= pause {
                 break;

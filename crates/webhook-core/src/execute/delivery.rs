@@ -21,7 +21,7 @@ use crate::domain::deadline::{Deadline, Timing};
 use crate::execute::handle_event::{Delivery, Patience, Ready};
 use crate::execute::log_event::log_failure;
 use crate::execute::replay::{Forgotten, Remembered, remembered};
-use crate::execute::report::{Class, Refusal, Report};
+use crate::execute::report::{Class, Refusal, Report, count_late_ledger};
 use crate::execute::runtime::{Keeper, Parts, State, Variables};
 use crate::infra::config::Rules;
 use crate::infra::config::{Config, Loaded, Problem};
@@ -386,7 +386,7 @@ impl<P: Provider> Service<P> {
         }
         let remembered = remembered::<P>(&ready.ledger, &ready.config, &event);
         let late = |_late| {
-            count(Count::LedgerFailed);
+            count_late_ledger(budget);
             Err(StoreError("no answer in time".to_owned()).into())
         };
         let remembered = tokio::time::timeout(deadline.left(), remembered).await;

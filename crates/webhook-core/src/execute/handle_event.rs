@@ -219,14 +219,15 @@ impl Ready {
         let Some(told_by) = commands.iter().find_map(|command| told_by(command, leases)) else {
             return Ok(None);
         };
-        let remembered = remembered::<P>(&self.ledger, &self.config, &told_by);
-        let remembered = match tokio::time::timeout(deadline.left(), remembered).await {
+        let (left, remembered) =
+            (deadline.left(), remembered::<P>(&self.ledger, &self.config, &told_by));
+        let remembered = match tokio::time::timeout(left, remembered).await {
             Ok(Ok(remembered)) => remembered,
             Ok(Err(Forgotten::Store(error))) => {
                 return Err(Failure::delayed(error.to_string(), None));
             }
             Ok(Err(_forgotten)) => return Ok(None),
-            Err(_late) => return Err(Failure::ledger_is_late()),
+            Err(_late) => return Err(Failure::ledger_is_late(left)),
         };
         let Ok(Meaning::Act { commands: told, .. }) = remembered.notice.meaning else {
             return Ok(None);
@@ -264,8 +265,9 @@ impl Ready {
         clock: &Clock,
     ) -> Result<(), Failure> {
         let (deadline, patience) = (outer.deadline, outer.patience);
-        let remembered = remembered::<P>(&self.ledger, &self.config, event);
-        let remembered = match tokio::time::timeout(deadline.left(), remembered).await {
+        let (left, remembered) =
+            (deadline.left(), remembered::<P>(&self.ledger, &self.config, event));
+        let remembered = match tokio::time::timeout(left, remembered).await {
             Ok(Ok(remembered)) => remembered,
             Ok(Err(error @ Forgotten::Store(_))) => {
                 return Err(Failure::delayed(error.to_string(), None));
@@ -278,7 +280,7 @@ impl Ready {
                 | Forgotten::Path(_)
                 | Forgotten::Meaning(..),
             )) => return Ok(()),
-            Err(_late) => return Err(Failure::ledger_is_late()),
+            Err(_late) => return Err(Failure::ledger_is_late(left)),
         };
         let Remembered { notice: Notice { id, kind, live, money, meaning }, contract, body } =
             remembered;
@@ -395,6 +397,6 @@ async fn in_time<T>(
     match tokio::time::timeout(left, call).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(Failure::delayed(error.to_string(), None)),
-        Err(_late) => Err(Failure::ledger_is_late()),
+        Err(_late) => Err(Failure::ledger_is_late(left)),
     }
 }

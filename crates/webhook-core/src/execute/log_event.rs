@@ -183,15 +183,15 @@ impl Ready {
     ) -> Option<Outcome> {
         let overflow = self.overflow.as_ref()?;
         let queued = Queued { provider: event.provider.to_owned(), event: event.id.clone() };
-        let kept_and_queued = async {
-            match self.ledger.keep(event, about, &delivery.body, clock.now()).await {
-                Ok(true) => overflow.hand_over(&queued).await.map_err(|e| e.to_string()),
-                Ok(false) => Err("its body is too large to be kept".to_owned()),
-                Err(error) => Err(error.to_string()),
-            }
+        let left = by.left();
+        let kept = self.ledger.keep(event, about, &delivery.body, clock.now());
+        let result = match tokio::time::timeout(left, kept).await {
+            Ok(Ok(true)) => overflow.hand_over(&queued, by.left()).await.map_err(|e| e.to_string()),
+            Ok(Ok(false)) => Err("its body is too large to be kept".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_late) => Err(Failure::ledger_is_late(left).message),
         };
-        let result = tokio::time::timeout(by.left(), kept_and_queued).await;
-        if let Err(why) = result.unwrap_or_else(|_late| Err("no answer in time".to_owned())) {
+        if let Err(why) = result {
             tracing::error!(
                 provider = event.provider,
                 event.id = %event.id,

@@ -46,10 +46,20 @@ pub enum Class {
     Delayed(Option<Duration>),
 }
 
-impl Failure {
-    /// The ledger did not answer while there was time.
-    pub(crate) fn ledger_is_late() -> Self {
+/// A ledger that works answers in a small part of this.
+const LEDGER_MAY_TAKE: Duration = Duration::from_secs(1);
+
+/// Whoever gave it little time is no reason to look at the ledger.
+pub(crate) fn count_late_ledger(given: Duration) {
+    if given >= LEDGER_MAY_TAKE {
         count(Count::LedgerFailed);
+    }
+}
+
+impl Failure {
+    /// The ledger did not answer within this time.
+    pub(crate) fn ledger_is_late(given: Duration) -> Self {
+        count_late_ledger(given);
         Self::delayed("ledger: no answer in time", None)
     }
 

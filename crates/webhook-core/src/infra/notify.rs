@@ -19,7 +19,6 @@ use crate::infra::trouble::Trouble;
 pub struct Notifier {
     operations: Option<Topic>,
     business: Option<Topic>,
-    trouble: Trouble,
 }
 
 /// An SNS topic.
@@ -27,6 +26,7 @@ pub struct Notifier {
 struct Topic {
     client: Client,
     arn: String,
+    trouble: Trouble,
 }
 
 impl Topic {
@@ -35,7 +35,8 @@ impl Topic {
         let arn = arn?;
         let region = Region::new(arn.split(':').nth(3).unwrap_or_default().to_owned());
         let config = Builder::from(aws.config().await).region(region).build();
-        Some(Self { client: Client::from_conf(config), arn: arn.to_owned() })
+        let client = Client::from_conf(config);
+        Some(Self { client, arn: arn.to_owned(), trouble: Trouble::default() })
     }
 }
 
@@ -127,12 +128,13 @@ impl Notifier {
     pub async fn of(topics: &Topics, aws: &Aws) -> Self {
         let operations = Topic::of(topics.operations.as_deref(), aws).await;
         let business = Topic::of(topics.business.as_deref(), aws).await;
-        Self { operations, business, trouble: Trouble::default() }
+        Self { operations, business }
     }
 
-    /// Why nobody could be told the last time.
-    pub fn trouble(&self) -> Option<String> {
-        self.trouble.last()
+    /// Why nobody could be told the last time, of each topic.
+    pub fn trouble(&self) -> impl Iterator<Item = String> {
+        let topics = self.operations.iter().chain(&self.business);
+        topics.filter_map(|topic| topic.trouble.last())
     }
 
     /// Never fails: that nobody could be told is an error in the log.
@@ -144,7 +146,7 @@ impl Notifier {
             "subject": subject, "message": text,
         });
         let business = self.business.as_ref().filter(|_| concern.is_business());
-        let Some(Topic { client, arn }) = business.or(self.operations.as_ref()) else {
+        let Some(Topic { client, arn, trouble }) = business.or(self.operations.as_ref()) else {
             tracing::warn!(provider, event.id = %event, subject, "Notification: {advice} {message}");
             return;
         };
@@ -155,7 +157,7 @@ impl Notifier {
             .message(message.to_string())
             .send();
         let failed = match tokio::time::timeout(patience, publish).await {
-            Ok(Ok(_published)) => return self.trouble.is_over(),
+            Ok(Ok(_published)) => return trouble.is_over(),
             Ok(Err(error)) => {
                 let service = error.as_service_error().and_then(|e| e.meta().code());
                 service.unwrap_or("the topic cannot be reached").to_owned()
@@ -164,7 +166,7 @@ impl Notifier {
         };
         count(Count::NotificationFailed);
         let name = arn.rsplit(':').next().unwrap_or_default();
-        self.trouble.tell(format!(
+        trouble.tell(format!(
             "the topic {name} takes no notifications: {failed} (it needs sns:Publish)"
         ));
         tracing::error!(

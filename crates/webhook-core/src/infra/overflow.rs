@@ -3,6 +3,8 @@
 //! Only the name of an event is queued. The ledger holds its verified body and what was done of it. So a message that comes
 //! twice, or at the same time as another delivery of the event, has no effect of its own.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use serde::{Deserialize, Serialize};
@@ -45,14 +47,17 @@ impl Overflow {
         self.trouble.last()
     }
 
-    /// Once this is `Ok`, the event will be handled. It takes as long as the caller lets it.
-    pub async fn hand_over(&self, queued: &Queued) -> Result<(), NotQueued> {
+    /// Once this is `Ok`, the event will be handled.
+    pub async fn hand_over(&self, queued: &Queued, patience: Duration) -> Result<(), NotQueued> {
         let body = serde_json::to_string(queued).map_err(|e| NotQueued(e.to_string()))?;
         let send = self.client.send_message().queue_url(&self.url).message_body(body).send();
-        let sent = send.await.map_err(|error| {
-            let code = error.as_service_error().and_then(|error| error.code());
-            NotQueued(code.unwrap_or("the queue cannot be reached").to_owned())
-        });
+        let sent = match tokio::time::timeout(patience, send).await {
+            Ok(sent) => sent.map_err(|error| {
+                let code = error.as_service_error().and_then(|error| error.code());
+                NotQueued(code.unwrap_or("the queue cannot be reached").to_owned())
+            }),
+            Err(_late) => Err(NotQueued("no answer in time".to_owned())),
+        };
         match &sent {
             Ok(_) => self.trouble.is_over(),
             Err(NotQueued(why)) => {

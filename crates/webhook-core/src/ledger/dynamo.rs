@@ -24,6 +24,8 @@ const CALL_PART: f32 = 0.475;
 /// Waits while another transaction holds one of the items, doubled each time.
 const CONFLICT_WAIT: Duration = Duration::from_millis(15);
 const CONFLICT_TRIES: u32 = 6;
+/// Of a read of which nothing was read, doubled each time too.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 const MOST_WRITES: usize = 100;
@@ -67,7 +69,9 @@ impl Dynamo {
     async fn batch(&self, keys: &[String]) -> Result<HashMap<String, Versioned>, StoreError> {
         let mut found = HashMap::new();
         let mut wanted = keys.iter().map(|key| named(key)).collect::<Vec<Item>>();
+        let mut wait = CONFLICT_WAIT;
         while !wanted.is_empty() {
+            let wanted_before = wanted.len();
             let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true);
             let keys = keys.build().map_err(|error| self.failed("BatchGetItem", &error))?;
             let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await;
@@ -76,9 +80,20 @@ impl Dynamo {
                 let (key, record) = self.record(item)?;
                 found.insert(key, record);
             }
-            // What did not fit into one answer.
+            // What did not fit into one answer, or what a throttled table did not read.
             let left = answer.unprocessed_keys.into_iter().flatten();
-            wanted = left.flat_map(|(_, keys)| keys.keys).collect();
+            let left: Vec<Item> = left.flat_map(|(_, keys)| keys.keys).collect();
+            if left.len() == wanted_before {
+                if wait > LONGEST_WAIT {
+                    let table = &self.table;
+                    return Err(StoreError(format!(
+                        "DynamoDB table {table}: BatchGetItem: {THROTTLED}"
+                    )));
+                }
+                tokio::time::sleep(wait).await;
+                wait = wait.saturating_mul(2);
+            }
+            wanted = left;
         }
         Ok(found)
     }
@@ -143,7 +158,7 @@ impl Dynamo {
         }
         let updates =
             writes.iter().map(|write| self.update(write)).collect::<Result<Vec<_>, _>>()?;
-        let mut wait = CONFLICT_WAIT;
+        let (mut wait, mut why) = (CONFLICT_WAIT, "");
         for _ in 0..CONFLICT_TRIES {
             let call = self.client.transact_write_items().set_transact_items(Some(updates.clone()));
             let error = match call.send().await {
@@ -152,14 +167,14 @@ impl Dynamo {
             };
             match refusal(&error) {
                 Refusal::Condition => return Ok(Committed::Lost),
-                Refusal::Conflict => {}
+                Refusal::Passing(reason) => why = reason,
                 Refusal::Other => return Err(self.call_failed("TransactWriteItems", &error)),
             }
             tokio::time::sleep(wait).await;
             wait = wait.saturating_mul(2);
         }
         let table = &self.table;
-        Err(StoreError(format!("DynamoDB table {table}: other transactions hold the same records")))
+        Err(StoreError(format!("DynamoDB table {table}: TransactWriteItems: {why}")))
     }
 
     async fn scan(&self, prefix: &str) -> Result<Vec<(String, Versioned)>, StoreError> {
@@ -309,9 +324,13 @@ fn unpacked(stored: Vec<u8>) -> Option<Vec<u8>> {
 
 enum Refusal {
     Condition,
-    Conflict,
+    /// For this reason; it passes by itself.
+    Passing(&'static str),
     Other,
 }
+
+const CONFLICT: &str = "other transactions hold the same records";
+const THROTTLED: &str = "the table is throttled";
 
 /// A transaction is cancelled for one reason per item; a condition that does not hold outweighs the others.
 fn refusal(error: &SdkError<TransactWriteItemsError>) -> Refusal {
@@ -320,7 +339,7 @@ fn refusal(error: &SdkError<TransactWriteItemsError>) -> Refusal {
     else {
         return match error.code() {
             Some("TransactionConflictException" | "TransactionInProgressException") => {
-                Refusal::Conflict
+                Refusal::Passing(CONFLICT)
             }
             Some(_) | None => Refusal::Other,
         };
@@ -330,9 +349,12 @@ fn refusal(error: &SdkError<TransactWriteItemsError>) -> Refusal {
     if codes.contains(&"ConditionalCheckFailed") {
         return Refusal::Condition;
     }
-    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-    match codes.iter().any(|code| passing.contains(code)) {
-        true => Refusal::Conflict,
+    let throttled = ["ThrottlingError", "ProvisionedThroughputExceeded"];
+    if codes.iter().any(|code| throttled.contains(code)) {
+        return Refusal::Passing(THROTTLED);
+    }
+    match codes.contains(&"TransactionConflict") {
+        true => Refusal::Passing(CONFLICT),
         false => Refusal::Other,
     }
 }

@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use webhook_core::http::router::DamagedBody;
 use webhook_core::providers::Stripe;
 
+use crate::overflow::Silent;
 use crate::support::{Answer, App, PADDLE, STRIPE, TIMING, body, edited};
 
 /// What this thread counts.
@@ -168,6 +169,21 @@ async fn a_queued_message_that_nothing_is_configured_for_is_a_failure() {
     let why = service.resume("{}", Duration::from_secs(1)).await.unwrap_err();
     assert!(why.contains("CRYPTLEX_ACCESS_TOKEN was not found"), "{why}");
     assert_eq!(counted.of("EventsFailed"), 1);
+}
+
+/// Whoever waited for something else, and has little time left, is no reason to look at the ledger.
+#[tokio::test]
+async fn a_late_ledger_counts_only_if_it_had_time() {
+    let app = App::start().await;
+    let service = app.service::<Stripe>(Arc::new(Silent), TIMING);
+    let message = json!({"provider": "stripe", "event": "evt_1"}).to_string();
+    for (milliseconds, counts) in [(50, 0), (1_000, 1)] {
+        let counted = Counted::default();
+        let _recorder = metrics::set_default_local_recorder(&counted);
+        let why = service.resume(&message, Duration::from_millis(milliseconds)).await.unwrap_err();
+        assert_eq!(why, "ledger: no answer in time");
+        assert_eq!(counted.of("LedgerFailed"), counts, "{milliseconds} ms");
+    }
 }
 
 #[tokio::test]

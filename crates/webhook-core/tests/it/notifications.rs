@@ -199,9 +199,9 @@ async fn money_and_trials_have_a_topic_of_their_own() {
 async fn a_topic_that_refuses_is_named_until_it_takes_something() {
     let topic = Topic::answering(StatusCode::FORBIDDEN).await;
     let app = topic.app(&[]).await;
-    assert_eq!(topic.notifier.trouble(), None);
+    assert_eq!(topic.notifier.trouble().next(), None);
     deliver(&app, STRIPE, "subscription-trial-will-end").await;
-    let trouble = topic.notifier.trouble().unwrap();
+    let trouble = topic.notifier.trouble().next().unwrap();
     assert!(trouble.contains("licenses") && trouble.contains("sns:Publish"), "{trouble}");
     assert!(!trouble.contains("123456789012"), "{trouble}");
 }

@@ -278,7 +278,7 @@ async fn a_message_that_refers_to_nothing_comes_again_until_it_is_a_dead_letter(
 }
 
 /// Nothing that it is asked ever has an answer.
-struct Silent;
+pub(crate) struct Silent;
 
 impl Store for Silent {
     fn read<'a>(
