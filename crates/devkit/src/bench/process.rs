@@ -21,7 +21,11 @@ pub(super) async fn spent(
 fn cpu(id: u32) -> io::Result<Duration> {
     let mut total = Duration::ZERO;
     for thread in std::fs::read_dir(format!("/proc/{id}/task"))? {
-        let spent = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let spent = match std::fs::read_to_string(thread?.path().join("schedstat")) {
+            // It ended after it was listed.
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => continue,
+            spent => spent?,
+        };
         let nanoseconds = spent.split_whitespace().next().and_then(|text| text.parse().ok());
         total += Duration::from_nanos(nanoseconds.ok_or_else(|| unknown("schedstat"))?);
     }
