@@ -68,7 +68,11 @@ impl Aws {
     }
 
     async fn function(&self) -> Function {
-        let environment = [
+        self.function_with(&[]).await
+    }
+
+    async fn function_with(&self, others: &[(&str, &str)]) -> Function {
+        let mut environment = vec![
             ("SECRETS_ID", "payments"),
             ("CRYPTLEX_PRODUCT_ID", catalogue::YEARLY_PRODUCT),
             ("CRYPTLEX_REQUESTS_PER_5S", "0"),
@@ -78,6 +82,7 @@ impl Aws {
             ("AWS_ENDPOINT_URL", self.moto.url()),
             ("AWS_REGION", self.moto.region()),
         ];
+        environment.extend_from_slice(others);
         Function::start(Path::new(BINARY), &environment).await.unwrap()
     }
 
@@ -184,6 +189,21 @@ async fn a_secret_that_cannot_be_read_is_answered_and_named_in_the_log() {
     );
     let logs = function.stop().await.unwrap().logs;
     assert!(logs.contains("SECRETS_ID: the secret payments could not be read"), "{logs}");
+}
+
+#[tokio::test]
+async fn a_secret_does_not_hide_that_an_allowlist_is_wrong() {
+    let aws = Aws::start().await;
+    let mut secret = aws.secret(OLD, ACCESS_TOKEN);
+    let mut held: Value = serde_json::from_str(secret["SecretString"].as_str().unwrap()).unwrap();
+    held["IP_ALLOWLIST"] = json!("provider");
+    secret["SecretString"] = json!(held.to_string());
+    aws.manager("CreateSecret", &secret).await;
+    let function = aws.function_with(&[("IP_ALLOWLIST", "nonsense")]).await;
+    let (status, text) = buy(&function, OLD, 1).await;
+    assert!(status == 400 && text.contains("IP_ALLOWLIST"), "{status} {text}");
+    let logs = function.stop().await.unwrap().logs;
+    assert!(!logs.contains("look for IP_ALLOWLIST"), "{logs}");
 }
 
 #[tokio::test]

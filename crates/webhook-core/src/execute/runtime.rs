@@ -13,7 +13,7 @@ use crate::execute::outcome::TEST_REFUSED;
 use crate::execute::waiting::Waiting;
 use crate::infra::aws::Aws;
 use crate::infra::config::Rules;
-use crate::infra::config::{Backends, Loaded, NO_AUTHORITIES, Problem, load};
+use crate::infra::config::{Backends, Loaded, NO_AUTHORITIES, Problem, is_of_environment, load};
 use crate::infra::health::Failures;
 use crate::infra::notify::Notifier;
 use crate::infra::overflow::Overflow;
@@ -265,10 +265,11 @@ impl Secrets {
         let Self { vault, variables } = self;
         match read {
             Ok(held) => {
-                let mut loaded = load::<P>(|name| held.get(name).or_else(|| variables(name)));
+                let held = |name: &str| held.get(name).filter(|_| !is_of_environment(name));
+                let mut loaded = load::<P>(|name| held(name).or_else(|| variables(name)));
                 let missing = loaded.config.as_ref().err().into_iter().flatten();
-                let named =
-                    missing.map(|problem| problem.variable()).collect::<Vec<_>>().join(", ");
+                let missing = missing.map(Problem::variable).filter(|it| !is_of_environment(it));
+                let named = missing.collect::<Vec<_>>().join(", ");
                 if !named.is_empty() {
                     let text = format!("SECRETS_ID: look for {named} in the secret {}", vault.id());
                     loaded.alarms.push(text);

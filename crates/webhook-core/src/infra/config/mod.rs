@@ -27,6 +27,27 @@ use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
 use reader::Reader;
 
+/// Variables that make what does not change while a process lives: before a secret can be read, and whatever it holds.
+const OF_THE_ENVIRONMENT: [&str; 12] = [
+    "LEDGER_TABLE",
+    "LEDGER_PATH",
+    "SETTLE_SECS",
+    "EVENT_RETENTION_DAYS",
+    "OVERFLOW_QUEUE_URL",
+    "NOTIFICATION_TOPIC_ARN",
+    "BUSINESS_TOPIC_ARN",
+    "IP_ALLOWLIST",
+    "TRUSTED_PROXIES",
+    "RATE_LIMIT_PER_MINUTE",
+    "RATE_LIMIT_BURST",
+    "CONNECTIONS_PER_SOURCE",
+];
+
+/// Whether a secret cannot hold this variable. A valid value there would hide that the one at work is wrong.
+pub fn is_of_environment(variable: &str) -> bool {
+    OF_THE_ENVIRONMENT.contains(&variable)
+}
+
 /// Everything that a function needs to work.
 #[derive(Debug, Clone)]
 pub struct Config {
