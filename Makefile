@@ -11,6 +11,8 @@ CASE_paddle := transaction-web
 WEBHOOK_PATH ?= $(if $(filter stripe,$(PROVIDER)),/v2,/v1)
 INVOCATION = target/invoke/$(PROVIDER)-$(CASE).json
 VENV := .venv
+# Where cargo builds, unless the environment says otherwise.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARCHITECTURE ?= arm64
 BINARIES := stripe-webhook fastspring-webhook paddle-webhook
 RUST_MACHINE = $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)
@@ -46,7 +48,7 @@ help: ## Say what there is
 .PHONY: demo
 demo: ## Play the main job of all three providers on a Cryptlex sandbox, with the real binaries
 	cargo build --locked --workspace --bins
-	target/debug/devkit demo
+	$(TARGET_DIR)/debug/devkit demo
 
 .PHONY: test
 test: $(VENV)/bin/moto_server ## Run every test; DynamoDB is a moto server that they start themselves
@@ -55,8 +57,8 @@ test: $(VENV)/bin/moto_server ## Run every test; DynamoDB is a moto server that 
 .PHONY: crash
 crash: ## Kill the servers while thousands of events are delivered, with the ledger in a file and losing it each time
 	cargo build --locked --workspace --bins
-	target/debug/devkit crash $(CRASH)
-	target/debug/devkit crash --lose-ledger $(CRASH)
+	$(TARGET_DIR)/debug/devkit crash $(CRASH)
+	$(TARGET_DIR)/debug/devkit crash --lose-ledger $(CRASH)
 
 .PHONY: books
 books: ## Try 10,000 lives of subscriptions against a model of the provider's books; SEED=7 tries others, BOOKS=500 fewer
@@ -74,7 +76,7 @@ arm64: arm64-tools $(VENV)/bin/cargo-lambda $(VENV)/bin/moto_server ## Run the f
 	rustup target add aarch64-unknown-linux-gnu
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --locked --release --target aarch64-unknown-linux-gnu $(BINARIES:%=--bin %)
 	cargo build --locked --workspace --bins
-	target/debug/devkit arm64 $(ARM64)
+	$(TARGET_DIR)/debug/devkit arm64 $(ARM64)
 
 # Before anything is built: the build takes minutes.
 .PHONY: arm64-tools
@@ -175,11 +177,11 @@ watch: $(VENV)/bin/cargo-lambda ## Run the functions under cargo-lambda's emulat
 invoke: $(VENV)/bin/cargo-lambda ## Sign and wrap events/PROVIDER/CASE.json as of now and invoke the function under `make watch`
 	@cargo build --locked --quiet -p devkit
 	@mkdir -p target/invoke
-	@target/debug/devkit envelope $(PROVIDER) $(CASE) --path $(WEBHOOK_PATH) --out $(INVOCATION)
+	@$(TARGET_DIR)/debug/devkit envelope $(PROVIDER) $(CASE) --path $(WEBHOOK_PATH) --out $(INVOCATION)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda invoke $(PROVIDER)-webhook --invoke-address 127.0.0.1 \
 		--data-file $(INVOCATION) > $(INVOCATION).answer \
 		|| { echo "no answer: is 'make watch' running in another terminal?"; exit 1; }
-	@target/debug/devkit answer < $(INVOCATION).answer
+	@$(TARGET_DIR)/debug/devkit answer < $(INVOCATION).answer
 
 .PHONY: moto
 moto: $(VENV)/bin/moto_server ## Install the DynamoDB server that the tests need, for `cargo test` without make

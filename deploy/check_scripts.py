@@ -74,12 +74,16 @@ def lacks(arn, *names):
     return [f"Paddle: {name} is missing in the secret {arn}, which must be a JSON object" for name in names]
 
 
-def health(problem):
-    return json.dumps({"missing": ["SECRETS_ID"], "problems": [problem], "status": "not configured", "version": "0"})
+def health(missing, *problems):
+    problems = [*problems, *(f"{name} was not found in environment variables." for name in missing)]
+    return json.dumps({"missing": missing, "problems": problems, "status": "not configured", "version": "0"})
 
 
-EMPTY = health("CRYPTLEX_ACCESS_TOKEN is not set")
-REFUSED = health("SECRETS_ID: the secret could not be read: AccessDeniedException")
+OF_SECRET = ["PADDLE_WEBHOOK_SECRET", "CRYPTLEX_ACCESS_TOKEN", "CRYPTLEX_WEB_API_BASE_URL"]
+EMPTY = health(OF_SECRET)
+HALF = health(OF_SECRET[1:])
+WRONG = health(OF_SECRET, "IP_ALLOWLIST must be addresses and networks")
+REFUSED = health(OF_SECRET, "SECRETS_ID: the secret could not be read: AccessDeniedException")
 
 # The environment and what AWS knows; with what the script ends, and what it says.
 SECRETS = [
@@ -104,6 +108,8 @@ HEALTH = [
     ({}, {"stack": URL, "health": '{"status":"no ledger"}'}, 1, [f'{HEALTH_URL}: 503 {{"status":"no ledger"}}']),
     ({}, {"stack": URL, "parameters": NOT_GIVEN, "health": EMPTY}, 0, [f"{HEALTH_URL}: 503 {EMPTY}"]),
     ({}, {"stack": URL, "parameters": NOT_GIVEN, "health": REFUSED}, 1, [f"{HEALTH_URL}: 503 {REFUSED}"]),
+    ({}, {"stack": URL, "parameters": NOT_GIVEN, "health": HALF}, 1, [f"{HEALTH_URL}: 503 {HALF}"]),
+    ({}, {"stack": URL, "parameters": NOT_GIVEN, "health": WRONG}, 1, [f"{HEALTH_URL}: 503 {WRONG}"]),
     ({}, {"stack": URL, "parameters": GIVEN, "health": REFUSED}, 1, [f"{HEALTH_URL}: 503 {REFUSED}"]),
     ({}, {"stack": URL, "parameters": GIVEN, "health": EMPTY}, 1, [f"{HEALTH_URL}: 503 {EMPTY}", INCOMPLETE]),
 ]

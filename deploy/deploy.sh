@@ -4,7 +4,7 @@
 #   PARAMETERS='AlarmEmail=ops@example.com GraceDays=7 IpAllowlist="provider, 203.0.113.7" CancellationAction=""'
 #
 # 0: deployed, and somebody is told of alarms (or NO_ALARM_EMAIL=yes says that nobody need be). 3: deployed, but nobody is
-# told yet. Anything else: not deployed.
+# told yet. Anything else: not deployed, or the result could not be read.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
