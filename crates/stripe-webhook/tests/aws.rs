@@ -48,10 +48,9 @@ impl Aws {
             "ExpressionAttributeNames": {"#v": "version"}, "ExpressionAttributeValues": {":v": {"N": "1"}},
         }}]});
         moto.call("dynamodb", "DynamoDB_20120810.TransactWriteItems", &first).await.unwrap();
-        let queue = json!({"QueueName": "overflow"});
-        let queue = moto.call("sqs", "AmazonSQS.CreateQueue", &queue).await.unwrap();
+        let queue = moto.create_queue("overflow").await.unwrap();
         let sandbox = Sandbox::start(Settings::default()).await.unwrap();
-        Self { moto, sandbox, queue: queue["QueueUrl"].as_str().unwrap().to_owned() }
+        Self { moto, sandbox, queue }
     }
 
     fn secret(&self, webhook: &str, token: &str) -> Value {
@@ -217,9 +216,7 @@ async fn an_outage_is_answered_2xx_and_what_was_queued_is_done_when_it_is_over()
         assert_eq!(status, 200, "{text}");
         assert!(text.contains(&format!("Event evt_{number} accepted for processing.")), "{text}");
     }
-    let most = json!({"QueueUrl": aws.queue, "MaxNumberOfMessages": 10});
-    let received = aws.moto.call("sqs", "AmazonSQS.ReceiveMessage", &most).await.unwrap();
-    let mut messages = received["Messages"].as_array().unwrap().clone();
+    let mut messages = aws.moto.receive(&aws.queue).await.unwrap();
     assert_eq!(messages.len(), 3);
     messages.push(
         json!({"MessageId": "dangling", "Body": "{\"provider\":\"stripe\",\"event\":\"evt_9\"}"}),

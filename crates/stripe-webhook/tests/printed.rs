@@ -35,10 +35,9 @@ impl Stack {
     async fn start() -> Self {
         let moto = Moto::start().await.unwrap();
         moto.create_ledger("ledger").await.unwrap();
-        let queue = json!({"QueueName": "overflow"});
-        let queue = moto.call("sqs", "AmazonSQS.CreateQueue", &queue).await.unwrap();
+        let queue = moto.create_queue("overflow").await.unwrap();
         let sandbox = Sandbox::start(Settings::default()).await.unwrap();
-        Self { moto, sandbox, queue: queue["QueueUrl"].as_str().unwrap().to_owned() }
+        Self { moto, sandbox, queue }
     }
 
     /// As the template sets it up, with other values for some variables.
@@ -137,9 +136,7 @@ async fn cryptlex_that_is_down() {
     let function = stack.function(&[]).await;
     stack.sandbox.fault(Fault::anywhere().error_before(503).always());
     deliver(&function, &body(PURCHASE), SECRET, now_unix()).await;
-    let received = json!({"QueueUrl": stack.queue});
-    let received = stack.moto.call("sqs", "AmazonSQS.ReceiveMessage", &received).await.unwrap();
-    let first_try = queued(received["Messages"].as_array().unwrap());
+    let first_try = queued(&stack.moto.receive(&stack.queue).await.unwrap());
     let answer = function.invoke(&first_try, PATIENCE).await.unwrap();
     assert!(matches!(answer, Invocation::Response(_)), "{answer:?}");
     check("cryptlex-down", &printed(function).await);

@@ -170,14 +170,11 @@ async fn money_and_trials_have_a_topic_of_their_own() {
     let mut app = App::start().await;
     let mut arns = Vec::new();
     for name in ["operations", "business"] {
-        let inbox = moto.call("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": name})).await;
+        let inbox = moto.create_queue(name).await.unwrap();
         let topic = sns.create_topic().name(name).send().await.unwrap().topic_arn.unwrap();
         let queue = topic.replace(":sns:", ":sqs:");
         sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(queue).send().await.unwrap();
-        arns.push((
-            topic,
-            json!({"QueueUrl": inbox.unwrap()["QueueUrl"], "MaxNumberOfMessages": 10}),
-        ));
+        arns.push((topic, inbox));
     }
     let [(operations, mended), (business, money)] = arns.try_into().unwrap();
     let topics = Topics { operations: Some(operations), business: Some(business) };
@@ -185,8 +182,7 @@ async fn money_and_trials_have_a_topic_of_their_own() {
     deliver(&app, STRIPE, "subscription-trial-will-end").await;
     deliver(&app, STRIPE, "charge-refunded").await;
     for (inbox, concern) in [(mended, "nothing_reversed"), (money, "trial_ends")] {
-        let told = moto.call("sqs", "AmazonSQS.ReceiveMessage", &inbox).await.unwrap();
-        let told = told["Messages"].as_array().unwrap();
+        let told = moto.receive(&inbox).await.unwrap();
         let bodies: Vec<&str> = told.iter().map(|it| it["Body"].as_str().unwrap()).collect();
         assert!(
             matches!(bodies.as_slice(), [one] if one.contains(concern)),
@@ -211,17 +207,14 @@ async fn a_topic_passes_on_what_it_is_told() {
     let moto = region().await;
     let sns = aws_sdk_sns::Client::new(&sdk(moto.url(), moto.region()));
     let topic = sns.create_topic().name("licenses").send().await.unwrap().topic_arn.unwrap();
-    let inbox = json!({"QueueName": "inbox"});
-    let inbox = moto.call("sqs", "AmazonSQS.CreateQueue", &inbox).await.unwrap();
-    let inbox = json!({"QueueUrl": inbox["QueueUrl"]});
+    let inbox = moto.create_queue("inbox").await.unwrap();
     let arn = topic.replace(":sns:", ":sqs:").replace(":licenses", ":inbox");
     sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn).send().await.unwrap();
     let mut app = App::start().await;
     app.notifier = Notifier::of(&operations(&topic), &found(&moto)).await;
     deliver(&app, STRIPE, "subscription-trial-will-end").await;
-    let told = moto.call("sqs", "AmazonSQS.ReceiveMessage", &inbox).await.unwrap();
-    let envelope: Value =
-        serde_json::from_str(told["Messages"][0]["Body"].as_str().unwrap()).unwrap();
+    let told = moto.receive(&inbox).await.unwrap();
+    let envelope: Value = serde_json::from_str(told[0]["Body"].as_str().unwrap()).unwrap();
     assert_eq!(envelope["Subject"], "stripe: A trial ends soon.");
     let message: Value = serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap();
     assert_eq!(message["notification"], "trial_ends");
