@@ -33,8 +33,7 @@ const HEALTH_BURST: NonZeroU32 = NonZeroU32::new(30).unwrap();
 /// The peer, or whoever the trusted proxies before us say has called them. What is further left in the header is
 /// the caller's own claim.
 fn source_behind(peer: IpAddr, headers: &HeaderMap, proxies: &Networks) -> IpAddr {
-    let values = headers.get_all(FORWARDED_FOR).iter().rev();
-    let mut hops = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+    let mut hops = hops(headers);
     let mut source = peer.to_canonical();
     while proxies.contain(source) {
         let Some(before) = hops.next().and_then(address) else { break };
@@ -43,8 +42,19 @@ fn source_behind(peer: IpAddr, headers: &HeaderMap, proxies: &Networks) -> IpAdd
     source
 }
 
+/// What proxies wrote, the last one first.
+fn hops(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(FORWARDED_FOR).iter().rev();
+    values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','))
+}
+
+/// Whom the proxy next to us says it was called by.
+pub(crate) fn last_hop(headers: &HeaderMap) -> Option<IpAddr> {
+    hops(headers).next().and_then(address)
+}
+
 /// Some proxies write the port too.
-pub(crate) fn address(hop: &[u8]) -> Option<IpAddr> {
+fn address(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?.trim();
     let plain = text.parse::<IpAddr>().ok();
     plain.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip())).map(|ip| ip.to_canonical())

@@ -20,9 +20,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::http::router::{DamagedBody, SourceAddress};
-use crate::infra::limits::address;
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+use crate::infra::limits::last_hop;
 
 /// An invocation by what it is.
 pub(super) enum Invocation {
@@ -234,12 +232,11 @@ fn source_of(request: &lambda_http::Request) -> Option<IpAddr> {
         RequestContext::ApiGatewayV1(context) => context.identity.source_ip.as_deref(),
         RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref(),
         RequestContext::Alb(_) | RequestContext::VpcLattice(_) => {
-            let last = request.headers().get_all(X_FORWARDED_FOR).iter().next_back();
-            last.and_then(|value| value.to_str().ok()?.rsplit(',').next())
+            return last_hop(request.headers());
         }
         _ => None,
     };
-    address(told?.as_bytes())
+    told?.trim().parse().ok()
 }
 
 /// A REST API tells the path without the stage, an HTTP API with it: what is no part of a route is taken off.
