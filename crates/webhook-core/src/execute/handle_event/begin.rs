@@ -34,8 +34,10 @@ pub(super) struct Begun<'r, 'c> {
     pub(super) owed: Vec<Owed>,
 }
 
-enum Traced<'c> {
-    Commands(Cow<'c, [Command]>),
+enum Traced {
+    /// None is of a payment.
+    AsTheyAre,
+    Commands(Vec<Command>),
     Done(Outcome),
 }
 
@@ -67,8 +69,8 @@ impl Ready {
             let traced = match with_buyer.take() {
                 Some(traced) => Cow::Owned(traced),
                 None => match in_time(deadline.left(), self.traced::<P>(event, &commands)).await? {
-                    Traced::Commands(Cow::Borrowed(_as_they_are)) => commands.clone(),
-                    Traced::Commands(Cow::Owned(traced)) => Cow::Owned(traced),
+                    Traced::AsTheyAre => commands.clone(),
+                    Traced::Commands(traced) => Cow::Owned(traced),
                     Traced::Done(outcome) => return Ok(Err(outcome)),
                 },
             };
@@ -140,13 +142,13 @@ impl Ready {
     }
 
     /// Reversals of payments become reversals of whatever those paid for.
-    async fn traced<'c, P: Provider>(
+    async fn traced<P: Provider>(
         &self,
         event: &EventKey,
-        commands: &'c [Command],
-    ) -> Result<Traced<'c>, LedgerError> {
+        commands: &[Command],
+    ) -> Result<Traced, LedgerError> {
         if commands.iter().all(|command| of_payment(&command.action).is_none()) {
-            return Ok(Traced::Commands(Cow::Borrowed(commands)));
+            return Ok(Traced::AsTheyAre);
         }
         let mut traced = Vec::with_capacity(commands.len());
         for command in commands {
@@ -169,7 +171,7 @@ impl Ready {
                 traced.push(Command { action, of_unknown_payment: true, ..command.clone() });
             }
         }
-        Ok(Traced::Commands(Cow::Owned(traced)))
+        Ok(Traced::Commands(traced))
     }
 
     /// Waits for other deliveries about the same subjects, as long as the deadline leaves time to act afterwards.
