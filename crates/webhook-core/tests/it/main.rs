@@ -22,6 +22,7 @@ mod cases;
 mod change_reversed;
 mod changes;
 mod charges;
+mod configuration;
 mod corpus;
 mod costs;
 mod counts;
