@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_the_bytes_of_the_files_sorted_by_provider_and_name() {
+    fn bodies_are_the_files_bytes_sorted_by_provider_and_name() {
         let events = folder(
             "sorted",
             &[

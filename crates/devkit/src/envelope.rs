@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn each_gateway_writes_header_names_and_repeated_headers_its_own_way() {
+    fn each_gateway_writes_headers_in_its_own_way() {
         let headers = [("X-Twice", "1"), ("X-Twice", "2")];
 
         let rest = wrap(Gateway::Rest, false, "POST", "/v1", &headers, b"{}");
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_body_has_null_in_one_format_and_nothing_in_the_other() {
+    fn an_empty_body_is_null_or_left_out_as_the_format_says() {
         let rest = wrap(Gateway::Rest, false, "GET", "/", &[], b"");
         assert_eq!(rest.get("body"), Some(&Value::Null));
         assert_eq!(rest["pathParameters"], Value::Null);

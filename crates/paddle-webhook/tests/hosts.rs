@@ -14,17 +14,17 @@ async fn both_hosts_give_the_same_answers() {
 }
 
 #[tokio::test]
-async fn what_a_gateway_gets_wrong_is_survived() {
+async fn malformed_gateway_events_are_survived() {
     survive(Provider::Paddle, Path::new(BINARY)).await;
 }
 
 #[tokio::test]
-async fn killed_at_any_call_the_next_process_goes_on() {
+async fn a_process_killed_at_any_call_is_continued_by_the_next() {
     let story = ["transaction-web", "customer-created", "transaction-recurring"];
     assert!(die_anywhere(Provider::Paddle, Path::new(BINARY), &story).await > 20);
 }
 
 #[tokio::test]
-async fn what_make_arm64_compares_is_the_same_twice() {
+async fn two_runs_give_make_arm64_the_same_answers() {
     rehearse(Provider::Paddle, Path::new(BINARY)).await.expect("no difference");
 }

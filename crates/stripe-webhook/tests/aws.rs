@@ -140,7 +140,7 @@ async fn a_rotation_under_traffic_loses_no_event_and_needs_no_deploy() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_rotated_is_read_again_and_the_event_tried_again() {
+async fn a_rotated_token_is_read_again_and_its_event_retried() {
     let aws = Aws::start().await;
     aws.manager("CreateSecret", &aws.secret(OLD, "an-old-token")).await;
     let function = aws.function().await;
@@ -171,7 +171,7 @@ async fn a_token_that_stays_refused_is_counted_and_logged_once() {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_is_answered_and_named_in_the_log() {
+async fn an_unreadable_secret_is_answered_and_named_in_the_log() {
     let aws = Aws::start().await;
     let function = aws.function().await;
     let (status, text) = buy(&function, OLD, 1).await;
@@ -206,7 +206,7 @@ async fn a_secret_does_not_hide_that_an_allowlist_is_wrong() {
 }
 
 #[tokio::test]
-async fn an_outage_is_answered_2xx_and_what_was_queued_is_done_when_it_is_over() {
+async fn an_outage_is_answered_2xx_and_its_queue_is_done_afterwards() {
     let aws = Aws::start().await;
     aws.manager("CreateSecret", &aws.secret(OLD, ACCESS_TOKEN)).await;
     let function = aws.function().await;
@@ -281,7 +281,7 @@ async fn failing_manager(secret: Value) -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_not_told_in_time_keeps_no_provider_waiting_longer_than_agreed() {
+async fn a_secret_that_is_slow_to_read_keeps_no_provider_waiting() {
     let sandbox = Sandbox::start(Settings::default()).await.unwrap();
     let held = json!({
         "STRIPE_WEBHOOK_SECRET": OLD, "CRYPTLEX_ACCESS_TOKEN": "an-old-token",

@@ -107,7 +107,7 @@ fn check(scenario: &str, printed: &str) {
 }
 
 #[tokio::test]
-async fn token_that_expired() {
+async fn an_expired_token_logs_what_its_alarm_counts() {
     let stack = Stack::start().await;
     let function = stack.function(&[("CRYPTLEX_ACCESS_TOKEN", "an-old-token")]).await;
     deliver(&function, &body(PURCHASE), SECRET, now_unix()).await;
@@ -115,7 +115,7 @@ async fn token_that_expired() {
 }
 
 #[tokio::test]
-async fn secret_that_is_wrong() {
+async fn a_wrong_secret_logs_what_its_alarm_counts() {
     let stack = Stack::start().await;
     let function = stack.function(&[]).await;
     deliver(&function, &body(PURCHASE), "whsec_of_another_endpoint", now_unix()).await;
@@ -123,7 +123,7 @@ async fn secret_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn clock_that_is_wrong() {
+async fn a_wrong_clock_logs_what_its_alarm_counts() {
     let stack = Stack::start().await;
     let function = stack.function(&[]).await;
     deliver(&function, &body(PURCHASE), SECRET, now_unix() - AN_HOUR).await;
@@ -131,7 +131,7 @@ async fn clock_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn cryptlex_that_is_down() {
+async fn an_outage_of_cryptlex_logs_what_its_alarms_count() {
     let stack = Stack::start().await;
     let function = stack.function(&[]).await;
     stack.sandbox.fault(Fault::anywhere().error_before(503).always());
@@ -143,7 +143,7 @@ async fn cryptlex_that_is_down() {
 }
 
 #[tokio::test]
-async fn purchase_without_a_mapping() {
+async fn a_purchase_without_a_mapping_logs_what_its_alarm_counts() {
     let stack = Stack::start().await;
     let function = stack.function(&[("CRYPTLEX_PRODUCT_ID", "")]).await;
     let mut event: Value = serde_json::from_slice(&body(PURCHASE)).unwrap();
@@ -153,7 +153,7 @@ async fn purchase_without_a_mapping() {
 }
 
 #[tokio::test]
-async fn table_that_is_gone() {
+async fn a_missing_table_logs_what_its_alarm_counts() {
     let stack = Stack::start().await;
     let function = stack.function(&[("LEDGER_TABLE", "gone")]).await;
     deliver(&function, &body(PURCHASE), SECRET, now_unix()).await;
@@ -161,7 +161,7 @@ async fn table_that_is_gone() {
 }
 
 #[tokio::test]
-async fn topic_that_refuses() {
+async fn a_topic_that_refuses_logs_what_its_alarm_counts() {
     let stack = Stack::start().await;
     let arn = "arn:aws:sns:eu-central-1:123456789012:gone";
     let topics = [("NOTIFICATION_TOPIC_ARN", arn), ("BUSINESS_TOPIC_ARN", arn)];

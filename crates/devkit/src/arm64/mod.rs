@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn another_answer_a_missing_one_and_another_license_are_told() {
+    fn other_answers_missing_answers_and_other_licenses_are_named() {
         let expected = seen(&[("a", "1"), ("b", "2")], &["active"]);
         assert!(differences(&expected, &expected).is_empty());
         assert_eq!(

@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_told_by_its_status_and_a_batch_by_its_failures() {
+    fn an_answer_is_shown_by_status_and_a_batch_by_its_failures() {
         let gateway = json!({"statusCode": 401, "body": "no"});
         assert_eq!(told(&gateway), ("401".to_owned(), gateway.to_string()));
         let batch = json!({"batchItemFailures": [{"itemIdentifier": "7f3c"}]});

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_differ_in_all_that_makes_them_another() {
+    fn generated_events_differ_and_share_no_id_of_the_corpus() {
         let all = [
             Event::Purchase { number: 1, customer: 1 },
             Event::Purchase { number: 2, customer: 1 },

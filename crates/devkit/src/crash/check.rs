@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_sold_is_right_and_all_else_is_told() {
+    async fn licenses_that_differ_from_what_was_sold_are_named() {
         let (must, may) = (story(true), story(false));
         let right = || license(|_| {});
         let ada = ["ada@example.com"];

@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_json_and_nobody_of_the_corpus_is_left_in_them() {
+    fn bodies_are_json_and_name_no_person_of_the_corpus() {
         for provider in Provider::ALL {
             let story = Story::make(provider, 300, true, 3).expect("the corpus");
             let mut ids = BTreeSet::new();
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expected_follows_from_the_last_payment() {
+    fn expected_ends_follow_from_the_last_payment() {
         let sale = |fate, renewals| Sale {
             number: 1,
             customer: 1,

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_function_sees_what_lambda_sets_and_what_it_was_given_and_nothing_of_ours() {
+    async fn a_function_sees_only_the_variables_that_lambda_gives_it() {
         let function = shell("env", &[("AWS_REGION", "moon-1"), ("EXTRA", "1")]).await;
         function.process.ended().await;
         let logs = function.logs();

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_on_the_way_out_is_in_the_logs() {
+    async fn output_written_during_shutdown_is_in_the_logs() {
         let script = r#"
             tail -f /dev/null >/dev/null 2>&1 &
             trap 'echo bye; kill $!; exit 3' TERM

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes_take_what_the_reference_allows() {
+    fn fields_accept_what_the_reference_allows() {
         let id = "22222222-2222-4222-8222-000000000001";
         for (shape, good, bad) in [
             (Shape::Text { min: 2, max: 3 }, json!("äöü"), json!("a")),

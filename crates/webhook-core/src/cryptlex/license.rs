@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_the_documentation_shows_and_needs_nothing_but_the_id() {
+    fn a_license_is_read_as_documented_and_needs_only_its_id() {
         let license: License = serde_json::from_str(
             r#"{"id":"l1","key":"K","expiresAt":"2026-05-05T08:49:17.9361143Z","createdAt":"2026-05-05T08:49:17.1",
                 "suspended":null,"metadata":[{"key":"a","value":"b","viewPermissions":[],"id":"m"}],"user":{"id":"u1"},

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_body_says_makes_no_line_and_no_page() {
+    fn text_of_a_body_adds_no_line_and_no_page_to_a_log() {
         assert_eq!(
             plain("pri\n2026 ERROR forged\u{1b}[31m"),
             "pri\u{fffd}2026 ERROR forged\u{fffd}[31m"

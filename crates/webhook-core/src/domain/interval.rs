@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_positive_duration_is_refused() {
+    fn durations_that_are_not_positive_are_refused() {
         for text in ["", "yearly", "P0D", "-P1Y", "1 year", "P", "PT", "P1Yx"] {
             assert!(Interval::parse(text).is_err(), "{text}");
         }

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_begun_goes_first_then_purchases_then_the_oldest() {
+    fn begun_events_go_first_then_purchases_then_the_oldest() {
         let expected = ["begun", "older purchase", "purchase", "older renewal", "renewal"];
         assert_eq!(order(&five(), 650), expected);
     }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_is_tried_at_growing_distances_and_then_left() {
+    fn a_failing_event_is_tried_less_and_less_often_then_left() {
         let waiting = Waiting::default();
         waiting.add(id("one"), waits(Rank::Rest, 0, 0));
         let mut now = 0;
@@ -300,14 +300,14 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_was_ahead_puts_nothing_off() {
+    fn a_clock_that_was_ahead_delays_nothing() {
         let waiting = Waiting::default();
         waiting.add(id("one"), waits(Rank::Rest, 0, 90_000));
         assert_eq!(order(&waiting, 10), ["one"]);
     }
 
     #[test]
-    fn who_waits_already_keeps_its_place() {
+    fn an_event_that_waits_already_keeps_its_place() {
         let waiting = five();
         waiting.add(id("renewal"), waits(Rank::Rest, 999, 999));
         waiting.load(vec![(id("renewal"), waits(Rank::Rest, 998, 998))]);

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn one_event_is_told_with_ids_and_expiry_and_never_with_a_key() {
+    fn an_event_is_answered_with_ids_and_expiry_but_no_key() {
         let mut one = report("e1", Ok("License created successfully."));
         one.result = one.result.map(|outcome| Outcome {
             user: UserId::new("u1").ok(),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lifecycle_contract_tells_a_persons_work_from_what_passes() {
+    fn the_lifecycle_contract_tells_lasting_from_passing_failures() {
         let told = |reports: &[Report], batches| {
             let reply = lifecycle(reports, batches);
             (reply.status.as_u16(), reply.body, reply.retry_after.map(|after| after.as_secs()))
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_stands_twice_is_done_when_it_is_done_each_time() {
+    fn an_id_given_twice_is_done_when_both_events_are_done() {
         let reports = [
             report("e1", Ok("a")),
             report("e2", Ok("b")),

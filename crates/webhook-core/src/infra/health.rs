@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_count_for_an_hour_whatever_the_clock_does() {
+    fn failures_count_for_an_hour_under_any_clock() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let failures = Failures::default();
         for second in [0, 30, 59, 60, 3_000] {

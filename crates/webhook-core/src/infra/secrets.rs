@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_in_vain_are_few_and_no_stranger_takes_the_genuine_ones() {
+    fn strangers_cause_few_reads_and_take_none_from_genuine_senders() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let [stranger, genuine] =
             [Asker::Stranger([192, 0, 2, 66].into()), Asker::Stranger([192, 0, 2, 1].into())];

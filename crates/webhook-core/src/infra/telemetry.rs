@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn libraries_say_little() {
+    fn libraries_log_little() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let lines = Heard(Arc::clone(&heard));
         let subscriber = tracing_subscriber::registry().with(filter_fn(may_speak)).with(lines);

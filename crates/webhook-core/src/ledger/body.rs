@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_comes_back_byte_for_byte() {
+    fn a_stored_body_comes_back_byte_for_byte() {
         let bytes = b"{ \"a\" : \"\\u00e9\" }\r\n".repeat(100);
         let body = Body::new(&bytes);
         let kept = body.to_store().unwrap();

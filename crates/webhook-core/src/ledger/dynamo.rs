@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_licenses_as_are_allowed_fit_into_an_item() {
+    fn all_allowed_licenses_fit_into_an_item() {
         let most = stored(&remembered(MOST_LICENSES, MOST_LICENSES));
         assert!(most < ROOM, "{most} bytes");
         // What was made before there was a limit: near 4,450 of them no item held the plain text any more.
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_facts_as_are_kept_fit_beside_as_many_licenses() {
+    fn all_kept_facts_fit_into_an_item_with_all_licenses() {
         let mut record = remembered(MOST_LICENSES, MOST_LICENSES);
         let licenses = stored(&record);
         for number in 0..80 {
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_event_of_as_many_says_fits_into_an_item() {
+    fn the_outcome_of_the_largest_event_fits_into_an_item() {
         let line = |number| LicenseLine { id: license(number), expires_at: None };
         let licenses = (0..2 * MOST_LICENSES).map(line).collect();
         let outcome = Outcome { licenses, ..Outcome::default() };

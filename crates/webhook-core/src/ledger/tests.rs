@@ -167,7 +167,7 @@ fn a_description_without_change_outlives_older_changes() {
 }
 
 #[tokio::test]
-async fn what_is_refused_leaves_the_facts_as_they_were() {
+async fn a_refused_commit_leaves_the_facts_as_they_were() {
     let ledger = ledger();
     let told = async |id: &str, facts: &[Fact]| {
         let about = ClaimScope {
@@ -244,7 +244,7 @@ async fn a_failure_keeps_what_is_known_and_releases_or_not() {
 }
 
 #[tokio::test]
-async fn what_was_begun_is_half_done_until_an_event_comes_to_its_end() {
+async fn a_subject_is_half_done_until_an_event_is_done() {
     let ledger = ledger();
     let again = |leases: &Leases| leases.subjects[&subject("sub_1")].again;
     // Nothing was written: nothing can be half-done.
@@ -379,7 +379,7 @@ async fn leases_that_are_found_when_a_file_is_opened_run_out_soon() {
 }
 
 #[tokio::test]
-async fn a_dead_ones_lease_from_the_future_runs_out_soon() {
+async fn a_dead_owners_lease_from_the_future_runs_out_soon() {
     // By how much the clock was ahead of the one by which the file is opened again.
     for ahead in [5, 20, 10_000] {
         let folder = tempfile::tempdir().unwrap();

@@ -103,14 +103,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_in_a_text_are_no_values() {
+    fn punctuation_within_a_text_is_not_read_as_values() {
         let times = |text: &str| expected_bytes(text.as_bytes());
         assert_eq!(times(r#"{"a,b[{\\\"{,":"[\\"}"#), OBJECT_BYTES);
         assert_eq!(times(r#"[{"a":1,"b":[]},2]"#), OBJECT_BYTES + 4 * VALUE_BYTES);
     }
 
     #[test]
-    fn what_no_value_can_hold_is_mended_and_all_else_stays() {
+    fn unreadable_values_are_mended_and_all_else_stays() {
         let nines = "9".repeat(400);
         for (text, expected) in [
             (r#"{"a":"\ud83d"}"#, r#"{"a":"\ufffd"}"#),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_providers_send_is_far_below_the_limit() {
+    fn bodies_of_providers_are_far_below_the_limit() {
         for case in devkit::corpus::cases() {
             let times = expected_bytes(&case.body) / case.body.len();
             assert!(times < MOST_TIMES / 2, "{} {}: {times}", case.provider, case.name);

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_one_line_whatever_an_id_is() {
+    fn errors_are_one_line_with_any_id() {
         let value = value(r#"{"id": "ord\n2026-09-01 ERROR forged"}"#);
         let event = Event { id: "evt\r\n1", kind: "x\ny" };
         let order = Object::new(event, "order", &value).unwrap();

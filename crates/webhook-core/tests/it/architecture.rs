@@ -159,7 +159,7 @@ fn a_folder_imports_only_from_those_before_it() {
 }
 
 #[test]
-fn no_file_that_decides_imports_itself_by_way_of_others() {
+fn no_file_of_decide_imports_itself_through_others() {
     let files = files();
     let decide = |file: &&File| file.name.starts_with("decide/");
     let mut imports: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

@@ -31,7 +31,7 @@ fn refused(number: i64, at: i64) -> Vec<u8> {
 
 /// Later failures add nothing: who lets their card be refused often enough would run for ever.
 #[tokio::test]
-async fn grace_counts_from_the_first_failure_however_many_follow() {
+async fn grace_counts_from_the_first_of_many_failures() {
     let (app, _) = bought(&[("GRACE_DAYS", "7")]).await;
     let failed = json(STRIPE, "invoice-payment-failed")["created"].as_i64().unwrap();
     tell(&app, STRIPE, &refused(0, failed)).await;
@@ -44,7 +44,7 @@ async fn grace_counts_from_the_first_failure_however_many_follow() {
 
 /// An end is never forgotten: who cancels at once and is refunded for the rest gets a revoked license back.
 #[tokio::test]
-async fn an_end_is_remembered_however_many_failures_follow() {
+async fn an_end_is_remembered_through_many_failures() {
     for grace in ["7", "0"] {
         let (app, paid) = bought(&[("GRACE_DAYS", grace)]).await;
         let end = edited(STRIPE, "subscription-deleted", |event| {
@@ -61,7 +61,7 @@ async fn an_end_is_remembered_however_many_failures_follow() {
 
 /// The same, where what is tried again is an old invoice of a period that was paid otherwise: no failure counts either.
 #[tokio::test]
-async fn an_end_is_remembered_however_often_an_old_invoice_is_tried() {
+async fn an_end_is_remembered_through_many_tries_of_an_old_invoice() {
     let (app, paid) = bought(&[]).await;
     let end = edited(STRIPE, "subscription-deleted", |event| {
         event["created"] = json!(paid + 30 * DAY);
@@ -98,7 +98,7 @@ fn change_of_paddle(number: i64, period: &Value) -> Vec<u8> {
 
 /// A chargeback counts until it is reversed: 64 changes for a cent must not make it forgotten.
 #[tokio::test]
-async fn a_chargeback_is_remembered_however_many_changes_are_paid() {
+async fn a_chargeback_is_remembered_through_many_paid_changes() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web"]).await;
     let first = json(PADDLE, "transaction-web")["data"].clone();
@@ -155,7 +155,7 @@ pub(crate) fn running(app: &App) -> usize {
 /// Seats that were given up are not paid. Once 64 descriptions have followed (each schedule of an end and each time it is
 /// taken back is one), the next payment must not give them back.
 #[tokio::test]
-async fn seats_that_were_given_up_stay_so_however_many_descriptions_follow() {
+async fn seats_given_up_stay_so_through_many_descriptions() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web"]).await;
     tell(&app, PADDLE, &described(0, 20)).await;
@@ -171,7 +171,7 @@ async fn seats_that_were_given_up_stay_so_however_many_descriptions_follow() {
 /// An invoice may be paid in parts. Both are disputed in full, and each is told in what its bank exchanged it to: "a dispute of
 /// at least half of the payment counts as all of it, because its amount may be exchanged".
 #[tokio::test]
-async fn disputes_of_all_parts_of_an_invoice_are_one_of_all() {
+async fn disputes_of_all_parts_of_an_invoice_suspend_as_one() {
     let app = App::start().await;
     app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
     let invoice = json(STRIPE, "invoice-create");
@@ -272,7 +272,7 @@ async fn many_changes_of_seats_lock_nobody_out_and_hide_no_refund() {
 
 /// Two refunds in one second: the sum so far only grows, whatever the events are called.
 #[tokio::test]
-async fn of_two_refunds_in_one_second_the_larger_sum_counts() {
+async fn the_larger_of_two_refunds_in_one_second_counts() {
     for [part, whole] in [["evt_a", "evt_z"], ["evt_z", "evt_a"]] {
         let (app, paid) = bought(&[]).await;
         let refund = |id: &str, sum: i64| {
@@ -378,7 +378,7 @@ impl Store for Items {
 /// What was paid after a refund is not "paid for a time before its end": whoever reads the answer looks for an end that nobody
 /// told.
 #[tokio::test]
-async fn no_answer_speaks_of_an_end_that_is_none() {
+async fn no_answer_claims_an_end_that_did_not_happen() {
     let (app, paid) = bought(&[("REFUND_ACTION", "revoke")]).await;
     tell(&app, STRIPE, &about_the_first_payment("charge-refunded", paid + DAY)).await;
     assert_eq!(app.ends(), ["2027-09-01 revoked"]);
@@ -390,7 +390,7 @@ async fn no_answer_speaks_of_an_end_that_is_none() {
 
 /// The renewal is not paid, and a seat for one dollar is added: the year to come is not paid by it, whichever comes first.
 #[tokio::test]
-async fn a_dollar_for_something_added_pays_no_period_that_is_not_paid() {
+async fn a_dollar_for_an_addition_pays_no_unpaid_period() {
     let (year, begins) = (366 * DAY, end_of_the_year());
     let past_due = edited(STRIPE, "subscription-updated-past-due", |event| {
         event["created"] = json!(begins + DAY);
@@ -445,7 +445,7 @@ fn charged_and_charged_back(case: &str, edit: impl FnOnce(&mut Value)) -> [Vec<u
 /// Who adds a seat on the day of the renewal has one prorated item among the others of the charge, and its chargeback is one
 /// of the year. That of a seat which was added within the year is not.
 #[tokio::test]
-async fn a_renewal_that_also_bills_a_change_is_charged_back_as_a_renewal() {
+async fn a_renewal_with_a_change_is_charged_back_as_a_renewal() {
     for (next, ends) in [(None, "2028-09-01 suspended"), (Some(end_of_the_year()), "2027-09-01")] {
         let [charge, back] = charged_and_charged_back("charge-completed-seats", |charge| {
             if let Some(next) = next {

@@ -65,7 +65,7 @@ async fn a_dollar_pays_no_year(edit: impl Fn(&mut Value)) {
 /// "A proration without a credit pays for a new period only if it begins where a known period begins or ends": whatever the
 /// invoice was made for. What was added waits for the next invoice; usage may bring that early.
 #[tokio::test]
-async fn a_dollar_on_an_invoice_of_a_threshold_pays_no_year() {
+async fn a_dollar_on_a_threshold_invoice_pays_no_year() {
     a_dollar_pays_no_year(|invoice| {
         invoice["billing_reason"] = json!("subscription_threshold");
         invoice["lines"]["data"].as_array_mut().unwrap().remove(0);
@@ -85,7 +85,7 @@ async fn a_dollar_on_an_invoice_of_another_cycle_pays_no_year() {
 
 /// A credit for another item, such as a monthly one that is removed with the same click, is no credit for what is added.
 #[tokio::test]
-async fn a_dollar_beside_a_credit_for_something_else_pays_no_year() {
+async fn a_dollar_next_to_an_unrelated_credit_pays_no_year() {
     let begins = end_of_the_year();
     a_dollar_pays_no_year(|invoice| {
         let credit = &mut invoice["lines"]["data"][0];
@@ -171,7 +171,7 @@ async fn a_dispute_that_is_won_takes_no_other_dispute_with_it() {
 
 /// Seats that were given up stay so, however often the number of seats changes.
 #[tokio::test]
-async fn seats_that_were_given_up_stay_so_however_many_changes_follow() {
+async fn seats_given_up_stay_so_through_many_changes() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web"]).await;
     tell(&app, PADDLE, &described(0, 20)).await;
@@ -188,7 +188,7 @@ async fn seats_that_were_given_up_stay_so_however_many_changes_follow() {
 
 /// What nobody can read of the lines keeps no payment from counting.
 #[tokio::test]
-async fn a_change_of_an_interval_of_tomorrow_is_a_payment_all_the_same() {
+async fn a_change_to_an_interval_we_do_not_know_is_still_a_payment() {
     for case in ["transaction-recurring", "transaction-update"] {
         let app = App::start().await;
         app.cases(PADDLE, &["transaction-web"]).await;
@@ -205,7 +205,7 @@ async fn a_change_of_an_interval_of_tomorrow_is_a_payment_all_the_same() {
 
 /// A reason of tomorrow for an invoice of a subscription, whose line pays for its next year.
 #[tokio::test]
-async fn an_invoice_of_a_subscription_for_a_reason_of_tomorrow_is_not_lost_in_silence() {
+async fn an_invoice_with_an_unknown_billing_reason_is_not_lost() {
     let (app, _) = bought().await;
     let paid = edited(STRIPE, "invoice-cycle", |event| {
         event["data"]["object"]["billing_reason"] = json!("subscription_resume");
@@ -222,7 +222,7 @@ async fn an_invoice_of_a_subscription_for_a_reason_of_tomorrow_is_not_lost_in_si
 /// "Of two Stripe descriptions of one second, the one whose `previous_attributes` show the values of the other is the newer":
 /// also where what it shows is that nothing was paused.
 #[tokio::test]
-async fn a_pause_of_collection_in_the_second_of_another_change_counts() {
+async fn a_pause_in_the_second_of_another_change_counts() {
     for [seats, pause] in [["evt_a", "evt_z"], ["evt_z", "evt_a"]] {
         let app = App::with(<_>::default(), &[("PAUSE_COLLECTION", "suspend")]).await;
         app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
@@ -243,7 +243,7 @@ async fn a_pause_of_collection_in_the_second_of_another_change_counts() {
 
 /// The first year is refunded, and the next is paid by a charge that also bills a seat which was added that day.
 #[tokio::test]
-async fn a_renewal_of_fastspring_with_a_proration_gives_a_refunded_year_back() {
+async fn a_fastspring_renewal_with_a_proration_restores_access() {
     let order = json(FASTSPRING, "order-subscription-seats")["events"][0].clone();
     let bought = order["created"].as_i64().unwrap();
     let back = edited(FASTSPRING, "chargeback", |batch| {
@@ -271,7 +271,7 @@ async fn a_renewal_of_fastspring_with_a_proration_gives_a_refunded_year_back() {
 /// "An event answers for its own facts only. What older facts still lack never fails a newer event": a change to more seats
 /// than there is room for is told while Cryptlex does not answer, and not delivered again before the renewal.
 #[tokio::test]
-async fn too_many_seats_that_nobody_refused_yet_keep_no_renewal_from_counting() {
+async fn too_many_seats_keep_no_renewal_from_counting() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web"]).await;
     let more = edited(PADDLE, "subscription-updated-seats", |event| {
@@ -289,7 +289,7 @@ async fn too_many_seats_that_nobody_refused_yet_keep_no_renewal_from_counting() 
 
 /// "One-time lines are about a subject of their own": what is sold once within the period that is not paid pays no period.
 #[tokio::test]
-async fn what_paddle_sells_once_within_an_unpaid_period_pays_no_period() {
+async fn a_one_off_item_of_paddle_pays_no_unpaid_period() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web", "subscription-past-due"]).await;
     let recurring = |app: &App| {

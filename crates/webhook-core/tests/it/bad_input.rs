@@ -18,7 +18,7 @@ async fn with_header(app: &App, provider: Signer, headers: &[&str], body: &[u8])
 }
 
 #[tokio::test]
-async fn what_is_not_signed_is_refused_without_an_outward_call() {
+async fn unsigned_deliveries_are_refused_without_an_outward_call() {
     for provider in Signer::ALL {
         let app = App::start().await;
         let body = b"{\"this is\": \"not even an event\"}";
@@ -54,7 +54,7 @@ async fn what_is_not_signed_is_refused_without_an_outward_call() {
 }
 
 #[tokio::test]
-async fn paths_methods_and_sizes() {
+async fn wrong_paths_methods_and_sizes_are_refused() {
     let app = App::start().await;
     for (provider, method, path, status) in [
         (STRIPE, Method::GET, "/v1", 405),
@@ -121,7 +121,7 @@ SgyFS7a2ig==\n\
 -----END CERTIFICATE-----";
 
 #[tokio::test]
-async fn authorities_of_ones_own_are_certificates() {
+async fn own_authorities_must_be_certificates() {
     let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
     for (authorities, status) in
         [("unset", 200), (AUTHORITY, 200), ("/etc/ca.pem", 503), (not_der, 503)]
@@ -138,7 +138,7 @@ async fn authorities_of_ones_own_are_certificates() {
 }
 
 #[tokio::test]
-async fn a_missing_product_is_the_business_of_v1_only() {
+async fn a_missing_product_is_an_error_on_v1_only() {
     let app = App::with(<_>::default(), &[("CRYPTLEX_PRODUCT_ID", "unset")]).await;
     let answer = app.deliver(STRIPE, "/v1", &body(STRIPE, "invoice-create")).await;
     assert_eq!(answer.message(), "CRYPTLEX_PRODUCT_ID was not found in environment variables.");
@@ -153,7 +153,7 @@ async fn a_missing_product_is_the_business_of_v1_only() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_told_so() {
+async fn a_body_that_is_not_an_event_is_refused_as_such() {
     let app = App::start().await;
     let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
     for body in [
@@ -269,7 +269,7 @@ async fn a_missing_field_is_named_with_its_event_and_object() {
 }
 
 #[tokio::test]
-async fn one_event_of_a_batch_without_envelope_does_not_stop_the_others() {
+async fn an_event_without_envelope_stops_no_other_of_its_batch() {
     let app = App::start().await;
     let batch = edited(FASTSPRING, "batch-three-orders", |batch| {
         batch["events"][1] = json!("nonsense");
@@ -281,7 +281,7 @@ async fn one_event_of_a_batch_without_envelope_does_not_stop_the_others() {
 
 /// Names are cut in the middle of a pair of surrogates, and no number is too large for JSON.
 #[tokio::test]
-async fn what_is_paid_is_not_refused_for_what_no_text_and_no_number_can_hold() {
+async fn a_payment_with_unreadable_text_or_numbers_is_accepted() {
     let app = App::start().await;
     let instead = |body: Vec<u8>, text: &str| {
         String::from_utf8(body).unwrap().replace("\"instead\"", text).into_bytes()

@@ -37,7 +37,7 @@ const SEED: u64 = 2026;
 const LIVES: u32 = 2_000;
 
 #[test]
-fn licenses_are_what_is_paid_however_it_was_told() {
+fn licenses_are_what_is_paid_in_any_order_of_delivery() {
     let (seed, lives) = (asked_for("BOOKS_SEED", SEED), asked_for("BOOKS", LIVES));
     let mut runner = runner(seed);
     let runtime = runtime();

@@ -128,7 +128,7 @@ fn calls(app: &App) -> usize {
 }
 
 #[tokio::test]
-async fn burst_of_renewals_begins_nothing_in_vain() {
+async fn a_burst_of_renewals_begins_nothing_in_vain() {
     const RENEWALS: usize = 200;
     let app = sold(RENEWALS, &[]).await;
     app.sandbox.configure(|settings| {
@@ -167,7 +167,7 @@ async fn burst_of_renewals_begins_nothing_in_vain() {
 }
 
 #[tokio::test]
-async fn purchase_is_answered_before_renewals_that_wait() {
+async fn a_purchase_is_answered_before_renewals_that_wait() {
     let app = sold(60, &[]).await;
     let server = Arc::new(Server::start(&app).await);
     let app = Arc::new(app);
@@ -188,7 +188,7 @@ async fn purchase_is_answered_before_renewals_that_wait() {
 
 /// An outage: each renewal is put off, and goes on by itself when it is over; also by the next process.
 #[tokio::test]
-async fn what_waits_is_finished_after_a_restart() {
+async fn waiting_events_are_finished_after_a_restart() {
     let app = sold(5, &[]).await;
     app.sandbox.fault(Fault::anywhere().error_before(503).always());
     let server = Server::start(&app).await;
@@ -215,7 +215,7 @@ async fn what_waits_is_finished_after_a_restart() {
 
 /// What an outage kept from Cryptlex was not begun: purchases go first when it is over.
 #[tokio::test]
-async fn purchase_goes_first_after_an_outage() {
+async fn a_purchase_goes_first_after_an_outage() {
     let app = sold(4, &[]).await;
     app.sandbox.fault(Fault::anywhere().error_before(503).always());
     let server = Server::start(&app).await;
@@ -237,7 +237,7 @@ async fn purchase_goes_first_after_an_outage() {
 
 /// The only one that waits is tried again when it is due, though nothing else happens meanwhile.
 #[tokio::test]
-async fn event_that_failed_alone_is_tried_again_when_it_is_due() {
+async fn an_event_that_failed_alone_is_tried_again_when_due() {
     let app = sold(1, &[]).await;
     app.sandbox.fault(Fault::anywhere().error_before(503).always());
     let server = Server::start(&app).await;
@@ -260,7 +260,7 @@ async fn event_that_failed_alone_is_tried_again_when_it_is_due() {
 }
 
 #[tokio::test]
-async fn worker_and_redelivery_at_once_have_one_effect() {
+async fn a_worker_and_a_redelivery_at_once_have_one_effect() {
     let app = sold(1, &[]).await;
     app.sandbox.fault(Fault::anywhere().error_before(503).always());
     let server = Server::start(&app).await;
@@ -283,7 +283,7 @@ async fn worker_and_redelivery_at_once_have_one_effect() {
 
 /// Its purchase never comes: Cryptlex says so, and nobody tries it again but the provider.
 #[tokio::test]
-async fn what_cannot_succeed_is_not_tried_for_ever() {
+async fn a_hopeless_event_is_not_tried_for_ever() {
     let app = sold(0, &[]).await;
     app.sandbox.fault(Fault::anywhere().error_before(503).always());
     let server = Server::start(&app).await;
@@ -300,7 +300,7 @@ async fn what_cannot_succeed_is_not_tried_for_ever() {
 
 /// What Cryptlex never answers for hours is left to the provider, and health says so.
 #[tokio::test]
-async fn outage_without_end_ends_the_tries() {
+async fn an_outage_without_end_ends_the_tries() {
     let app = sold(1, &[]).await;
     app.sandbox.fault(Fault::anywhere().error_before(503).always());
     let server = Server::start(&app).await;
@@ -314,7 +314,7 @@ async fn outage_without_end_ends_the_tries() {
 }
 
 #[tokio::test]
-async fn body_too_large_to_keep_is_answered_as_before() {
+async fn a_body_too_large_to_keep_is_answered_as_before() {
     let app = sold(1, &[]).await;
     app.sandbox.fault(Fault::anywhere().error_before(503).always());
     let server = Server::start(&app).await;
@@ -330,7 +330,7 @@ async fn body_too_large_to_keep_is_answered_as_before() {
 
 /// A process that is told to stop begins nothing more, and what waits is still listed.
 #[tokio::test]
-async fn worker_that_is_told_to_stop_begins_nothing() {
+async fn a_worker_that_must_stop_begins_nothing() {
     let app = sold(3, &[]).await;
     app.sandbox.fault(Fault::anywhere().error_before(503).always());
     let server = Server::start(&app).await;

@@ -58,7 +58,7 @@ async fn a_purchase_without_email_goes_to_the_known_customer() {
 }
 
 #[tokio::test]
-async fn the_customers_event_finishes_what_waits_for_them() {
+async fn a_customers_event_finishes_their_waiting_purchases() {
     for case in CASES {
         for kind in ["created", "updated"] {
             let app = App::start().await;
@@ -89,7 +89,7 @@ async fn a_session_and_an_invoice_that_wait_make_one_license() {
 }
 
 #[tokio::test]
-async fn what_waits_is_finished_however_its_customers_event_is_interrupted() {
+async fn a_waiting_purchase_survives_an_interrupted_customer_event() {
     let waiting = ["checkout-payment", "invoice-create"];
     // As many calls as both take.
     for call in 0..16 {
@@ -115,7 +115,7 @@ async fn what_waits_is_finished_however_its_customers_event_is_interrupted() {
 }
 
 #[tokio::test]
-async fn a_buyer_unknown_for_a_day_is_told_to_a_person_once() {
+async fn a_buyer_unknown_for_a_day_is_notified_once() {
     let topic = Topic::answering(StatusCode::OK).await;
     let app = topic.app(&[]).await;
     let created: Value = serde_json::from_slice(&purchase("invoice-create")).unwrap();
@@ -136,7 +136,7 @@ async fn a_buyer_unknown_for_a_day_is_told_to_a_person_once() {
 }
 
 #[tokio::test]
-async fn a_purchase_of_nobody_waits_for_nobody() {
+async fn a_purchase_without_a_customer_waits_for_nobody() {
     let guest = edited(STRIPE, "checkout-payment", |event| {
         let object = &mut event["data"]["object"];
         for field in ["customer", "customer_email", "customer_details"] {
@@ -152,7 +152,7 @@ async fn a_purchase_of_nobody_waits_for_nobody() {
 }
 
 #[tokio::test]
-async fn what_waits_and_is_not_mapped_keeps_no_customer_from_being_known() {
+async fn an_unmapped_waiting_purchase_hides_no_customer() {
     let app = App::with(<_>::default(), &[("CRYPTLEX_PRODUCT_ID", "unset")]).await;
     let unmapped = edited(STRIPE, "checkout-payment", |event| {
         let object = &mut event["data"]["object"];
@@ -168,7 +168,7 @@ async fn what_waits_and_is_not_mapped_keeps_no_customer_from_being_known() {
 }
 
 #[tokio::test]
-async fn customer_event_that_comes_late_sends_no_purchase_to_an_old_address() {
+async fn a_late_customer_event_sends_no_purchase_to_an_old_address() {
     let app = App::start().await;
     for email in ["old@example.com", "new@example.com"] {
         app.sandbox.insert_user(json!({"email": email, "firstName": "Ada", "role": "user"}));
@@ -187,7 +187,7 @@ async fn customer_event_that_comes_late_sends_no_purchase_to_an_old_address() {
 
 /// Nobody delivers an acknowledged purchase again: it waits until it is made.
 #[tokio::test]
-async fn what_waits_and_fails_once_is_tried_by_the_next_event_of_its_customer() {
+async fn a_failed_waiting_purchase_is_tried_by_the_next_event() {
     for refused in ["/v3/licenses", "/v3/users"] {
         let app = App::start().await;
         app.pass(2 * DAY);
@@ -204,7 +204,7 @@ async fn what_waits_and_fails_once_is_tried_by_the_next_event_of_its_customer() 
 }
 
 #[tokio::test]
-async fn deleted_customer_told_before_their_address_forgets_nothing_that_waits() {
+async fn a_deletion_before_the_address_forgets_no_waiting_purchase() {
     let app = App::start().await;
     app.pass(2 * DAY);
     assert_eq!(deliver(&app, &purchase("checkout-payment")).await, 200, "acknowledged");
@@ -218,7 +218,7 @@ async fn deleted_customer_told_before_their_address_forgets_nothing_that_waits()
 }
 
 #[tokio::test]
-async fn a_kept_user_is_told_of_whether_a_purchase_waits_or_not() {
+async fn a_kept_user_is_notified_with_or_without_waiting_purchases() {
     for waits in [false, true] {
         let topic = Topic::answering(StatusCode::OK).await;
         let app = topic.app(&[]).await;
@@ -237,7 +237,7 @@ async fn a_kept_user_is_told_of_whether_a_purchase_waits_or_not() {
 }
 
 #[tokio::test]
-async fn test_purchase_that_waits_is_not_made_after_they_are_refused() {
+async fn a_waiting_test_purchase_is_not_made_once_tests_are_refused() {
     let accepting = App::with(<_>::default(), &[("TEST_EVENTS", "accept")]).await;
     let mut test: Value = serde_json::from_slice(&purchase("checkout-payment")).unwrap();
     test["livemode"] = json!(false);
@@ -251,7 +251,7 @@ async fn test_purchase_that_waits_is_not_made_after_they_are_refused() {
 
 /// An address that Cryptlex does not take is told to a person; what its customer buys is made all the same.
 #[tokio::test]
-async fn paddle_purchase_after_a_refused_address_goes_to_the_placeholder() {
+async fn a_paddle_purchase_after_a_refused_address_uses_placeholder() {
     let app = App::start().await;
     let ada = Person::new(PADDLE, "ctm_ada", "Ada Example");
     app.sandbox.fault(Fault::on("POST", "/v3/users").error_before(400).times(30));

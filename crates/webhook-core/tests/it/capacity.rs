@@ -124,7 +124,7 @@ async fn more_seats_than_fit_are_refused_before_the_first() {
 }
 
 #[tokio::test]
-async fn what_is_larger_already_goes_on() {
+async fn a_subscription_that_is_too_large_already_goes_on() {
     for (provider, ended) in [(FASTSPRING, 0), (PADDLE, 5)] {
         let mut app = App::with(Settings::default(), &SEATS).await;
         let [purchase, renewal, end] = &bodies(provider, 5)[..] else { panic!("three events") };
@@ -216,7 +216,7 @@ fn activations(app: &App) -> Vec<i64> {
 const ACTIVATIONS: [(&str, &str); 1] = [("CRYPTLEX_MAPPINGS_QUANTITY", "allowed_activations")];
 
 #[tokio::test]
-async fn fifty_lines_that_all_change_go_on_for_ever() {
+async fn fifty_lines_can_all_change_for_ever() {
     let mut app = App::with(Settings::default(), &ACTIVATIONS).await;
     in_items(&mut app);
     let of = |change: u32| -> Vec<u32> { (0..50).map(|line| 1 + change * 50 + line).collect() };
@@ -240,7 +240,7 @@ async fn fifty_lines_that_all_change_go_on_for_ever() {
 }
 
 #[tokio::test]
-async fn fifty_lines_of_which_one_changes_twenty_times_keep_every_fact() {
+async fn fifty_lines_keep_every_fact_of_one_that_changes_often() {
     let mut app = App::with(Settings::default(), &ACTIVATIONS).await;
     in_items(&mut app);
     let mut quantities = [1; 50];

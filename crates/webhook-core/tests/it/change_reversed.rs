@@ -134,7 +134,7 @@ fn of_paddle() -> Story {
 }
 
 #[tokio::test]
-async fn a_change_whose_money_went_back_stays_licensed_and_is_told_once() {
+async fn a_refunded_change_stays_licensed_and_is_notified_once() {
     for story in [of_stripe(), of_fastspring(), of_paddle()] {
         for (kind, back) in [
             ("nothing_reversed", std::slice::from_ref(&story.refund)),

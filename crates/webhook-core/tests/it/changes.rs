@@ -50,7 +50,7 @@ async fn done(app: &App, provider: devkit::sign::Provider, body: &[u8]) {
 }
 
 #[tokio::test]
-async fn an_add_on_outlives_a_switch_of_what_it_was_added_to() {
+async fn an_add_on_outlives_a_switch_of_its_parent() {
     for (path, to, running) in [("pro-monthly", product(1), '1'), ("enterprise", product(2), '2')] {
         for lost in [false, true] {
             let mut app = App::start().await;
@@ -71,7 +71,7 @@ async fn an_add_on_outlives_a_switch_of_what_it_was_added_to() {
 }
 
 #[tokio::test]
-async fn an_add_on_that_is_not_listed_any_more_is_suspended_and_never_deleted() {
+async fn an_add_on_no_longer_listed_is_suspended_and_never_deleted() {
     for lost in [false, true] {
         let mut app = App::start().await;
         app.cases(FASTSPRING, &["order-addon-first"]).await;
@@ -88,7 +88,7 @@ async fn an_add_on_that_is_not_listed_any_more_is_suspended_and_never_deleted() 
 }
 
 #[tokio::test]
-async fn an_add_on_that_an_update_tells_of_is_granted_if_it_says_what_it_is() {
+async fn an_add_on_of_an_update_is_granted_if_it_names_its_product() {
     for (attributes, status, licenses) in [
         (product(4), 200, 2),
         (json!({}), 200, 1),
@@ -110,7 +110,7 @@ async fn an_add_on_that_an_update_tells_of_is_granted_if_it_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn an_update_of_a_bundle_that_is_no_license_leaves_its_members() {
+async fn an_update_of_an_unlicensed_bundle_leaves_its_members() {
     for more in [json!({}), json!({"addons": []})] {
         for lost in [false, true] {
             let mut app = App::start().await;
@@ -158,7 +158,7 @@ async fn an_add_on_with_a_subscription_of_its_own_pays_for_itself() {
 }
 
 #[tokio::test]
-async fn an_add_on_before_its_parent_ends_with_it_whatever_its_own_template_says() {
+async fn an_add_on_listed_before_its_parent_ends_with_the_parent() {
     let early = edited(FASTSPRING, "order-addon-later", |batch| {
         let item = &mut batch["events"][0]["data"]["items"][0];
         item["attributes"]["cryptlex_license_template_id"] =
@@ -201,7 +201,7 @@ fn taken_over(app: &App, user: Option<&str>) {
 }
 
 #[tokio::test]
-async fn a_subscription_of_the_predecessor_is_updated_without_an_error() {
+async fn a_subscription_of_the_predecessor_is_updated() {
     for path in ["/webhooks/stripe", "/v1", "/v2"] {
         let app = App::start().await;
         let user = app.sandbox.insert_user(json!({"email": "ada@example.com", "firstName": "Ada"}));
@@ -215,7 +215,7 @@ async fn a_subscription_of_the_predecessor_is_updated_without_an_error() {
 }
 
 #[tokio::test]
-async fn more_seats_beside_a_license_that_belongs_to_nobody_are_an_error_until_it_has_a_user() {
+async fn more_seats_are_an_error_until_the_first_license_has_a_user() {
     let app = App::with(<_>::default(), &[("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses")]).await;
     taken_over(&app, None);
     let seats = body(STRIPE, "subscription-updated-seats");
@@ -237,7 +237,7 @@ fn paddle(case: &str, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn change_without_products_is_of_those_that_are_known() {
+async fn a_change_without_products_is_of_the_known_ones() {
     for case in ["subscription-updated-seats", "subscription-updated-fewer-seats"] {
         let whole = App::start().await;
         whole.cases(PADDLE, &["transaction-web", case]).await;
@@ -260,7 +260,7 @@ async fn change_without_products_is_of_those_that_are_known() {
 }
 
 #[tokio::test]
-async fn price_back_to_the_first_needs_no_product() {
+async fn a_switch_back_to_the_first_price_needs_no_product() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web", "subscription-updated-product"]).await;
     let switched = app.licenses();
@@ -278,7 +278,7 @@ async fn price_back_to_the_first_needs_no_product() {
 }
 
 #[tokio::test]
-async fn unknown_price_without_product_waits_or_is_not_ours() {
+async fn an_unknown_price_without_product_waits_or_is_not_ours() {
     let other = |event: &mut Value, beside: bool| {
         without_products(event);
         let items = event["data"]["items"].as_array_mut().unwrap();
@@ -342,7 +342,7 @@ async fn a_product_that_is_replaced_ends_as_the_vendor_chose() {
 
 /// From 1 seat to 5 and to 3 within one second: `previous_attributes` tell which came last, and the ids of the events do not.
 #[tokio::test]
-async fn of_two_changes_in_one_second_the_last_counts() {
+async fn the_last_of_two_changes_in_one_second_counts() {
     let changed = |id: &str, from: u32, to: u32| {
         edited(STRIPE, "subscription-updated-seats", |event| {
             event["id"] = json!(id);

@@ -63,7 +63,7 @@ async fn done(app: &App, body: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_charge_that_waited_for_the_next_period_is_granted_beside_the_renewal() {
+async fn a_charge_left_for_the_next_period_is_granted_with_renewal() {
     for (case, end) in
         [("transaction-recurring", "2026-11-01"), ("transaction-update", "2026-10-15")]
     {
@@ -83,7 +83,7 @@ async fn a_charge_that_waited_for_the_next_period_is_granted_beside_the_renewal(
 }
 
 #[tokio::test]
-async fn a_mapped_charge_in_an_update_of_nothing_else_is_granted_and_resumes_nothing() {
+async fn a_mapped_charge_alone_is_granted_and_resumes_nothing() {
     let update = edited(PADDLE, "transaction-update-one-time-only", |event| {
         event["data"]["details"]["line_items"][0]["product"]["custom_data"] = mapped();
     });
@@ -94,7 +94,7 @@ async fn a_mapped_charge_in_an_update_of_nothing_else_is_granted_and_resumes_not
 }
 
 #[tokio::test]
-async fn what_is_left_over_of_another_recurring_price_is_no_charge() {
+async fn the_remainder_of_another_recurring_price_is_not_a_charge() {
     for case in ["transaction-recurring", "transaction-update"] {
         let app = bought(&[]).await;
         app.cases(PADDLE, &[case]).await;
@@ -155,7 +155,7 @@ async fn a_refund_of_the_renewal_takes_the_charge_back_with_it() {
 }
 
 #[tokio::test]
-async fn a_charge_that_was_not_granted_with_its_renewal_is_granted_by_the_next_delivery() {
+async fn a_charge_missed_by_its_renewal_is_granted_by_redelivery() {
     let renewal = charged_with("transaction-recurring", &mapped());
     let app = bought(&[]).await;
     // After both renewals.
@@ -168,7 +168,7 @@ async fn a_charge_that_was_not_granted_with_its_renewal_is_granted_by_the_next_d
 }
 
 #[tokio::test]
-async fn a_renewal_with_a_charge_before_its_purchase_comes_to_the_same() {
+async fn a_renewal_with_a_charge_may_come_before_its_purchase() {
     let renewal = charged_with("transaction-recurring", &mapped());
     for (unmapped, status, granted) in [("error", 200, 3), ("accept", 200, 3)] {
         let app = App::with(<_>::default(), &[("UNMAPPED", unmapped)]).await;

@@ -85,7 +85,7 @@ async fn calls_of(app: &App, provider: Signer, case: &str, body: &[u8]) -> Vec<S
 /// The limit of Cryptlex is 50 calls in 5 seconds: this is how many customers can be served on the first of a month. An end
 /// that is told with the purchase is moved once more where there is leeway.
 #[tokio::test]
-async fn purchases_make_as_few_calls_as_they_should() {
+async fn purchases_make_as_few_calls_as_possible() {
     for (provider, case, ids) in [
         (
             STRIPE,
@@ -126,7 +126,7 @@ async fn purchases_make_as_few_calls_as_they_should() {
 
 /// A second update of the same says nothing new.
 #[tokio::test]
-async fn what_says_nothing_new_makes_no_call() {
+async fn an_event_without_news_makes_no_call() {
     let app = App::start().await;
     app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
     let case = "subscription-updated-active";
@@ -172,7 +172,7 @@ async fn a_renewal_without_its_purchase_reads_the_list() {
 
 /// Pages of a hundred, until one is not full; each license is renewed by itself.
 #[tokio::test]
-async fn calls_of_a_renewal_grow_with_its_licenses_and_with_nothing_else() {
+async fn calls_of_a_renewal_grow_with_its_licenses_alone() {
     for (licenses, pages) in [(1, 1), (99, 1), (250, 3), (500, 6)] {
         let app = App::start().await;
         for _ in 0..licenses {

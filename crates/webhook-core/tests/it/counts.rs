@@ -119,7 +119,7 @@ async fn a_genuine_delivery_that_is_refused_is_counted_and_logged() {
 }
 
 #[tokio::test]
-async fn what_may_be_anybodys_is_counted_each_time_and_logged_once_a_minute() {
+async fn an_unproven_delivery_is_counted_and_logged_once_a_minute() {
     let app = App::with(<_>::default(), &[("CRYPTLEX_ACCESS_TOKEN", "unset")]).await;
     let (failed, _, errors) =
         twice(&app, || Request::post("/v1").body(Body::empty()).unwrap()).await;
@@ -161,7 +161,7 @@ async fn what_may_be_anybodys_is_counted_each_time_and_logged_once_a_minute() {
 }
 
 #[tokio::test]
-async fn a_queued_message_that_nothing_is_configured_for_is_a_failure() {
+async fn a_queued_message_without_configuration_is_a_failure() {
     let app = App::with(<_>::default(), &[("CRYPTLEX_ACCESS_TOKEN", "unset")]).await;
     let service = app.service::<Stripe>(app.store(), TIMING);
     let counted = Counted::default();

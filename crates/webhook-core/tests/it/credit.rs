@@ -96,7 +96,7 @@ fn of_paddle() -> Story {
 /// Credit pays for a switch of the plan, and then the money goes back that the credit is from. A period that follows the
 /// refunded one was given away.
 #[tokio::test]
-async fn what_credit_paid_makes_up_for_no_refund_of_the_same_time() {
+async fn a_period_paid_by_credit_makes_up_for_no_refund_of_it() {
     for Story { provider, purchase, for_nothing, refund, period } in
         [of_stripe(), of_fastspring(), of_paddle()]
     {

@@ -67,7 +67,7 @@ async fn after(provider: Signer, case: &str, delivery: Delivery) -> State {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_case_any_number_of_times_is_one_effect() {
+async fn every_case_delivered_many_times_has_one_effect() {
     for case in cases() {
         let (provider, name) = (case.provider, case.name.as_str());
         let once = after(provider, name, Delivery::Once).await;
@@ -88,7 +88,7 @@ async fn every_case_any_number_of_times_is_one_effect() {
 
 /// A FastSpring event that somebody sends again by hand has a new id, a Paddle notification that is replayed too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_case_under_new_ids_is_the_same_effect() {
+async fn every_case_under_new_ids_has_the_same_effect() {
     let mut resent = 0;
     for case in cases() {
         let (provider, name) = (case.provider, case.name.as_str());
@@ -120,7 +120,7 @@ async fn every_case_under_new_ids_is_the_same_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_checkout_and_its_invoice_at_the_same_moment_are_one_purchase() {
+async fn a_checkout_and_its_invoice_at_once_are_one_purchase() {
     for path in ["/v1", "/v2"] {
         for _ in 0..20 {
             let app = App::start().await;
@@ -148,7 +148,7 @@ async fn a_checkout_and_its_invoice_at_the_same_moment_are_one_purchase() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_paddle_customer_and_his_transaction_at_the_same_moment_are_one_user() {
+async fn a_paddle_customer_and_transaction_at_once_are_one_user() {
     for _ in 0..20 {
         let app = App::start().await;
         let (customer, transaction) =
@@ -164,7 +164,7 @@ async fn a_paddle_customer_and_his_transaction_at_the_same_moment_are_one_user()
 }
 
 #[tokio::test]
-async fn renewal_without_product_waits_for_its_purchase() {
+async fn a_renewal_without_product_waits_for_its_purchase() {
     let app = App::start().await;
     for _ in 0..2 {
         let early = app.case(STRIPE, "invoice-cycle").await;
@@ -178,7 +178,7 @@ async fn renewal_without_product_waits_for_its_purchase() {
 }
 
 #[tokio::test]
-async fn renewal_that_names_its_product_needs_no_purchase() {
+async fn a_renewal_that_names_its_product_needs_no_purchase() {
     for (provider, purchase, renewal, seats, end) in [
         (FASTSPRING, "order-subscription", "charge-completed", 1, "2028-09-01"),
         (PADDLE, "transaction-web", "transaction-recurring", 2, "2026-11-01"),
@@ -194,7 +194,7 @@ async fn renewal_that_names_its_product_needs_no_purchase() {
 }
 
 #[tokio::test]
-async fn renewals_of_two_periods_in_the_wrong_order_end_at_the_later_one() {
+async fn two_renewals_in_the_wrong_order_end_at_the_later_one() {
     let renewal = |id: &str, start: i64, end: i64| {
         let body = edited(STRIPE, "invoice-cycle", |event| {
             event["id"] = json!(id);
@@ -224,7 +224,7 @@ async fn renewals_of_two_periods_in_the_wrong_order_end_at_the_later_one() {
 }
 
 #[tokio::test]
-async fn renewal_between_the_first_invoice_and_its_session_outlives_the_ledger() {
+async fn a_renewal_before_its_session_outlives_a_lost_ledger() {
     let mut app = App::start().await;
     let renewal = body(STRIPE, "invoice-cycle");
     app.cases(STRIPE, &["invoice-create"]).await;
@@ -236,7 +236,7 @@ async fn renewal_between_the_first_invoice_and_its_session_outlives_the_ledger()
 }
 
 #[tokio::test]
-async fn overdue_charge_and_end_come_in_any_order() {
+async fn an_overdue_charge_and_an_end_come_in_any_order() {
     // By their own times: overdue 2027-09-01 12:00, charge 2027-09-02, end 2027-10-01.
     let at = |case: &str, created: i64| {
         edited(FASTSPRING, case, |batch| batch["events"][0]["created"] = json!(created))
@@ -279,7 +279,7 @@ async fn an_event_that_was_answered_in_part_is_listed_in_part() {
 }
 
 #[tokio::test]
-async fn an_unknown_event_beside_a_failing_one_is_listed_as_done() {
+async fn an_unknown_event_next_to_a_failing_one_is_listed_as_done() {
     let app = App::start().await;
     app.sandbox.fault(Fault::anywhere().error_before(401).always());
     let answer = app.case(FASTSPRING, "batch-purchase").await;
@@ -319,7 +319,7 @@ async fn until_all_are_done(app: &App, provider: Signer, order: &[&'static str])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_story_in_any_order_ends_as_in_its_own() {
+async fn a_story_ends_the_same_in_any_order() {
     let mut tried = 0;
     for (provider, story) in [
         (

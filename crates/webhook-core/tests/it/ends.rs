@@ -54,7 +54,7 @@ fn by_hand(provider: Signer, body: &[u8], hours: i64) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn purchase_that_comes_late_ends_at_its_paid_end() {
+async fn a_purchase_that_comes_late_ends_at_its_paid_end() {
     for (provider, purchase, renewal, first, renewed) in [
         (FASTSPRING, &["order-subscription"][..], "charge-completed", "2027-09-01", "2028-09-01"),
         (PADDLE, &["transaction-api"], "", "2027-09-01", ""),
@@ -82,7 +82,7 @@ async fn purchase_that_comes_late_ends_at_its_paid_end() {
 }
 
 #[tokio::test]
-async fn purchase_that_tells_no_end_runs_one_interval_from_its_time() {
+async fn a_purchase_without_end_runs_one_interval_from_its_time() {
     let paddle = edited(PADDLE, "transaction-api", |event| {
         event["data"]["billing_period"] = Value::Null;
     });
@@ -114,7 +114,7 @@ async fn purchase_that_tells_no_end_runs_one_interval_from_its_time() {
 }
 
 #[tokio::test]
-async fn purchase_without_end_never_cuts_one_that_told_it() {
+async fn a_purchase_without_end_cuts_none_that_told_it() {
     // The webhook was not expanded, and sends the order once more when it is; or the other way round.
     let expanded = body(FASTSPRING, "order-subscription");
     let mut order: Value = serde_json::from_slice(&expanded).unwrap();
@@ -133,7 +133,7 @@ async fn purchase_without_end_never_cuts_one_that_told_it() {
 }
 
 #[tokio::test]
-async fn purchase_without_end_in_a_later_year_runs_its_own() {
+async fn a_purchase_without_end_in_a_later_year_runs_its_own() {
     let app = late_by(0, &[]).await;
     app.cases(FASTSPRING, &["order-subscription"]).await;
     let mut order: Value = serde_json::from_slice(&by_hand(
@@ -152,7 +152,7 @@ async fn purchase_without_end_in_a_later_year_runs_its_own() {
 }
 
 #[tokio::test]
-async fn first_period_of_any_length_is_as_long_as_told() {
+async fn a_first_period_of_any_length_is_as_long_as_told() {
     let quarter = |delivery: &mut Value, provider: Signer| match provider {
         FASTSPRING => {
             let items = delivery["events"][0]["data"]["items"].as_array_mut().unwrap();
@@ -181,7 +181,7 @@ async fn first_period_of_any_length_is_as_long_as_told() {
 }
 
 #[tokio::test]
-async fn seat_that_is_added_by_hand_keeps_its_own_end() {
+async fn a_seat_that_is_added_by_hand_keeps_its_own_end() {
     // What somebody moved was meant, also by less than a day.
     let app = late_by(0, &[]).await;
     app.cases(FASTSPRING, &["order-subscription"]).await;
@@ -198,7 +198,7 @@ async fn seat_that_is_added_by_hand_keeps_its_own_end() {
 }
 
 #[tokio::test]
-async fn end_that_cannot_be_read_is_an_error_by_name() {
+async fn an_unreadable_end_is_an_error_by_name() {
     let (next, ends_at) =
         ("/events/0/data/items/0/subscription/next", "/data/billing_period/ends_at");
     for (provider, case, pointer, says) in [

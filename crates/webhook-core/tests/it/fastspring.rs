@@ -38,7 +38,7 @@ async fn bought() -> App {
 }
 
 #[tokio::test]
-async fn scheduled_pause_changes_nothing_until_it_begins() {
+async fn a_scheduled_pause_changes_nothing_until_it_begins() {
     let app = bought().await;
     let scheduled = app.case(FASTSPRING, "pause-scheduled").await;
     assert_eq!(scheduled.message(), "Noted: a pause is scheduled, and it runs until then.");
@@ -51,7 +51,7 @@ async fn scheduled_pause_changes_nothing_until_it_begins() {
 }
 
 #[tokio::test]
-async fn pause_is_scheduled_only_where_its_fields_say_so() {
+async fn a_pause_is_scheduled_only_where_its_fields_say_so() {
     for (fields, suspended) in [
         (json!({"state": "active", "isPauseScheduled": true}), false),
         (json!({"state": "active", "isPauseScheduled": "true"}), false),
@@ -72,7 +72,7 @@ async fn pause_is_scheduled_only_where_its_fields_say_so() {
 }
 
 #[tokio::test]
-async fn pause_that_paddle_schedules_changes_nothing_either() {
+async fn a_pause_that_paddle_schedules_changes_nothing_either() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web"]).await;
     let ends = app.ends();
@@ -86,7 +86,7 @@ async fn pause_that_paddle_schedules_changes_nothing_either() {
 }
 
 #[tokio::test]
-async fn failed_charge_of_an_active_subscription_is_only_told() {
+async fn a_failed_charge_of_an_active_subscription_is_only_noted() {
     for (state, suspended) in [
         (json!("active"), false),
         (json!("trial"), false),
@@ -116,7 +116,7 @@ async fn failed_charge_of_an_active_subscription_is_only_told() {
 }
 
 #[tokio::test]
-async fn charge_that_is_the_last_counts_as_one_interval() {
+async fn the_last_charge_counts_as_one_interval() {
     let app = bought().await;
     for _ in 0..2 {
         app.cases(FASTSPRING, &["charge-completed-on-demand"]).await;
@@ -171,7 +171,7 @@ async fn waiting(app: &App) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn order_that_was_not_fulfilled_is_told_and_listed() {
+async fn an_unfulfilled_order_is_notified_and_listed() {
     for unmapped in ["error", "accept"] {
         let topic = Topic::answering(StatusCode::OK).await;
         let mut app = App::with(<_>::default(), &[("UNMAPPED", unmapped)]).await;
@@ -195,7 +195,7 @@ async fn order_that_was_not_fulfilled_is_told_and_listed() {
 }
 
 #[tokio::test]
-async fn fulfillment_that_failed_before_its_order_came_worries_nobody() {
+async fn a_failed_fulfillment_before_its_order_notifies_nobody() {
     let topic = Topic::answering(StatusCode::OK).await;
     let mut app = bought().await;
     app.notifier = topic.notifier.clone();

@@ -6,7 +6,7 @@ use crate::gates::{Delivery, Next};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body};
 
 #[tokio::test]
-async fn a_lost_answer_to_a_creation_or_a_renewal_changes_nothing_more() {
+async fn a_lost_answer_to_a_write_changes_nothing_more() {
     for (provider, purchase, renewal) in [
         (STRIPE, "checkout-subscription", "invoice-cycle"),
         (FASTSPRING, "order-subscription", "charge-completed"),
@@ -31,7 +31,7 @@ async fn a_lost_answer_to_a_creation_or_a_renewal_changes_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_write_whose_outcome_is_unknown_keeps_others_away_until_it_has_arrived_or_died() {
+async fn a_write_with_unknown_outcome_keeps_others_away_until_settled() {
     for (case, fault) in [
         ("order-subscription", Fault::on("POST", "/v3/licenses").late()),
         ("charge-completed", Fault::on("POST", "/renew").late()),
@@ -70,7 +70,7 @@ async fn a_write_whose_outcome_is_unknown_keeps_others_away_until_it_has_arrived
 }
 
 #[tokio::test]
-async fn a_process_that_was_frozen_past_its_deadline_sends_nothing_any_more() {
+async fn a_process_frozen_past_its_deadline_sends_nothing() {
     for (case, writes) in [("order-plain", 2), ("order-subscription", 2)] {
         for freeze_at in 1..=3 {
             let app = App::start().await;
@@ -97,7 +97,7 @@ async fn a_process_that_was_frozen_past_its_deadline_sends_nothing_any_more() {
 }
 
 #[tokio::test]
-async fn an_error_says_which_call_failed_and_why_and_never_the_token() {
+async fn an_error_names_the_call_and_the_cause_but_not_the_token() {
     for (fault, says) in [
         (
             Fault::on("GET", "/v3/licenses").error_before(401).always(),
@@ -195,7 +195,7 @@ async fn the_request_limit_of_cryptlex_is_kept() {
 }
 
 #[tokio::test]
-async fn a_fault_before_the_effect_is_tried_once_more_and_no_oftener() {
+async fn a_fault_before_the_effect_is_retried_exactly_once() {
     let app = App::start().await;
     app.sandbox.fault(Fault::on("POST", "/v3/licenses").error_before(500).always());
     assert_eq!(app.case(FASTSPRING, "order-plain").await.status, 400);

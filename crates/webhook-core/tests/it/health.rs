@@ -87,7 +87,7 @@ async fn health_reads_once_in_ten_seconds_and_never_writes() {
 }
 
 #[tokio::test]
-async fn health_beside_a_timer_asks_the_ledger_nothing() {
+async fn health_next_to_a_timer_asks_the_ledger_nothing() {
     let app = App::start().await;
     let store = Counted::over(app.store());
     let service = app.service::<Stripe>(Arc::<Counted>::clone(&store), TIMING);
@@ -109,7 +109,7 @@ async fn health_beside_a_timer_asks_the_ledger_nothing() {
 }
 
 #[tokio::test]
-async fn full_disk_shows_in_health_until_a_commit_succeeds() {
+async fn a_full_disk_shows_in_health_until_a_commit_succeeds() {
     let mut app = App::start().await;
     let store = Counted::over(app.store());
     app.restart_over(Arc::<Counted>::clone(&store));
@@ -129,7 +129,7 @@ async fn full_disk_shows_in_health_until_a_commit_succeeds() {
 }
 
 #[tokio::test]
-async fn timer_notices_a_disk_that_has_room_again() {
+async fn the_timer_notices_a_disk_that_has_room_again() {
     let app = App::start().await;
     let store = Counted::over(app.store());
     store.fill(true);
@@ -146,7 +146,7 @@ async fn timer_notices_a_disk_that_has_room_again() {
 }
 
 #[tokio::test]
-async fn ledger_file_that_is_gone_or_replaced_shows_in_health() {
+async fn a_missing_or_replaced_ledger_file_shows_in_health() {
     for replaced in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");

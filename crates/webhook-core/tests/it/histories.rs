@@ -36,7 +36,7 @@ pub(crate) fn asked_for<N: std::str::FromStr>(name: &str, otherwise: N) -> N {
 }
 
 #[test]
-fn the_licenses_follow_from_the_providers_books_however_they_were_told() {
+fn licenses_follow_the_providers_books_in_any_delivery() {
     let (seed, count) = (asked_for("HISTORIES_SEED", SEED), asked_for("HISTORIES", LIVES));
     let mut runner = TestRunner::new(Config {
         cases: count,

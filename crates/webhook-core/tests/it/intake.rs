@@ -20,7 +20,7 @@ fn of_frames(frames: impl Iterator<Item = Bytes> + Send + 'static) -> Body {
 }
 
 #[test]
-fn a_body_of_single_bytes_takes_no_more_memory_than_one_in_a_piece() {
+fn a_body_in_single_bytes_takes_no_more_memory_than_whole() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let app = runtime.block_on(App::start());
     let frames = |count: usize| {
@@ -37,7 +37,7 @@ fn a_body_of_single_bytes_takes_no_more_memory_than_one_in_a_piece() {
 
 /// Whoever stops in the middle of large bodies holds a bounded part of the memory, and keeps no usual delivery waiting.
 #[tokio::test]
-async fn only_so_many_large_bodies_are_taken_in_at_once() {
+async fn large_bodies_are_taken_in_a_few_at_a_time() {
     let app = App::start().await;
     let begun = Arc::new(AtomicUsize::new(0));
     let stalled = || {

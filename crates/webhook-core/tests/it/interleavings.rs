@@ -253,7 +253,7 @@ async fn play(what: &str, meetings: Vec<Meeting>, which: Which) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_deliveries_in_every_order() {
+async fn two_deliveries_may_interleave_in_every_order() {
     let late = charge_overdue_deactivated();
     let pair = |one: usize, other: usize| Meeting {
         events: vec![late[one].clone(), late[other].clone()],
@@ -288,7 +288,7 @@ async fn two_deliveries_in_every_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_deliveries_with_at_most_three_switches() {
+async fn three_deliveries_may_interleave_with_three_switches() {
     let meetings = vec![
         meeting(STRIPE, &[], &["checkout-subscription", "invoice-create", "customer-created"]),
         meeting(
@@ -307,7 +307,7 @@ async fn three_deliveries_with_at_most_three_switches() {
 
 /// One of them changes the address of a user, or takes it over, while another's license comes to it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_customers_of_one_user_in_every_order() {
+async fn two_customers_of_one_user_may_interleave_in_every_order() {
     const SHARED: &str = "team@example.com";
     let mut meetings = Vec::new();
     for (one, two) in [(STRIPE, STRIPE), (STRIPE, PADDLE), (PADDLE, STRIPE), (FASTSPRING, STRIPE)] {

@@ -66,7 +66,7 @@ async fn items_in_full_take_back_what_they_paid() {
 }
 
 #[tokio::test]
-async fn refund_without_type_that_is_small_suspends_nothing() {
+async fn a_small_refund_without_type_suspends_nothing() {
     for case in [BOTH, "transaction-one-time"] {
         for kind in
             [json!("partial"), Value::Null, json!(1), json!({}), json!("Full "), json!("tax")]
@@ -110,7 +110,7 @@ fn two_at_once() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn one_of_two_items_suspends_nothing_and_is_told_in_any_order() {
+async fn a_refund_of_one_of_two_items_suspends_nothing() {
     let one = adjusted("transaction-one-time", &full(&[0]), &json!({}));
     let both = {
         let mut adjustment: Value = serde_json::from_slice(&one).unwrap();
@@ -154,7 +154,7 @@ async fn items_that_cost_nothing_need_no_refund() {
 }
 
 #[tokio::test]
-async fn chargeback_of_items_ends_with_its_reverse_in_any_order() {
+async fn a_chargeback_of_items_ends_with_its_reverse_in_any_order() {
     let at = |event: Vec<u8>, id: &str, time: &str| {
         let mut event: Value = serde_json::from_slice(&event).unwrap();
         (event["event_id"], event["occurred_at"]) = (json!(id), json!(time));
@@ -187,7 +187,7 @@ async fn chargeback_of_items_ends_with_its_reverse_in_any_order() {
 }
 
 #[tokio::test]
-async fn adjustment_of_any_shape_suspends_nothing_it_does_not_name() {
+async fn an_adjustment_suspends_nothing_it_does_not_name() {
     for (field, wrong) in [
         ("items", json!("all")),
         ("items", json!([7, null, "x"])),

@@ -32,7 +32,7 @@ async fn lists_of_a_renewal(app: &App) -> usize {
 }
 
 #[tokio::test]
-async fn renewal_of_a_known_license_reads_no_list() {
+async fn a_renewal_of_a_known_license_reads_no_list() {
     let app = App::start().await;
     app.cases(STRIPE, &PURCHASE).await;
     assert_eq!(lists_of_a_renewal(&app).await, 0);
@@ -40,7 +40,7 @@ async fn renewal_of_a_known_license_reads_no_list() {
 
 /// What was there before the first purchase was told, in either of the predecessor's ways.
 #[tokio::test]
-async fn predecessors_license_is_renewed_beside_ours() {
+async fn a_predecessors_license_is_renewed_together_with_ours() {
     for key in ["subscription_id", "stripe_subscription_id"] {
         for first in [true, false] {
             let mut app = App::start().await;
@@ -61,7 +61,7 @@ async fn predecessors_license_is_renewed_beside_ours() {
 }
 
 #[tokio::test]
-async fn purchase_half_done_is_followed_by_the_list() {
+async fn a_half_done_purchase_is_continued_by_reading_the_list() {
     let app = App::start().await;
     app.sandbox.fault(Fault::on("POST", "/v3/licenses").error_before(503).always());
     let answer = app.case(STRIPE, PURCHASE[0]).await;
@@ -76,7 +76,7 @@ async fn purchase_half_done_is_followed_by_the_list() {
 }
 
 #[tokio::test]
-async fn license_deleted_by_hand_is_looked_for_everywhere() {
+async fn a_license_deleted_by_hand_is_looked_for_everywhere() {
     let app = App::start().await;
     app.cases(STRIPE, &PURCHASE).await;
     let id = app.sandbox.licenses()[0].id.clone();

@@ -74,7 +74,7 @@ async fn answers_tell_monitoring_what_it_needs_to_know() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_done_in_part_lists_what_is_done() {
+async fn a_partly_done_batch_lists_its_done_events() {
     let app = App::start().await;
     let mut batch = json(FASTSPRING, "order-plain");
     let mut unmapped = json(FASTSPRING, "order-plain")["events"][0].clone();
@@ -90,7 +90,7 @@ async fn a_batch_that_is_done_in_part_lists_what_is_done() {
 }
 
 #[tokio::test]
-async fn stripe_takes_the_product_from_metadata_and_else_from_the_configuration() {
+async fn stripe_metadata_names_the_product_before_configuration() {
     let without = App::with(Settings::default(), &[("CRYPTLEX_PRODUCT_ID", "unset")]).await;
     let nameless = edited(STRIPE, "checkout-subscription", |event| {
         event["data"]["object"]["metadata"] = json!({});
@@ -114,7 +114,7 @@ fn without_its_line(license: &str) -> String {
 
 /// Where an earlier event is delivered late, the licenses are those of the orderly delivery.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_case_before_what_came_before_it_is_the_same_effect() {
+async fn every_case_before_its_prerequisites_has_the_same_effect() {
     let mut reordered = 0;
     for case in devkit::corpus::cases() {
         let (provider, name) = (case.provider, case.name.as_str());
@@ -201,7 +201,7 @@ async fn a_won_dispute_does_not_resume_a_paused_license() {
 }
 
 #[tokio::test]
-async fn a_lost_dispute_is_the_vendors_policy() {
+async fn a_lost_dispute_follows_the_policy() {
     for (action, ends) in [
         ("revoke", vec!["never suspended revoked"]),
         ("delete", vec![]),
@@ -216,7 +216,7 @@ async fn a_lost_dispute_is_the_vendors_policy() {
 }
 
 #[tokio::test]
-async fn collection_that_is_paused_is_a_policy() {
+async fn a_pause_of_collection_follows_the_policy() {
     let cases =
         ["subscription-updated-pause-collection", "subscription-updated-pause-collection-over"];
     for (policy, between) in [("note", "2027-09-01"), ("suspend", "2027-09-01 suspended")] {
@@ -319,7 +319,7 @@ async fn another_product_takes_over_where_the_old_one_ended() {
 }
 
 #[tokio::test]
-async fn events_of_what_we_know_nothing_of_are_acknowledged() {
+async fn events_of_unknown_subjects_are_acknowledged() {
     for (provider, cases) in [
         (
             STRIPE,
@@ -380,7 +380,7 @@ async fn a_status_that_nobody_documents_is_noted() {
 
 /// As Stripe sends them for payments, invoices and payment methods that belong to nothing else.
 #[tokio::test]
-async fn what_names_no_invoice_customer_or_reason_is_acknowledged() {
+async fn events_without_invoice_customer_or_reason_are_acknowledged() {
     let app = App::start().await;
     for (case, field) in [
         ("invoice-manual", "billing_reason"),
@@ -395,7 +395,7 @@ async fn what_names_no_invoice_customer_or_reason_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn collection_goes_on_whatever_the_status_is_by_then() {
+async fn collection_resumes_under_any_status() {
     for status in ["past_due", "unpaid", "incomplete"] {
         // Days of grace, so that nothing else suspends.
         let variables = [("PAUSE_COLLECTION", "suspend"), ("GRACE_DAYS", "7")];

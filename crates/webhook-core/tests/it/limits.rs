@@ -122,14 +122,14 @@ async fn sources_are_told_apart_by_address_or_by_network() {
 }
 
 #[tokio::test]
-async fn no_limit_is_no_limit() {
+async fn a_rate_of_zero_is_not_a_limit() {
     let app = app(&[("RATE_LIMIT_PER_MINUTE", "0"), ("RATE_LIMIT_BURST", "1")]).await;
     let request = |_| from_peer(Request::post("/v1"), "203.0.113.7");
     assert_eq!(passed(&app, 150, request).await, 150);
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_passes_on_whom_to_count() {
+async fn a_trusted_proxy_names_the_source_to_count() {
     let app = app(&[("TRUSTED_PROXIES", "10.0.0.0/8"), ("RATE_LIMIT_BURST", "10")]).await;
     let behind = |caller: &str| {
         from_peer(Request::post("/v1"), "10.0.0.1").header("x-forwarded-for", caller)
@@ -140,7 +140,7 @@ async fn a_trusted_proxy_passes_on_whom_to_count() {
 }
 
 #[tokio::test]
-async fn only_the_allowed_get_in() {
+async fn only_allowed_addresses_get_in() {
     let list = "203.0.113.7, 198.51.100.0/24 2001:db8::/32";
     let app = app(&[("IP_ALLOWLIST", list)]).await;
     for (address, allowed) in [
@@ -181,7 +181,7 @@ async fn only_the_allowed_get_in() {
 }
 
 #[tokio::test]
-async fn behind_trusted_proxies_the_last_hop_that_is_none_counts() {
+async fn the_last_hop_before_the_trusted_proxies_counts() {
     let app =
         app(&[("IP_ALLOWLIST", "203.0.113.7"), ("TRUSTED_PROXIES", "10.0.0.0/8 192.0.2.1")]).await;
     for (values, allowed) in [
@@ -251,7 +251,7 @@ async fn the_published_addresses_are_the_providers_own() {
 }
 
 #[tokio::test]
-async fn who_is_turned_away_is_told_nothing_else_and_not_read() {
+async fn a_refused_caller_is_told_nothing_and_not_read() {
     let variables = [
         ("CRYPTLEX_ACCESS_TOKEN", "unset"),
         ("IP_ALLOWLIST", "203.0.113.7"),
@@ -286,7 +286,7 @@ async fn health_is_for_everybody() {
 }
 
 #[tokio::test]
-async fn health_warns_of_proxies_that_are_anybody() {
+async fn health_warns_of_proxies_that_match_anybody() {
     let app = app(&[("TRUSTED_PROXIES", "0.0.0.0/0")]).await;
     let answer = send(&app, STRIPE, Request::get("/health")).await;
     assert_eq!(answer.status, 200);
@@ -298,7 +298,7 @@ async fn health_warns_of_proxies_that_are_anybody() {
 }
 
 #[tokio::test]
-async fn health_is_asked_too_often_by_one_source_alone() {
+async fn health_is_limited_for_each_source_alone() {
     let app = app(&[("TRUSTED_PROXIES", "10.0.0.0/8"), ("RATE_LIMIT_BURST", "10")]).await;
     let get = |path: &str, peer: &str| from_peer(Request::get(path), peer);
     for n in 0..60 {
@@ -326,7 +326,7 @@ async fn health_is_asked_too_often_by_one_source_alone() {
 }
 
 #[test]
-fn a_source_is_news_once_a_minute() {
+fn a_refused_source_is_logged_once_a_minute() {
     let seconds = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&seconds);
     let clock = Clock::new(move || {

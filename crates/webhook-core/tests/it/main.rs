@@ -64,6 +64,7 @@ mod stores;
 mod support;
 mod template;
 mod test_events;
+mod test_names;
 mod unfinished;
 mod unknowns;
 mod unserved;

@@ -331,7 +331,7 @@ fn takes_back(case: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_fresh_event_costs_three_calls_of_the_ledger_a_duplicate_one_an_ignored_one_none() {
+async fn a_fresh_event_costs_at_most_three_calls_of_the_ledger() {
     let mut told = 0;
     for case in cases() {
         let app = App::start().await;

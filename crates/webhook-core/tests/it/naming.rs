@@ -68,7 +68,7 @@ async fn end_with(events: &[Vec<u8>], path: &str, expected: &str) {
 }
 
 #[tokio::test]
-async fn a_subscription_knows_its_product_better_than_the_configuration() {
+async fn the_subscription_names_the_product_before_configuration() {
     let (nothing, named) = (json!({}), product(4));
     let events = [session(&nothing), invoice(&named), updated(T0 + 1, &named)];
     end_with(&events, BOTH, "product 4 until 2027-09-01").await;
@@ -79,7 +79,7 @@ async fn a_subscription_knows_its_product_better_than_the_configuration() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_the_subscription_spares_a_license_of_the_presumed_product() {
+async fn a_known_subscription_makes_no_provisional_license() {
     let app = App::start().await;
     for event in [updated(T0 + 1, &product(4)), session(&json!({}))] {
         assert_eq!(app.deliver(STRIPE, BOTH, &event).await.status, 200);
@@ -89,7 +89,7 @@ async fn what_is_known_of_the_subscription_spares_a_license_of_the_presumed_prod
 }
 
 #[tokio::test]
-async fn a_session_knows_its_product_better_than_the_subscription() {
+async fn the_session_names_the_product_before_the_subscription() {
     let events = [session(&product(1)), invoice(&product(4)), updated(T0 + 1, &product(4))];
     for path in [BOTH, path_of(STRIPE)] {
         end_with(&events, path, "product 1 until 2027-09-01").await;
@@ -97,20 +97,20 @@ async fn a_session_knows_its_product_better_than_the_subscription() {
 }
 
 #[tokio::test]
-async fn a_change_that_names_no_product_leaves_the_one_that_the_session_names() {
+async fn a_change_without_product_keeps_the_one_of_the_session() {
     let events = [session(&product(4)), invoice(&json!({})), updated(T0 + 5, &json!({}))];
     end_with(&events, BOTH, "product 4 until 2027-09-01").await;
 }
 
 #[tokio::test]
-async fn a_product_that_the_subscription_names_after_its_purchase_is_another_one() {
+async fn a_product_named_after_the_purchase_is_another_one() {
     let later = updated(T0 + 86_400, &product(4));
     let events = [session(&product(1)), invoice(&product(1)), later];
     end_with(&events, BOTH, "product 4 until 2027-09-01").await;
 }
 
 #[tokio::test]
-async fn a_session_without_metadata_is_mapped_by_its_subscription_once_that_says_it() {
+async fn a_session_without_metadata_is_mapped_by_its_subscription() {
     let app = App::start().await;
     let session = session(&json!({}));
     assert_eq!(app.deliver(STRIPE, "/v2", &session).await.status, 400);
@@ -122,7 +122,7 @@ async fn a_session_without_metadata_is_mapped_by_its_subscription_once_that_says
 }
 
 #[tokio::test]
-async fn where_the_configuration_alone_counts_metadata_changes_nothing() {
+async fn metadata_changes_nothing_where_configuration_alone_counts() {
     for (of_session, of_subscription) in
         [(product(4), product(4)), (half(4), half(4)), (json!({}), half(4))]
     {
@@ -136,7 +136,7 @@ async fn where_the_configuration_alone_counts_metadata_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_session_that_names_half_of_its_product_is_an_error_whatever_was_granted() {
+async fn a_session_that_names_half_of_a_product_is_an_error() {
     let (session, invoice) = (session(&half(4)), invoice(&json!({})));
     for session_first in [true, false] {
         let app = App::start().await;
@@ -153,7 +153,7 @@ async fn a_session_that_names_half_of_its_product_is_an_error_whatever_was_grant
 }
 
 #[tokio::test]
-async fn a_first_invoice_without_an_email_is_an_error_only_where_a_license_must_be_made() {
+async fn a_first_invoice_needs_an_email_only_to_make_a_license() {
     let nobody = edited(STRIPE, "invoice-create", |event| {
         event["data"]["object"]["customer_email"] = json!(null);
     });

@@ -89,7 +89,7 @@ async fn deliver(app: &App, provider: Signer, case: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn each_concern_is_told_once_however_often_its_event_comes() {
+async fn each_concern_is_notified_once_for_repeated_events() {
     for (provider, case, concern) in [
         (STRIPE, "subscription-trial-will-end", "trial_ends"),
         (STRIPE, "invoice-payment-action-required", "payment_needs_action"),
@@ -119,7 +119,7 @@ async fn each_concern_is_told_once_however_often_its_event_comes() {
 
 /// A customer of each provider leaves an address that a colleague uses too.
 #[tokio::test]
-async fn an_address_that_is_left_is_told_once_for_each() {
+async fn an_abandoned_address_is_notified_once_for_each_customer() {
     for provider in [STRIPE, FASTSPRING, PADDLE] {
         let topic = Topic::answering(StatusCode::OK).await;
         let app = topic.app(&[]).await;
@@ -153,7 +153,7 @@ async fn an_address_that_is_left_is_told_once_for_each() {
 
 /// Nobody knows whose user a customer of the predecessor was.
 #[tokio::test]
-async fn a_customer_of_before_who_moves_is_told() {
+async fn a_predecessors_customer_who_moves_is_notified() {
     for (provider, told) in [(STRIPE, 1), (FASTSPRING, 1), (PADDLE, 0)] {
         let topic = Topic::answering(StatusCode::OK).await;
         let app = topic.app(&[]).await;
@@ -203,7 +203,7 @@ async fn a_topic_that_refuses_is_named_until_it_takes_something() {
 }
 
 #[tokio::test]
-async fn a_topic_passes_on_what_it_is_told() {
+async fn a_topic_passes_messages_on_unchanged() {
     let moto = region().await;
     let sns = aws_sdk_sns::Client::new(&sdk(moto.url(), moto.region()));
     let topic = sns.create_topic().name("licenses").send().await.unwrap().topic_arn.unwrap();
@@ -221,7 +221,7 @@ async fn a_topic_passes_on_what_it_is_told() {
 }
 
 #[tokio::test]
-async fn a_refund_that_found_no_license_is_told() {
+async fn a_refund_that_found_no_license_is_notified() {
     let topic = Topic::answering(StatusCode::OK).await;
     let app = topic.app(&[]).await;
     for (provider, case) in [
@@ -237,7 +237,7 @@ async fn a_refund_that_found_no_license_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_settled_worries_nobody() {
+async fn a_settled_event_notifies_nobody() {
     let topic = Topic::answering(StatusCode::OK).await;
     let app = topic.app(&[]).await;
     for case in [

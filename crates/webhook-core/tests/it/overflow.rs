@@ -101,7 +101,7 @@ async fn an_outage_of_cryptlex_loses_none_of_200_events() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_queued_twice_and_delivered_again_has_one_effect() {
+async fn an_event_queued_twice_and_redelivered_has_one_effect() {
     let queue = Queue::start().await;
     let app = queue.app(&[]).await;
     app.sandbox.fault(outage());
@@ -120,7 +120,7 @@ async fn an_event_that_is_queued_twice_and_delivered_again_has_one_effect() {
 }
 
 #[tokio::test]
-async fn a_write_with_unknown_outcome_is_gone_on_with_when_its_lease_is_over() {
+async fn a_write_with_unknown_outcome_continues_after_its_lease() {
     let queue = Queue::start().await;
     let app = queue.app(&[]).await;
     let timing = Timing { call: Some(Duration::from_millis(300)), ..TIMING };
@@ -170,7 +170,7 @@ async fn a_large_order_is_finished_after_its_provider_stopped_waiting() {
 }
 
 #[tokio::test]
-async fn what_a_person_must_fix_and_what_waits_for_another_event_is_not_queued() {
+async fn events_that_wait_for_a_person_or_event_are_not_queued() {
     let queue = Queue::start().await;
     let app = queue.app(&[]).await;
     for (provider, case) in [(PADDLE, "transaction-unmapped"), (STRIPE, "invoice-cycle")] {
@@ -206,7 +206,7 @@ fn looked_at(app: &App) -> Ledger {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_under_the_limit_is_queued_unbegun() {
+async fn events_beyond_the_call_limit_are_queued_before_they_begin() {
     let queue = Queue::start().await;
     let app = queue.app(&[("CRYPTLEX_REQUESTS_PER_5S", "8")]).await;
     let timing = Timing { window: Duration::from_secs(600), ..TIMING };
@@ -237,7 +237,7 @@ async fn what_does_not_fit_under_the_limit_is_queued_unbegun() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_queued_is_answered_as_without_a_queue() {
+async fn an_event_that_cannot_be_queued_is_answered_as_before() {
     let queue = Queue::start().await;
     let mut app = queue.app(&[]).await;
     app.sandbox.fault(outage());
@@ -260,7 +260,7 @@ async fn what_cannot_be_queued_is_answered_as_without_a_queue() {
 }
 
 #[tokio::test]
-async fn a_message_that_refers_to_nothing_comes_again_until_it_is_a_dead_letter() {
+async fn a_message_that_refers_to_nothing_becomes_a_dead_letter() {
     let queue = Queue::start().await;
     let app = queue.app(&[]).await;
     let service = app.service::<Stripe>(app.store(), TIMING);
@@ -301,7 +301,7 @@ impl Store for Silent {
 }
 
 #[tokio::test]
-async fn a_message_is_given_up_when_its_time_is_over_whatever_it_waits_for() {
+async fn a_message_is_given_up_when_its_time_is_over() {
     let app = App::start().await;
     let service = app.service::<Stripe>(Arc::new(Silent), TIMING);
     let message = json!({"provider": "stripe", "event": "evt_1"}).to_string();
@@ -327,7 +327,7 @@ fn orders(count: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_batch_waits_for_a_queue_that_does_not_answer_once_and_not_for_each_event() {
+async fn a_batch_waits_once_for_a_queue_that_does_not_answer() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let aws = Aws::of(sdk(&address, "eu-central-1"));
@@ -348,7 +348,7 @@ async fn a_batch_waits_for_a_queue_that_does_not_answer_once_and_not_for_each_ev
 }
 
 #[tokio::test]
-async fn what_a_batch_has_no_time_for_is_queued_side_by_side() {
+async fn events_a_batch_has_no_time_for_are_queued_at_once() {
     let queue = Queue::start().await;
     let app = queue.app(&[("DEADLINE_MS", "11000")]).await;
     app.sandbox.fault(Fault::anywhere().hang_before().always());

@@ -259,7 +259,7 @@ async fn an_address_of_somebody_else_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_signs_up_first_gets_nothing_of_who_buys() {
+async fn a_user_who_signs_up_first_gets_nothing_of_the_buyer() {
     for one in PROVIDERS {
         for two in PROVIDERS {
             let (mallory, ada) = (stranger(one), person(two));
@@ -307,7 +307,7 @@ async fn a_buyer_in_the_domain_of_placeholders_has_no_address() {
 }
 
 #[tokio::test]
-async fn only_what_the_customer_bought_leaves_a_placeholder() {
+async fn only_the_customers_own_purchases_leave_a_placeholder() {
     for found in [false, true] {
         let app = App::start().await;
         let ada = person(PADDLE);

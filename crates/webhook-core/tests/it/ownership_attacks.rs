@@ -46,7 +46,7 @@ async fn to_its_end(delivery: &mut Delivery) -> u16 {
 }
 
 #[tokio::test]
-async fn user_made_in_between_is_claimed_before_its_license() {
+async fn a_user_made_in_between_is_claimed_before_its_license() {
     for provider in [STRIPE, FASTSPRING] {
         let app = App::start().await;
         let (mallory, vic) = (stranger(STRIPE), buyer(provider));
@@ -82,7 +82,7 @@ async fn licenses_move_only_to_a_user_that_is_claimed() {
 }
 
 #[tokio::test]
-async fn list_that_hides_a_license_gives_no_user_away() {
+async fn a_list_that_hides_a_license_gives_no_user_away() {
     for stale_lists in 1..8 {
         let app = App::with(Settings { stale_lists, ..Settings::default() }, &[]).await;
         let (mallory, vic) = (stranger(STRIPE), buyer(STRIPE));
@@ -98,7 +98,7 @@ async fn list_that_hides_a_license_gives_no_user_away() {
 }
 
 #[tokio::test]
-async fn who_lost_a_user_in_a_crash_buys_for_themselves() {
+async fn a_buyer_whose_user_was_lost_in_a_crash_gets_their_own() {
     for retried_first in [false, true] {
         let app = App::start().await;
         // They typed another one's address.
@@ -122,7 +122,7 @@ async fn who_lost_a_user_in_a_crash_buys_for_themselves() {
 }
 
 #[tokio::test]
-async fn who_bought_elsewhere_takes_nobodys_user() {
+async fn a_buyer_known_elsewhere_takes_nobodys_user() {
     for provider in [STRIPE, FASTSPRING, PADDLE] {
         let app = App::start().await;
         app.sandbox
@@ -143,7 +143,7 @@ async fn who_bought_elsewhere_takes_nobodys_user() {
 }
 
 #[tokio::test]
-async fn gift_or_guest_takes_nobodys_user() {
+async fn a_gift_or_a_guest_takes_nobodys_user() {
     for (provider, place, given) in [
         (
             FASTSPRING,
@@ -169,7 +169,7 @@ async fn gift_or_guest_takes_nobodys_user() {
 
 /// Whoever signed up with it first may leave an address; a Paddle purchase says the id only.
 #[tokio::test]
-async fn buyer_keeps_an_address_that_another_leaves() {
+async fn a_buyer_keeps_an_address_that_another_leaves() {
     for provider in [STRIPE, FASTSPRING, PADDLE] {
         let app = App::start().await;
         let (mallory, ada) = (stranger(provider), buyer(PADDLE));
@@ -186,7 +186,7 @@ async fn buyer_keeps_an_address_that_another_leaves() {
 }
 
 #[tokio::test]
-async fn stranger_who_was_deleted_leaves_no_name() {
+async fn a_stranger_who_was_deleted_leaves_no_name() {
     let app = App::start().await;
     let (mallory, vic) = (Person::new(STRIPE, "cus_m", "Call 555"), buyer(STRIPE));
     mallory.has(1, VICTIM).done(&app).await;
@@ -200,7 +200,7 @@ async fn stranger_who_was_deleted_leaves_no_name() {
 }
 
 #[tokio::test]
-async fn no_name_fails_for_ever() {
+async fn no_name_makes_an_event_fail_for_ever() {
     let names = ["Ada", "Ada  Bea", "Ada\u{a0}Bea", "Ada \u{200b} Bea", "-", "Ada\u{2028}Bea"];
     for provider in [STRIPE, FASTSPRING, PADDLE] {
         for name in names {
@@ -221,7 +221,7 @@ async fn no_name_fails_for_ever() {
 }
 
 #[tokio::test]
-async fn address_of_the_checkout_tells_nobody_twice() {
+async fn the_address_of_a_checkout_notifies_nobody_twice() {
     for provider in [STRIPE, FASTSPRING, PADDLE] {
         let app = App::start().await;
         for email in [VICTIM, "new@example.com"] {

@@ -64,7 +64,7 @@ async fn purchases_are_answered_while_the_worker_waits_for_leases() {
 
 /// Whoever delivers again and again keeps nothing from being given up in the end.
 #[tokio::test]
-async fn redelivery_does_not_restart_the_count_of_tries() {
+async fn a_redelivery_does_not_restart_the_count_of_tries() {
     let app = sold(1, &[]).await;
     app.sandbox.fault(Fault::anywhere().error_before(503).always());
     let server = Server::start(&app).await;

@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn stripe_checkout_and_first_invoice_give_one_license_on_both_paths() {
+async fn stripe_checkout_and_first_invoice_give_one_license() {
     for path in ["/v1", "/v2", "/stripe/v1", "/stripe/v2"] {
         for order in [
             ["checkout-subscription", "invoice-create"],
@@ -31,7 +31,7 @@ async fn stripe_checkout_and_first_invoice_give_one_license_on_both_paths() {
 }
 
 #[tokio::test]
-async fn a_quantity_that_only_the_invoice_knows_is_counted_in_either_order() {
+async fn a_quantity_known_to_the_invoice_alone_counts() {
     for order in
         [["checkout-subscription", "invoice-create"], ["invoice-create", "checkout-subscription"]]
     {
@@ -50,7 +50,7 @@ async fn a_quantity_that_only_the_invoice_knows_is_counted_in_either_order() {
 }
 
 #[tokio::test]
-async fn three_fastspring_orders_in_one_post_give_three_buyers_their_licenses() {
+async fn three_fastspring_orders_in_one_post_give_three_licenses() {
     let app = App::start().await;
     let answer = app.case(FASTSPRING, "batch-three-orders").await;
     assert_eq!((answer.status, app.sandbox.users().len()), (200, 3), "{}", answer.body);
@@ -73,7 +73,7 @@ async fn all_licenses_of_a_subscription_are_renewed_over_all_pages() {
 }
 
 #[tokio::test]
-async fn an_order_whose_second_creation_fails_is_completed_by_its_redelivery() {
+async fn an_order_with_a_failed_creation_is_completed_by_redelivery() {
     for fault in [
         Fault::on("POST", "/v3/licenses").skip(1).error_before(400),
         Fault::on("POST", "/v3/licenses").skip(1).error_before(500).times(9),
@@ -95,7 +95,7 @@ async fn an_order_whose_second_creation_fails_is_completed_by_its_redelivery() {
 }
 
 #[tokio::test]
-async fn a_license_that_lapsed_long_ago_runs_to_the_end_of_what_is_paid() {
+async fn a_license_lapsed_long_ago_runs_to_the_paid_end() {
     let app = App::start().await;
     app.cases(FASTSPRING, &["order-subscription"]).await;
     // The renewal of 2027 was never paid; that of 2028 is.
@@ -142,7 +142,7 @@ async fn the_paid_period_wins_over_the_template() {
 }
 
 #[tokio::test]
-async fn licenses_of_the_predecessor_are_adopted_and_renewed_without_a_change_of_their_metadata() {
+async fn a_predecessors_licenses_are_renewed_with_metadata_unchanged() {
     for (key, provider, order, charge, product) in [
         ("stripe_subscription_id", STRIPE, "invoice-create", "invoice-cycle", PRODUCT),
         ("subscription_id", STRIPE, "checkout-subscription", "invoice-cycle", PRODUCT),
@@ -215,7 +215,7 @@ fn subscription_of(provider: devkit::sign::Provider, case: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_second_genuine_purchase_of_the_same_product_is_another_license() {
+async fn a_second_purchase_of_the_same_product_is_another_license() {
     let app = App::start().await;
     app.cases(FASTSPRING, &["order-plain"]).await;
     let again = edited(FASTSPRING, "order-plain", |batch| {
@@ -229,7 +229,7 @@ async fn a_second_genuine_purchase_of_the_same_product_is_another_license() {
 }
 
 #[tokio::test]
-async fn a_session_that_names_another_product_than_the_invoice_replaces_it() {
+async fn a_session_replaces_the_product_that_the_invoice_named() {
     let app = App::start().await;
     let invoice = edited(STRIPE, "invoice-create", |event| {
         event["data"]["object"]["parent"]["subscription_details"]["metadata"] = json!({
@@ -254,7 +254,7 @@ async fn a_session_that_names_another_product_than_the_invoice_replaces_it() {
 }
 
 #[tokio::test]
-async fn a_paddle_buyer_gets_his_own_user_whichever_event_comes_first() {
+async fn a_paddle_buyer_gets_their_own_user_in_any_order() {
     for order in [["customer-created", "transaction-web"], ["transaction-web", "customer-created"]]
     {
         for lost in [false, true] {
@@ -277,7 +277,7 @@ async fn a_paddle_buyer_gets_his_own_user_whichever_event_comes_first() {
 }
 
 #[tokio::test]
-async fn the_licenses_of_a_paddle_stand_in_move_to_the_user_who_has_the_email() {
+async fn a_paddle_placeholders_licenses_move_to_the_user_with_email() {
     let mut app = App::start().await;
     app.sandbox.insert_user(
         json!({"email": "Ada@Example.com", "firstName": "Ada", "lastName": "Lovelace-Example"}),
@@ -415,7 +415,7 @@ async fn a_changed_email_of_one_customer_takes_no_licenses_of_another() {
 }
 
 #[tokio::test]
-async fn a_trial_is_one_whatever_is_bought_beside_it() {
+async fn a_trial_stays_a_trial_next_to_any_purchase() {
     let lifetime = case_json(PADDLE, "transaction-web");
     let trial = edited(PADDLE, "transaction-trial", |event| {
         let data = &mut event["data"];
@@ -443,7 +443,7 @@ async fn a_trial_is_one_whatever_is_bought_beside_it() {
 }
 
 #[tokio::test]
-async fn what_is_partly_mapped_is_granted_and_reported_until_it_is_whole() {
+async fn a_partly_mapped_order_is_granted_and_reported_until_whole() {
     for (variable, status) in [("error", 400), ("accept", 200)] {
         let app = App::with(<_>::default(), &[("UNMAPPED", variable)]).await;
         for _ in 0..2 {

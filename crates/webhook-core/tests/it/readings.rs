@@ -217,7 +217,7 @@ fn described(created: i64, items: &[(&str, Value)]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_same_item_gives_the_quantity_in_any_order_of_items() {
+async fn one_item_gives_the_quantity_in_any_order_of_items() {
     let period = [SEPTEMBER, OCTOBER];
     let seats = || of_item(line(3, period), "si_seats", "price_seats");
     let fee = || of_item(line(1, period), "si_fee", "price_fee");
@@ -360,7 +360,7 @@ async fn a_failed_payment_counts_while_its_period_is_unpaid() {
 }
 
 #[tokio::test]
-async fn a_charge_that_fails_beside_an_active_subscription_suspends_nothing() {
+async fn a_failed_charge_of_an_active_subscription_suspends_nothing() {
     for (state, end) in [("active", "2027-09-01"), ("overdue", "2027-09-01 suspended")] {
         let app = App::start().await;
         let failed = edited(FASTSPRING, "charge-failed", |batch| {
@@ -389,7 +389,7 @@ fn period_described(period: [i64; 2], status: &str, cancels: bool) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn usage_that_is_paid_renews_to_the_end_of_the_described_period() {
+async fn usage_that_is_paid_renews_to_the_end_of_its_period() {
     let [october, november] = [[OCTOBER, NOVEMBER], [NOVEMBER, DECEMBER]];
     let until_november = [
         &first(1),
@@ -427,7 +427,7 @@ async fn usage_that_is_billed_at_the_end_buys_no_more_time() {
 }
 
 #[tokio::test]
-async fn usage_whose_payment_fails_is_of_the_period_it_was_billed_in() {
+async fn usage_that_fails_belongs_to_the_period_that_billed_it() {
     let lines = [line(7, [SEPTEMBER, OCTOBER - 300])];
     let bill = || bill("in_9", OCTOBER + 3600, "subscription_cycle", &lines);
     let fails = failed("in_9", OCTOBER + 3600, bill());
@@ -440,7 +440,7 @@ async fn usage_whose_payment_fails_is_of_the_period_it_was_billed_in() {
 }
 
 #[tokio::test]
-async fn a_period_that_nobody_told_is_presumed_and_notified() {
+async fn a_period_that_no_event_told_is_assumed_and_notified() {
     let topic = Topic::answering(StatusCode::OK).await;
     let monthly = ("CRYPTLEX_PRODUCT_ID", devkit::sandbox::catalogue::MONTHLY_PRODUCT);
     let app = topic.app(&[monthly, ("UNMAPPED", "accept")]).await;
@@ -521,7 +521,7 @@ async fn an_old_update_is_a_purchase_only_where_its_product_is_known() {
 }
 
 #[tokio::test]
-async fn a_one_off_invoice_that_needs_action_says_so() {
+async fn a_one_off_invoice_that_needs_action_is_notified() {
     let app = App::start().await;
     let mut bill = bill("in_once", SEPTEMBER, "manual", &[]);
     bill["parent"] = json!(null);
@@ -535,7 +535,7 @@ async fn a_one_off_invoice_that_needs_action_says_so() {
 }
 
 #[tokio::test]
-async fn what_an_invoice_lacks_is_named() {
+async fn missing_fields_of_an_invoice_are_named() {
     let app = App::start().await;
     let broken = |edit: &dyn Fn(&mut Value)| {
         let mut event: Value =

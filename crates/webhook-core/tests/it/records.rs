@@ -114,7 +114,7 @@ fn looked_at(store: Arc<dyn Store>) -> Ledger {
 }
 
 #[tokio::test]
-async fn records_in_a_file_are_shown_and_replayed_beside_their_function() {
+async fn records_in_a_file_are_shown_and_replayed_during_service() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.redb");
     let mut app = App::start().await;
@@ -136,7 +136,7 @@ async fn records_in_a_table_are_shown_and_replayed() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_mapping_is_listed_and_delivered_with_it() {
+async fn events_that_wait_for_a_mapping_are_listed_and_delivered() {
     for (provider, case, line, made) in [
         (PADDLE, "transaction-unmapped", "", 1),
         (FASTSPRING, "order-partly-mapped", "", 1),
@@ -181,7 +181,7 @@ async fn what_waits_for_a_mapping_is_listed_and_delivered_with_it() {
 }
 
 #[tokio::test]
-async fn what_failed_is_listed_the_oldest_first() {
+async fn failed_events_are_listed_oldest_first() {
     let mut app = App::start().await;
     app.sandbox.fault(Fault::anywhere().error_before(403).always());
     for (provider, case) in [
@@ -320,7 +320,7 @@ async fn a_ledger_file_is_compacted_while_nobody_has_it() {
 }
 
 #[tokio::test]
-async fn a_tool_that_is_not_told_where_the_ledger_is_says_how_to() {
+async fn a_tool_without_a_ledger_says_how_to_name_one() {
     let nowhere = Place { table: None, path: None }.open().await;
     assert!(matches!(nowhere, Err(RecordsError::NoPlace)));
 }

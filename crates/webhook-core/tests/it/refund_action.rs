@@ -43,7 +43,7 @@ async fn a_refund_does_what_the_vendor_chose_until_it_fails() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_for_a_refund_is_given_back_when_it_is_paid_again() {
+async fn a_license_revoked_for_a_refund_returns_with_a_payment() {
     let (app, paid) = bought(&[("REFUND_ACTION", "revoke")]).await;
     tell(&app, STRIPE, &about_the_first_payment("charge-refunded", paid + DAY)).await;
     assert_eq!(app.ends(), ["2027-09-01 revoked"]);

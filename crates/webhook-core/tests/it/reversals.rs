@@ -176,7 +176,7 @@ async fn the_refund_of_a_change_leaves_the_period_paid() {
 }
 
 #[tokio::test]
-async fn what_is_refunded_before_its_license_is_made_is_made_suspended() {
+async fn a_license_refunded_before_it_is_made_is_made_suspended() {
     let app = App::start().await;
     app.cases(STRIPE, &["invoice-create"]).await;
     assert_eq!(app.ends(), Vec::<String>::new(), "only the session names the product");
@@ -191,7 +191,7 @@ async fn what_is_refunded_before_its_license_is_made_is_made_suspended() {
 }
 
 #[tokio::test]
-async fn without_a_date_the_later_charge_is_of_a_later_period() {
+async fn a_later_charge_without_date_is_of_a_later_period() {
     let app = App::start().await;
     app.cases(FASTSPRING, &["order-not-expanded"]).await;
     let order = json(FASTSPRING, "order-not-expanded")["events"][0]["data"]["id"].clone();
@@ -248,7 +248,7 @@ pub(crate) fn about_the_first_payment(case: &str, created: i64) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_dispute_of_an_older_period_changes_nothing_before_the_renewal_is_told_either() {
+async fn a_dispute_of_an_older_period_needs_no_renewal_to_be_told() {
     let renewed = json(STRIPE, "invoice-cycle")["created"].as_i64().unwrap();
     let dispute = about_the_first_payment("dispute-created", renewed + 172_800);
     let lost = about_the_first_payment("dispute-lost", renewed + 1_728_000);
@@ -267,7 +267,7 @@ async fn a_dispute_of_an_older_period_changes_nothing_before_the_renewal_is_told
 }
 
 #[tokio::test]
-async fn what_went_back_before_the_first_invoice_was_told_comes_back_after_it() {
+async fn a_reversal_won_after_the_first_invoice_restores_access() {
     let paid = json(STRIPE, "invoice-create")["created"].as_i64().unwrap();
     for (gone, back) in [("charge-refunded", "refund-failed"), ("dispute-created", "dispute-won")] {
         let app = App::start().await;
@@ -283,7 +283,7 @@ async fn what_went_back_before_the_first_invoice_was_told_comes_back_after_it() 
 }
 
 #[tokio::test]
-async fn what_is_left_alone_at_the_end_runs_when_its_money_comes_back() {
+async fn a_license_left_alone_at_the_end_runs_when_money_returns() {
     let paid = json(STRIPE, "invoice-create")["created"].as_i64().unwrap();
     let end = edited(STRIPE, "subscription-deleted", |event| {
         event["created"] = json!(paid + 172_800);

@@ -51,7 +51,7 @@ async fn seats_that_are_made_after_a_renewal_run_as_long_as_it_paid() {
 }
 
 #[tokio::test]
-async fn a_late_first_invoice_does_not_cut_what_a_newer_payment_paid_for() {
+async fn a_late_first_invoice_cuts_no_newer_payment() {
     let period = |case: &str, created: i64, start: i64, end: i64| {
         edited(STRIPE, case, |event| {
             event["created"] = json!(created);
@@ -87,7 +87,7 @@ async fn a_pause_outlives_an_update_that_pays_for_something_else() {
 }
 
 #[tokio::test]
-async fn an_account_that_sells_other_things_too_gets_its_renewals_acknowledged() {
+async fn renewals_of_other_things_an_account_sells_are_acknowledged() {
     let app = App::with(<_>::default(), &[("UNMAPPED", "accept")]).await;
     let session = edited(STRIPE, "checkout-subscription", |event| {
         event["data"]["object"]["metadata"] = json!({});
@@ -98,7 +98,7 @@ async fn an_account_that_sells_other_things_too_gets_its_renewals_acknowledged()
 }
 
 #[tokio::test]
-async fn a_renewal_of_what_nothing_is_known_of_is_acknowledged_and_kept_for_its_purchase() {
+async fn a_renewal_before_its_purchase_is_acknowledged_and_kept() {
     for (provider, renewal, purchase, ends) in [
         (STRIPE, "invoice-cycle", "checkout-subscription", &["2028-09-01"][..]),
         (FASTSPRING, "charge-completed", "order-subscription", &["2028-09-01"]),
@@ -133,7 +133,7 @@ async fn a_renewal_of_what_nothing_is_known_of_is_acknowledged_and_kept_for_its_
 }
 
 #[tokio::test]
-async fn a_large_quantity_is_refused_only_where_it_would_be_as_many_licenses() {
+async fn a_large_quantity_is_refused_only_where_it_means_licenses() {
     let units = |case: &str, pointer: &str, provider| {
         edited(provider, case, |body| *body.pointer_mut(pointer).unwrap() = json!(20_000))
     };
@@ -170,7 +170,7 @@ pub(crate) async fn by_hand(app: &App, method: reqwest::Method, id: &str, change
 }
 
 #[tokio::test]
-async fn licenses_that_were_deleted_by_hand_keep_no_other_from_being_renewed() {
+async fn licenses_deleted_by_hand_keep_no_other_from_renewal() {
     let app = App::with(<_>::default(), &[("CRYPTLEX_REQUESTS_PER_5S", "40")]).await;
     let order = edited(FASTSPRING, "order-subscription-seats", |batch| {
         batch["events"][0]["data"]["items"][0]["quantity"] = json!(60);
@@ -250,7 +250,7 @@ async fn a_replaced_product_stays_replaced_when_the_ledger_is_lost() {
 }
 
 #[tokio::test]
-async fn licenses_of_a_stand_in_move_however_old_the_lists_are() {
+async fn a_placeholders_licenses_move_in_spite_of_stale_lists() {
     for stale_lists in [0, 1, 3] {
         let app = App::start().await;
         app.sandbox
@@ -284,7 +284,7 @@ async fn a_batch_of_rubbish_is_answered_in_a_sentence() {
 }
 
 #[tokio::test]
-async fn an_add_on_before_its_parent_ends_with_it_all_the_same() {
+async fn an_add_on_before_its_parent_still_ends_with_it() {
     for order in
         [["order-addon-later", "order-subscription"], ["order-subscription", "order-addon-later"]]
     {
@@ -318,8 +318,7 @@ async fn an_add_on_of_a_bundle_ends_with_the_bundle() {
 }
 
 #[tokio::test]
-async fn add_ons_without_a_parent_are_made_as_their_own_templates_say_however_the_order_is_interrupted()
- {
+async fn add_ons_without_a_parent_follow_their_own_templates() {
     let order = edited(FASTSPRING, "order-addon-later", |batch| {
         let items = batch["events"][0]["data"]["items"].as_array_mut().unwrap();
         items[0]["attributes"]["cryptlex_license_template_id"] =
@@ -354,7 +353,7 @@ async fn an_order_with_an_add_on_settles_at_every_precision() {
 }
 
 #[tokio::test]
-async fn a_payment_that_was_acknowledged_while_unmapped_counts_once_it_is_mapped() {
+async fn an_unmapped_payment_counts_once_it_is_mapped() {
     let app = App::with(<_>::default(), &[("UNMAPPED", "accept")]).await;
     let session = edited(STRIPE, "checkout-subscription", |event| {
         event["data"]["object"]["metadata"] = json!({});
@@ -439,7 +438,7 @@ async fn the_end_of_a_pause_does_not_take_back_the_end() {
 }
 
 #[tokio::test]
-async fn a_replayed_purchase_does_not_undo_what_was_suspended_by_hand() {
+async fn a_replayed_purchase_undoes_no_suspension_by_hand() {
     let app = App::start().await;
     app.cases(FASTSPRING, &["order-subscription"]).await;
     let id = app.sandbox.licenses()[0].id.clone();
@@ -465,7 +464,7 @@ async fn a_recipient_who_is_named_twice_is_one() {
 }
 
 #[tokio::test]
-async fn a_long_invoice_that_shows_no_paying_line_is_told_to_a_person() {
+async fn a_long_invoice_without_a_paying_line_is_notified() {
     let topic = Topic::answering(StatusCode::OK).await;
     let app = topic.app(&[]).await;
     app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;

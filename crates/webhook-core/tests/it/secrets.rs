@@ -92,7 +92,7 @@ async fn deliveries_side_by_side_share_one_read() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_secret_is_named_with_what_to_do_and_without_a_value() {
+async fn an_impossible_secret_is_named_with_advice_but_not_shown() {
     let (manager, app) = (Manager::start().await, App::start().await);
     let text = |text: &str| json!({"SecretString": text});
     for (id, value, expected) in [

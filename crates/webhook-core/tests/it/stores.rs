@@ -147,7 +147,7 @@ async fn dynamodb_honours_the_contract() {
 }
 
 #[tokio::test]
-async fn what_may_be_forgotten_is_forgotten_a_little_with_each_commit() {
+async fn each_commit_forgets_some_records_that_are_due() {
     let now = Arc::new(std::sync::atomic::AtomicI64::new(0));
     let told = Arc::clone(&now);
     let ticking = Clock::new(move || {
@@ -213,7 +213,7 @@ async fn answering(status: u16, code: &'static str) -> String {
 }
 
 #[tokio::test]
-async fn a_table_that_cannot_be_used_is_named_with_the_action_and_what_to_do() {
+async fn an_unusable_table_is_named_with_action_and_advice() {
     let missing = dynamo(&found(&region().await), "nowhere").await;
     let behind = async |url: &str| dynamo(&Aws::of(sdk(url, "eu-central-1")), TABLE).await;
     let denied = behind(&answering(400, "AccessDeniedException").await).await;
@@ -260,7 +260,7 @@ async fn a_table_that_cannot_be_used_is_named_with_the_action_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_is_named_with_what_to_do() {
+async fn an_unusable_file_is_named_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("garbage"), b"this is no ledger at all\n".repeat(1_000)).unwrap();

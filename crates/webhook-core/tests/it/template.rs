@@ -102,7 +102,7 @@ fn is_set_elsewhere(name: &str) -> bool {
 }
 
 #[test]
-fn a_function_is_given_what_it_reads_and_nothing_else() {
+fn a_function_is_given_the_variables_it_reads_alone() {
     let template = template();
     let common = set_in(&below(&template, "Globals:").join("\n"));
     for (function_name, asked) in [
@@ -126,7 +126,7 @@ fn a_function_is_given_what_it_reads_and_nothing_else() {
 }
 
 #[test]
-fn what_is_not_chosen_is_the_same_in_the_template() {
+fn defaults_are_the_same_in_the_template() {
     let template = template();
     let default = |parameter: &str| {
         let lines = below(&template, &format!("{parameter}:"));
@@ -172,7 +172,7 @@ fn calls_in(code: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_function_is_granted_what_it_calls_and_nothing_else() {
+fn a_function_is_granted_the_actions_it_calls_alone() {
     let mut called = BTreeSet::new();
     let users = users_of_aws();
     for (path, code) in &users {

@@ -87,7 +87,7 @@ fn lifecycle(provider: Signer) -> &'static str {
 }
 
 #[tokio::test]
-async fn live_events_of_a_batch_are_handled_beside_test_events() {
+async fn live_events_are_handled_in_a_batch_with_test_events() {
     let live = purchase(FASTSPRING, &json!({}), &json!({}));
     let mut batch: Value = serde_json::from_slice(&live).unwrap();
     let mut test = batch["events"][0].clone();

@@ -184,7 +184,7 @@ async fn calm(story: &Story, bodies: [&[u8]; 2]) -> ([u16; 2], usize, Vec<String
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_stopped_in_the_middle_does_not_stand_in_the_way_of_what_takes_it_back() {
+async fn a_half_done_event_does_not_block_the_one_that_reverses_it() {
     let mut trials = 0;
     for story in stories() {
         let ([first, then], calls, in_order) = calm(&story, [&story.first, &story.then]).await;

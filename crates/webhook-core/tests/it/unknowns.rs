@@ -153,7 +153,7 @@ async fn placeholders_of_the_predecessor_are_never_looked_up() {
 }
 
 #[tokio::test]
-async fn a_license_that_waits_for_its_activation_is_renewed_without_a_call() {
+async fn a_license_before_activation_is_renewed_without_a_call() {
     for renew in [
         RenewWithoutExpiry::Refuse400,
         RenewWithoutExpiry::Refuse409,
@@ -172,7 +172,7 @@ async fn a_license_that_waits_for_its_activation_is_renewed_without_a_call() {
 }
 
 #[tokio::test]
-async fn a_user_is_found_however_his_email_is_spelt() {
+async fn a_user_is_found_under_any_spelling_of_their_email() {
     for case_sensitive in [false, true] {
         for (held, bought) in [
             ("Ada@Example.com", "Ada@Example.com"),

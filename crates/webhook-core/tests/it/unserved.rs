@@ -21,7 +21,7 @@ async fn status(app: &App, provider: Signer, body: &[u8]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_payment_whose_purchase_is_unknown_for_a_day_is_told_to_a_person_once() {
+async fn a_payment_without_purchase_for_a_day_is_notified_once() {
     let topic = Topic::answering(StatusCode::OK).await;
     let app = topic.app(&[]).await;
     let renewal = body(STRIPE, "invoice-cycle");
@@ -40,7 +40,7 @@ async fn a_payment_whose_purchase_is_unknown_for_a_day_is_told_to_a_person_once(
 }
 
 #[tokio::test]
-async fn a_payment_for_a_license_that_somebody_deleted_is_told() {
+async fn a_payment_for_a_deleted_license_is_notified() {
     for (provider, bought, renewal) in [
         (STRIPE, vec!["checkout-subscription", "invoice-create"], "invoice-cycle"),
         (FASTSPRING, vec!["order-subscription"], "charge-completed"),
@@ -57,7 +57,7 @@ async fn a_payment_for_a_license_that_somebody_deleted_is_told() {
 }
 
 #[tokio::test]
-async fn a_payment_after_an_end_that_deleted_makes_new_licenses_and_tells_it() {
+async fn a_payment_after_an_end_that_deleted_makes_new_licenses() {
     let topic = Topic::answering(StatusCode::OK).await;
     let app = topic.app(&[("CRYPTLEX_CANCELLATION_ACTION", "delete")]).await;
     app.cases(PADDLE, &["transaction-web"]).await;
@@ -72,7 +72,7 @@ async fn a_payment_after_an_end_that_deleted_makes_new_licenses_and_tells_it() {
 }
 
 #[tokio::test]
-async fn a_refund_of_what_the_ledger_does_not_know_suspends_the_license_that_carries_its_mark() {
+async fn a_refund_unknown_to_the_ledger_suspends_by_its_mark() {
     for lost in [false, true] {
         let mut app = App::start().await;
         app.cases(STRIPE, &["checkout-payment"]).await;
@@ -93,7 +93,7 @@ async fn a_refund_of_what_the_ledger_does_not_know_suspends_the_license_that_car
 }
 
 #[tokio::test]
-async fn what_somebody_revoked_before_the_end_stays_revoked_after_it() {
+async fn a_license_revoked_by_hand_stays_revoked_after_the_end() {
     let app = App::start().await;
     app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
     let id = app.sandbox.licenses()[0].id.clone();
@@ -109,7 +109,7 @@ async fn what_somebody_revoked_before_the_end_stays_revoked_after_it() {
 
 /// Nobody knows whether the period is paid that something is added in. A description that tells where it begins does not say it.
 #[tokio::test]
-async fn what_is_added_to_an_unknown_subscription_makes_no_license_and_is_told() {
+async fn an_addition_to_an_unknown_subscription_is_only_notified() {
     let topic = Topic::answering(StatusCode::OK).await;
     let app = topic.app(&[]).await;
     let metadata = json(STRIPE, "invoice-create-named")["data"]["object"]["parent"].clone();

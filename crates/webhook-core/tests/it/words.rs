@@ -25,7 +25,7 @@ async fn said(app: &App, provider: Signer, case: &str, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn nothing_is_claimed_of_what_has_no_license() {
+async fn no_license_means_no_claim_about_licenses() {
     for (provider, subject, suspending, resuming, ending) in [
         (
             STRIPE,
@@ -64,7 +64,7 @@ async fn nothing_is_claimed_of_what_has_no_license() {
 }
 
 #[tokio::test]
-async fn what_was_done_is_not_claimed_twice() {
+async fn a_done_change_is_not_claimed_twice() {
     for (provider, subject, bought, pause, resume) in [
         (
             STRIPE,
@@ -112,7 +112,7 @@ async fn licenses_that_stay_suspended_are_not_called_resumed() {
 }
 
 #[tokio::test]
-async fn payment_that_only_resumes_is_not_called_a_renewal() {
+async fn a_payment_that_only_resumes_is_not_called_a_renewal() {
     // A change that was paid in between, up to where the license ends already.
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web", "subscription-past-due"]).await;
@@ -131,7 +131,7 @@ async fn payment_that_only_resumes_is_not_called_a_renewal() {
 }
 
 #[tokio::test]
-async fn paid_license_that_somebody_revoked_is_not_said_to_run() {
+async fn a_paid_license_revoked_by_hand_is_not_said_to_run() {
     let app = App::start().await;
     app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
     let id = app.sandbox.licenses()[0].id.clone();
@@ -141,7 +141,7 @@ async fn paid_license_that_somebody_revoked_is_not_said_to_run() {
 }
 
 #[tokio::test]
-async fn notification_claims_no_suspension_that_did_not_happen() {
+async fn a_notification_claims_no_suspension_that_did_not_happen() {
     for (provider, case) in [
         (STRIPE, "invoice-payment-failed"),
         (FASTSPRING, "charge-failed"),
@@ -160,7 +160,7 @@ async fn notification_claims_no_suspension_that_did_not_happen() {
 }
 
 #[tokio::test]
-async fn customer_who_is_as_they_are_is_not_called_updated() {
+async fn a_customer_without_changes_is_not_called_updated() {
     for (provider, case, done) in [
         (STRIPE, "customer-created", "User created successfully."),
         (PADDLE, "customer-imported", "User created successfully."),

@@ -101,7 +101,7 @@ async fn a_dropped_sandbox_stops_and_frees_its_port() {
 }
 
 #[tokio::test]
-async fn when_it_is_deserted_nothing_happens_any_more() {
+async fn a_deserted_sandbox_carries_out_nothing_more() {
     let api = Api::start().await;
     api.sandbox.deserted().await.unwrap();
     let body = product(json!({})).to_string();

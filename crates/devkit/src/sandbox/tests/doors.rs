@@ -23,7 +23,7 @@ async fn until(door: &Door, what: impl FnMut(&Queue) -> bool) -> Queue {
 }
 
 #[tokio::test]
-async fn calls_wait_in_the_order_of_their_arrival_and_go_in_in_any() {
+async fn calls_wait_in_order_of_arrival_and_enter_in_any_order() {
     let api = Api::start().await;
     let door = api.sandbox.door().await.unwrap();
     let first = post(&api, &door, "/v3/users", user("ada@example.com"));
@@ -59,7 +59,7 @@ async fn a_ticket_lets_one_call_in() {
 }
 
 #[tokio::test]
-async fn whoever_goes_away_at_the_gate_was_never_there() {
+async fn a_caller_that_leaves_at_the_gate_has_no_effect() {
     let api = Api::start().await;
     let door = api.sandbox.door().await.unwrap();
     let call = post(&api, &door, LICENSES, product(json!({})));
@@ -73,7 +73,7 @@ async fn whoever_goes_away_at_the_gate_was_never_there() {
 }
 
 #[tokio::test]
-async fn doors_are_apart_and_the_plain_way_in_has_none() {
+async fn each_door_is_independent_and_the_plain_address_has_none() {
     let api = Api::start().await;
     let (left, right) = (api.sandbox.door().await.unwrap(), api.sandbox.door().await.unwrap());
     let one = post(&api, &left, LICENSES, product(json!({})));
@@ -100,7 +100,7 @@ async fn the_controls_do_not_wait() {
 }
 
 #[tokio::test]
-async fn faults_hit_behind_the_gate_and_admission_does_not_wait_for_what_never_comes() {
+async fn faults_hit_behind_the_gate_without_blocking_admission() {
     let api = Api::start().await;
     let door = api.sandbox.door().await.unwrap();
     api.sandbox.fault(Fault::anywhere().hang_after());
@@ -120,7 +120,7 @@ async fn faults_hit_behind_the_gate_and_admission_does_not_wait_for_what_never_c
 }
 
 #[tokio::test]
-async fn an_admitted_call_is_carried_out_whoever_goes_away() {
+async fn an_admitted_call_is_carried_out_after_its_caller_left() {
     let api = Api::start().await;
     let door = Arc::new(api.sandbox.door().await.unwrap());
     api.sandbox.fault(Fault::anywhere().delay(600_000));

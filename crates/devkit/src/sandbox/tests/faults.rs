@@ -100,7 +100,7 @@ async fn throttling_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn faults_hit_the_calls_they_are_about_in_turn() {
+async fn faults_hit_matching_calls_in_turn() {
     let api = Api::start().await;
     let id = api.license(json!({})).await;
     let renew = format!("POST /v3/licenses/{id}/renew");
@@ -123,7 +123,7 @@ async fn faults_hit_the_calls_they_are_about_in_turn() {
 }
 
 #[tokio::test]
-async fn a_cut_answer_without_a_body_is_none_either() {
+async fn a_cut_answer_without_a_body_is_no_answer_either() {
     let api = Api::start().await;
     let id = api.license(json!({})).await;
     api.sandbox.fault(Fault::on("DELETE", "").bad_json());
@@ -191,7 +191,7 @@ async fn a_hung_connection_stays_open() {
 }
 
 #[tokio::test]
-async fn hits_count_calls_of_every_kind_of_fault_and_begin_anew_after_a_reset() {
+async fn hits_are_counted_per_fault_and_begin_anew_after_a_reset() {
     let api = Api::start().await;
     let mut hits = api.sandbox.hits();
     api.sandbox.fault(Fault::on("GET", "/v3").error_before(500).times(2));

@@ -33,7 +33,7 @@ async fn three_licenses() -> Api {
 }
 
 #[tokio::test]
-async fn filters_pick_and_empty_ones_do_not() {
+async fn filters_select_and_empty_filters_do_not() {
     let api = three_licenses().await;
     let by_product = format!("productId[eq]={YEARLY_PRODUCT}");
     let by_products = format!("productId[in]={YEARLY_PRODUCT},{MONTHLY_PRODUCT}");

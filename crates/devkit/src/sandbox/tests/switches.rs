@@ -11,7 +11,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn statuses_of_conflicts_and_unknown_users() {
+async fn conflicts_and_unknown_users_have_the_set_status() {
     let api = Api::with(|settings| {
         settings.user_conflict_status = 400;
         settings.license_conflict_status = 400;
@@ -28,7 +28,7 @@ async fn statuses_of_conflicts_and_unknown_users() {
 }
 
 #[tokio::test]
-async fn renewing_without_an_expiry() {
+async fn renewing_without_expiry_does_as_the_switch_says() {
     let api = Api::start().await;
     for (switch, interval, status) in [
         (RenewWithoutExpiry::Refuse400, "", 400),
@@ -45,7 +45,7 @@ async fn renewing_without_an_expiry() {
 }
 
 #[tokio::test]
-async fn metadata_of_one_item_or_of_any() {
+async fn metadata_filters_match_one_item_or_any() {
     let api = Api::start().await;
     api.license(json!({"metadata": [item("a", "1"), item("b", "2")]})).await;
     for (switch, found) in [(MetadataFilters::SameItem, 0), (MetadataFilters::AnyItem, 1)] {
@@ -56,7 +56,7 @@ async fn metadata_of_one_item_or_of_any() {
 }
 
 #[tokio::test]
-async fn metadata_is_merged_or_replaced() {
+async fn metadata_is_merged_or_replaced_as_the_switch_says() {
     let api = Api::start().await;
     for (switch, expect) in [
         (MetadataPatch::MergeByKey, json!([["a", "1"], ["b", "3"], ["c", "4"]])),
@@ -96,7 +96,7 @@ async fn new_items_stay_out_of_stale_lists() {
 }
 
 #[tokio::test]
-async fn filters_on_text() {
+async fn text_filters_match_as_the_switch_says() {
     let api = Api::with(|settings| settings.email_filter_case_sensitive = true).await;
     api.ok("POST /v3/users", user("ada@example.com")).await;
     assert!(api.listed("GET /v3/users?email[eq]=Ada@example.com").await.is_empty());
@@ -111,7 +111,7 @@ async fn filters_on_text() {
 }
 
 #[tokio::test]
-async fn what_may_be_an_expiry_and_what_is_kept_of_it() {
+async fn an_expiry_is_accepted_and_kept_as_the_switch_says() {
     let api = Api::start().await;
     let path = format!("PATCH /v3/licenses/{}/expires-at", api.license(json!({})).await);
     let precise = json!({"expiresAt": "2026-10-05T08:49:17.9361143Z"});
@@ -136,7 +136,7 @@ async fn what_may_be_an_expiry_and_what_is_kept_of_it() {
 }
 
 #[tokio::test]
-async fn expiry_against_interval() {
+async fn an_expiry_or_an_interval_wins_as_the_switch_says() {
     let api = Api::start().await;
     let both = json!({"subscriptionInterval": "P1M", "expiresAt": "2030-01-01T00:00:00Z"});
     for (switch, expect) in [
@@ -169,7 +169,7 @@ async fn fixed_fields_can_be_ignored_and_keys_must_fit_a_pattern() {
 }
 
 #[tokio::test]
-async fn page_size_and_token() {
+async fn page_size_and_token_follow_their_switches() {
     let api = Api::with(|settings| settings.default_page_size = 2).await;
     for _ in 0..3 {
         api.license(json!({})).await;
@@ -180,7 +180,7 @@ async fn page_size_and_token() {
 }
 
 #[tokio::test]
-async fn over_the_rate_limit_nothing_happens() {
+async fn calls_over_the_rate_limit_have_no_effect() {
     let api = Api::with(|settings| settings.rate_limit = Some(2)).await;
     let header = |response: &reqwest::Response, name: &str| {
         let value = response.headers().get(name)?;

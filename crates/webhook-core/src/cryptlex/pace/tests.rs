@@ -36,7 +36,7 @@ async fn no_window_holds_more_than_the_limit() {
 
 /// A call counts from when it starts, not from when its delivery got the place.
 #[tokio::test(start_paused = true)]
-async fn place_counts_from_the_start_of_its_call() {
+async fn a_place_counts_from_the_start_of_its_call() {
     let pace = pace(8);
     let first = admit(&pace, turn(Rank::Rest, 0, 8), 60).await.unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -48,7 +48,7 @@ async fn place_counts_from_the_start_of_its_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_begun_goes_before_what_has_not() {
+async fn begun_events_go_before_those_not_begun() {
     let pace = pace(8);
     let begun = admit(&pace, turn(Rank::Rest, 0, 8), 60).await.unwrap();
     while begun.take() {}
@@ -67,7 +67,7 @@ async fn what_has_begun_goes_before_what_has_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_start_in_time_is_told_at_once() {
+async fn a_call_that_cannot_start_in_time_is_refused_at_once() {
     let pace = pace(10);
     let first = admit(&pace, turn(Rank::Rest, 0, 8), 1).await.unwrap();
     let before = Instant::now();
@@ -82,7 +82,7 @@ async fn what_cannot_start_in_time_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn places_that_were_not_needed_are_the_next_ones() {
+async fn unused_places_go_to_the_next_caller() {
     let pace = pace(10);
     let first = admit(&pace, turn(Rank::Rest, 0, 8), 20).await.unwrap();
     assert!(first.take() && first.take());
@@ -119,7 +119,7 @@ async fn turns_go_by_rank_and_then_by_age() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_stops_waiting_is_waited_for_by_nobody() {
+async fn a_caller_that_stops_waiting_delays_nobody() {
     let pace = pace(2);
     let first = admit(&pace, turn(Rank::Rest, 0, 2), 60).await.unwrap();
     while first.take() {}

@@ -91,7 +91,7 @@ fn facts_without_effect_yet_are_marked() {
 }
 
 #[test]
-fn dropped_facts_are_confessed() {
+fn dropped_facts_are_mentioned() {
     let mut facts = Facts::default();
     let mut day = events("09-01 pay until 10-01")[0].clone();
     for _ in 0..66 {

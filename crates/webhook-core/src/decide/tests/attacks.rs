@@ -44,7 +44,7 @@ fn a_renewal_that_also_bills_a_change_makes_up_for_a_refund() {
 }
 
 #[test]
-fn a_renewal_that_also_bills_a_change_makes_up_for_a_dispute_of_the_period_before() {
+fn a_renewal_that_also_bills_a_change_makes_up_for_a_dispute() {
     comes_to(
         "revoke",
         "09-01 buy 1xA until 10-01 for 900 usd; 10-01 pay change until 11-01 for 950 usd; \
@@ -72,7 +72,7 @@ fn the_end_of_a_renewal_that_also_bills_a_change_can_be_moved() {
 }
 
 #[test]
-fn a_change_within_a_renewal_that_also_billed_a_change_goes_back() {
+fn a_change_after_a_renewal_that_billed_one_too_goes_back() {
     comes_to(
         "",
         "09-01 buy 1xA until 10-01; 10-01 pay change until 11-01; 10-15 pay change until 11-01; \
@@ -84,7 +84,7 @@ fn a_change_within_a_renewal_that_also_billed_a_change_goes_back() {
 // --- Reversals.
 
 #[test]
-fn of_chargebacks_of_the_same_sum_one_is_reversed_and_not_a_smaller_one() {
+fn a_reversal_takes_one_chargeback_of_its_sum_not_a_smaller_one() {
     comes_to(
         "",
         "09-01 buy 1xA until 10-01 for 100 usd; 09-02 dispute of pay_1 for 30 usd; \
@@ -96,7 +96,7 @@ fn of_chargebacks_of_the_same_sum_one_is_reversed_and_not_a_smaller_one() {
 
 /// Of the second only the end came. It names itself: the refund told first is another one.
 #[test]
-fn a_reversed_refund_whose_approval_was_not_told_takes_no_other_refund_with_it() {
+fn a_reversed_refund_without_approval_takes_no_other_with_it() {
     comes_to(
         "",
         "09-01 buy 1xA until 10-01 for 100 usd; 09-02 refund of pay_1 for 40 usd part; \
@@ -118,7 +118,7 @@ fn a_chargeback_that_was_reversed_is_told_again() {
 
 /// Of one second, and each shows the other: the purchase tells which was first.
 #[test]
-fn seats_that_come_and_go_in_one_second_are_those_that_were_bought() {
+fn seats_changed_twice_in_one_second_end_as_they_were_bought() {
     comes_to(
         "",
         "09-01 buy 1xA until 2027-09-01; 10-01 lists 1xA changed-from 5; 10-01 lists 5xA changed-from 1",
@@ -129,7 +129,7 @@ fn seats_that_come_and_go_in_one_second_are_those_that_were_bought() {
 // --- What a change leaves behind.
 
 #[test]
-fn a_change_of_a_refunded_year_is_for_no_time_of_its_own() {
+fn a_change_within_a_refunded_year_pays_no_time() {
     comes_to(
         "",
         "09-01 buy 1xA until 2027-09-01 for 900 usd; 09-05 pay until 2027-09-01 for 5 usd; \
@@ -139,7 +139,7 @@ fn a_change_of_a_refunded_year_is_for_no_time_of_its_own() {
 }
 
 #[test]
-fn a_prorated_change_of_a_refunded_year_is_for_no_time_of_its_own() {
+fn a_prorated_change_within_a_refunded_year_pays_no_time() {
     comes_to(
         "",
         "09-01 buy 1xA until 2027-09-01 for 900 usd; 09-05 pay change until 2027-09-01 for 5 usd; \
@@ -149,7 +149,7 @@ fn a_prorated_change_of_a_refunded_year_is_for_no_time_of_its_own() {
 }
 
 #[test]
-fn an_add_on_is_not_billed_by_the_renewal_before_it() {
+fn a_renewal_bills_no_add_on_that_came_after_it() {
     comes_to(
         "",
         "09-01 buy 1xA@pro until 10-01; 10-01 pay until 11-01 bills 1xpro; \
@@ -159,7 +159,7 @@ fn an_add_on_is_not_billed_by_the_renewal_before_it() {
 }
 
 #[test]
-fn an_add_on_is_not_billed_by_a_charge_for_more_of_its_parent() {
+fn a_charge_for_more_of_a_parent_bills_no_add_on() {
     comes_to(
         "",
         "09-01 buy 1xA@pro until 10-01; 09-10 lists 2xA@pro 1xB@addon:pro/help when-charged; \
@@ -193,7 +193,7 @@ fn a_renewal_that_is_paid_after_a_change_within_it_goes_back() {
 
 /// Nobody says when the refunded period ends, so nobody says that the switch which credit paid begins after it.
 #[test]
-fn a_switch_that_credit_paid_makes_up_for_no_period_whose_end_is_not_known() {
+fn a_switch_paid_by_credit_makes_up_for_no_period_without_end() {
     comes_to(
         "",
         "09-01 buy 1xA for 900 usd; 09-10 pay until 10-10 for 0 usd; 09-20 refund of pay_1 for 900 usd",
@@ -205,7 +205,7 @@ fn a_switch_that_credit_paid_makes_up_for_no_period_whose_end_is_not_known() {
 
 /// The same by room: of a subscription of many lines a few changes are enough.
 #[test]
-fn how_many_seats_there_were_is_kept_where_lines_are_many() {
+fn the_number_of_seats_is_kept_among_many_lines() {
     let lines = |seats: u32| {
         let line = |number: u32| format!("{seats}xP{number}@pri_{number:0>60}");
         (0..100).map(line).collect::<Vec<_>>().join(" ")
@@ -224,7 +224,7 @@ fn how_many_seats_there_were_is_kept_where_lines_are_many() {
 
 /// A dispute was made up for when it was opened: the payment that did so must not be forgotten.
 #[test]
-fn what_made_up_for_a_dispute_is_kept() {
+fn the_payment_that_made_up_for_a_dispute_is_kept() {
     let mut facts = told(
         "09-01 buy 1xA until 09-08 as week1; 09-08 pay until 09-15 as week2; \
          09-12 dispute of week1",
@@ -249,7 +249,7 @@ fn the_period_of_a_disputed_change_is_kept() {
 }
 
 #[test]
-fn a_pause_is_kept_however_often_an_old_invoice_fails() {
+fn a_pause_is_kept_through_many_failures_of_an_old_invoice() {
     let mut facts = told("09-01 buy 1xA until 2027-09-01; 09-10 pause");
     flood(10, 1, "fail until 10-01").iter().for_each(|event| facts.add(event));
     assert_eq!(words(&facts, ""), "1 A until 2027-09-01, suspended: pause");
@@ -257,7 +257,7 @@ fn a_pause_is_kept_however_often_an_old_invoice_fails() {
 
 /// An invoice of nothing much that is paid between settles no failure.
 #[test]
-fn grace_counts_from_the_first_failure_whatever_was_added_since() {
+fn grace_counts_from_the_first_failure_after_more_was_added() {
     for added in ["pay proration from 10-05 until 11-01", "pay beside"] {
         let mut facts = told(&format!(
             "09-01 buy 1xA until 10-01; 10-01 fail until 11-01; 10-05 {added} as small"
@@ -271,7 +271,7 @@ fn grace_counts_from_the_first_failure_whatever_was_added_since() {
 }
 
 #[test]
-fn grace_counts_from_the_first_description_whatever_was_added_since() {
+fn grace_counts_from_the_first_description_after_more_was_added() {
     let mut facts = told(
         "09-01 buy 1xA until 10-01; 10-01 is past_due until 11-01; \
          10-05 pay proration from 10-05 until 11-01 as small",
@@ -285,7 +285,7 @@ fn grace_counts_from_the_first_description_whatever_was_added_since() {
 
 /// The second period is known by the first, which is a proration too.
 #[test]
-fn a_proration_that_another_one_rests_on_is_kept() {
+fn a_proration_that_another_one_needs_is_kept() {
     let mut facts = told(
         "09-01 buy 1xA until 10-01 as month1; 10-01 pay proration from 10-01 until 11-01 as month2; \
          11-01 pay proration from 11-01 until 12-01 as month3",
@@ -312,7 +312,7 @@ fn a_lost_dispute_is_kept() {
 
 /// More seats than there are now were bought once: the rest of them must stay suspended.
 #[test]
-fn how_many_seats_there_were_is_kept_however_often_they_change() {
+fn the_number_of_seats_is_kept_through_many_changes() {
     let mut facts = told("09-01 buy 1xA until 2027-09-01; 09-02 lists 20xA; 09-03 lists 1xA");
     assert_eq!(words(&facts, ""), "1 A and 19 spare until 2027-09-01");
     for (number, event) in flood(10, 1, "lists 1xA").into_iter().enumerate() {
@@ -332,7 +332,7 @@ fn how_many_seats_there_were_is_kept_however_often_they_change() {
 
 /// Of an add-on that is there already, a charge for its parent alone bills no more of it.
 #[test]
-fn more_of_an_add_on_is_not_billed_by_a_charge_for_its_parent() {
+fn a_charge_for_a_parent_bills_no_more_of_its_add_on() {
     comes_to(
         "",
         "09-01 buy 1xA@pro 1xB@addon:pro/help until 10-01; 10-01 pay until 11-01 bills 1xpro,1xhelp; \
@@ -344,7 +344,7 @@ fn more_of_an_add_on_is_not_billed_by_a_charge_for_its_parent() {
 
 /// The switch from months to years comes as a charge with a prorated item: the month before may go back.
 #[test]
-fn a_switch_of_interval_that_is_prorated_makes_up_for_the_month_before() {
+fn a_prorated_switch_of_interval_makes_up_for_the_month_before() {
     comes_to(
         "",
         "09-01 buy 1xA until 10-01 for 90 usd; 09-20 pay change until 2027-09-20 for 900 usd; \

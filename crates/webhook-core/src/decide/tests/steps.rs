@@ -206,7 +206,7 @@ impl Telling {
 }
 
 #[test]
-fn an_interruption_changes_nothing_whatever_licenses_are_there() {
+fn an_interruption_changes_nothing_with_any_licenses() {
     let drawn = (tellings(), found());
     let checked = runner(2030, 1_000).run(&drawn, |(telling, found)| {
         let play = |is_interrupted| telling.play_over(&found, is_interrupted);

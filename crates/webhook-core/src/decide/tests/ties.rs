@@ -44,7 +44,7 @@ fn previous_values_order_what_is_told_in_one_second() {
 
 /// Quantities that follow each other within one second, no two of them alike, in any order of ids and of deliveries.
 #[test]
-fn the_last_of_a_chain_counts_whatever_the_events_are_called() {
+fn the_last_change_of_a_chain_counts_under_any_event_ids() {
     let chain = Just((1..=9).collect::<Vec<u32>>()).prop_shuffle();
     let drawn = (chain, 1_usize..6).prop_flat_map(|(chain, length)| {
         let steps = chain.windows(2).take(length).map(|step| (step[0], step[1]));

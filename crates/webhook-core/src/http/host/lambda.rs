@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_that_no_function_can_have_is_none() {
+    fn an_impossible_deadline_is_ignored() {
         let clock = Clock::new(|| {
             jiff::Timestamp::UNIX_EPOCH
                 .saturating_add(jiff::SignedDuration::from_hours(9999))

@@ -32,7 +32,7 @@ mod tests {
     use super::or_in_a_file;
 
     #[test]
-    fn a_value_stands_in_the_variable_or_in_the_file_that_is_named() {
+    fn a_value_is_in_the_variable_or_in_the_file_it_names() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "\u{feff}whsec_in_a_file\n").unwrap();
         let path = file.path().to_str().unwrap().to_owned();

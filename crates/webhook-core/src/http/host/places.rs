@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_place_that_ends_is_the_next_ones() {
+    async fn a_place_that_ends_goes_to_the_next_connection() {
         let places = places(16, 2);
         let mut taken = vec![take(&places, "192.0.2.1").await, take(&places, "192.0.2.1").await];
         for _ in 0..3 {

@@ -108,7 +108,7 @@ fn values_that_mean_nothing_name_what_is_allowed() {
 }
 
 #[test]
-fn a_product_that_is_none_is_not_called_missing() {
+fn an_invalid_product_is_not_called_missing() {
     let long = "x".repeat(600);
     for id in ["a\tb", long.as_str(), "subscription_empty"] {
         let problems = stripe(&[("CRYPTLEX_PRODUCT_ID", id)]).config.unwrap_err();
@@ -125,7 +125,7 @@ fn a_file_with_the_name_of_the_secrets_is_readable_or_a_problem() {
 }
 
 #[test]
-fn proxies_that_are_anybody_are_warned_of() {
+fn proxies_that_match_anybody_are_a_warning() {
     for (list, wide) in [
         ("0.0.0.0/0", Some("0.0.0.0/0")),
         ("::/0", Some("::/0")),
@@ -196,7 +196,7 @@ fn rates_are_read_and_zero_is_none() {
 }
 
 #[test]
-fn limits_are_in_force_whatever_else_is_wrong() {
+fn limits_apply_while_other_variables_are_wrong() {
     let loaded = stripe(&[
         ("CRYPTLEX_ACCESS_TOKEN", ""),
         ("IP_ALLOWLIST", "203.0.113.7"),

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_whatever_is_measured() {
+    fn memory_is_bounded_for_any_measurements() {
         let all = of((0..200_000).map(|n| f64::from(n) * 432.1));
         assert_eq!(all.count(), 200_000);
         assert!(all.classes.len() < 4_000, "{}", all.classes.len());

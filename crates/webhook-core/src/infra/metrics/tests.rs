@@ -71,7 +71,7 @@ fn a_line_is_what_cloudwatch_reads() {
 }
 
 #[test]
-fn no_duration_is_dropped_however_many_there_are() {
+fn no_duration_is_dropped_among_many() {
     let numbers = numbers(|| {
         for n in 1..=1_234 {
             webhook(Duration::from_millis(n));
@@ -90,7 +90,7 @@ fn no_duration_is_dropped_however_many_there_are() {
 }
 
 #[test]
-fn a_minute_is_counts_and_percentiles() {
+fn a_minute_is_printed_as_counts_and_percentiles() {
     let numbers = numbers(|| {
         for n in 1..=1_000 {
             webhook(Duration::from_millis(n));

@@ -88,7 +88,7 @@ static GOOD: LazyLock<String> = LazyLock::new(|| {
 });
 
 #[test]
-fn stripe_headers_in_every_shape() {
+fn stripe_headers_are_read_in_every_form() {
     let good = GOOD.as_str();
     let foreign = "0".repeat(64);
     for (header, expected) in [
@@ -118,7 +118,7 @@ fn stripe_headers_in_every_shape() {
 }
 
 #[test]
-fn paddle_headers_in_every_shape() {
+fn paddle_headers_are_read_in_every_form() {
     let header = sign(Signer::Paddle, "secret", b"body", NOW);
     let good = header.split_once("h1=").unwrap().1;
     let foreign = "f".repeat(64);
@@ -138,7 +138,7 @@ fn paddle_headers_in_every_shape() {
 }
 
 #[test]
-fn fastspring_headers_in_every_shape() {
+fn fastspring_headers_are_read_in_every_form() {
     let good = sign(Signer::Fastspring, "secret", b"body", NOW);
     for (header, expected) in [
         (good.clone(), Ok(())),

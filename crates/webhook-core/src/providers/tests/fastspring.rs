@@ -62,7 +62,7 @@ fn each_subject_has_its_own_items_of_the_order() {
 }
 
 #[test]
-fn a_total_that_is_none_is_left_out() {
+fn an_unreadable_total_is_left_out() {
     for total in [json!(null), json!("much"), json!(-1), json!(1e300)] {
         let order = with(order(&[item("pro", &json!({}))]), &json!({ "total": total }));
         assert_eq!(payment::<FastSpring>(&event("order.completed", &order)).amount, None);
@@ -117,7 +117,7 @@ fn a_charge_without_expansion_bills_nothing_known() {
 }
 
 #[test]
-fn what_cannot_be_read_of_a_charge_is_left_out() {
+fn unreadable_fields_of_a_charge_are_left_out() {
     let own = |fields: &Value| item("pro", &with(json!({"subscription": "sub-1"}), fields));
     let told = |fields: &Value| charged(&[own(fields)]).remove(0);
     for quantity in [json!("many"), json!(-1), json!(null)] {
@@ -133,7 +133,7 @@ fn what_cannot_be_read_of_a_charge_is_left_out() {
 }
 
 #[test]
-fn a_charge_of_somebody_unknown_says_why() {
+fn a_charge_of_an_unknown_buyer_names_their_account() {
     let fields = with(
         billing(&[item("pro", &json!({"subscription": "sub-1"}))]),
         &json!({"account": "acc-1"}),
@@ -152,7 +152,7 @@ fn returned(fields: &Value) -> Value {
 }
 
 #[test]
-fn a_return_tells_how_much_of_what_is_back() {
+fn a_return_states_the_amount_of_each_item() {
     let part = json!({"items": [{"product": "Pro (annual)", "quantity": 0, "display": null,
         "refundType": "Partial Refund", "subtotal": 10.0}], "totalReturn": 10.0});
     let named = json!({"items": [{"product": "pro", "display": "Pro", "refundType": "Partial Refund",

@@ -60,7 +60,7 @@ fn each_subject_has_its_own_items_of_the_whole_sum() {
 }
 
 #[test]
-fn a_total_that_is_none_is_left_out() {
+fn an_unreadable_total_is_left_out() {
     let lines = [line("txnitm_1", "pri_month", &json!("1"))];
     let read = |totals: Value| {
         commands::<Paddle>(&transaction("web", &lines, &totals)).remove(0).payment.amount
@@ -73,7 +73,7 @@ fn a_total_that_is_none_is_left_out() {
 }
 
 #[test]
-fn a_start_that_is_no_time_is_left_out() {
+fn an_unreadable_start_is_left_out() {
     let lines = [line("txnitm_1", "pri_month", &json!("1"))];
     let mut renewal = transaction("subscription_recurring", &lines, &json!({}));
     renewal["data"]["billing_period"]["starts_at"] = json!("soon");
@@ -114,7 +114,7 @@ fn adjustment(fields: &Value) -> Value {
 }
 
 #[test]
-fn an_adjustment_tells_how_much_of_what_is_back() {
+fn an_adjustment_states_the_amount_of_each_item() {
     let full = json!({"item_id": "txnitm_1", "type": "full", "amount": "5000"});
     let part = json!({"item_id": "txnitm_2", "type": "partial", "amount": "10", "totals": {"total": "12"}});
     let nameless = json!({"type": "partial", "amount": "10"});

@@ -184,7 +184,7 @@ fn sold(lines: &[(Value, &str)]) -> Value {
 }
 
 #[test]
-fn an_invoice_of_its_own_tells_how_many_were_sold() {
+fn a_one_off_invoice_states_its_quantity() {
     let tells = |lines: &[(Value, &str)]| {
         let command = command::<Stripe>(&sold(lines));
         let is_note = matches!(command.action, Action::Note(_));
@@ -222,7 +222,7 @@ fn a_payment_of_an_invoice_is_a_part_of_it() {
 }
 
 #[test]
-fn a_refund_tells_what_is_back_so_far() {
+fn a_refund_states_the_sum_returned_so_far() {
     let refunded = |fields: &Value| event("charge.refunded", &charge(fields));
     let part = refunded(&json!({"amount_refunded": 5000, "refunded": false}));
     let told = back::<Stripe>(&part);
@@ -329,7 +329,7 @@ fn a_renewal_buys_what_its_metadata_names() {
 }
 
 #[test]
-fn an_update_tells_what_was_otherwise() {
+fn an_update_states_the_previous_values() {
     let previous = |before: Value| {
         let mut updated = event("customer.subscription.updated", &subscription(&json!({})));
         updated["data"]["previous_attributes"] = before;

@@ -15,7 +15,7 @@ const YEAR: &str = "paid; paid; seats 3; paid; paid; paid; product; paid; paid; 
 const MOST_BYTES: usize = 52 * 1024;
 
 #[tokio::test]
-async fn a_record_of_three_years_is_small() {
+async fn the_record_of_three_years_is_small() {
     for provider in ["stripe", "fastspring", "paddle"] {
         let story = format!("{provider}, month, 2 seats, licenses: {YEAR}; {YEAR}; {YEAR}");
         let sketch: Sketch = story.parse().unwrap();

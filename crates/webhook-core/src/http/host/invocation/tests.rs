@@ -59,7 +59,7 @@ fn a_balancer_writes_the_address_behind_what_the_sender_wrote() {
 }
 
 #[test]
-fn messages_are_of_sqs_alone() {
+fn only_sqs_sends_messages() {
     let message = json!({"MessageId": "m1", "ReceiptHandle": "r", "Body": "text"});
     let event = queued(&[message.clone(), message]);
     assert!(matches!(of(&event), Invocation::Queued(event) if event.records.len() == 2));
@@ -123,7 +123,7 @@ fn a_name_or_value_that_no_header_can_have_is_left_out() {
 }
 
 #[test]
-fn what_has_the_form_of_a_request_is_damaged_and_not_unknown() {
+fn a_request_that_cannot_be_read_is_damaged_and_not_unknown() {
     for gateway in Gateway::ALL {
         let event = wrap(gateway, false, "POST", "/v1", &[], b"MARK").to_string();
         let lone_surrogate = RawValue::from_string(event.replace("MARK", "\\ud800")).unwrap();

@@ -54,7 +54,7 @@ async fn told(address: SocketAddr, request: &[u8]) -> String {
 const ASK: &[u8] = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 #[test]
-fn a_file_that_cannot_be_read_is_no_default() {
+fn an_unreadable_file_stops_the_start() {
     let read = |name: &str| match name {
         "HOST" => Some(" ::1\n".to_owned()),
         "PORT_FILE" => Some("/nowhere".to_owned()),
@@ -67,7 +67,7 @@ fn a_file_that_cannot_be_read_is_no_default() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_loses_his_place_to_others() {
+async fn a_silent_connection_loses_its_place_to_others() {
     let (address, _tell, _serving) = server(health(), Duration::from_millis(100)).await;
     let mut silent = Vec::new();
     for text in [&b""[..], b"GET /hea", b"GET /health HTTP/1.1\r\nHost: x\r\n", b""] {
@@ -90,7 +90,7 @@ async fn nothing_but_http_1_is_spoken() {
 }
 
 #[tokio::test]
-async fn what_was_begun_is_answered_after_it_was_told_to_stop() {
+async fn a_begun_request_is_answered_after_the_signal_to_stop() {
     let (begin, mut begun) = tokio::sync::mpsc::channel(1);
     let (go, gone) = watch::channel(false);
     let slow = post(move || async move {
@@ -167,7 +167,7 @@ async fn an_answer_ends_its_connection_when_places_are_short() {
 }
 
 #[tokio::test]
-async fn half_a_request_is_closed_when_told_to_stop() {
+async fn half_a_request_is_closed_at_the_signal_to_stop() {
     const HALF: &[u8] = b"GET /health HTTP/1.1\r\nHo";
     // As the first of its connection, and behind one that was answered.
     for before in [&b""[..], b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"] {
