@@ -1,12 +1,21 @@
-//! The bodies in `events/<provider>/<case>.json`.
+//! The bodies in `events/<provider>/<case>.json`. They are built in, so that devkit needs no checkout.
 //!
 //! Read as bytes and never through a JSON library: what a provider signed is what lies in the file, with its
 //! spaces, its escapes and its final line feed.
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod text;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+
+pub use self::text::Text;
 use crate::sign::Provider;
+
+static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../events");
 
 /// One delivery as a provider sends it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,12 +32,12 @@ pub struct Case {
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
     /// A misspelt name, most of the time: the message lists the names that exist.
-    #[error("{path} does not exist; the cases of {provider} are: {existing}")]
+    #[error("{file} does not exist; the cases of {provider} are: {existing}")]
     Missing {
         /// The folder that was looked into.
         provider: Provider,
         /// The file that is missing.
-        path: String,
+        file: String,
         /// Names separated by commas.
         existing: String,
     },
@@ -50,71 +59,9 @@ pub enum CorpusError {
     },
 }
 
-/// A body with other ids, people and times in it: changed as text, so that the rest stays the bytes that a provider sends.
-#[derive(Debug, Clone)]
-pub struct Text {
-    text: String,
-    of: String,
-}
-
-impl Text {
-    /// As it lies in the file.
-    pub fn of(provider: Provider, name: &str) -> Result<Text, CorpusError> {
-        let body = case(provider, name)?.body;
-        let of = format!("{provider}/{name}");
-        match String::from_utf8(body) {
-            Ok(text) => Ok(Text { text, of }),
-            Err(_) => Err(CorpusError::Changed { case: of, what: "UTF-8 only".to_owned() }),
-        }
-    }
-
-    /// What must be there: a corpus that changed would otherwise be delivered unchanged.
-    pub fn change(&mut self, from: &str, to: &str) -> Result<(), CorpusError> {
-        self.must_hold(from)?;
-        self.text = self.text.replace(from, to);
-        Ok(())
-    }
-
-    /// The first of several.
-    pub fn change_first(&mut self, from: &str, to: &str) -> Result<(), CorpusError> {
-        self.must_hold(from)?;
-        self.text = self.text.replacen(from, to, 1);
-        Ok(())
-    }
-
-    /// What may be there.
-    pub fn rename(&mut self, from: &str, to: &str) {
-        self.text = self.text.replace(from, to);
-    }
-
-    /// As it is now.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// As it is now.
-    pub fn into_string(self) -> String {
-        self.text
-    }
-
-    /// The error for something that should be in it.
-    pub fn lacks(&self, what: &str) -> CorpusError {
-        CorpusError::Changed { case: self.of.clone(), what: what.to_owned() }
-    }
-
-    fn must_hold(&self, what: &str) -> Result<(), CorpusError> {
-        if self.text.contains(what) { Ok(()) } else { Err(self.lacks(what)) }
-    }
-}
-
-/// The `events` folder of the repository that this crate was built in.
-pub fn events_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events")
-}
-
-/// Every case of every provider, sorted by provider and name. Panics when a file cannot be read.
+/// Every case of every provider, sorted by provider and name. Panics when the corpus is not in order.
 pub fn cases() -> Vec<Case> {
-    match cases_in(&events_dir()) {
+    match cases_in(None) {
         Ok(cases) => cases,
         Err(error) => panic!("{error}"),
     }
@@ -122,66 +69,89 @@ pub fn cases() -> Vec<Case> {
 
 /// The case of that name, without `.json`.
 pub fn case(provider: Provider, name: &str) -> Result<Case, CorpusError> {
-    case_in(&events_dir(), provider, name)
+    case_in(None, provider, name)
 }
 
-fn cases_in(events: &Path) -> Result<Vec<Case>, CorpusError> {
+/// Every case of a folder that is made like `events/`; of none, those that are built in.
+pub fn cases_in(events: Option<&Path>) -> Result<Vec<Case>, CorpusError> {
     let mut cases = Vec::new();
     for provider in Provider::ALL {
-        for name in names(events, provider)? {
-            cases.push(case_in(events, provider, &name)?);
+        for (file, body) in files(events, provider)? {
+            if let Some(name) = file.strip_suffix(".json") {
+                cases.push(Case { provider, name: name.to_owned(), body: body.into_owned() });
+            }
         }
     }
     Ok(cases)
 }
 
-fn case_in(events: &Path, provider: Provider, name: &str) -> Result<Case, CorpusError> {
+/// One case of a folder that is made like `events/`; of none, one that is built in.
+pub fn case_in(events: Option<&Path>, provider: Provider, name: &str) -> Result<Case, CorpusError> {
     // As a shell completes it.
     let name = name.rsplit('/').next().unwrap_or(name);
     let name = name.strip_suffix(".json").unwrap_or(name);
-    let path = events.join(provider.name()).join(format!("{name}.json"));
-    match std::fs::read(&path) {
-        Ok(body) => Ok(Case { provider, name: name.to_owned(), body }),
-        Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
-            let existing = names(events, provider)?;
+    let mut files = files(events, provider)?;
+    match files.remove(&format!("{name}.json")) {
+        Some(body) => Ok(Case { provider, name: name.to_owned(), body: body.into_owned() }),
+        None => {
+            let existing: Vec<&str> =
+                files.keys().filter_map(|file| file.strip_suffix(".json")).collect();
             let existing =
                 if existing.is_empty() { "none yet".to_owned() } else { existing.join(", ") };
-            Err(CorpusError::Missing { provider, path: path.display().to_string(), existing })
+            let folder = events.unwrap_or(Path::new("events"));
+            let file = format!("{}/{provider}/{name}.json", folder.display());
+            Err(CorpusError::Missing { provider, file, existing })
         }
-        Err(reason) => Err(unreadable(&path, reason)),
     }
 }
 
-fn names(events: &Path, provider: Provider) -> Result<Vec<String>, CorpusError> {
-    let folder = events.join(provider.name());
-    let entries = match std::fs::read_dir(&folder) {
+/// What lies in the folder of a provider, by name.
+type Files = BTreeMap<String, Cow<'static, [u8]>>;
+
+fn files(events: Option<&Path>, provider: Provider) -> Result<Files, CorpusError> {
+    match events {
+        None => Ok(built_in(provider)),
+        Some(events) => in_folder(&events.join(provider.name())),
+    }
+}
+
+fn built_in(provider: Provider) -> Files {
+    let folder = BUILT_IN.get_dir(provider.name()).into_iter();
+    let files = folder.flat_map(Dir::files).filter_map(|file| {
+        let name = file.path().file_name()?.to_str()?;
+        Some((name.to_owned(), Cow::Borrowed(file.contents())))
+    });
+    files.collect()
+}
+
+fn in_folder(folder: &Path) -> Result<Files, CorpusError> {
+    let unreadable =
+        |path: &Path, reason| CorpusError::Unreadable { path: path.display().to_string(), reason };
+    let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(reason) => return Err(unreadable(&folder, reason)),
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(reason) => return Err(unreadable(folder, reason)),
     };
-    let mut names = Vec::new();
+    let mut files = BTreeMap::new();
     for entry in entries {
-        let file = entry.map_err(|reason| unreadable(&folder, reason))?.file_name();
-        if let Some(name) = file.to_string_lossy().strip_suffix(".json") {
-            names.push(name.to_owned());
+        let path = entry.map_err(|reason| unreadable(folder, reason))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if path.is_file() {
+            let content = std::fs::read(&path).map_err(|reason| unreadable(&path, reason))?;
+            files.insert(name.to_owned(), Cow::Owned(content));
         }
     }
-    names.sort();
-    Ok(names)
-}
-
-fn unreadable(path: &Path, reason: io::Error) -> CorpusError {
-    CorpusError::Unreadable { path: path.display().to_string(), reason }
+    Ok(files)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn folder(test: &str, files: &[(&str, &[u8])]) -> PathBuf {
-        let events = std::env::temp_dir().join(format!("corpus-{test}-{}", std::process::id()));
+    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let events = tempfile::tempdir().unwrap();
         for (file, content) in files {
-            let path = events.join(file);
+            let path = events.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, content).unwrap();
         }
@@ -190,25 +160,19 @@ mod tests {
 
     #[test]
     fn bodies_are_the_files_bytes_sorted_by_provider_and_name() {
-        let events = folder(
-            "sorted",
-            &[
-                ("paddle/a.json", b"{ \"a\": \"\\u00e9\" }\n"),
-                ("stripe/b.json", b"\xff\r\n"),
-                ("stripe/a.json", b""),
-                ("stripe/README.md", b"not a case"),
-            ],
-        );
-        let found = cases_in(&events).unwrap();
-        std::fs::remove_dir_all(&events).unwrap();
-
+        let events = folder(&[
+            ("paddle/a.json", b"{ \"a\": \"\\u00e9\" }\n"),
+            ("stripe/b.json", b"\xff\r\n"),
+            ("stripe/a.json", b""),
+            ("stripe/README.md", b"not a case"),
+        ]);
         let expect = |provider, name: &str, body: &[u8]| Case {
             provider,
             name: name.to_owned(),
             body: body.to_vec(),
         };
         assert_eq!(
-            found,
+            cases_in(Some(events.path())).unwrap(),
             [
                 expect(Provider::Stripe, "a", b""),
                 expect(Provider::Stripe, "b", b"\xff\r\n"),
@@ -219,16 +183,20 @@ mod tests {
 
     #[test]
     fn a_missing_case_is_named_with_those_that_exist() {
-        let events = folder("missing", &[("stripe/b.json", b""), ("stripe/a.json", b"")]);
-        let stripe = case_in(&events, Provider::Stripe, "c").unwrap_err().to_string();
-        let paddle = case_in(&events, Provider::Paddle, "c").unwrap_err().to_string();
-        std::fs::remove_dir_all(&events).unwrap();
-
+        let events = folder(&[("stripe/b.json", b""), ("stripe/a.json", b"")]);
+        let missing = |events, provider| case_in(events, provider, "c").unwrap_err().to_string();
+        let stripe = missing(Some(events.path()), Provider::Stripe);
         assert!(
             stripe.ends_with("stripe/c.json does not exist; the cases of stripe are: a, b"),
             "{stripe}"
         );
+        let paddle = missing(Some(events.path()), Provider::Paddle);
         assert!(paddle.ends_with("the cases of paddle are: none yet"), "{paddle}");
+        let built_in = missing(None, Provider::Stripe);
+        assert!(
+            built_in.starts_with("events/stripe/c.json does not exist; the cases of stripe are: "),
+            "{built_in}"
+        );
     }
 
     #[test]
@@ -236,5 +204,12 @@ mod tests {
         for expected in cases() {
             assert_eq!(case(expected.provider, &expected.name).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn built_in_cases_are_the_files_of_the_repository() {
+        let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
+        assert!(cases() == cases_in(Some(&events)).unwrap());
+        assert!(cases().len() > 100, "the corpus is not there");
     }
 }

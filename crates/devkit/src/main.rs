@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -38,7 +39,11 @@ enum Command {
     /// Sign a body of `events/` as of now and post it.
     Send(send::SendArgs),
     /// List the bodies of `events/`.
-    Cases,
+    Cases {
+        /// Another folder: `<folder>/<provider>/<case>.json` [default: the bodies that are built in]
+        #[arg(long, value_name = "FOLDER")]
+        events: Option<PathBuf>,
+    },
     /// Print status and body of a function's answer, as `cargo lambda invoke` gives it on standard input.
     Answer,
     /// Print what the functions remember of a subscription, order, customer or event, and how its licenses stand.
@@ -71,10 +76,7 @@ async fn main() -> ExitCode {
         Command::Send(args) => {
             send::command(&args).await.map(|delivery| delivery.status < 400).map_err(Into::into)
         }
-        Command::Cases => {
-            print(corpus::cases().iter().map(|case| format!("{} {}", case.provider, case.name)));
-            Ok(true)
-        }
+        Command::Cases { events } => cases(events.as_deref()).map_err(Into::into),
         Command::Answer => std::io::read_to_string(std::io::stdin())
             .map_err(Into::into)
             .and_then(|answer| Ok(send::print_answer(answer.trim())? < 400)),
@@ -96,6 +98,12 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn cases(events: Option<&Path>) -> Result<bool, corpus::CorpusError> {
+    let cases = corpus::cases_in(events)?;
+    print(cases.iter().map(|case| format!("{} {}", case.provider, case.name)));
+    Ok(true)
 }
 
 async fn show(args: &records::ShowArgs) -> Result<bool, records::RecordsError> {

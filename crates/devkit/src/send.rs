@@ -100,9 +100,16 @@ pub struct SignedCase {
     /// Time of the signature: `now`, or seconds since 1970
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     pub at: SignedAt,
+    /// Folder with bodies of your own: `<folder>/<provider>/<case>.json` [default: the bodies that are built in]
+    #[arg(long, value_name = "FOLDER")]
+    pub events: Option<PathBuf>,
 }
 
 impl SignedCase {
+    fn case(&self) -> Result<Case, CorpusError> {
+        corpus::case_in(self.events.as_deref(), self.provider, &self.case)
+    }
+
     fn secret(&self) -> &str {
         self.secret.as_deref().unwrap_or(self.provider.demo_secret())
     }
@@ -212,7 +219,7 @@ pub(crate) async fn post_by(
 /// `devkit send`: prints status and body, and returns them, so that the caller can choose an exit code.
 pub async fn command(args: &SendArgs) -> Result<Delivery, SendError> {
     let signed = &args.signed;
-    let Case { provider, body, .. } = corpus::case(signed.provider, &signed.case)?;
+    let Case { provider, body, .. } = signed.case()?;
     let at = signed.at.unix_secs();
     let default = || format!("http://127.0.0.1:3000{}", provider.path());
     let url = args.url.clone().unwrap_or_else(default);
@@ -225,7 +232,7 @@ pub async fn command(args: &SendArgs) -> Result<Delivery, SendError> {
 /// `devkit envelope`: writes the event that a function gets when the case is delivered through API Gateway.
 pub fn write_envelope(args: &EnvelopeArgs) -> Result<(), SendError> {
     let signed = &args.signed;
-    let Case { provider, body, .. } = corpus::case(signed.provider, &signed.case)?;
+    let Case { provider, body, .. } = signed.case()?;
     let signature = sign(provider, signed.secret(), &body, signed.at.unix_secs());
     let headers = [
         ("content-type", "application/json"),
@@ -358,6 +365,20 @@ mod tests {
         assert_eq!(envelope.gateway, Gateway::HttpApi);
         assert_eq!(envelope.signed.at, SignedAt::Unix(-5));
         assert!(matches!(write_envelope(&envelope), Err(SendError::Corpus(_))));
+    }
+
+    #[test]
+    fn a_folder_given_by_events_wins_over_the_built_in_bodies() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("stripe")).unwrap();
+        let own = folder.path().join("stripe/checkout-subscription.json");
+        std::fs::write(own, b"{ \"my\": \"own\" }\n").unwrap();
+        let words = ["tool", "send", "stripe", "checkout-subscription", "--events"];
+        let words = words.map(Into::into).into_iter().chain([folder.path().into()]);
+        let Ok(Tool::Send(send)) = Tool::try_parse_from::<_, std::ffi::OsString>(words) else {
+            panic!("arguments refused");
+        };
+        assert_eq!(send.signed.case().unwrap().body, b"{ \"my\": \"own\" }\n");
     }
 
     #[test]
