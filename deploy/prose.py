@@ -1,10 +1,10 @@
-"""Holds what docs/operations.md and docs/aws.md say of alarms and costs against the template and against arithmetic."""
+"""Holds what docs/operations.md and docs/aws-costs.md say of alarms and costs against the template and against arithmetic."""
 
 import re
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-OPERATIONS, AWS = ((DOCS / name).read_text() for name in ("operations.md", "aws.md"))
+OPERATIONS, COSTS = ((DOCS / name).read_text() for name in ("operations.md", "aws-costs.md"))
 # The two sides of an equation in a line or a cell. What is before it ends with a colon or a gap.
 EQUATION = re.compile(r"(?:^|: | {3,})([^|:]*?\d[^|:]*?) += +([\d,]+\.\d\d)")
 
@@ -30,19 +30,17 @@ def about_alarms(resources):
 def about_counts(resources):
     alarms = alarms_of(resources).values()
     wanted = f"{len(alarms)} alarms on {sum(map(looked_at, alarms))} metrics"
-    if wanted not in AWS:
-        yield f"docs/aws.md must say: {wanted}"
+    if wanted not in COSTS:
+        yield f"docs/aws-costs.md must say: {wanted}"
 
 
 def about_costs():
-    _, costs = AWS.split("## What it costs\n")
-    costs, _ = costs.split("## Uninstall\n")
-    found = [it for line in costs.splitlines() for cell in line.split("|") for it in EQUATION.findall(cell)]
-    if len(found) != costs.count(" = "):
-        yield f"docs/aws.md: only {len(found)} equations are understood"
+    found = [it for line in COSTS.splitlines() for cell in line.split("|") for it in EQUATION.findall(cell)]
+    if len(found) != COSTS.count(" = "):
+        yield f"docs/aws-costs.md: only {len(found)} equations are understood"
     for left, right in found:
         # Units are for the reader.
         terms = re.sub(r"\b(?!x\b)[A-Za-z]+\b", "", left.replace(",", "")).replace("x", "*")
         # Operands are rounded to two digits.
         if abs(eval(terms, {"__builtins__": {}}) - float(right.replace(",", ""))) > 0.011:
-            yield f"docs/aws.md: {left} = {right} is wrong"
+            yield f"docs/aws-costs.md: {left} = {right} is wrong"
