@@ -1,25 +1,16 @@
 //! What a buyer might try who controls the network, the times at which they pay, and how often.
 
-use std::sync::Arc;
-
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use webhook_core::ledger::{Capacity, Committed, Store, StoreError, Versioned, Write};
 
-use crate::reversals::{about_the_first_payment, link_of_the_first_invoice, tell};
+use crate::support::clock::DAY;
+use crate::support::first_year::{
+    about_the_first_payment, bought, end_of_the_year, link_of_the_first_invoice,
+};
+use crate::support::stores::Small;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, json, path_of};
 
-const DAY: i64 = 86_400;
 /// So many facts of a kind are kept of a subscription, and a few.
 const FLOOD: i64 = 66;
-
-/// One year of Stripe, whose payment refunds and disputes name.
-async fn bought(variables: &[(&str, &str)]) -> (App, i64) {
-    let app = App::with(<_>::default(), variables).await;
-    app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
-    tell(&app, STRIPE, &link_of_the_first_invoice()).await;
-    (app, json(STRIPE, "invoice-create")["created"].as_i64().unwrap())
-}
 
 /// The card is refused once more: who opens the hosted invoice may do that as often as they like.
 fn refused(number: i64, at: i64) -> Vec<u8> {
@@ -34,10 +25,10 @@ fn refused(number: i64, at: i64) -> Vec<u8> {
 async fn grace_counts_from_the_first_of_many_failures() {
     let (app, _) = bought(&[("GRACE_DAYS", "7")]).await;
     let failed = json(STRIPE, "invoice-payment-failed")["created"].as_i64().unwrap();
-    tell(&app, STRIPE, &refused(0, failed)).await;
+    app.accepts(STRIPE, &refused(0, failed)).await;
     assert_eq!(app.ends(), ["2027-09-08"]);
     for number in 1..=FLOOD {
-        tell(&app, STRIPE, &refused(number, failed + 5 * DAY + number * 60)).await;
+        app.accepts(STRIPE, &refused(number, failed + 5 * DAY + number * 60)).await;
     }
     assert_eq!(app.ends(), ["2027-09-08"]);
 }
@@ -50,10 +41,10 @@ async fn an_end_is_remembered_through_many_failures() {
         let end = edited(STRIPE, "subscription-deleted", |event| {
             event["created"] = json!(paid + 30 * DAY);
         });
-        tell(&app, STRIPE, &end).await;
+        app.accepts(STRIPE, &end).await;
         assert_eq!(app.ends(), ["2027-09-01 revoked"]);
         for number in 1..=FLOOD {
-            tell(&app, STRIPE, &refused(number, paid + 31 * DAY + number * 60)).await;
+            app.accepts(STRIPE, &refused(number, paid + 31 * DAY + number * 60)).await;
         }
         assert_eq!(app.ends(), ["2027-09-01 revoked"], "grace {grace}");
     }
@@ -66,7 +57,7 @@ async fn an_end_is_remembered_through_many_tries_of_an_old_invoice() {
     let end = edited(STRIPE, "subscription-deleted", |event| {
         event["created"] = json!(paid + 30 * DAY);
     });
-    tell(&app, STRIPE, &end).await;
+    app.accepts(STRIPE, &end).await;
     for number in 1..=FLOOD {
         let mut event: Value =
             serde_json::from_slice(&refused(number, paid + 31 * DAY + number * 60)).unwrap();
@@ -75,13 +66,13 @@ async fn an_end_is_remembered_through_many_tries_of_an_old_invoice() {
         for line in invoice["lines"]["data"].as_array_mut().unwrap() {
             line["period"] = json!({"start": paid, "end": paid + 30 * DAY});
         }
-        tell(&app, STRIPE, &serde_json::to_vec(&event).unwrap()).await;
+        app.accepts(STRIPE, &serde_json::to_vec(&event).unwrap()).await;
     }
     // From before the end, and told late.
     let seats = edited(STRIPE, "subscription-updated-seats", |event| {
         event["created"] = json!(paid + 20 * DAY);
     });
-    tell(&app, STRIPE, &seats).await;
+    app.accepts(STRIPE, &seats).await;
     assert_eq!(app.ends(), ["2027-09-01 revoked"]);
 }
 
@@ -107,7 +98,7 @@ async fn a_chargeback_is_remembered_through_many_paid_changes() {
         event["data"]["transaction_id"] = first["id"].clone();
         event["data"]["currency_code"] = first["currency_code"].clone();
     });
-    tell(&app, PADDLE, &back).await;
+    app.accepts(PADDLE, &back).await;
     let recurring = |app: &App| {
         let mut ends = app.ends();
         ends.retain(|end| !end.starts_with("never"));
@@ -116,13 +107,13 @@ async fn a_chargeback_is_remembered_through_many_paid_changes() {
     let disputed = recurring(&app);
     assert_eq!(disputed, ["2026-10-01 suspended", "2026-10-01 suspended"]);
     for number in 1..=FLOOD {
-        tell(&app, PADDLE, &change_of_paddle(number, &first["billing_period"])).await;
+        app.accepts(PADDLE, &change_of_paddle(number, &first["billing_period"])).await;
     }
     let more = edited(PADDLE, "subscription-updated-seats", |event| {
         event["occurred_at"] = json!("2026-09-20T00:00:00Z");
         event["data"]["items"][0]["quantity"] = json!(5);
     });
-    tell(&app, PADDLE, &more).await;
+    app.accepts(PADDLE, &more).await;
     let ends = recurring(&app);
     assert_eq!(ends.len(), 5);
     assert!(ends.iter().all(|end| end.ends_with("suspended")), "{ends:?}");
@@ -143,7 +134,7 @@ pub(crate) async fn renew_one_seat(app: &App) {
         event["data"]["details"]["line_items"][0]["quantity"] = json!(1);
         event["data"]["items"][0]["quantity"] = json!(1);
     });
-    tell(app, PADDLE, &renewal).await;
+    app.accepts(PADDLE, &renewal).await;
 }
 
 /// Licenses of the subscription that are not suspended.
@@ -158,11 +149,11 @@ pub(crate) fn running(app: &App) -> usize {
 async fn seats_given_up_stay_so_through_many_descriptions() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web"]).await;
-    tell(&app, PADDLE, &described(0, 20)).await;
-    tell(&app, PADDLE, &described(1, 1)).await;
+    app.accepts(PADDLE, &described(0, 20)).await;
+    app.accepts(PADDLE, &described(1, 1)).await;
     assert_eq!(running(&app), 1);
     for number in 2..=67 {
-        tell(&app, PADDLE, &described(number, 1)).await;
+        app.accepts(PADDLE, &described(number, 1)).await;
     }
     renew_one_seat(&app).await;
     assert_eq!(running(&app), 1, "{:?}", app.ends());
@@ -185,7 +176,7 @@ async fn disputes_of_all_parts_of_an_invoice_suspend_as_one() {
             object["amount_paid"] = json!(12_450);
             object["payment"]["payment_intent"] = json!(format!("pi_{part}"));
         });
-        tell(&app, STRIPE, &link).await;
+        app.accepts(STRIPE, &link).await;
     }
     for part in ["one", "two"] {
         let dispute = edited(STRIPE, "dispute-created", |event| {
@@ -197,7 +188,7 @@ async fn disputes_of_all_parts_of_an_invoice_suspend_as_one() {
             object["payment_intent"] = json!(format!("pi_{part}"));
             object["amount"] = json!(12_300);
         });
-        tell(&app, STRIPE, &dispute).await;
+        app.accepts(STRIPE, &dispute).await;
     }
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
 }
@@ -218,22 +209,16 @@ fn added(id: &str, at: i64, end: i64) -> Vec<u8> {
     })
 }
 
-fn end_of_the_year() -> i64 {
-    json(STRIPE, "invoice-create")["data"]["object"]["lines"]["data"][0]["period"]["end"]
-        .as_i64()
-        .unwrap()
-}
-
 /// A lost dispute is an end. "A payment that ends with the period of an earlier one was for a change in between, and makes
 /// up for nothing": one dollar must not give the disputed year back.
 #[tokio::test]
 async fn a_lost_dispute_is_not_taken_back_by_a_change_in_between() {
     for at_the_end in ["revoke", "delete", "suspend", "none"] {
         let (app, paid) = bought(&[("CRYPTLEX_CANCELLATION_ACTION", at_the_end)]).await;
-        tell(&app, STRIPE, &about_the_first_payment("dispute-created", paid + DAY)).await;
-        tell(&app, STRIPE, &about_the_first_payment("dispute-lost", paid + 60 * DAY)).await;
+        app.accepts(STRIPE, &about_the_first_payment("dispute-created", paid + DAY)).await;
+        app.accepts(STRIPE, &about_the_first_payment("dispute-lost", paid + 60 * DAY)).await;
         let lost = app.ends();
-        tell(&app, STRIPE, &added("small", paid + 70 * DAY, end_of_the_year())).await;
+        app.accepts(STRIPE, &added("small", paid + 70 * DAY, end_of_the_year())).await;
         assert_eq!(app.ends(), lost, "{at_the_end}");
     }
 }
@@ -255,7 +240,7 @@ async fn many_changes_of_seats_lock_nobody_out_and_hide_no_refund() {
                 line["period"] = json!({"start": at, "end": end_of_the_year()});
             }
         });
-        tell(&app, STRIPE, &change).await;
+        app.accepts(STRIPE, &change).await;
         let link = edited(STRIPE, "invoice-payment-paid", |event| {
             event["id"] = json!(format!("evt_change_paid_{number}"));
             event["created"] = json!(at);
@@ -263,10 +248,10 @@ async fn many_changes_of_seats_lock_nobody_out_and_hide_no_refund() {
             event["data"]["object"]["payment"]["payment_intent"] =
                 json!(format!("pi_change_{number}"));
         });
-        tell(&app, STRIPE, &link).await;
+        app.accepts(STRIPE, &link).await;
     }
     assert_eq!(app.ends(), ["2027-09-01"]);
-    tell(&app, STRIPE, &about_the_first_payment("charge-refunded", paid + 100 * DAY)).await;
+    app.accepts(STRIPE, &about_the_first_payment("charge-refunded", paid + 100 * DAY)).await;
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
 }
 
@@ -284,8 +269,8 @@ async fn the_larger_of_two_refunds_in_one_second_counts() {
             event["data"]["object"]["refunded"] = json!(sum == 24_900);
             serde_json::to_vec(&event).unwrap()
         };
-        tell(&app, STRIPE, &refund(part, 12_450)).await;
-        tell(&app, STRIPE, &refund(whole, 24_900)).await;
+        app.accepts(STRIPE, &refund(part, 12_450)).await;
+        app.accepts(STRIPE, &refund(whole, 24_900)).await;
         assert_eq!(app.ends(), ["2027-09-01 suspended"], "{part}, {whole}");
     }
 }
@@ -297,7 +282,7 @@ async fn the_end_of_a_dispute_is_kept_for_a_payment_that_is_told_late() {
         let app = App::start().await;
         app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
         let paid = json(STRIPE, "invoice-create")["created"].as_i64().unwrap();
-        tell(&app, STRIPE, &about_the_first_payment("dispute-created", paid + DAY)).await;
+        app.accepts(STRIPE, &about_the_first_payment("dispute-created", paid + DAY)).await;
         for number in 1..=FLOOD {
             let mut event: Value = serde_json::from_slice(&about_the_first_payment(
                 "dispute-updated",
@@ -307,10 +292,10 @@ async fn the_end_of_a_dispute_is_kept_for_a_payment_that_is_told_late() {
             event["id"] = json!(format!("evt_updated_{number}"));
             event["data"]["object"]["id"] =
                 json(STRIPE, "dispute-created")["data"]["object"]["id"].clone();
-            tell(&app, STRIPE, &serde_json::to_vec(&event).unwrap()).await;
+            app.accepts(STRIPE, &serde_json::to_vec(&event).unwrap()).await;
         }
-        tell(&app, STRIPE, &about_the_first_payment(ended, paid + 60 * DAY)).await;
-        tell(&app, STRIPE, &link_of_the_first_invoice()).await;
+        app.accepts(STRIPE, &about_the_first_payment(ended, paid + 60 * DAY)).await;
+        app.accepts(STRIPE, &link_of_the_first_invoice()).await;
         assert_eq!(app.ends(), [then], "{ended}");
     }
 }
@@ -320,7 +305,7 @@ async fn the_end_of_a_dispute_is_kept_for_a_payment_that_is_told_late() {
 #[tokio::test]
 async fn an_end_can_be_kept_after_many_changes() {
     let mut app = App::start().await;
-    app.restart_over(Arc::new(Items(app.store())));
+    app.restart_over(Small::items(app.store()));
     app.cases(PADDLE, &["transaction-web"]).await;
     let period = json(PADDLE, "transaction-web")["data"]["billing_period"].clone();
     for number in 1..=300 {
@@ -344,43 +329,12 @@ async fn an_end_can_be_kept_after_many_changes() {
     assert!(app.ends().iter().any(|end| end.ends_with("revoked")), "{:?}", app.ends());
 }
 
-/// Its records are items of a DynamoDB table: larger ones are refused.
-struct Items(Arc<dyn Store>);
-
-impl Store for Items {
-    fn read<'a>(
-        &'a self,
-        keys: &'a [String],
-    ) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
-        self.0.read(keys)
-    }
-
-    fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
-        if let Some(write) = writes.iter().find(|write| write.value.len() > 400 * 1_024) {
-            let error = format!("{} has {} bytes", write.key, write.value.len());
-            return Box::pin(async { Err(StoreError(error)) });
-        }
-        self.0.commit(writes)
-    }
-
-    fn list<'a>(
-        &'a self,
-        prefix: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>> {
-        self.0.list(prefix)
-    }
-
-    fn capacity(&self) -> Capacity {
-        self.0.capacity()
-    }
-}
-
 /// What was paid after a refund is not "paid for a time before its end": whoever reads the answer looks for an end that nobody
 /// told.
 #[tokio::test]
 async fn no_answer_claims_an_end_that_did_not_happen() {
     let (app, paid) = bought(&[("REFUND_ACTION", "revoke")]).await;
-    tell(&app, STRIPE, &about_the_first_payment("charge-refunded", paid + DAY)).await;
+    app.accepts(STRIPE, &about_the_first_payment("charge-refunded", paid + DAY)).await;
     assert_eq!(app.ends(), ["2027-09-01 revoked"]);
     let small = added("small", paid + 70 * DAY, end_of_the_year());
     let answer = app.deliver(STRIPE, path_of(STRIPE), &small).await;
@@ -405,7 +359,7 @@ async fn a_dollar_for_an_addition_pays_no_unpaid_period() {
     for told in [[&past_due, &small], [&small, &past_due]] {
         let (app, _) = bought(&[]).await;
         for event in told {
-            tell(&app, STRIPE, event).await;
+            app.accepts(STRIPE, event).await;
         }
         assert_eq!(app.ends(), ["2027-09-01 suspended"]);
         // With flexible billing a period that is paid comes as a proration, too.
@@ -414,7 +368,7 @@ async fn a_dollar_for_an_addition_pays_no_unpaid_period() {
         for created in ["/created", "/data/object/created"] {
             *period.pointer_mut(created).unwrap() = json!(begins + 6 * DAY);
         }
-        tell(&app, STRIPE, &serde_json::to_vec(&period).unwrap()).await;
+        app.accepts(STRIPE, &serde_json::to_vec(&period).unwrap()).await;
         assert_eq!(app.ends(), ["2028-09-01"]);
     }
 }
@@ -456,7 +410,7 @@ async fn a_renewal_with_a_change_is_charged_back_as_a_renewal() {
             let app = App::start().await;
             app.cases(FASTSPRING, &["order-subscription-seats"]).await;
             for event in told {
-                tell(&app, FASTSPRING, event).await;
+                app.accepts(FASTSPRING, event).await;
             }
             assert_eq!(app.ends(), [ends; 3]);
         }

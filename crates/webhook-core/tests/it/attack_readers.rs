@@ -4,23 +4,9 @@ use devkit::sandbox::Fault;
 use serde_json::{Value, json};
 
 use crate::attack::{described, renew_one_seat, running};
-use crate::reversals::{link_of_the_first_invoice, tell};
+use crate::support::clock::DAY;
+use crate::support::first_year::{bought, end_of_the_year};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, json, path_of};
-
-const DAY: i64 = 86_400;
-
-async fn bought() -> (App, i64) {
-    let app = App::start().await;
-    app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
-    tell(&app, STRIPE, &link_of_the_first_invoice()).await;
-    (app, json(STRIPE, "invoice-create")["created"].as_i64().unwrap())
-}
-
-fn end_of_the_year() -> i64 {
-    json(STRIPE, "invoice-create")["data"]["object"]["lines"]["data"][0]["period"]["end"]
-        .as_i64()
-        .unwrap()
-}
 
 fn past_due(begins: i64, ends: i64) -> Vec<u8> {
     edited(STRIPE, "subscription-updated-past-due", |event| {
@@ -55,10 +41,10 @@ fn added(at: i64, end: i64, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
 async fn a_dollar_pays_no_year(edit: impl Fn(&mut Value)) {
     let begins = end_of_the_year();
     let ends = begins + 366 * DAY;
-    let (app, _) = bought().await;
-    tell(&app, STRIPE, &past_due(begins, ends)).await;
+    let (app, _) = bought(&[]).await;
+    app.accepts(STRIPE, &past_due(begins, ends)).await;
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
-    tell(&app, STRIPE, &added(begins + 5 * DAY, ends, edit)).await;
+    app.accepts(STRIPE, &added(begins + 5 * DAY, ends, edit)).await;
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
 }
 
@@ -116,8 +102,8 @@ async fn many_changes_on_one_invoice_pay_no_year() {
 async fn usage_of_a_month_pays_no_year_that_began_before_it() {
     let begins = end_of_the_year();
     let ends = begins + 366 * DAY;
-    let (app, _) = bought().await;
-    tell(&app, STRIPE, &past_due(begins, ends)).await;
+    let (app, _) = bought(&[]).await;
+    app.accepts(STRIPE, &past_due(begins, ends)).await;
     let usage = edited(STRIPE, "invoice-cycle", |event| {
         event["id"] = json!("evt_usage");
         event["created"] = json!(begins + 31 * DAY);
@@ -130,7 +116,7 @@ async fn usage_of_a_month_pays_no_year_that_began_before_it() {
             line["period"] = json!({"start": begins, "end": begins + 30 * DAY});
         }
     });
-    tell(&app, STRIPE, &usage).await;
+    app.accepts(STRIPE, &usage).await;
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
 }
 
@@ -150,7 +136,7 @@ async fn a_dispute_that_is_won_takes_no_other_dispute_with_it() {
             object["amount_paid"] = json!(amount);
             object["payment"]["payment_intent"] = json!(format!("pi_{part}"));
         });
-        tell(&app, STRIPE, &link).await;
+        app.accepts(STRIPE, &link).await;
     }
     let about = |case: &str, part: &str, amount: i64, at: i64| {
         edited(STRIPE, case, |event| {
@@ -163,9 +149,9 @@ async fn a_dispute_that_is_won_takes_no_other_dispute_with_it() {
             object["amount"] = json!(amount);
         })
     };
-    tell(&app, STRIPE, &about("dispute-created", "one", 20_000, paid + DAY)).await;
+    app.accepts(STRIPE, &about("dispute-created", "one", 20_000, paid + DAY)).await;
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
-    tell(&app, STRIPE, &about("dispute-won", "two", 4_900, paid + 5 * DAY)).await;
+    app.accepts(STRIPE, &about("dispute-won", "two", 4_900, paid + 5 * DAY)).await;
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
 }
 
@@ -174,13 +160,13 @@ async fn a_dispute_that_is_won_takes_no_other_dispute_with_it() {
 async fn seats_given_up_stay_so_through_many_changes() {
     let app = App::start().await;
     app.cases(PADDLE, &["transaction-web"]).await;
-    tell(&app, PADDLE, &described(0, 20)).await;
-    tell(&app, PADDLE, &described(1, 1)).await;
+    app.accepts(PADDLE, &described(0, 20)).await;
+    app.accepts(PADDLE, &described(1, 1)).await;
     assert_eq!(running(&app), 1);
     for number in 2..=69 {
-        tell(&app, PADDLE, &described(number, 1 + number % 2)).await;
+        app.accepts(PADDLE, &described(number, 1 + number % 2)).await;
     }
-    tell(&app, PADDLE, &described(70, 1)).await;
+    app.accepts(PADDLE, &described(70, 1)).await;
     assert_eq!(running(&app), 1, "{:?}", app.ends());
     renew_one_seat(&app).await;
     assert_eq!(running(&app), 1, "{:?}", app.ends());
@@ -206,7 +192,7 @@ async fn a_change_to_an_interval_we_do_not_know_is_still_a_payment() {
 /// A reason of tomorrow for an invoice of a subscription, whose line pays for its next year.
 #[tokio::test]
 async fn an_invoice_with_an_unknown_billing_reason_is_not_lost() {
-    let (app, _) = bought().await;
+    let (app, _) = bought(&[]).await;
     let paid = edited(STRIPE, "invoice-cycle", |event| {
         event["data"]["object"]["billing_reason"] = json!("subscription_resume");
     });
@@ -235,8 +221,8 @@ async fn a_pause_in_the_second_of_another_change_counts() {
             event["id"] = json!(pause);
             event["data"]["object"]["items"]["data"][0]["quantity"] = json!(5);
         });
-        tell(&app, STRIPE, &more).await;
-        tell(&app, STRIPE, &paused).await;
+        app.accepts(STRIPE, &more).await;
+        app.accepts(STRIPE, &paused).await;
         assert_eq!(app.ends(), ["2027-09-01 suspended"], "{seats}, {pause}");
     }
 }
@@ -261,9 +247,9 @@ async fn a_fastspring_renewal_with_a_proration_restores_access() {
         let charge = edited(FASTSPRING, "charge-completed-seats", |batch| {
             batch["events"][0]["data"]["order"]["items"][0]["proratedItemTotal"] = json!(prorated);
         });
-        tell(&app, FASTSPRING, &charge).await;
+        app.accepts(FASTSPRING, &charge).await;
         let renewed = app.ends();
-        tell(&app, FASTSPRING, &back).await;
+        app.accepts(FASTSPRING, &back).await;
         assert_eq!(app.ends(), renewed, "prorated {prorated}");
     }
 }
@@ -304,6 +290,6 @@ async fn a_one_off_item_of_paddle_pays_no_unpaid_period() {
         event["data"]["billing_period"] =
             json!({"starts_at": "2026-10-01T00:00:00Z", "ends_at": "2026-11-01T00:00:00Z"});
     });
-    tell(&app, PADDLE, &once).await;
+    app.accepts(PADDLE, &once).await;
     assert_eq!(recurring(&app), unpaid);
 }

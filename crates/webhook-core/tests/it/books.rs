@@ -29,7 +29,7 @@ use tokio::runtime::{Builder, Runtime};
 use life::{Life, Sketch};
 use tell::{Journal, Telling};
 
-use crate::histories::asked_for;
+use crate::support::asked::asked_for;
 use crate::support::{App, PRODUCT, tell};
 
 /// What is tried when nobody asks for more.

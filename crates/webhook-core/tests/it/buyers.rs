@@ -4,13 +4,10 @@ use devkit::sandbox::Fault;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::notifications::Topic;
-use crate::people::{Person, owner_of};
+use crate::support::clock::{DAY, SEPTEMBER};
+use crate::support::people::{Person, owner_of};
+use crate::support::topics::Topic;
 use crate::support::{App, PADDLE, STRIPE, edited};
-
-const DAY: i64 = 86_400;
-/// 2026-09-01
-const SEPTEMBER: i64 = 1_788_220_800;
 
 /// The session or the first invoice of a subscription, of a customer whose e-mail it does not tell.
 fn purchase(case: &str) -> Vec<u8> {

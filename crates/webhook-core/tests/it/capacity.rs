@@ -4,65 +4,21 @@ use std::sync::Arc;
 
 use devkit::sandbox::Settings;
 use devkit::sign::Provider as Signer;
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use webhook_core::ledger::{Capacity, Committed, Store, StoreError, Versioned, Write};
+use webhook_core::ledger::Store;
 
-use crate::moto::new_table;
+use crate::support::moto::new_table;
+use crate::support::stores::{ITEM, Small};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, path_of};
-
-/// A ledger with room for so many.
-struct Small {
-    inner: Arc<dyn Store>,
-    licenses: u64,
-    /// In each record.
-    bytes: usize,
-}
-
-impl Store for Small {
-    fn read<'a>(
-        &'a self,
-        keys: &'a [String],
-    ) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
-        self.inner.read(keys)
-    }
-
-    fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
-        match writes.iter().find(|write| write.value.len() > self.bytes) {
-            Some(write) => {
-                let error = StoreError(format!("{} is too large", write.key));
-                Box::pin(async { Err(error) })
-            }
-            None => self.inner.commit(writes),
-        }
-    }
-
-    fn list<'a>(
-        &'a self,
-        prefix: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>> {
-        self.inner.list(prefix)
-    }
-
-    fn capacity(&self) -> Capacity {
-        Capacity { licenses: self.licenses, engine: "a small ledger" }
-    }
-}
 
 const SEATS: [(&str, &str); 1] = [("CRYPTLEX_MAPPINGS_QUANTITY", "total_licenses")];
 
 fn in_room_for(app: &mut App, licenses: u64) {
-    let inner = app.store();
-    app.restart_over(Arc::new(Small { inner, licenses, bytes: usize::MAX }));
+    app.restart_over(Small::licenses(app.store(), licenses));
 }
 
-/// What an item of DynamoDB holds: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
-/// The table packs records, this ledger does not.
-const ITEM: usize = 400_000;
-
 fn in_items(app: &mut App) {
-    let inner = app.store();
-    app.restart_over(Arc::new(Small { inner, licenses: 3_000, bytes: ITEM }));
+    app.restart_over(Small::items(app.store()));
 }
 
 /// A purchase and later events of the same subscription, with so many seats.

@@ -14,7 +14,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::notifications::Topic;
+use crate::support::topics::Topic;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, end_of};
 
 /// All of them, so that none goes missing.

@@ -4,11 +4,10 @@ use devkit::sign::Provider as Signer;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::notifications::Topic;
-use crate::reversals::{link_of_the_first_invoice, tell};
+use crate::support::clock::DAY;
+use crate::support::first_year::link_of_the_first_invoice;
+use crate::support::topics::Topic;
 use crate::support::{FASTSPRING, PADDLE, STRIPE, body, edited, json};
-
-const DAY: i64 = 86_400;
 
 /// A purchase, a change within its period, and what is told of the change's money.
 struct Story {
@@ -157,12 +156,12 @@ impl Story {
         let topic = Topic::answering(StatusCode::OK).await;
         let app = topic.app(&[]).await;
         for event in self.purchase.iter().chain(change.iter().copied()) {
-            tell(&app, self.provider, event).await;
+            app.accepts(self.provider, event).await;
         }
         let running = app.ends();
         assert_eq!(topic.told(), [], "{}", self.provider);
         for event in back {
-            tell(&app, self.provider, event).await;
+            app.accepts(self.provider, event).await;
         }
         assert_eq!(app.ends(), running, "{}", self.provider);
         let told = topic.told();
@@ -177,11 +176,11 @@ impl Story {
         let app = topic.app(&[]).await;
         let (opening, rest) = back.split_first().unwrap();
         for event in self.purchase.iter().chain([opening]) {
-            tell(&app, self.provider, event).await;
+            app.accepts(self.provider, event).await;
         }
         let before = topic.told().len();
         for event in change.iter().copied().chain(rest) {
-            tell(&app, self.provider, event).await;
+            app.accepts(self.provider, event).await;
         }
         assert!(!app.ends().iter().any(|end| end.ends_with("suspended")), "{:?}", app.ends());
         let told = topic.told();

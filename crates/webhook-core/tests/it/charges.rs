@@ -57,11 +57,6 @@ async fn tell(app: &App, body: &[u8]) -> Answer {
     app.deliver(PADDLE, "/v1", body).await
 }
 
-async fn done(app: &App, body: &[u8]) {
-    let answer = tell(app, body).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-}
-
 #[tokio::test]
 async fn a_charge_left_for_the_next_period_is_granted_with_renewal() {
     for (case, end) in
@@ -70,14 +65,14 @@ async fn a_charge_left_for_the_next_period_is_granted_with_renewal() {
         let app = bought(&[]).await;
         let transaction = case_json(PADDLE, case)["data"]["id"].as_str().unwrap().to_owned();
         let renewal = charged_with(case, &mapped());
-        done(&app, &renewal).await;
+        app.accepts(PADDLE, &renewal).await;
         assert_eq!(app.ends(), [end, end, "never", "never"], "{case}");
         let slot = format!("paddle/{transaction}/pri_once/1 product 3");
         assert!(app.licenses()[3].starts_with(&slot), "{case}: {:?}", app.licenses());
         let writes = app.writes();
         assert_eq!(writes.len(), 3, "{case}: {writes:?}");
-        done(&app, &renewal).await;
-        done(&app, &with_another_id(&renewal)).await;
+        app.accepts(PADDLE, &renewal).await;
+        app.accepts(PADDLE, &with_another_id(&renewal)).await;
         assert_eq!(app.writes(), writes, "{case}");
     }
 }
@@ -89,7 +84,7 @@ async fn a_mapped_charge_alone_is_granted_and_resumes_nothing() {
     });
     let app = bought(&[]).await;
     app.cases(PADDLE, &["subscription-paused"]).await;
-    done(&app, &update).await;
+    app.accepts(PADDLE, &update).await;
     assert_eq!(app.ends(), ["2026-10-01 suspended", "2026-10-01 suspended", "never", "never"]);
 }
 
@@ -112,7 +107,7 @@ async fn the_remainder_of_another_recurring_price_is_not_a_charge() {
         // What needs no license is none either, and is not looked for.
         for renewal in [prorated, charged_with(case, &Value::Null)] {
             let app = bought(&[]).await;
-            done(&app, &renewal).await;
+            app.accepts(PADDLE, &renewal).await;
             assert_eq!(app.ends(), ends, "{case}");
             assert_eq!(app.sandbox.calls().len(), calls, "{case}");
         }
@@ -126,7 +121,7 @@ async fn a_renewal_is_read_without_its_lines() {
         event["data"]["items"][0]["price"]["billing_cycle"]["interval"] = json!("quarter");
     });
     let app = bought(&[]).await;
-    done(&app, &renewal).await;
+    app.accepts(PADDLE, &renewal).await;
     assert_eq!(app.ends(), ["2026-11-01", "2026-11-01", "never"]);
 }
 
@@ -134,7 +129,7 @@ async fn a_renewal_is_read_without_its_lines() {
 async fn a_refund_of_the_renewal_takes_the_charge_back_with_it() {
     let renewal = charged_with("transaction-recurring", &mapped());
     let app = bought(&[]).await;
-    done(&app, &renewal).await;
+    app.accepts(PADDLE, &renewal).await;
     app.cases(PADDLE, &["adjustment-refund"]).await;
     // What the first transaction sold once stays paid.
     let ends = ["2026-11-01 suspended", "2026-11-01 suspended", "never", "never suspended"];
@@ -149,8 +144,8 @@ async fn a_refund_of_the_renewal_takes_the_charge_back_with_it() {
         serde_json::from_slice(&charged_with("transaction-update", &mapped())).unwrap();
     update["data"]["billing_period"] = period;
     let app = bought(&[]).await;
-    done(&app, &serde_json::to_vec(&update).unwrap()).await;
-    done(&app, &change).await;
+    app.accepts(PADDLE, &serde_json::to_vec(&update).unwrap()).await;
+    app.accepts(PADDLE, &change).await;
     assert_eq!(app.ends(), ["2026-10-01", "2026-10-01", "never", "never suspended"]);
 }
 
@@ -163,7 +158,7 @@ async fn a_charge_missed_by_its_renewal_is_granted_by_redelivery() {
     assert_eq!(tell(&app, &renewal).await.status, 400);
     assert_eq!(app.ends(), ["2026-11-01", "2026-11-01", "never"]);
     app.sandbox.clear_faults();
-    done(&app, &renewal).await;
+    app.accepts(PADDLE, &renewal).await;
     assert_eq!(app.ends(), ["2026-11-01", "2026-11-01", "never", "never"]);
 }
 
@@ -175,7 +170,7 @@ async fn a_renewal_with_a_charge_may_come_before_its_purchase() {
         assert_eq!(tell(&app, &renewal).await.status, status, "{unmapped}");
         assert_eq!(app.ends().len(), granted, "{unmapped}");
         app.cases(PADDLE, &["transaction-web"]).await;
-        done(&app, &renewal).await;
+        app.accepts(PADDLE, &renewal).await;
         assert_eq!(app.ends(), ["2026-11-01", "2026-11-01", "never", "never"], "{unmapped}");
     }
 }
@@ -196,7 +191,7 @@ async fn a_half_mapped_charge_waits_for_its_mapping() {
                 assert_eq!(answer.message(), HALF_MAPPED, "{case}");
                 assert_eq!(app.ends(), sold, "{case}");
             }
-            done(&app, &charged_with(case, &mapped())).await;
+            app.accepts(PADDLE, &charged_with(case, &mapped())).await;
             assert_eq!(app.ends().len(), sold.len() + 1, "{case}: {:?}", app.licenses());
         }
     }

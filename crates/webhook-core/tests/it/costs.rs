@@ -7,7 +7,7 @@ use devkit::sign::Provider as Signer;
 use serde_json::json;
 
 use crate::corpus::{path, prepare};
-use crate::gates::{Delivery, Next};
+use crate::support::gates::{Delivery, Next};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body};
 
 /// Calls that should go side by side and do not would be waited for for ever.

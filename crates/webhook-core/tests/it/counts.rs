@@ -1,92 +1,22 @@
 //! What is counted and logged of deliveries that never come to their events: alarms hang on it.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::Request;
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use serde_json::json;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 use webhook_core::http::router::DamagedBody;
 use webhook_core::providers::Stripe;
 
-use crate::overflow::Silent;
+use crate::support::logs::Log;
+use crate::support::metrics::Counters;
+use crate::support::stores::Silent;
 use crate::support::{Answer, App, PADDLE, STRIPE, TIMING, body, edited};
-
-/// What this thread counts.
-#[derive(Default)]
-struct Counted(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
-
-impl Recorder for Counted {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        let mut counters = self.0.lock().unwrap();
-        Counter::from_arc(Arc::clone(counters.entry(key.name().to_owned()).or_default()))
-    }
-
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
-    }
-
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
-    }
-}
-
-impl Counted {
-    fn of(&self, name: &str) -> u64 {
-        self.0.lock().unwrap().get(name).map_or(0, |count| count.load(Ordering::SeqCst))
-    }
-}
-
-/// What this thread logs.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
-impl Lines {
-    fn listen(&self) -> DefaultGuard {
-        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(self.clone());
-        tracing_subscriber::registry().with(lines).set_default()
-    }
-
-    fn errors(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(" ERROR ")).map(str::to_owned).collect()
-    }
-}
 
 /// Two deliveries: how many failed, how many were rejected, and the lines about them.
 async fn twice(app: &App, request: impl Fn() -> Request<Body>) -> (u64, u64, Vec<String>) {
-    let (counted, lines) = (Counted::default(), Lines::default());
+    let (counted, lines) = (Counters::default(), Log::default());
     let _recorder = metrics::set_default_local_recorder(&counted);
     let _listening = lines.listen();
     for _ in 0..2 {
@@ -164,7 +94,7 @@ async fn an_unproven_delivery_is_counted_and_logged_once_a_minute() {
 async fn a_queued_message_without_configuration_is_a_failure() {
     let app = App::with(<_>::default(), &[("CRYPTLEX_ACCESS_TOKEN", "unset")]).await;
     let service = app.service::<Stripe>(app.store(), TIMING);
-    let counted = Counted::default();
+    let counted = Counters::default();
     let _recorder = metrics::set_default_local_recorder(&counted);
     let why = service.resume("{}", Duration::from_secs(1)).await.unwrap_err();
     assert!(why.contains("CRYPTLEX_ACCESS_TOKEN was not found"), "{why}");
@@ -178,7 +108,7 @@ async fn a_late_ledger_counts_only_if_it_had_time() {
     let service = app.service::<Stripe>(Arc::new(Silent), TIMING);
     let message = json!({"provider": "stripe", "event": "evt_1"}).to_string();
     for (milliseconds, counts) in [(50, 0), (1_000, 1)] {
-        let counted = Counted::default();
+        let counted = Counters::default();
         let _recorder = metrics::set_default_local_recorder(&counted);
         let why = service.resume(&message, Duration::from_millis(milliseconds)).await.unwrap_err();
         assert_eq!(why, "ledger: no answer in time");
@@ -189,7 +119,7 @@ async fn a_late_ledger_counts_only_if_it_had_time() {
 #[tokio::test]
 async fn no_text_of_a_body_makes_a_line_of_the_log() {
     let app = App::start().await;
-    let lines = Lines::default();
+    let lines = Log::default();
     let _listening = lines.listen();
     let forged = "pri\n2026-01-01T00:00:00Z ERROR forged \u{1b}[31m";
     let body = edited(PADDLE, "transaction-unmapped", |event| {
@@ -203,7 +133,7 @@ async fn no_text_of_a_body_makes_a_line_of_the_log() {
     let answer = app.deliver(PADDLE, "/v1", &body).await;
     assert_eq!(answer.status, 400);
     assert!(answer.message().contains("forged"), "{}", answer.body);
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     assert!(log.contains("forged"), "{log}");
     let is_forged = |line: &str| line.starts_with("2026-01-01") || line.contains('\u{1b}');
     assert!(!log.lines().any(is_forged), "{log}");

@@ -3,10 +3,9 @@
 use devkit::sign::Provider as Signer;
 use serde_json::json;
 
-use crate::reversals::{about_the_first_payment, link_of_the_first_invoice, tell};
+use crate::support::clock::DAY;
+use crate::support::first_year::{about_the_first_payment, link_of_the_first_invoice};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, json};
-
-const DAY: i64 = 86_400;
 
 /// A purchase, a payment of nothing for the time from `starts` on, and the refund of the purchase.
 struct Story {
@@ -106,10 +105,10 @@ async fn a_period_paid_by_credit_makes_up_for_no_refund_of_it() {
             for told in [[&payment, &refund], [&refund, &payment]] {
                 let app = App::start().await;
                 for event in &purchase {
-                    tell(&app, provider, event).await;
+                    app.accepts(provider, event).await;
                 }
                 for event in told {
-                    tell(&app, provider, event).await;
+                    app.accepts(provider, event).await;
                 }
                 let mut now = app.ends();
                 now.retain(|end| !end.starts_with("never"));

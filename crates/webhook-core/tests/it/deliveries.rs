@@ -6,6 +6,7 @@ use devkit::sign::Provider as Signer;
 use serde_json::json;
 
 use crate::corpus::{path, prepare};
+use crate::support::orders::orders;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited};
 
 pub(crate) type State = (Vec<String>, Vec<String>);
@@ -289,16 +290,6 @@ async fn an_unknown_event_next_to_a_failing_one_is_listed_as_done() {
         (answer.status, done),
         (202, vec!["XXbwD6cUcJIlzUJzQrKAgw", "ivia51ZA3CwfawMojto7zg"])
     );
-}
-
-/// Every order of `items`, by exchanging one after the other.
-pub(crate) fn orders<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
-    let Some((first, rest)) = items.split_first() else { return vec![Vec::new()] };
-    let insert = |order: Vec<T>| {
-        let places = 0..=order.len();
-        places.map(move |place| [&order[..place], &[*first], &order[place..]].concat())
-    };
-    orders(rest).into_iter().flat_map(insert).collect()
 }
 
 /// Delivered in that order; what is refused is delivered again after the others, as providers do.

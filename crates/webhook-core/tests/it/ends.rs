@@ -5,21 +5,17 @@ use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, path_of};
+use crate::support::clock::SEPTEMBER;
+use crate::support::{
+    App, FASTSPRING, PADDLE, STRIPE, body, date_event, edited, path_of, rename_event,
+};
 
 const HOUR: i64 = 3_600;
-/// When the bodies of the corpus say that something was bought: 2026-09-01, and some seconds.
-const BOUGHT: i64 = 1_788_220_800;
 
 async fn late_by(hours: i64, variables: &[(&str, &str)]) -> App {
     let app = App::with(<_>::default(), variables).await;
-    app.sandbox.set_now(Timestamp::from_second(BOUGHT + hours * HOUR).unwrap());
+    app.sandbox.set_now(Timestamp::from_second(SEPTEMBER + hours * HOUR).unwrap());
     app
-}
-
-async fn done(app: &App, provider: Signer, body: &[u8]) {
-    let answer = app.deliver(provider, path_of(provider), body).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 /// To the minute: the bodies were sent some seconds after the purchase.
@@ -35,21 +31,9 @@ fn ends(app: &App) -> Vec<String> {
 /// The same event, sent again by hand.
 fn by_hand(provider: Signer, body: &[u8], hours: i64) -> Vec<u8> {
     let mut delivery: Value = serde_json::from_slice(body).unwrap();
-    let at = Timestamp::from_second(BOUGHT + hours * HOUR).unwrap();
-    match provider {
-        FASTSPRING => {
-            delivery["events"][0]["id"] = json!("sent-by-hand");
-            delivery["events"][0]["created"] = json!(at.as_millisecond());
-        }
-        PADDLE => {
-            delivery["event_id"] = json!("evt_by_hand");
-            delivery["occurred_at"] = json!(at.to_string());
-        }
-        STRIPE => {
-            delivery["id"] = json!("evt_by_hand");
-            delivery["created"] = json!(at.as_second());
-        }
-    }
+    let at = Timestamp::from_second(SEPTEMBER + hours * HOUR).unwrap();
+    rename_event(provider, &mut delivery, "evt_by_hand");
+    date_event(provider, &mut delivery, at);
     serde_json::to_vec(&delivery).unwrap()
 }
 
@@ -99,13 +83,13 @@ async fn a_purchase_without_end_runs_one_interval_from_its_time() {
         for hours in [0, 1, 5, 30, 24 * 40] {
             for leeway in ["0", "5"] {
                 let app = late_by(hours, &[("EXPIRY_LEEWAY_HOURS", leeway)]).await;
-                done(&app, provider, &purchase).await;
+                app.accepts(provider, &purchase).await;
                 let time = if has_leeway && leeway == "5" { "T05:00" } else { "T00:00" };
                 let (late, end) =
                     (format!("{provider} {hours} hours late"), format!("2027-09-01{time}"));
                 assert_eq!(ends(&app), [end.as_str()], "{late}");
                 let writes = app.writes();
-                done(&app, provider, &by_hand(provider, &purchase, hours + 7)).await;
+                app.accepts(provider, &by_hand(provider, &purchase, hours + 7)).await;
                 assert_eq!(ends(&app), [end.as_str()], "{late}, sent again by hand");
                 assert_eq!(app.writes(), writes, "{late}");
             }
@@ -125,7 +109,7 @@ async fn a_purchase_without_end_cuts_none_that_told_it() {
         for hours in [0, 5, 30] {
             let app = late_by(hours, &[]).await;
             for event in order {
-                done(&app, FASTSPRING, event).await;
+                app.accepts(FASTSPRING, event).await;
             }
             assert_eq!(ends(&app), ["2027-09-01T00:00"]);
         }
@@ -146,8 +130,8 @@ async fn a_purchase_without_end_in_a_later_year_runs_its_own() {
     (data["id"], data["order"]) = (json!("ord-of-next-year"), json!("ord-of-next-year"));
     data["items"][0]["product"] = json!("another");
     data["items"][0]["subscription"] = data["items"][0]["subscription"]["id"].clone();
-    app.sandbox.set_now(Timestamp::from_second(BOUGHT + 24 * 400 * HOUR).unwrap());
-    done(&app, FASTSPRING, &serde_json::to_vec(&order).unwrap()).await;
+    app.sandbox.set_now(Timestamp::from_second(SEPTEMBER + 24 * 400 * HOUR).unwrap());
+    app.accepts(FASTSPRING, &serde_json::to_vec(&order).unwrap()).await;
     assert_eq!(ends(&app), ["2027-09-01T00:00", "2028-10-06T00:00"]);
 }
 
@@ -174,7 +158,8 @@ async fn a_first_period_of_any_length_is_as_long_as_told() {
     ] {
         // A yearly price, paid for three months; a trial of two weeks, made three months.
         let app = late_by(0, &[]).await;
-        done(&app, provider, &edited(provider, case, |delivery| quarter(delivery, provider))).await;
+        app.accepts(provider, &edited(provider, case, |delivery| quarter(delivery, provider)))
+            .await;
         let ends = ends(&app);
         assert!(ends.iter().all(|end| end == "2026-12-01T00:00"), "{provider} {case}: {ends:?}");
     }
@@ -193,7 +178,7 @@ async fn a_seat_that_is_added_by_hand_keeps_its_own_end() {
         .bearer_auth(devkit::sandbox::ACCESS_TOKEN)
         .json(&json!({"expiresAt": moved.to_string()}));
     assert!(call.send().await.unwrap().status().is_success());
-    done(&app, FASTSPRING, &by_hand(FASTSPRING, &body(FASTSPRING, "order-subscription"), 0)).await;
+    app.accepts(FASTSPRING, &by_hand(FASTSPRING, &body(FASTSPRING, "order-subscription"), 0)).await;
     assert_eq!(ends(&app), ["2027-09-01T05:00"]);
 }
 
@@ -231,7 +216,7 @@ async fn an_unreadable_end_is_an_error_by_name() {
         let purchase = edited(PADDLE, "transaction-api", |event| {
             event["data"]["billing_period"] = wrong;
         });
-        done(&app, PADDLE, &purchase).await;
+        app.accepts(PADDLE, &purchase).await;
         assert_eq!(ends(&app), ["2027-09-01T00:00"]);
     }
 }

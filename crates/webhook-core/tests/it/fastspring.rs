@@ -8,13 +8,8 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use webhook_core::ledger::Ledger;
 
-use crate::notifications::Topic;
+use crate::support::topics::Topic;
 use crate::support::{App, FASTSPRING, PADDLE, edited};
-
-async fn done(app: &App, body: &[u8]) {
-    let answer = app.deliver(FASTSPRING, "/v1", body).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-}
 
 /// A case whose subscription differs in some fields, as another event.
 fn subscription(case: &str, id: &str, fields: &Value) -> Vec<u8> {
@@ -65,7 +60,7 @@ async fn a_pause_is_scheduled_only_where_its_fields_say_so() {
         (json!({"state": {}, "isPauseScheduled": [true]}), true),
     ] {
         let app = bought().await;
-        done(&app, &subscription("paused", "another-pause", &fields)).await;
+        app.accepts(FASTSPRING, &subscription("paused", "another-pause", &fields)).await;
         let end = if suspended { "2027-09-01 suspended" } else { "2027-09-01" };
         assert_eq!(app.ends(), [end], "{fields}");
     }
@@ -102,7 +97,7 @@ async fn a_failed_charge_of_an_active_subscription_is_only_noted() {
             app.notifier = topic.notifier.clone();
             app.cases(FASTSPRING, &["order-subscription"]).await;
             let failed = subscription("charge-failed", "failed", &json!({"state": state}));
-            done(&app, &failed).await;
+            app.accepts(FASTSPRING, &failed).await;
             let end = match (suspended, grace) {
                 (false, _) => "2027-09-01",
                 (true, "0") => "2027-09-01 suspended",
@@ -135,7 +130,8 @@ async fn attributes_that_are_numbers_are_read_as_text() {
     };
     for (release, sent) in [(json!(2.0), "2.0"), (json!(2.5), "2.5"), (json!("2.5.0"), "2.5.0")] {
         let app = App::start().await;
-        done(&app, &order(&json!({"cryptlex_max_allowed_release_version": release}))).await;
+        app.accepts(FASTSPRING, &order(&json!({"cryptlex_max_allowed_release_version": release})))
+            .await;
         let creation = app
             .sandbox
             .calls()
@@ -156,7 +152,11 @@ async fn attributes_that_are_numbers_are_read_as_text() {
     // What is neither text nor number says nothing.
     for nothing in [json!([]), json!({"P1M": 1}), Value::Null] {
         let app = App::start().await;
-        done(&app, &order(&json!({"cryptlex_license_subscription_interval": nothing}))).await;
+        app.accepts(
+            FASTSPRING,
+            &order(&json!({"cryptlex_license_subscription_interval": nothing})),
+        )
+        .await;
         assert_eq!(app.ends(), ["2027-09-01"]);
     }
     let app = App::start().await;

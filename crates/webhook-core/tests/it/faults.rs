@@ -2,7 +2,7 @@
 
 use devkit::sandbox::Fault;
 
-use crate::gates::{Delivery, Next};
+use crate::support::gates::{Delivery, Next};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body};
 
 #[tokio::test]

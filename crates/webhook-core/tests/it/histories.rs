@@ -21,19 +21,12 @@ use serde_json::json;
 use courier::{Courier, Itinerary, Mode};
 use life::{Life, Sketch, Turn};
 
+use crate::support::asked::asked_for;
 use crate::support::{App, PRODUCT, tell};
 
 /// What is tried when nobody asks for more.
 const SEED: u64 = 2026;
 const LIVES: u32 = 200;
-
-#[expect(clippy::disallowed_methods, reason = "what is tried is no configuration of the functions")]
-pub(crate) fn asked_for<N: std::str::FromStr>(name: &str, otherwise: N) -> N {
-    let given = std::env::var(name).ok();
-    given.map_or(otherwise, |text| {
-        text.parse().ok().unwrap_or_else(|| panic!("{name} is not understood"))
-    })
-}
 
 #[test]
 fn licenses_follow_the_providers_books_in_any_delivery() {

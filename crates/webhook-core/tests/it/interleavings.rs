@@ -6,9 +6,10 @@ use devkit::sign::Provider as Signer;
 use serde_json::json;
 
 use crate::corpus::path;
-use crate::deliveries::{State, orders, state};
-use crate::gates::{Delivery, Next};
-use crate::people::{Person, Told};
+use crate::deliveries::{State, state};
+use crate::support::gates::{Delivery, Next};
+use crate::support::orders::orders;
+use crate::support::people::{Person, Told};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, tell};
 
 /// Events that meet, after what came before them.

@@ -3,17 +3,12 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::notifications::Topic;
+use crate::support::topics::Topic;
 use crate::support::{App, FASTSPRING, PADDLE, body, edited, json as case_json};
 
 /// Two seats of a subscription, and a product that is bought once.
 const BOTH: &str = "transaction-web";
 const RUNNING: [&str; 3] = ["2026-10-01", "2026-10-01", "never"];
-
-async fn told(app: &App, body: &[u8]) {
-    let answer = app.deliver(PADDLE, "/v1", body).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-}
 
 /// Items by their place in the transaction, each with its `type`; and fields of the adjustment itself.
 fn adjusted(case: &str, items: &[(usize, Value)], fields: &Value) -> Vec<u8> {
@@ -57,7 +52,7 @@ async fn items_in_full_take_back_what_they_paid() {
             app.cases(PADDLE, &[BOTH]).await;
             let refund = adjusted(BOTH, &items, &fields);
             for _ in 0..2 {
-                told(&app, &refund).await;
+                app.accepts(PADDLE, &refund).await;
                 assert_eq!(app.ends(), ends, "{fields} {items:?}");
             }
             assert_eq!(topic.told().len(), notified, "{fields} {items:?}");
@@ -80,10 +75,10 @@ async fn a_small_refund_without_type_suspends_nothing() {
                 for first in [true, false] {
                     let app = App::start().await;
                     if first {
-                        told(&app, &refund).await;
+                        app.accepts(PADDLE, &refund).await;
                     }
                     app.cases(PADDLE, &[case]).await;
-                    told(&app, &refund).await;
+                    app.accepts(PADDLE, &refund).await;
                     let runs = app.ends().iter().all(|end| !end.contains("suspended"));
                     assert!(runs, "{case} {kind} {amount}: {:?}", app.ends());
                 }
@@ -126,7 +121,7 @@ async fn a_refund_of_one_of_two_items_suspends_nothing() {
             let mut app = App::start().await;
             app.notifier = topic.notifier.clone();
             for event in order {
-                told(&app, event).await;
+                app.accepts(PADDLE, event).await;
             }
             let end = if suspended { "never suspended" } else { "never" };
             assert_eq!(app.ends(), [end; 2]);
@@ -147,7 +142,7 @@ async fn items_that_cost_nothing_need_no_refund() {
     for order in [[&purchase, &refund], [&refund, &purchase]] {
         let app = App::start().await;
         for event in order {
-            told(&app, event).await;
+            app.accepts(PADDLE, event).await;
         }
         assert_eq!(app.ends(), ["never suspended"; 2]);
     }
@@ -175,13 +170,13 @@ async fn a_chargeback_of_items_ends_with_its_reverse_in_any_order() {
     ] {
         let app = App::start().await;
         for event in order {
-            told(&app, event).await;
+            app.accepts(PADDLE, event).await;
         }
         assert_eq!(app.ends(), ["never"]);
     }
     let app = App::start().await;
     for event in [&purchase, &opened] {
-        told(&app, event).await;
+        app.accepts(PADDLE, event).await;
     }
     assert_eq!(app.ends(), ["never suspended"]);
 }
@@ -204,7 +199,7 @@ async fn an_adjustment_suspends_nothing_it_does_not_name() {
         let app = App::start().await;
         app.cases(PADDLE, &[BOTH]).await;
         let refund = adjusted(BOTH, &[], &json!({field: wrong.clone()}));
-        told(&app, &refund).await;
+        app.accepts(PADDLE, &refund).await;
         assert_eq!(app.ends(), RUNNING, "{field} {wrong}");
     }
     let app = App::start().await;

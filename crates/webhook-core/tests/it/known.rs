@@ -3,7 +3,7 @@
 use devkit::sandbox::Fault;
 use serde_json::{Value, json};
 
-use crate::scenarios::by_hand;
+use crate::support::licenses::by_hand;
 use crate::support::{App, PRODUCT, STRIPE, body, path_of};
 
 const SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";

@@ -1,49 +1,25 @@
 //! Nothing secret or personal in logs and replies, whatever goes well or wrong.
 
 use std::cell::Cell;
-use std::io;
-use std::sync::{Arc, Mutex};
 
 use devkit::corpus::cases;
 use devkit::sandbox::{ACCESS_TOKEN, Fault};
 use tracing::Level;
 use tracing_subscriber::filter::{Targets, dynamic_filter_fn};
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::support::logs::Log;
 use crate::support::{App, SECRET, path_of};
 
 thread_local! {
     static LISTENING: Cell<bool> = const { Cell::new(false) };
 }
 
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
 /// At `trace`; what libraries may log, `telemetry` decides and the hosts' tests look at.
 #[tokio::test]
 async fn no_log_and_no_reply_holds_what_must_not_leak() {
-    let captured = Captured::default();
+    let captured = Log::default();
     let lines = tracing_subscriber::fmt::layer().json().with_writer(captured.clone());
     let ours = Targets::new().with_target("webhook_core", Level::TRACE);
     // A subscriber is the whole process's; all of this test runs on this thread.
@@ -66,7 +42,7 @@ async fn no_log_and_no_reply_holds_what_must_not_leak() {
         }
         keys.extend(app.sandbox.licenses().into_iter().map(|license| license.key));
     }
-    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let log = captured.text();
     for expected in [
         "Received Stripe webhook: invoice.paid (evt_",
         "Successfully processed webhook event evt_",

@@ -14,9 +14,9 @@ use webhook_core::ledger::Store;
 
 use crate::corpus::{path, prepare};
 use crate::deliveries::{State, state};
-use crate::function::Function;
-use crate::mishaps::{Mishap, Tampered};
-use crate::moto::new_table;
+use crate::support::function::Function;
+use crate::support::mishaps::{Mishap, Tampered};
+use crate::support::moto::new_table;
 use crate::support::{App, TIMING, body, tell};
 
 /// How long the delivery that meets a silent Cryptlex or ledger waits, if that is enough to get there on a busy machine.

@@ -3,12 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::deliveries::orders;
+use crate::support::clock::SEPTEMBER;
+use crate::support::orders::orders;
 use crate::support::{App, STRIPE, edited, path_of};
 
 const BOTH: &str = "/webhooks/stripe";
-/// 2026-09-01
-const T0: i64 = 1_788_220_800;
 
 fn product(number: u32) -> Value {
     json!({"CRYPTLEX_PRODUCT_ID": format!("11111111-1111-4111-8111-00000000000{number}"),
@@ -21,7 +20,7 @@ fn half(number: u32) -> Value {
 
 fn session(metadata: &Value) -> Vec<u8> {
     edited(STRIPE, "checkout-subscription", |event| {
-        event["created"] = json!(T0 + 2);
+        event["created"] = json!(SEPTEMBER + 2);
         event["data"]["object"]["metadata"] = metadata.clone();
     })
 }
@@ -70,18 +69,18 @@ async fn end_with(events: &[Vec<u8>], path: &str, expected: &str) {
 #[tokio::test]
 async fn the_subscription_names_the_product_before_configuration() {
     let (nothing, named) = (json!({}), product(4));
-    let events = [session(&nothing), invoice(&named), updated(T0 + 1, &named)];
+    let events = [session(&nothing), invoice(&named), updated(SEPTEMBER + 1, &named)];
     end_with(&events, BOTH, "product 4 until 2027-09-01").await;
     end_with(&events[..2], BOTH, "product 4 until 2027-09-01").await;
     // The invoice may be of an API version that shows no metadata of the subscription.
-    let events = [session(&nothing), invoice(&nothing), updated(T0 + 1, &named)];
+    let events = [session(&nothing), invoice(&nothing), updated(SEPTEMBER + 1, &named)];
     end_with(&events, BOTH, "product 4 until 2027-09-01").await;
 }
 
 #[tokio::test]
 async fn a_known_subscription_makes_no_provisional_license() {
     let app = App::start().await;
-    for event in [updated(T0 + 1, &product(4)), session(&json!({}))] {
+    for event in [updated(SEPTEMBER + 1, &product(4)), session(&json!({}))] {
         assert_eq!(app.deliver(STRIPE, BOTH, &event).await.status, 200);
     }
     assert_eq!(app.licenses().len(), 1, "{:?}", app.licenses());
@@ -90,7 +89,7 @@ async fn a_known_subscription_makes_no_provisional_license() {
 
 #[tokio::test]
 async fn the_session_names_the_product_before_the_subscription() {
-    let events = [session(&product(1)), invoice(&product(4)), updated(T0 + 1, &product(4))];
+    let events = [session(&product(1)), invoice(&product(4)), updated(SEPTEMBER + 1, &product(4))];
     for path in [BOTH, path_of(STRIPE)] {
         end_with(&events, path, "product 1 until 2027-09-01").await;
     }
@@ -98,13 +97,13 @@ async fn the_session_names_the_product_before_the_subscription() {
 
 #[tokio::test]
 async fn a_change_without_product_keeps_the_one_of_the_session() {
-    let events = [session(&product(4)), invoice(&json!({})), updated(T0 + 5, &json!({}))];
+    let events = [session(&product(4)), invoice(&json!({})), updated(SEPTEMBER + 5, &json!({}))];
     end_with(&events, BOTH, "product 4 until 2027-09-01").await;
 }
 
 #[tokio::test]
 async fn a_product_named_after_the_purchase_is_another_one() {
-    let later = updated(T0 + 86_400, &product(4));
+    let later = updated(SEPTEMBER + 86_400, &product(4));
     let events = [session(&product(1)), invoice(&product(1)), later];
     end_with(&events, BOTH, "product 4 until 2027-09-01").await;
 }
@@ -114,7 +113,7 @@ async fn a_session_without_metadata_is_mapped_by_its_subscription() {
     let app = App::start().await;
     let session = session(&json!({}));
     assert_eq!(app.deliver(STRIPE, "/v2", &session).await.status, 400);
-    let named = updated(T0 + 86_400, &product(4));
+    let named = updated(SEPTEMBER + 86_400, &product(4));
     assert_eq!(app.deliver(STRIPE, "/v2", &named).await.status, 200);
     let answer = app.deliver(STRIPE, "/v2", &session).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -129,7 +128,7 @@ async fn metadata_changes_nothing_where_configuration_alone_counts() {
         let events = [
             session(&of_session),
             invoice(&of_subscription),
-            updated(T0 + 86_400, &of_subscription),
+            updated(SEPTEMBER + 86_400, &of_subscription),
         ];
         end_with(&events, "/v1", "product 1 until 2027-09-01").await;
     }

@@ -6,18 +6,18 @@ use std::time::Duration;
 use devkit::moto::Moto;
 use devkit::records::failed;
 use devkit::sandbox::{Fault, Settings};
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use webhook_core::domain::deadline::Timing;
 use webhook_core::domain::ids::EventId;
 use webhook_core::infra::aws::Aws;
 use webhook_core::infra::overflow::Overflow;
-use webhook_core::ledger::{Committed, Ledger, Store, StoreError, Versioned, Write};
+use webhook_core::ledger::Ledger;
 use webhook_core::providers::Contract;
 use webhook_core::providers::{FastSpring, Paddle, Stripe};
 
-use crate::moto::{found, region, sdk};
+use crate::support::moto::{found, region, sdk};
+use crate::support::stores::Silent;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, TIMING, edited, handle};
 
 const LONG: Duration = Duration::from_secs(25);
@@ -275,29 +275,6 @@ async fn a_message_that_refers_to_nothing_becomes_a_dead_letter() {
     assert!(app.sandbox.calls().is_empty());
     let nothing: Value = json!(app.licenses());
     assert_eq!(nothing, json!([]));
-}
-
-/// Nothing that it is asked ever has an answer.
-pub(crate) struct Silent;
-
-impl Store for Silent {
-    fn read<'a>(
-        &'a self,
-        _: &'a [String],
-    ) -> BoxFuture<'a, Result<Vec<Option<Versioned>>, StoreError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn commit<'a>(&'a self, _: &'a [Write]) -> BoxFuture<'a, Result<Committed, StoreError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn list<'a>(
-        &'a self,
-        _: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(String, Versioned)>, StoreError>> {
-        Box::pin(std::future::pending())
-    }
 }
 
 #[tokio::test]

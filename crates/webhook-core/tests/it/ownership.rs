@@ -6,9 +6,9 @@ use devkit::sandbox::{License, Settings, UserRole};
 use devkit::sign::Provider as Signer;
 use serde_json::{Value, json};
 
-use crate::deliveries::orders;
-use crate::gates::{Delivery, Next};
-use crate::people::{Person, Told, looks, owner_of};
+use crate::support::gates::{Delivery, Next};
+use crate::support::orders::orders;
+use crate::support::people::{Person, Told, looks, owner_of};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE};
 
 const PROVIDERS: [Signer; 3] = [STRIPE, FASTSPRING, PADDLE];

@@ -4,8 +4,8 @@ use devkit::sandbox::Settings;
 use devkit::sign::Provider as Signer;
 use serde_json::{Value, json};
 
-use crate::gates::{Delivery, Next};
-use crate::people::{Person, Told, looks, owner_of};
+use crate::support::gates::{Delivery, Next};
+use crate::support::people::{Person, Told, looks, owner_of};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, path_of};
 
 const VICTIM: &str = "victim@example.com";

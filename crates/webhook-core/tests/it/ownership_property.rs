@@ -8,7 +8,8 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestRunner};
 use serde_json::json;
 
-use crate::people::{Person, Told};
+use crate::support::licenses::slot_of;
+use crate::support::people::{Person, Told};
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, tell};
 
 const STORIES: u32 = 400;
@@ -73,8 +74,8 @@ impl Story {
 
 /// The customer who bought a license, if one of ours did.
 fn buyer(license: &License) -> Option<&'static str> {
-    let slot = license.metadata.iter().find(|item| item.key == "license_slot")?;
-    PEOPLE.iter().map(|(_, id, _)| *id).find(|id| slot.value.contains(&format!("/bought_{id}_")))
+    let slot = slot_of(license)?;
+    PEOPLE.iter().map(|(_, id, _)| *id).find(|id| slot.contains(&format!("/bought_{id}_")))
 }
 
 fn holds_what_others_bought(user: &User, licenses: &[License], who: &str) -> bool {

@@ -3,12 +3,10 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::notifications::Topic;
+use crate::support::clock::{DAY, SEPTEMBER};
+use crate::support::topics::Topic;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited};
 
-const DAY: i64 = 86_400;
-/// 2026-09-01
-const SEPTEMBER: i64 = 1_788_220_800;
 const OCTOBER: i64 = SEPTEMBER + 30 * DAY;
 const NOVEMBER: i64 = OCTOBER + 31 * DAY;
 const DECEMBER: i64 = NOVEMBER + 30 * DAY;

@@ -17,7 +17,7 @@ use webhook_core::ledger::{
     Write,
 };
 
-use crate::moto::new_table;
+use crate::support::moto::new_table;
 use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, SECRET, STRIPE, edited, json};
 
 const SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";

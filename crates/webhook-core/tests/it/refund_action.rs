@@ -2,17 +2,9 @@
 
 use serde_json::json;
 
-use crate::reversals::{about_the_first_payment, link_of_the_first_invoice, tell};
-use crate::support::{App, STRIPE, edited, json, path_of};
-
-const DAY: i64 = 86_400;
-
-async fn bought(variables: &[(&str, &str)]) -> (App, i64) {
-    let app = App::with(<_>::default(), variables).await;
-    app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
-    tell(&app, STRIPE, &link_of_the_first_invoice()).await;
-    (app, json(STRIPE, "invoice-create")["created"].as_i64().unwrap())
-}
+use crate::support::clock::DAY;
+use crate::support::first_year::{about_the_first_payment, bought};
+use crate::support::{STRIPE, edited, path_of};
 
 #[tokio::test]
 async fn a_refund_does_what_the_vendor_chose_until_it_fails() {
@@ -27,16 +19,16 @@ async fn a_refund_does_what_the_vendor_chose_until_it_fails() {
             let (app, paid) = bought(&variables).await;
             let refund = about_the_first_payment("charge-refunded", paid + DAY);
             let failed = about_the_first_payment("refund-failed", paid + 10 * DAY);
-            tell(&app, STRIPE, &refund).await;
+            app.accepts(STRIPE, &refund).await;
             assert_eq!(app.ends(), [then], "{at_the_end}, {chosen}");
-            tell(&app, STRIPE, &refund).await;
+            app.accepts(STRIPE, &refund).await;
             assert_eq!(app.ends(), [then], "{at_the_end}, {chosen}: told twice");
-            tell(&app, STRIPE, &failed).await;
+            app.accepts(STRIPE, &failed).await;
             assert_eq!(app.ends(), ["2027-09-01"], "{at_the_end}, {chosen}: it failed");
 
             let (app, _) = bought(&variables).await;
-            tell(&app, STRIPE, &failed).await;
-            tell(&app, STRIPE, &refund).await;
+            app.accepts(STRIPE, &failed).await;
+            app.accepts(STRIPE, &refund).await;
             assert_eq!(app.ends(), ["2027-09-01"], "{at_the_end}, {chosen}: told in reverse");
         }
     }
@@ -45,7 +37,7 @@ async fn a_refund_does_what_the_vendor_chose_until_it_fails() {
 #[tokio::test]
 async fn a_license_revoked_for_a_refund_returns_with_a_payment() {
     let (app, paid) = bought(&[("REFUND_ACTION", "revoke")]).await;
-    tell(&app, STRIPE, &about_the_first_payment("charge-refunded", paid + DAY)).await;
+    app.accepts(STRIPE, &about_the_first_payment("charge-refunded", paid + DAY)).await;
     assert_eq!(app.ends(), ["2027-09-01 revoked"]);
     app.cases(STRIPE, &["invoice-cycle"]).await;
     assert_eq!(app.ends(), ["2028-09-01"]);
@@ -68,8 +60,8 @@ async fn an_end_after_a_refund_does_what_ends_do() {
             let (app, paid) = bought(&variables).await;
             let refund = about_the_first_payment("charge-refunded", paid + days[0] * DAY);
             let end = end(paid + days[1] * DAY);
-            tell(&app, STRIPE, &refund).await;
-            tell(&app, STRIPE, &end).await;
+            app.accepts(STRIPE, &refund).await;
+            app.accepts(STRIPE, &end).await;
             assert_eq!(app.ends(), then, "{at_the_end}, refund and end on days {days:?}");
         }
     }

@@ -1,14 +1,9 @@
 //! Refunds and disputes: whose licenses a payment that went back was for.
 
-use devkit::sign::Provider as Signer;
 use serde_json::{Value, json};
 
-use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, json, path_of};
-
-pub(crate) async fn tell(app: &App, provider: Signer, body: &[u8]) {
-    let answer = app.deliver(provider, path_of(provider), body).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-}
+use crate::support::first_year::{about_the_first_payment, link_of_the_first_invoice};
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, json};
 
 #[tokio::test]
 async fn a_refund_of_an_older_period_touches_no_license() {
@@ -20,14 +15,14 @@ async fn a_refund_of_an_older_period_touches_no_license() {
         event["data"]["object"]["invoice"] = first;
         event["data"]["object"]["payment"]["payment_intent"] = json!("pi_first");
     });
-    tell(&app, STRIPE, &link).await;
+    app.accepts(STRIPE, &link).await;
     app.cases(STRIPE, &["invoice-cycle", "invoice-payment-paid"]).await;
     let old = edited(STRIPE, "charge-refunded", |event| {
         event["id"] = json!("evt_old_refund");
         event["data"]["object"]["id"] = json!("ch_first");
         event["data"]["object"]["payment_intent"] = json!("pi_first");
     });
-    tell(&app, STRIPE, &old).await;
+    app.accepts(STRIPE, &old).await;
     assert_eq!(app.ends(), ["2028-09-01"]);
     app.cases(STRIPE, &["charge-refunded"]).await;
     assert_eq!(app.ends(), ["2028-09-01 suspended"], "this one is of this year");
@@ -39,7 +34,7 @@ async fn a_refund_of_an_older_period_touches_no_license() {
             line["period"] = json!({"start": 1_851_379_200, "end": 1_882_915_200});
         }
     });
-    tell(&app, STRIPE, &next).await;
+    app.accepts(STRIPE, &next).await;
     assert_eq!(app.ends(), ["2029-09-01"], "a later period was paid");
 }
 
@@ -61,14 +56,14 @@ async fn a_change_in_between_hides_no_refund_of_the_first_period() {
             event["data"]["billing_period"] = first["billing_period"].clone();
         })
     };
-    tell(&app, PADDLE, &update("upgrade")).await;
+    app.accepts(PADDLE, &update("upgrade")).await;
     let refund = edited(PADDLE, "adjustment-refund", |event| {
         adjusted(event, "evt_refund", &first["id"]);
     });
-    tell(&app, PADDLE, &refund).await;
+    app.accepts(PADDLE, &refund).await;
     let refunded = ["2026-10-01 suspended", "2026-10-01 suspended", "never suspended"];
     assert_eq!(app.ends(), refunded);
-    tell(&app, PADDLE, &update("another")).await;
+    app.accepts(PADDLE, &update("another")).await;
     assert_eq!(app.ends(), refunded, "their period was refunded");
     app.cases(PADDLE, &["transaction-recurring"]).await;
     let later = ["2026-11-01", "2026-11-01", "never suspended"];
@@ -89,10 +84,10 @@ async fn an_add_on_that_is_returned_takes_nothing_else_with_it() {
             event["data"]["original"]["order"] = order.clone();
         })
     };
-    tell(&app, FASTSPRING, &returned(&later)).await;
+    app.accepts(FASTSPRING, &returned(&later)).await;
     assert_eq!(app.ends(), running);
     let first = json(FASTSPRING, "order-subscription")["events"][0]["data"]["order"].clone();
-    tell(&app, FASTSPRING, &returned(&first)).await;
+    app.accepts(FASTSPRING, &returned(&first)).await;
     assert!(app.ends().iter().all(|end| end.ends_with("suspended")), "{:?}", app.ends());
 }
 
@@ -123,7 +118,7 @@ async fn a_return_is_of_the_whole_order_when_the_amounts_say_so() {
             (returned["totalReturn"], returned["subtotal"]) = back.clone();
             returned["items"] = items.clone();
         });
-        tell(&app, FASTSPRING, &returned).await;
+        app.accepts(FASTSPRING, &returned).await;
         let suspended = app.ends().iter().all(|end| end.ends_with("suspended"));
         assert_eq!(suspended, goes, "{back:?} of {total:?}: {items}");
     }
@@ -142,14 +137,14 @@ async fn a_change_to_a_shorter_period_is_paid_for_by_itself() {
     let running = |app: &App| app.ends().iter().filter(|end| !end.contains("susp")).count();
     for refund_comes_first in [true, false] {
         let app = App::start().await;
-        tell(&app, PADDLE, &web).await;
+        app.accepts(PADDLE, &web).await;
         if refund_comes_first {
-            tell(&app, PADDLE, &refund).await;
+            app.accepts(PADDLE, &refund).await;
             assert_eq!(running(&app), 0);
         }
         app.cases(PADDLE, &["transaction-update"]).await;
         if !refund_comes_first {
-            tell(&app, PADDLE, &refund).await;
+            app.accepts(PADDLE, &refund).await;
         }
         app.cases(PADDLE, &["transaction-recurring"]).await;
         // The one-time line of the refunded transaction is not paid again; told too late, it is a person's to judge.
@@ -165,13 +160,13 @@ async fn the_refund_of_a_change_leaves_the_period_paid() {
     let update = edited(PADDLE, "transaction-update", |event| {
         event["data"]["billing_period"] = first["billing_period"].clone();
     });
-    tell(&app, PADDLE, &update).await;
+    app.accepts(PADDLE, &update).await;
     let running = app.ends();
     let change = json(PADDLE, "transaction-update")["data"]["id"].clone();
     let refund = edited(PADDLE, "adjustment-refund", |event| {
         adjusted(event, "evt_refund", &change);
     });
-    tell(&app, PADDLE, &refund).await;
+    app.accepts(PADDLE, &refund).await;
     assert_eq!(app.ends(), running);
 }
 
@@ -184,7 +179,7 @@ async fn a_license_refunded_before_it_is_made_is_made_suspended() {
     let link = edited(STRIPE, "invoice-payment-paid", |event| {
         event["data"]["object"]["invoice"] = first;
     });
-    tell(&app, STRIPE, &link).await;
+    app.accepts(STRIPE, &link).await;
     app.cases(STRIPE, &["charge-refunded", "checkout-subscription"]).await;
     assert!(!app.ends().is_empty());
     assert!(app.ends().iter().all(|end| end.ends_with("suspended")), "{:?}", app.ends());
@@ -201,13 +196,13 @@ async fn a_later_charge_without_date_is_of_a_later_period() {
     let charge = edited(FASTSPRING, "charge-completed-not-expanded", |batch| {
         batch["events"][0]["data"]["subscription"] = subscription;
     });
-    tell(&app, FASTSPRING, &charge).await;
+    app.accepts(FASTSPRING, &charge).await;
     let running = app.ends();
     let returned = edited(FASTSPRING, "return-full", |batch| {
         batch["events"][0]["data"]["original"]["id"] = order.clone();
         batch["events"][0]["data"]["original"]["order"] = order;
     });
-    tell(&app, FASTSPRING, &returned).await;
+    app.accepts(FASTSPRING, &returned).await;
     assert_eq!(app.ends(), running);
 }
 
@@ -222,29 +217,9 @@ async fn a_correction_that_is_refunded_is_not_the_period() {
     let link = edited(STRIPE, "invoice-payment-paid", |event| {
         event["data"]["object"]["invoice"] = correction;
     });
-    tell(&app, STRIPE, &link).await;
+    app.accepts(STRIPE, &link).await;
     app.cases(STRIPE, &["charge-refunded"]).await;
     assert_eq!(app.ends(), ["2027-09-01"]);
-}
-
-/// The payment of the first year, of which a refund or a dispute tells.
-const FIRST: &str = "pi_first";
-
-/// That it was paid by that.
-pub(crate) fn link_of_the_first_invoice() -> Vec<u8> {
-    let first = json(STRIPE, "invoice-create")["data"]["object"]["id"].clone();
-    edited(STRIPE, "invoice-payment-paid", |event| {
-        event["id"] = json!("evt_first_payment");
-        event["data"]["object"]["invoice"] = first;
-        event["data"]["object"]["payment"]["payment_intent"] = json!(FIRST);
-    })
-}
-
-pub(crate) fn about_the_first_payment(case: &str, created: i64) -> Vec<u8> {
-    edited(STRIPE, case, |event| {
-        event["created"] = json!(created);
-        event["data"]["object"]["payment_intent"] = json!(FIRST);
-    })
 }
 
 #[tokio::test]
@@ -256,12 +231,12 @@ async fn a_dispute_of_an_older_period_needs_no_renewal_to_be_told() {
     for order in [[&renewal, &dispute], [&dispute, &renewal]] {
         let app = App::start().await;
         app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
-        tell(&app, STRIPE, &link_of_the_first_invoice()).await;
+        app.accepts(STRIPE, &link_of_the_first_invoice()).await;
         for event in order {
-            tell(&app, STRIPE, event).await;
+            app.accepts(STRIPE, event).await;
         }
         assert_eq!(app.ends(), ["2028-09-01"]);
-        tell(&app, STRIPE, &lost).await;
+        app.accepts(STRIPE, &lost).await;
         assert_eq!(app.ends(), ["2028-09-01"]);
     }
 }
@@ -272,12 +247,12 @@ async fn a_reversal_won_after_the_first_invoice_restores_access() {
     for (gone, back) in [("charge-refunded", "refund-failed"), ("dispute-created", "dispute-won")] {
         let app = App::start().await;
         app.cases(STRIPE, &["checkout-subscription"]).await;
-        tell(&app, STRIPE, &link_of_the_first_invoice()).await;
-        tell(&app, STRIPE, &about_the_first_payment(gone, paid + 86_400)).await;
+        app.accepts(STRIPE, &link_of_the_first_invoice()).await;
+        app.accepts(STRIPE, &about_the_first_payment(gone, paid + 86_400)).await;
         assert!(app.ends()[0].ends_with("suspended"), "{gone}");
         app.cases(STRIPE, &["invoice-create"]).await;
         assert_eq!(app.ends(), ["2027-09-01 suspended"], "{gone}: its own payment");
-        tell(&app, STRIPE, &about_the_first_payment(back, paid + 864_000)).await;
+        app.accepts(STRIPE, &about_the_first_payment(back, paid + 864_000)).await;
         assert_eq!(app.ends(), ["2027-09-01"], "{back}");
     }
 }
@@ -291,11 +266,11 @@ async fn a_license_left_alone_at_the_end_runs_when_money_returns() {
     for (gone, back) in [("charge-refunded", "refund-failed"), ("dispute-created", "dispute-won")] {
         let app = App::with(<_>::default(), &[("CRYPTLEX_CANCELLATION_ACTION", "none")]).await;
         app.cases(STRIPE, &["checkout-subscription", "invoice-create"]).await;
-        tell(&app, STRIPE, &link_of_the_first_invoice()).await;
-        tell(&app, STRIPE, &about_the_first_payment(gone, paid + 86_400)).await;
-        tell(&app, STRIPE, &end).await;
+        app.accepts(STRIPE, &link_of_the_first_invoice()).await;
+        app.accepts(STRIPE, &about_the_first_payment(gone, paid + 86_400)).await;
+        app.accepts(STRIPE, &end).await;
         assert_eq!(app.ends(), ["2027-09-01 suspended"], "{gone}");
-        tell(&app, STRIPE, &about_the_first_payment(back, paid + 864_000)).await;
+        app.accepts(STRIPE, &about_the_first_payment(back, paid + 864_000)).await;
         assert_eq!(app.ends(), ["2027-09-01"], "{back}");
     }
 }
@@ -311,16 +286,16 @@ async fn a_chargeback_that_is_won_gives_the_license_back() {
         let app = App::start().await;
         app.cases(FASTSPRING, &["order-subscription"]).await;
         for event in order {
-            tell(&app, FASTSPRING, event).await;
+            app.accepts(FASTSPRING, event).await;
         }
         assert_eq!(app.ends(), ["2027-09-01"]);
     }
     let app = App::start().await;
     app.cases(FASTSPRING, &["order-subscription"]).await;
-    tell(&app, FASTSPRING, &opened).await;
+    app.accepts(FASTSPRING, &opened).await;
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
     app.cases(FASTSPRING, &["charge-completed"]).await;
     assert_eq!(app.ends(), ["2028-09-01 suspended"], "a payment does not end it");
-    tell(&app, FASTSPRING, &won).await;
+    app.accepts(FASTSPRING, &won).await;
     assert_eq!(app.ends(), ["2028-09-01"]);
 }

@@ -4,22 +4,19 @@ use devkit::sandbox::{Fault, Precision};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::notifications::Topic;
-use crate::support::{App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, edited};
+use crate::support::clock::{DAY, SEPTEMBER};
+use crate::support::licenses::by_hand;
+use crate::support::topics::Topic;
+use crate::support::{
+    App, FASTSPRING, PADDLE, PRODUCT, STRIPE, body, date_event, edited, rename_event,
+};
+use devkit::sign::Provider as Signer;
 
-const DAY: i64 = 86_400;
-/// 2026-09-01
-const T0: i64 = 1_788_220_800;
-
-/// A FastSpring or Paddle event with another time, and another id.
-fn at(provider: devkit::sign::Provider, case: &str, id: &str, time: Value) -> Vec<u8> {
+/// A case with another id and time.
+fn at(provider: Signer, case: &str, id: &str, time: &str) -> Vec<u8> {
     edited(provider, case, |delivery| {
-        let (event, id_field, time_field) = match provider {
-            PADDLE => (delivery, "event_id", "occurred_at"),
-            STRIPE | FASTSPRING => (&mut delivery["events"][0], "id", "created"),
-        };
-        event[id_field] = json!(id);
-        event[time_field] = time;
+        rename_event(provider, delivery, id);
+        date_event(provider, delivery, time.parse().unwrap());
     })
 }
 
@@ -27,11 +24,6 @@ fn stripe(kind: &str, id: &str, created: i64) -> Vec<u8> {
     let object = json!({"id": "sub_1AdalPKdPqWvRn2LIFXNxh5R"});
     let event = json!({"id": id, "object": "event", "type": kind, "created": created, "data": {"object": object}});
     serde_json::to_vec(&event).unwrap()
-}
-
-async fn done(app: &App, provider: devkit::sign::Provider, path: &str, body: &[u8]) {
-    let answer = app.deliver(provider, path, body).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 #[tokio::test]
@@ -60,13 +52,18 @@ async fn a_late_first_invoice_cuts_no_newer_payment() {
             }
         })
     };
-    let trial = period("invoice-create-trial", T0 + 1, T0, T0 + DAY);
-    let paid = period("invoice-cycle-trial", T0 + DAY + 3600, T0 + DAY, T0 + 366 * DAY);
+    let trial = period("invoice-create-trial", SEPTEMBER + 1, SEPTEMBER, SEPTEMBER + DAY);
+    let paid = period(
+        "invoice-cycle-trial",
+        SEPTEMBER + DAY + 3600,
+        SEPTEMBER + DAY,
+        SEPTEMBER + 366 * DAY,
+    );
     for order in [[&trial, &paid], [&paid, &trial]] {
         let app = App::start().await;
         app.cases(STRIPE, &["checkout-trial"]).await;
         for invoice in order {
-            done(&app, STRIPE, "/v2", invoice).await;
+            app.accepts(STRIPE, invoice).await;
         }
         assert_eq!(app.ends(), ["2027-09-02"]);
     }
@@ -74,13 +71,13 @@ async fn a_late_first_invoice_cuts_no_newer_payment() {
 
 #[tokio::test]
 async fn a_pause_outlives_an_update_that_pays_for_something_else() {
-    let pause = at(PADDLE, "subscription-paused", "evt_pause", json!("2026-09-15T00:00:00Z"));
+    let pause = at(PADDLE, "subscription-paused", "evt_pause", "2026-09-15T00:00:00Z");
     let update = body(PADDLE, "transaction-update-one-time-only");
     for order in [[&pause, &update], [&update, &pause]] {
         let app = App::start().await;
         app.cases(PADDLE, &["customer-created", "transaction-web"]).await;
         for event in order {
-            done(&app, PADDLE, "/v1", event).await;
+            app.accepts(PADDLE, event).await;
         }
         assert_eq!(app.ends(), ["2026-10-01 suspended", "2026-10-01 suspended", "never"]);
     }
@@ -92,7 +89,7 @@ async fn renewals_of_other_things_an_account_sells_are_acknowledged() {
     let session = edited(STRIPE, "checkout-subscription", |event| {
         event["data"]["object"]["metadata"] = json!({});
     });
-    done(&app, STRIPE, "/v2", &session).await;
+    app.accepts(STRIPE, &session).await;
     app.cases(STRIPE, &["invoice-create", "invoice-cycle"]).await;
     assert!(app.sandbox.licenses().is_empty());
 }
@@ -160,22 +157,13 @@ async fn a_large_quantity_is_refused_only_where_it_means_licenses() {
     assert!(app.writes().is_empty());
 }
 
-/// The vendor's own calls: deleting, suspending.
-pub(crate) async fn by_hand(app: &App, method: reqwest::Method, id: &str, change: Value) {
-    let url = format!("{}/v3/licenses/{id}", app.sandbox.url());
-    let call =
-        devkit::send::client(0).request(method, url).bearer_auth(devkit::sandbox::ACCESS_TOKEN);
-    let call = if change.is_null() { call } else { call.json(&change) };
-    assert!(call.send().await.unwrap().status().is_success());
-}
-
 #[tokio::test]
 async fn licenses_deleted_by_hand_keep_no_other_from_renewal() {
     let app = App::with(<_>::default(), &[("CRYPTLEX_REQUESTS_PER_5S", "40")]).await;
     let order = edited(FASTSPRING, "order-subscription-seats", |batch| {
         batch["events"][0]["data"]["items"][0]["quantity"] = json!(60);
     });
-    done(&app, FASTSPRING, "/v1", &order).await;
+    app.accepts(FASTSPRING, &order).await;
     for license in app.sandbox.licenses().iter().skip(5) {
         by_hand(&app, reqwest::Method::DELETE, &license.id, Value::Null).await;
     }
@@ -184,9 +172,9 @@ async fn licenses_deleted_by_hand_keep_no_other_from_renewal() {
     assert_eq!(app.ends(), ["2028-09-01"; 5]);
     let looks = app.sandbox.calls().len();
     let again =
-        at(FASTSPRING, "charge-completed-seats", "another-charge", json!(1_819_764_731_043_i64));
+        at(FASTSPRING, "charge-completed-seats", "another-charge", "2027-09-01T02:12:11.043Z");
     app.sandbox.clear_calls();
-    done(&app, FASTSPRING, "/v1", &again).await;
+    app.accepts(FASTSPRING, &again).await;
     assert!(app.sandbox.calls().len() < looks - 50, "what is gone is looked for again and again");
 }
 
@@ -224,11 +212,11 @@ async fn a_replaced_product_stays_replaced_when_the_ledger_is_lost() {
         for again in [false, true] {
             let mut app =
                 App::with(<_>::default(), &[("CRYPTLEX_CANCELLATION_ACTION", policy)]).await;
-            done(&app, STRIPE, "/v2", &invoice).await;
-            done(&app, STRIPE, "/v2", &session).await;
+            app.accepts(STRIPE, &invoice).await;
+            app.accepts(STRIPE, &session).await;
             app.restart();
             if again {
-                done(&app, STRIPE, "/v2", &invoice).await;
+                app.accepts(STRIPE, &invoice).await;
             }
             app.cases(STRIPE, &["invoice-cycle"]).await;
             let bought =
@@ -313,7 +301,7 @@ async fn an_add_on_of_a_bundle_ends_with_the_bundle() {
         batch["events"][0]["data"]["items"][0]["parentSubscription"] =
             json!("fkxOeEPD2mwscEkRnxMYpw");
     });
-    done(&app, FASTSPRING, "/v1", &add_on).await;
+    app.accepts(FASTSPRING, &add_on).await;
     assert_eq!(app.ends(), ["2027-09-01", "2027-09-01", "never"]);
 }
 
@@ -334,7 +322,7 @@ async fn add_ons_without_a_parent_follow_their_own_templates() {
     let app = App::start().await;
     app.sandbox.fault(Fault::on("POST", "/v3/licenses").skip(1).error_before(401));
     assert_eq!(app.deliver(FASTSPRING, "/v1", &order).await.status, 400);
-    done(&app, FASTSPRING, "/v1", &order).await;
+    app.accepts(FASTSPRING, &order).await;
     assert_eq!(app.ends(), ["2026-10-01", "2026-10-01", "2027-09-01"]);
 }
 
@@ -358,9 +346,9 @@ async fn an_unmapped_payment_counts_once_it_is_mapped() {
     let session = edited(STRIPE, "checkout-subscription", |event| {
         event["data"]["object"]["metadata"] = json!({});
     });
-    done(&app, STRIPE, "/v2", &session).await;
+    app.accepts(STRIPE, &session).await;
     app.cases(STRIPE, &["invoice-create", "invoice-cycle", "checkout-subscription"]).await;
-    done(&app, STRIPE, "/v1", &session).await;
+    assert_eq!(app.deliver(STRIPE, "/v1", &session).await.status, 200);
     assert_eq!(app.ends(), ["2028-09-01"]);
 }
 
@@ -375,7 +363,7 @@ async fn a_failed_write_forgets_no_days_of_grace() {
         });
         app.sandbox.fault(Fault::on("PATCH", "/expires-at").error_before(401));
         assert_eq!(app.deliver(FASTSPRING, "/v1", &charge).await.status, 400);
-        done(&app, FASTSPRING, "/v1", &charge).await;
+        app.accepts(FASTSPRING, &charge).await;
         assert_eq!(app.ends(), ["2028-09-01"], "{days}");
     }
 }
@@ -384,13 +372,7 @@ async fn a_failed_write_forgets_no_days_of_grace() {
 async fn an_add_on_bought_while_a_payment_is_overdue_resumes_nothing() {
     let app = App::start().await;
     app.cases(FASTSPRING, &["order-subscription"]).await;
-    done(
-        &app,
-        FASTSPRING,
-        "/v1",
-        &at(FASTSPRING, "payment-overdue", "od", json!(1_796_000_000_000_i64)),
-    )
-    .await;
+    app.accepts(FASTSPRING, &at(FASTSPRING, "payment-overdue", "od", "2026-11-30T00:53:20Z")).await;
     app.cases(FASTSPRING, &["order-addon-later"]).await;
     assert_eq!(app.ends(), ["2027-09-01 suspended"; 2]);
 }
@@ -404,7 +386,7 @@ async fn days_of_grace_are_not_paid_for() {
             batch["events"][0]["created"] = json!(1_820_000_000_000_i64);
             batch["events"][0]["data"]["timestamp"] = json!(1_820_000_000_000_i64);
         });
-        done(&app, FASTSPRING, "/v1", &charge).await;
+        app.accepts(FASTSPRING, &charge).await;
         assert_eq!(app.ends(), [expected], "{days}");
     }
 }
@@ -418,7 +400,7 @@ async fn a_metered_line_without_a_quantity_does_not_count() {
         metered["quantity"] = json!(0);
         lines.insert(0, metered);
     });
-    done(&app, STRIPE, "/v1", &invoice).await;
+    assert_eq!(app.deliver(STRIPE, "/v1", &invoice).await.status, 200);
     assert_eq!(app.sandbox.licenses().len(), 3);
 }
 
@@ -430,9 +412,9 @@ async fn the_end_of_a_pause_does_not_take_back_the_end() {
         let event = stripe(
             &format!("customer.subscription.{kind}"),
             &format!("evt_{kind}"),
-            T0 + time * DAY,
+            SEPTEMBER + time * DAY,
         );
-        done(&app, STRIPE, "/v2", &event).await;
+        app.accepts(STRIPE, &event).await;
     }
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
 }
@@ -446,7 +428,7 @@ async fn a_replayed_purchase_undoes_no_suspension_by_hand() {
     let resent = edited(FASTSPRING, "order-subscription", |batch| {
         batch["events"][0]["id"] = json!("resent");
     });
-    done(&app, FASTSPRING, "/v1", &resent).await;
+    app.accepts(FASTSPRING, &resent).await;
     assert_eq!(app.ends(), ["2027-09-01 suspended"]);
     app.cases(FASTSPRING, &["charge-completed"]).await;
     assert_eq!(app.ends(), ["2028-09-01"]);
@@ -459,7 +441,7 @@ async fn a_recipient_who_is_named_twice_is_one() {
         let recipients = batch["events"][0]["data"]["recipients"].as_array_mut().unwrap();
         recipients.push(recipients[0].clone());
     });
-    done(&app, FASTSPRING, "/v1", &gift).await;
+    app.accepts(FASTSPRING, &gift).await;
     assert!(app.licenses()[0].ends_with("for mia@example.com"), "{:?}", app.licenses());
 }
 

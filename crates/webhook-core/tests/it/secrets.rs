@@ -4,8 +4,8 @@ use devkit::moto::Moto;
 use serde_json::{Value, json};
 use webhook_core::infra::secrets::Vault;
 
-use crate::moto::{DEADLINE, found, region};
 use crate::support::App;
+use crate::support::moto::{DEADLINE, found, region};
 
 const NAME: &str = "STRIPE_WEBHOOK_SECRET";
 const BEFORE: &str = "STRIPE_WEBHOOK_SECRET_BEFORE_ROTATION";

@@ -11,7 +11,7 @@ use webhook_core::infra::aws::Aws;
 use webhook_core::ledger::{Committed, Embedded, Expect, Memory, Store, StoreError, Write};
 
 use crate::burst::list_of_what_waits_is_kept;
-use crate::moto::{TABLE, dynamo, found, new_table, region, sdk, table};
+use crate::support::moto::{TABLE, dynamo, found, new_table, region, sdk, table};
 use crate::support::{App, FASTSPRING, STRIPE};
 
 fn clock(second: i64) -> Clock {

@@ -7,7 +7,7 @@ use devkit::sandbox::Fault;
 use devkit::sign::Provider as Signer;
 use serde_json::{Value, json};
 
-use crate::function::Function;
+use crate::support::function::Function;
 use crate::support::{
     App, FASTSPRING, PADDLE, STRIPE, TIMING, body, edited, json as case, path_of, tell,
 };

@@ -5,16 +5,10 @@ use devkit::sign::Provider as Signer;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::notifications::Topic;
-use crate::reversals::tell;
-use crate::scenarios::by_hand;
+use crate::support::clock::DAY;
+use crate::support::licenses::by_hand;
+use crate::support::topics::Topic;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, json, path_of};
-
-const DAY: i64 = 86_400;
-
-fn told(topic: &Topic) -> Vec<String> {
-    topic.told().into_iter().map(|(concern, _)| concern).collect()
-}
 
 async fn status(app: &App, provider: Signer, body: &[u8]) -> u16 {
     app.deliver(provider, path_of(provider), body).await.status
@@ -28,12 +22,12 @@ async fn a_payment_without_purchase_for_a_day_is_notified_once() {
     let at = json(STRIPE, "invoice-cycle")["created"].as_i64().unwrap();
     app.pass(at + DAY - 1 - app.now());
     assert_eq!(status(&app, STRIPE, &renewal).await, 400);
-    assert!(told(&topic).is_empty());
+    assert!(topic.concerns().is_empty());
     app.pass(1);
     for _ in 0..2 {
         assert_eq!(status(&app, STRIPE, &renewal).await, 200);
     }
-    assert_eq!(told(&topic), ["paid_without_license"]);
+    assert_eq!(topic.concerns(), ["paid_without_license"]);
     // Its purchase may come all the same, and runs until what was paid.
     app.cases(STRIPE, &["checkout-subscription"]).await;
     assert_eq!(app.ends(), ["2028-09-01"]);
@@ -52,7 +46,7 @@ async fn a_payment_for_a_deleted_license_is_notified() {
         by_hand(&app, Method::DELETE, &id, Value::Null).await;
         app.cases(provider, &[renewal, renewal]).await;
         assert!(app.sandbox.licenses().is_empty(), "{provider}: it is not made again");
-        assert_eq!(told(&topic), ["paid_without_license"], "{provider}");
+        assert_eq!(topic.concerns(), ["paid_without_license"], "{provider}");
     }
 }
 
@@ -64,11 +58,11 @@ async fn a_payment_after_an_end_that_deleted_makes_new_licenses() {
     let end = edited(PADDLE, "subscription-canceled", |event| {
         event["occurred_at"] = json!("2026-09-20T00:00:00Z");
     });
-    tell(&app, PADDLE, &end).await;
+    app.accepts(PADDLE, &end).await;
     let before = app.sandbox.licenses().len();
     app.cases(PADDLE, &["transaction-recurring", "transaction-recurring"]).await;
     assert!(app.sandbox.licenses().len() > before, "{:?}", app.licenses());
-    assert_eq!(told(&topic), ["made_again"]);
+    assert_eq!(topic.concerns(), ["made_again"]);
 }
 
 #[tokio::test]
@@ -85,9 +79,9 @@ async fn a_refund_unknown_to_the_ledger_suspends_by_its_mark() {
                 event["data"]["object"]["payment_intent"] = payment.clone();
             })
         };
-        tell(&app, STRIPE, &refund("charge-refunded-one-time")).await;
+        app.accepts(STRIPE, &refund("charge-refunded-one-time")).await;
         assert_eq!(app.ends(), ["never suspended"], "ledger lost: {lost}");
-        tell(&app, STRIPE, &refund("refund-failed")).await;
+        app.accepts(STRIPE, &refund("refund-failed")).await;
         assert_eq!(app.ends(), ["never"], "ledger lost: {lost}");
     }
 }
@@ -102,7 +96,7 @@ async fn a_license_revoked_by_hand_stays_revoked_after_the_end() {
     let end = edited(STRIPE, "subscription-deleted", |event| {
         event["created"] = json!(paid + DAY);
     });
-    tell(&app, STRIPE, &end).await;
+    app.accepts(STRIPE, &end).await;
     app.cases(STRIPE, &["invoice-cycle"]).await;
     assert!(app.ends()[0].ends_with("revoked"), "{:?}", app.ends());
 }
@@ -121,10 +115,10 @@ async fn an_addition_to_an_unknown_subscription_is_only_notified() {
     });
     assert_eq!(status(&app, STRIPE, &added).await, 200);
     assert_eq!(app.ends(), Vec::<String>::new());
-    assert_eq!(told(&topic), ["paid_without_license"]);
+    assert_eq!(topic.concerns(), ["paid_without_license"]);
     app.cases(STRIPE, &["subscription-updated-active"]).await;
     assert_eq!(app.ends(), Vec::<String>::new());
     // The next period is paid, and named.
     app.cases(STRIPE, &["invoice-cycle-both"]).await;
-    assert_eq!(told(&topic)[1..], Vec::<String>::new());
+    assert_eq!(topic.concerns()[1..], Vec::<String>::new());
 }

@@ -4,9 +4,9 @@ use devkit::sign::Provider as Signer;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::notifications::Topic;
-use crate::scenarios::by_hand;
-use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, path_of};
+use crate::support::licenses::by_hand;
+use crate::support::topics::Topic;
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited, path_of, rename_event};
 
 const STRIPE_ONE: &str = "subscription sub_1AdalPKdPqWvRn2LIFXNxh5R";
 const FASTSPRING_ONE: &str = "subscription 8Iab57xtIQ-O2NzEHgshMQ";
@@ -14,11 +14,7 @@ const PADDLE_ONE: &str = "subscription sub_01m1d484nfq1rrzzyyrn0g6kw7";
 
 /// As another event, so that it is handled and not told from memory.
 async fn said(app: &App, provider: Signer, case: &str, id: &str) -> String {
-    let body = edited(provider, case, |delivery| match provider {
-        FASTSPRING => delivery["events"][0]["id"] = json!(id),
-        PADDLE => delivery["event_id"] = json!(id),
-        STRIPE => delivery["id"] = json!(id),
-    });
+    let body = edited(provider, case, |delivery| rename_event(provider, delivery, id));
     let answer = app.deliver(provider, path_of(provider), &body).await;
     assert_eq!(answer.status, 200, "{case}: {}", answer.body);
     answer.message()

@@ -8,8 +8,9 @@ use devkit::sign::Provider;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::life::{Life, Plan, Term};
+use super::life::{Life, Plan};
 use crate::support::edited;
+use crate::support::vendor::Term;
 
 /// One event of a provider.
 #[derive(Debug, Clone)]
@@ -42,15 +43,6 @@ fn told(life: &Life, with_bodies: bool) -> Vec<Event> {
         tell(&mut teller, entry);
     }
     teller.events
-}
-
-/// Two events of FastSpring in one delivery.
-pub(super) fn batch(bodies: [&[u8]; 2]) -> Vec<u8> {
-    let event = |body: &[u8]| -> Value {
-        let body: Value = serde_json::from_slice(body).unwrap();
-        body["events"][0].clone()
-    };
-    serde_json::to_vec(&json!({ "events": bodies.map(event) })).unwrap()
 }
 
 struct Teller<'l> {

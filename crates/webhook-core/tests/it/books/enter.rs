@@ -4,7 +4,8 @@ use devkit::sign::Provider;
 use jiff::{SignedDuration, Timestamp};
 
 use super::ledger::{Dispute, Kind, Payment, Refund};
-use super::life::{Entry, Life, PRICE, Plan, Status, Term, Turn, What, Which, later};
+use super::life::{Entry, Life, PRICE, Plan, Status, Turn, What, Which};
+use crate::support::vendor::{Term, later};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);

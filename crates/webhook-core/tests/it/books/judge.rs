@@ -6,6 +6,7 @@ use devkit::sandbox::License;
 
 use super::life::Life;
 use super::owed::{Owed, State, owed};
+use crate::support::licenses::slot_of;
 
 /// What is wrong, or nothing.
 ///
@@ -107,8 +108,7 @@ fn product(license: &License) -> usize {
 }
 
 fn ordinal(license: &License) -> u32 {
-    let slot = license.metadata.iter().find(|item| item.key == "license_slot");
-    let number = slot.and_then(|item| item.value.rsplit('/').next());
+    let number = slot_of(license).and_then(|slot| slot.rsplit('/').next());
     number.and_then(|number| number.parse().ok()).unwrap_or(1)
 }
 

@@ -4,11 +4,11 @@
 //! so every list of turns is a life, and so is every shorter one.
 
 use devkit::sign::Provider;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Timestamp};
+use jiff::{SignedDuration, Timestamp};
 
 use super::enter;
 use super::ledger::{Kind, Ledger, Payment};
+use crate::support::vendor::{Policy, Term, later};
 
 /// What is sold, under which settings, and what is wished to happen then.
 #[derive(Debug, Clone)]
@@ -23,12 +23,6 @@ pub(super) struct Sketch {
     pub(super) policy: Policy,
     /// Each with the hours to wait before it.
     pub(super) turns: Vec<(Turn, u32)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Term {
-    Month,
-    Year,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,29 +64,6 @@ pub(super) enum Turn {
 pub(super) enum Which {
     Newest,
     Before,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Policy {
-    pub(super) at_the_end: AtTheEnd,
-    pub(super) quantity: Quantity,
-    pub(super) grace_days: i64,
-    pub(super) leeway_hours: i64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AtTheEnd {
-    Revoke,
-    Suspend,
-    Delete,
-    Nothing,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quantity {
-    One,
-    Licenses,
-    Activations,
 }
 
 /// One entry of the ledger.
@@ -204,13 +175,4 @@ impl Life {
         enter::turns(&mut life, plan);
         life
     }
-}
-
-/// So many months or years later.
-pub(super) fn later(start: Timestamp, term: Term, count: i64) -> Timestamp {
-    let span = match term {
-        Term::Month => Span::new().months(count),
-        Term::Year => Span::new().years(count),
-    };
-    start.to_zoned(TimeZone::UTC).checked_add(span).unwrap().timestamp()
 }

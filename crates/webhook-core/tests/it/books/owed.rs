@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::ledger::{Kind, Ledger, Payment};
-use super::life::{AtTheEnd, Life, Policy, Quantity};
+use super::life::Life;
+use crate::support::vendor::{AtTheEnd, Policy, Quantity};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);

@@ -1,9 +1,10 @@
 //! Makes a failing life small: one thing less at a time, as long as it still fails.
 
 use super::bodies;
-use super::life::{AtTheEnd, Life, Quantity, Sketch, Term};
+use super::life::{Life, Sketch};
 use super::tell::Telling;
 use super::words::midnight;
+use crate::support::vendor::{AtTheEnd, Quantity, Term};
 
 /// More than it ever takes.
 const TRIES: usize = 600;

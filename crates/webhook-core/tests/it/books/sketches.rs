@@ -3,8 +3,9 @@
 use devkit::sign::Provider;
 use proptest::prelude::*;
 
-use super::life::{AtTheEnd, Policy, Quantity, Sketch, Term, Turn, Which};
+use super::life::{Sketch, Turn, Which};
 use super::words::midnight;
+use crate::support::vendor::{Term, policies};
 
 /// Days on which calendars differ, and others.
 const DAYS: [&str; 8] = [
@@ -107,21 +108,4 @@ fn episodes() -> impl Strategy<Value = Vec<Turn>> {
         3 => refund,
         8 => others,
     ]
-}
-
-fn policies() -> impl Strategy<Value = Policy> {
-    let ends = [AtTheEnd::Revoke, AtTheEnd::Suspend, AtTheEnd::Delete, AtTheEnd::Nothing];
-    let quantities = [Quantity::Licenses, Quantity::One, Quantity::Activations];
-    (
-        prop::sample::select(ends.to_vec()),
-        prop::sample::select(quantities.to_vec()),
-        prop::sample::select(vec![0_i64, 3, 8]),
-        prop::sample::select(vec![0_i64, 2]),
-    )
-        .prop_map(|(at_the_end, quantity, grace_days, leeway_hours)| Policy {
-            at_the_end,
-            quantity,
-            grace_days,
-            leeway_hours,
-        })
 }

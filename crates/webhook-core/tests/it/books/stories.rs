@@ -6,7 +6,8 @@ use proptest::strategy::ValueTree as _;
 use super::life::{Life, Sketch};
 use super::tell::Telling;
 use super::{SEED, bodies, line, live, owed, runner, runtime};
-use crate::histories::asked_for;
+use crate::support::asked::asked_for;
+use crate::support::orders::orders;
 use crate::support::tell;
 
 /// What it is about, the life, and what is owed then.
@@ -227,30 +228,16 @@ fn play(sketch: &Sketch, tellings: &[Telling]) -> Vec<(usize, String)> {
 /// In order first.
 fn tellings(sketch: &Sketch, seed: u64) -> Vec<Telling> {
     let events = bodies::outline(&Life::of(sketch)).len();
-    let mut orders: Vec<Vec<usize>> = vec![(0..events).collect()];
+    let in_order: Vec<usize> = (0..events).collect();
+    let mut all = vec![in_order.clone()];
     if events <= FEW {
-        orders = permutations(events);
+        all = orders(&in_order);
+        all.sort();
     } else {
         let mut runner = runner(seed);
-        let shuffled = Just(orders[0].clone()).prop_shuffle();
+        let shuffled = Just(in_order).prop_shuffle();
         let drawn = (1..ORDERS).map(|_| shuffled.new_tree(&mut runner).unwrap().current());
-        orders.extend(drawn);
+        all.extend(drawn);
     }
-    orders.into_iter().map(|order| Telling::of(&order)).collect()
-}
-
-fn permutations(count: usize) -> Vec<Vec<usize>> {
-    let Some(last) = count.checked_sub(1) else { return vec![Vec::new()] };
-    let shorter = permutations(last).into_iter();
-    let mut all: Vec<Vec<usize>> = shorter
-        .flat_map(|order| {
-            (0..count).map(move |place| {
-                let mut order = order.clone();
-                order.insert(place, last);
-                order
-            })
-        })
-        .collect();
-    all.sort();
-    all
+    all.into_iter().map(|order| Telling::of(&order)).collect()
 }

@@ -9,9 +9,9 @@ use devkit::sign::Provider;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::bodies::{Event, batch, event_id};
+use super::bodies::{Event, event_id};
 use super::judge::shown;
-use crate::support::App;
+use crate::support::{App, batch};
 
 /// How a life is told. Each list is used over again where a life has more events.
 #[derive(Debug, Clone)]

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::life::{AtTheEnd, Policy, Quantity, Sketch, Term, Turn, Which};
+use super::life::{Sketch, Turn, Which};
+use crate::support::vendor::{AtTheEnd, Policy, Quantity, Term};
 
 const FIRST_DAY: &str = "2026-09-01";
 
@@ -56,22 +57,6 @@ fn word<T: PartialEq>(table: &'static [(&'static str, T)], value: &T) -> &'stati
 
 fn meaning<T: Copy>(table: &[(&str, T)], word: &str) -> Option<T> {
     table.iter().find(|(known, _)| *known == word).map(|(_, value)| *value)
-}
-
-impl Policy {
-    pub(super) fn variables(self) -> Vec<(&'static str, String)> {
-        let quantity = match self.quantity {
-            Quantity::One => "one",
-            Quantity::Licenses => "total_licenses",
-            Quantity::Activations => "allowed_activations",
-        };
-        vec![
-            ("CRYPTLEX_CANCELLATION_ACTION", word(&ENDS, &self.at_the_end).to_owned()),
-            ("CRYPTLEX_MAPPINGS_QUANTITY", quantity.to_owned()),
-            ("GRACE_DAYS", self.grace_days.to_string()),
-            ("EXPIRY_LEEWAY_HOURS", self.leeway_hours.to_string()),
-        ]
-    }
 }
 
 impl fmt::Display for Turn {

@@ -4,7 +4,8 @@ use devkit::sign::Provider;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::life::{Payment, Sketch, Status, Term, What};
+use super::life::{Payment, Sketch, Status, What};
+use crate::support::vendor::Term;
 use crate::support::{edited, json as case_json};
 
 pub(super) const STRIPE_SUBSCRIPTION: &str = "sub_1AdalPKdPqWvRn2LIFXNxh5R";
@@ -63,15 +64,6 @@ pub(super) fn resent(provider: Provider, body: &[u8], time: usize) -> Vec<u8> {
     };
     *id = json!(format!("{}-resent{time}", id.as_str().unwrap()));
     serde_json::to_vec(&value).unwrap()
-}
-
-/// Two events of FastSpring in one delivery.
-pub(super) fn batch(bodies: [&[u8]; 2]) -> Vec<u8> {
-    let events: Vec<Value> = bodies
-        .iter()
-        .map(|body| serde_json::from_slice::<Value>(body).unwrap()["events"][0].clone())
-        .collect();
-    serde_json::to_vec(&json!({ "events": events })).unwrap()
 }
 
 fn stripe(sketch: &Sketch, number: usize, at: Timestamp, what: What, seats: u32) -> Vec<u8> {

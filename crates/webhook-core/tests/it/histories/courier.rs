@@ -7,9 +7,10 @@ use devkit::sandbox::{Fault, License, Match};
 use devkit::sign::Provider;
 use proptest::prelude::*;
 
-use super::bodies::{batch, resent};
-use super::life::{Life, Quantity, What};
-use crate::support::{Answer, App};
+use super::bodies::resent;
+use super::life::{Life, What};
+use crate::support::vendor::Quantity;
+use crate::support::{Answer, App, batch};
 
 #[derive(Debug, Clone)]
 pub(super) struct Itinerary {

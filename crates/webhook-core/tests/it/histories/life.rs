@@ -4,11 +4,12 @@
 //! out, so that every list of turns is a life, and every shorter list is one as well.
 
 use devkit::sign::Provider;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Timestamp};
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::bodies;
+use crate::support::clock::{DAY, SEPTEMBER};
+use crate::support::vendor::{AtTheEnd, Policy, Term, later, policies};
 
 /// What is sold, on which terms, and the vendor's settings.
 #[derive(Debug, Clone)]
@@ -28,12 +29,6 @@ pub(super) struct Sketch {
     pub(super) lag: SignedDuration,
     pub(super) turns: Vec<(Turn, i64)>,
     pub(super) policy: Policy,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Term {
-    Month,
-    Year,
 }
 
 /// What happens next.
@@ -64,51 +59,6 @@ pub(super) enum Turn {
 impl Turn {
     pub(super) fn needs_the_ledger(self) -> bool {
         matches!(self, Self::Seats(_) | Self::Refund | Self::Dispute | Self::Win)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Policy {
-    pub(super) at_the_end: AtTheEnd,
-    pub(super) quantity: Quantity,
-    pub(super) grace_days: i64,
-    pub(super) leeway_hours: i64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AtTheEnd {
-    Revoke,
-    Suspend,
-    Delete,
-    Nothing,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quantity {
-    One,
-    Licenses,
-    Activations,
-}
-
-impl Policy {
-    pub(super) fn variables(self) -> Vec<(&'static str, String)> {
-        let at_the_end = match self.at_the_end {
-            AtTheEnd::Revoke => "revoke",
-            AtTheEnd::Suspend => "suspend",
-            AtTheEnd::Delete => "delete",
-            AtTheEnd::Nothing => "none",
-        };
-        let quantity = match self.quantity {
-            Quantity::One => "one",
-            Quantity::Licenses => "total_licenses",
-            Quantity::Activations => "allowed_activations",
-        };
-        vec![
-            ("CRYPTLEX_CANCELLATION_ACTION", at_the_end.to_owned()),
-            ("CRYPTLEX_MAPPINGS_QUANTITY", quantity.to_owned()),
-            ("GRACE_DAYS", self.grace_days.to_string()),
-            ("EXPIRY_LEEWAY_HOURS", self.leeway_hours.to_string()),
-        ]
     }
 }
 
@@ -413,44 +363,15 @@ impl Story<'_> {
     }
 }
 
-fn later(start: Timestamp, term: Term, count: i64) -> Timestamp {
-    let span = match term {
-        Term::Month => Span::new().months(count),
-        Term::Year => Span::new().years(count),
-    };
-    start.to_zoned(TimeZone::UTC).checked_add(span).unwrap().timestamp()
-}
-
-/// 2026-09-01
-const FIRST_DAY: i64 = 1_788_220_800;
-const DAY: i64 = 86_400;
-
 /// Days on which calendars differ, and any others.
 fn days() -> impl Strategy<Value = i64> {
     let peculiar =
         ["2026-10-31", "2026-12-31", "2027-01-29", "2027-01-31", "2028-01-30", "2028-02-29"];
     let peculiar = peculiar.map(|day| {
         let day: Timestamp = format!("{day}T00:00:00Z").parse().unwrap();
-        (day.as_second() - FIRST_DAY) / DAY
+        (day.as_second() - SEPTEMBER) / DAY
     });
     prop_oneof![0_i64..900, prop::sample::select(peculiar.to_vec())]
-}
-
-fn policies() -> impl Strategy<Value = Policy> {
-    let ends = [AtTheEnd::Revoke, AtTheEnd::Suspend, AtTheEnd::Delete, AtTheEnd::Nothing];
-    let quantities = [Quantity::One, Quantity::Licenses, Quantity::Activations];
-    (
-        prop::sample::select(ends.to_vec()),
-        prop::sample::select(quantities.to_vec()),
-        prop::sample::select(vec![0_i64, 3, 8]),
-        prop::sample::select(vec![0_i64, 2]),
-    )
-        .prop_map(|(at_the_end, quantity, grace_days, leeway_hours)| Policy {
-            at_the_end,
-            quantity,
-            grace_days,
-            leeway_hours,
-        })
 }
 
 fn turns() -> impl Strategy<Value = Vec<(Turn, i64)>> {
@@ -490,7 +411,7 @@ pub(super) fn sketches() -> impl Strategy<Value = Sketch> {
         // The corpus has Paddle's trial in years, and something bought once in the monthly purchase.
         let paddle = provider == Provider::Paddle;
         let term = if paddle && trial { Term::Year } else { term };
-        let start = Timestamp::from_second(FIRST_DAY + day * DAY + hour * 3_600).unwrap();
+        let start = Timestamp::from_second(SEPTEMBER + day * DAY + hour * 3_600).unwrap();
         Sketch {
             provider,
             on_v1: on_v1 && provider == Provider::Stripe,

@@ -10,7 +10,9 @@ use super::bodies::{
     FASTSPRING_SUBSCRIPTION, ONE_TIME_PRICE, PADDLE_SUBSCRIPTION, STRIPE_SUBSCRIPTION,
     line_and_owner, transaction,
 };
-use super::life::{AtTheEnd, Life, Payment, Quantity, What};
+use super::life::{Life, Payment, What};
+use crate::support::licenses::slot_of;
+use crate::support::vendor::{AtTheEnd, Quantity};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
@@ -43,8 +45,7 @@ pub(super) fn judge(
     let expected = expected(life, end_overtook);
     let mut held: BTreeMap<String, &License> = BTreeMap::new();
     for license in licenses {
-        let slot = license.metadata.iter().find(|item| item.key == "license_slot");
-        let slot = slot.map_or_else(|| "-".to_owned(), |item| item.value.clone());
+        let slot = slot_of(license).unwrap_or("-").to_owned();
         if !expected.contains_key(&slot) {
             return Err(format!("{slot} is a license that nobody bought, or one that was deleted"));
         }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use devkit::corpus;
-use devkit::sandbox::{ACCESS_TOKEN, License, Sandbox, Settings};
+use devkit::sandbox::{ACCESS_TOKEN, Sandbox, Settings};
 use devkit::sign::{Provider as Signer, sign};
 use http::{HeaderMap, HeaderName, Request};
 use http_body_util::BodyExt as _;
@@ -29,9 +28,9 @@ use webhook_core::providers::Contract;
 use webhook_core::providers::inbound::Inbound;
 use webhook_core::providers::{FastSpring, Paddle, Provider, Stripe};
 
-pub(crate) const STRIPE: Signer = Signer::Stripe;
-pub(crate) const FASTSPRING: Signer = Signer::Fastspring;
-pub(crate) const PADDLE: Signer = Signer::Paddle;
+use super::clock::SEPTEMBER;
+use super::licenses::{end_of, shown};
+use super::{body, path_of};
 
 pub(crate) const SECRET: &str = "test_secret_that_is_not_one";
 pub(crate) const PRODUCT: &str = "11111111-1111-4111-8111-000000000001";
@@ -102,7 +101,7 @@ impl App {
                 all.push((name.to_owned(), value.to_owned()));
             }
         }
-        let clock = Arc::new(AtomicI64::new(1_788_220_900));
+        let clock = Arc::new(AtomicI64::new(SEPTEMBER + 100));
         let [stripe, fastspring, paddle] = <_>::default();
         let store = empty_store(&clock);
         Self {
@@ -211,6 +210,12 @@ impl App {
         self.request(provider, self.signed(provider, path, body)).await
     }
 
+    /// What must be answered 200, at the path that vendors use.
+    pub(crate) async fn accepts(&self, provider: Signer, body: &[u8]) {
+        let answer = self.deliver(provider, path_of(provider), body).await;
+        assert_eq!(answer.status, 200, "{provider}: {}", answer.body);
+    }
+
     /// A body of the corpus, at the path that vendors use.
     pub(crate) async fn case(&self, provider: Signer, case: &str) -> Answer {
         self.deliver(provider, path_of(provider), &body(provider, case)).await
@@ -262,11 +267,6 @@ pub(crate) async fn handle<P: Provider>(
     answer::<P>(ReplyStyle::of(contract), &handled).status.as_u16()
 }
 
-/// What is counted, for whoever runs the tests: a test that passes prints nothing else.
-pub(crate) fn tell(text: &str) {
-    writeln!(std::io::stderr(), "{text}").ok();
-}
-
 fn clock_of(seconds: &Arc<AtomicI64>) -> Clock {
     let seconds = Arc::clone(seconds);
     Clock::new(move || Timestamp::from_second(seconds.load(Ordering::SeqCst)).unwrap())
@@ -285,37 +285,7 @@ pub(crate) async fn answered(router: &Router, request: Request<Body>) -> Answer 
     Answer { status, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
 }
 
-pub(crate) fn path_of(provider: Signer) -> &'static str {
-    provider.path()
-}
-
-pub(crate) fn body(provider: Signer, case: &str) -> Vec<u8> {
-    corpus::case(provider, case).unwrap().body
-}
-
-pub(crate) fn json(provider: Signer, case: &str) -> Value {
-    serde_json::from_slice(&body(provider, case)).unwrap()
-}
-
-/// A body of the corpus with something else in it; also a new event id, if it gets one.
-pub(crate) fn edited(provider: Signer, case: &str, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let mut value = json(provider, case);
-    edit(&mut value);
-    serde_json::to_vec(&value).unwrap()
-}
-
-pub(crate) fn end_of(license: &License) -> String {
-    let end = license.expires_at.map_or("never".to_owned(), |end| end.to_string()[..10].to_owned());
-    let flag = |on: bool, name: &str| {
-        if on { format!(" {name}") } else { String::new() }
-    };
-    format!("{end}{}{}", flag(license.suspended, "suspended"), flag(license.revoked, "revoked"))
-}
-
-fn shown(license: &License) -> String {
-    let slot = license.metadata.iter().find(|item| item.key == "license_slot");
-    let slot = slot.map_or("-", |item| item.value.as_str());
-    let owner = license.user.as_ref().map_or("nobody", |user| user.email.as_str());
-    let product = license.product_id.chars().last().unwrap();
-    format!("{slot} product {product} until {} for {owner}", end_of(license))
+/// What is counted, for whoever runs the tests: a test that passes prints nothing else.
+pub(crate) fn tell(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
 }

@@ -5,10 +5,9 @@ use std::fmt;
 use devkit::sign::Provider as Signer;
 use serde_json::{Value, json};
 
+use super::clock::SEPTEMBER;
 use crate::support::{App, FASTSPRING, PADDLE, STRIPE, edited};
 
-/// Seconds: the time of the first event of a story.
-const FIRST: i64 = 1_788_220_800;
 /// Between one event of a story and the next.
 const APART: i64 = 60;
 
@@ -46,7 +45,7 @@ impl Person {
 
     /// The same with another name.
     pub(crate) fn is(self, nth: i64, email: &str, name: &str) -> Told {
-        let at = FIRST + nth * APART;
+        let at = SEPTEMBER + nth * APART;
         let (first, last) = name.split_once(' ').unwrap_or((name, ""));
         let body = match self.provider {
             STRIPE => edited(STRIPE, "customer-updated", |event| {
@@ -91,7 +90,7 @@ impl Person {
 
     /// The `nth` event of a story: the customer buys something once. Paddle does not say with which address.
     pub(crate) fn buys(self, nth: i64, email: &str) -> Told {
-        let (at, purchase) = (FIRST + nth * APART, self.purchase(nth));
+        let (at, purchase) = (SEPTEMBER + nth * APART, self.purchase(nth));
         let (first, last) = self.name.split_once(' ').unwrap_or((self.name, ""));
         let body = match self.provider {
             STRIPE => edited(STRIPE, "checkout-payment", |event| {
