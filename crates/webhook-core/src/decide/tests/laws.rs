@@ -31,7 +31,7 @@ const PHRASES: &[&str] = &[
     "pay until 12-01 from 11-01 for 800 eur as p5",
     "pay as p8",
     "pay change until 10-01 as p6 bills 1xB",
-    "pay beside as p7 until 10-01",
+    "pay one-off as p7 until 10-01",
     "fail",
     "fail until 10-01",
     "fail until 11-01",

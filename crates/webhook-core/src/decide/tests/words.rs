@@ -6,9 +6,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::command::{
-    Amount, Back, Billed, Effect, Funds, Line, Mapping, Payment, PaymentScope, Previous,
-    ProductSource, Subject, SubjectKind, Subscribed, SubscriptionRecord, SuspensionReason, Term,
-    Through, Undated, Unmapped,
+    Amount, Back, BackItem, Billed, Effect, Funds, Line, Mapping, PaidItem, Payment, PaymentScope,
+    Previous, ProductSource, Subject, SubjectKind, Subscribed, SubscriptionRecord,
+    SuspensionReason, Term, Through, Undated, Unmapped,
 };
 use crate::domain::fact::{Covers, Described, Fact, MoneyBack, Ordered, Paid, Role, Says};
 use crate::domain::ids::{EventId, Mark, PaymentId, ProductId, SubjectId};
@@ -20,20 +20,26 @@ pub(in crate::decide) fn subject() -> Subject {
     Subject { provider: "paddle", kind: SubjectKind::Subscription, id }
 }
 
-/// The choices that the words name: `grace 8`, `revoke`, `delete`, `none`; an end suspends unless named.
+/// The choices that the words name: days of `grace 8`, hours of `leeway 2`, an end that does `revoke`, `delete` or `none`, a
+/// refund that does `refund-revoke` or `refund-none`, a quantity that means `one` or `activations`, and `note-collection`. An
+/// end suspends unless named.
 pub(in crate::decide) fn policy(words: &str) -> Policy {
     let words = Words::of(words);
     let ends =
         [("revoke", AtTheEnd::Revoke), ("delete", AtTheEnd::Delete), ("none", AtTheEnd::Nothing)];
     let at_the_end = ends.into_iter().find(|(name, _)| words.has(name));
-    let grace = words.after("grace").map_or(0, |days| days.parse().unwrap());
+    let number = |word| words.after(word).map_or(0, |number| number.parse().unwrap());
+    let quantities = [("one", QuantityMeans::One), ("activations", QuantityMeans::Activations)];
+    let quantity = quantities.into_iter().find(|(name, _)| words.has(name));
+    let refunds = [("refund-revoke", Refunded::Revokes), ("refund-none", Refunded::ChangesNothing)];
+    let refunded = refunds.into_iter().find(|(name, _)| words.has(name));
     Policy {
         at_the_end: at_the_end.map_or(AtTheEnd::Suspend, |(_, end)| end),
-        quantity_means: QuantityMeans::Licenses,
-        grace: SignedDuration::from_hours(24 * grace),
-        leeway: SignedDuration::ZERO,
-        refunded: Refunded::Suspends,
-        pause_collection: true,
+        quantity_means: quantity.map_or(QuantityMeans::Licenses, |(_, means)| means),
+        grace: SignedDuration::from_hours(24 * number("grace")),
+        leeway: SignedDuration::from_hours(number("leeway")),
+        refunded: refunded.map_or(Refunded::Suspends, |(_, refunded)| refunded),
+        pause_collection: !words.has("note-collection"),
         accept_unmapped: false,
         test_events: TestEvents::Auto,
     }
@@ -71,6 +77,15 @@ impl<'w> Words<'w> {
         let value = self.after("for")?;
         let currency = self.after(value).map(str::to_owned);
         Some(Amount { value: value.parse().unwrap(), currency })
+    }
+
+    /// `items pro:600,help:300`.
+    fn items(&self, word: &str) -> impl Iterator<Item = (String, Option<i64>)> {
+        let items = self.after(word).into_iter().flat_map(|items| items.split(','));
+        items.map(|item| {
+            let (id, value) = item.split_once(':').unwrap();
+            (id.to_owned(), value.parse().ok())
+        })
     }
 
     fn lines(&self) -> Vec<Line> {
@@ -159,11 +174,22 @@ fn ordered(number: usize, words: &Words<'_>, role: Role) -> Says {
         payments: vec![payment_id(number, words)],
         lines: words.lines(),
         unmapped: words.unmapped(),
-        named_by: ProductSource::Line,
+        named_by: named_by(words),
         ordered_at: None,
         customer: None,
         role,
     }))
+}
+
+/// `named-by session`; each line for itself unless told.
+fn named_by(words: &Words<'_>) -> ProductSource {
+    match words.after("named-by") {
+        None => ProductSource::Line,
+        Some("configuration") => ProductSource::Configuration,
+        Some("subscription") => ProductSource::Subscription,
+        Some("session") => ProductSource::Session,
+        Some(source) => panic!("nothing is named by {source}"),
+    }
 }
 
 fn through(number: usize, at: Timestamp, until: Option<Timestamp>) -> Through {
@@ -175,7 +201,7 @@ fn through(number: usize, at: Timestamp, until: Option<Timestamp>) -> Through {
 }
 
 fn paid(number: usize, words: &Words<'_>, covers: Covers) -> Says {
-    let scope = match (words.has("change"), words.has("beside")) {
+    let scope = match (words.has("change"), words.has("one-off")) {
         (true, _) => PaymentScope::PlanChange,
         (false, true) => PaymentScope::OneOff,
         (false, false) if words.has("proration") => PaymentScope::Proration,
@@ -188,7 +214,7 @@ fn paid(number: usize, words: &Words<'_>, covers: Covers) -> Says {
     });
     let payment = Payment {
         amount: words.amount(),
-        items: Vec::new(),
+        items: words.items("items").map(|(id, value)| PaidItem { id, value }).collect(),
         starts: words.time("from"),
         bills: bills.collect(),
     };
@@ -216,7 +242,10 @@ fn described(words: &Words<'_>, status: Option<&str>) -> Says {
         period_end: words.time("until"),
         ..SubscriptionRecord::default()
     };
-    Says::Described(Box::new(Described { record, subscribed, collects: None, previous }))
+    let collects = [("collected", true), ("not-collected", false)];
+    let collects = collects.into_iter().find(|(word, _)| words.has(word));
+    let collects = collects.map(|(_, collects)| collects);
+    Says::Described(Box::new(Described { record, subscribed, collects, previous }))
 }
 
 /// Of the payment that `of` names; without a sum it is all of it in the provider's word.
@@ -228,6 +257,8 @@ fn back(words: &Words<'_>, cause: SuspensionReason, funds: Funds) -> Says {
     let is_whole = is_told.then(|| !words.has("part"));
     // The subject is Paddle's.
     let ends_another = (cause, funds) == (SuspensionReason::Dispute, Funds::Reinstated);
-    let back = Back { id: Some(id), ends_another, amount, is_whole, ..Back::default() };
+    let items = words.items("takes").map(|(id, value)| BackItem { id, value, is_whole: None });
+    let items = items.collect();
+    let back = Back { id: Some(id), ends_another, amount, is_whole, items, ..Back::default() };
     Says::MoneyBack(Box::new(MoneyBack { cause, funds, since: None, ids, back }))
 }
