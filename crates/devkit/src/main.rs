@@ -38,7 +38,7 @@ enum Command {
     },
     /// Sign a body of `events/` as of now and post it.
     Send(send::SendArgs),
-    /// List the bodies of `events/`.
+    /// List the bodies of `events/`, with what happened in each.
     Cases {
         /// Another folder: `<folder>/<provider>/<case>.json` [default: the bodies that are built in]
         #[arg(long, value_name = "FOLDER")]
@@ -102,7 +102,9 @@ async fn main() -> ExitCode {
 
 fn cases(events: Option<&Path>) -> Result<bool, corpus::CorpusError> {
     let cases = corpus::cases_in(events)?;
-    print(cases.iter().map(|case| format!("{} {}", case.provider, case.name)));
+    let command = |case: &corpus::Case| format!("{} {}", case.provider, case.name);
+    let width = cases.iter().map(|case| command(case).len()).max().unwrap_or_default();
+    print(cases.iter().map(|it| format!("{:width$}  {}", command(it), it.description.what)));
     Ok(true)
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 
-use crate::corpus::{self, Case, CorpusError};
+use crate::corpus::{self, CorpusError};
 use crate::envelope::{self, Gateway};
 use crate::sign::{Provider, sign};
 
@@ -106,8 +106,8 @@ pub struct SignedCase {
 }
 
 impl SignedCase {
-    fn case(&self) -> Result<Case, CorpusError> {
-        corpus::case_in(self.events.as_deref(), self.provider, &self.case)
+    fn body(&self) -> Result<Vec<u8>, CorpusError> {
+        corpus::body_in(self.events.as_deref(), self.provider, &self.case)
     }
 
     fn secret(&self) -> &str {
@@ -219,7 +219,7 @@ pub(crate) async fn post_by(
 /// `devkit send`: prints status and body, and returns them, so that the caller can choose an exit code.
 pub async fn command(args: &SendArgs) -> Result<Delivery, SendError> {
     let signed = &args.signed;
-    let Case { provider, body, .. } = signed.case()?;
+    let (provider, body) = (signed.provider, signed.body()?);
     let at = signed.at.unix_secs();
     let default = || format!("http://127.0.0.1:3000{}", provider.path());
     let url = args.url.clone().unwrap_or_else(default);
@@ -232,7 +232,7 @@ pub async fn command(args: &SendArgs) -> Result<Delivery, SendError> {
 /// `devkit envelope`: writes the event that a function gets when the case is delivered through API Gateway.
 pub fn write_envelope(args: &EnvelopeArgs) -> Result<(), SendError> {
     let signed = &args.signed;
-    let Case { provider, body, .. } = signed.case()?;
+    let (provider, body) = (signed.provider, signed.body()?);
     let signature = sign(provider, signed.secret(), &body, signed.at.unix_secs());
     let headers = [
         ("content-type", "application/json"),
@@ -378,7 +378,7 @@ mod tests {
         let Ok(Tool::Send(send)) = Tool::try_parse_from::<_, std::ffi::OsString>(words) else {
             panic!("arguments refused");
         };
-        assert_eq!(send.signed.case().unwrap().body, b"{ \"my\": \"own\" }\n");
+        assert_eq!(send.signed.body().unwrap(), b"{ \"my\": \"own\" }\n");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Every body of `events/`: what it is read as, and which calls it causes. A case without a snapshot fails, and so does
 //! a snapshot without a case.
 
+mod effects;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use devkit::corpus::{Case, cases};
 use devkit::sandbox::{Call, Settings};
@@ -15,165 +18,36 @@ use webhook_core::providers::inbound::Inbound;
 use webhook_core::providers::signature::{Secrets, Tolerance, verify};
 use webhook_core::providers::{FastSpring, Paddle, ProductLookup, Provider, Stripe};
 
-use crate::support::{App, PRODUCT, SECRET, path_of};
+use crate::support::{App, PRODUCT, SECRET};
 
-/// What must have happened before a case makes sense.
-pub(crate) fn before(provider: Signer, case: &str) -> &'static [&'static str] {
-    match (provider, case) {
-        (Signer::Stripe, "invoice-create") => &["checkout-subscription"],
-        (Signer::Stripe, "invoice-create-trial") => &["checkout-trial"],
-        (Signer::Stripe, "invoice-cycle-trial") => &["checkout-trial", "invoice-create-trial"],
-        (Signer::Stripe, "invoice-cycle-old" | "invoice-subscription-reason") => {
-            &["invoice-create-old"]
-        }
-        (
-            Signer::Stripe,
-            "invoice-cycle"
-            | "invoice-cycle-both"
-            | "invoice-update"
-            | "invoice-update-proration-only"
-            | "invoice-threshold"
-            | "invoice-payment-failed"
-            | "invoice-payment-failed-manual"
-            | "invoice-payment-action-required"
-            | "subscription-created"
-            | "subscription-updated-seats"
-            | "subscription-updated-fewer-seats"
-            | "subscription-updated-product"
-            | "subscription-updated-past-due"
-            | "subscription-updated-unpaid"
-            | "subscription-updated-pause-collection"
-            | "subscription-updated-cancel-at-period-end"
-            | "subscription-paused"
-            | "subscription-deleted",
-        ) => &["checkout-subscription", "invoice-create"],
-        (Signer::Stripe, "invoice-payment-paid") => {
-            &["checkout-subscription", "invoice-create", "invoice-cycle"]
-        }
-        (Signer::Stripe, "charge-refunded" | "charge-refunded-partial") => {
-            &["checkout-subscription", "invoice-create", "invoice-cycle", "invoice-payment-paid"]
-        }
-        (Signer::Stripe, "charge-refunded-old") => &["invoice-create-old", "invoice-cycle-old"],
-        (Signer::Stripe, "subscription-updated-active") => {
-            &["checkout-subscription", "invoice-create", "subscription-updated-past-due"]
-        }
-        (Signer::Stripe, "subscription-updated-pause-collection-over") => {
-            &["checkout-subscription", "invoice-create", "subscription-updated-pause-collection"]
-        }
-        (Signer::Stripe, "subscription-trial-will-end") => {
-            &["checkout-trial", "invoice-create-trial"]
-        }
-        (Signer::Stripe, "customer-updated" | "customer-deleted" | "payment-method-attached") => {
-            &["customer-created"]
-        }
-        (Signer::Stripe, "payment-method-detached") => {
-            &["customer-created", "payment-method-attached"]
-        }
-        (Signer::Stripe, "charge-refunded-one-time" | "dispute-created" | "dispute-inquiry") => {
-            &["checkout-payment"]
-        }
-        (Signer::Stripe, "refund-failed") => &["checkout-payment", "charge-refunded-one-time"],
-        (Signer::Stripe, "dispute-won" | "dispute-lost") => {
-            &["checkout-payment", "dispute-created"]
-        }
-        (Signer::Stripe, "dispute-inquiry-closed" | "dispute-funds-withdrawn") => {
-            &["checkout-payment", "dispute-inquiry"]
-        }
-        (Signer::Stripe, "dispute-updated" | "dispute-funds-reinstated") => {
-            &["checkout-payment", "dispute-inquiry", "dispute-funds-withdrawn"]
-        }
-        (Signer::Stripe, "subscription-resumed") => {
-            &["checkout-subscription", "invoice-create", "subscription-paused"]
-        }
-        (
-            Signer::Fastspring,
-            "order-addon-later"
-            | "charge-completed"
-            | "charge-completed-late"
-            | "charge-completed-not-expanded"
-            | "charge-completed-on-demand"
-            | "payment-overdue"
-            | "charge-failed"
-            | "charge-failed-active"
-            | "activated"
-            | "canceled"
-            | "paused"
-            | "pause-scheduled"
-            | "return-subscription"
-            | "deactivated",
-        ) => &["order-subscription"],
-        (Signer::Fastspring, "uncanceled") => &["order-subscription", "canceled"],
-        (Signer::Fastspring, "resumed") => &["order-subscription", "paused"],
-        (
-            Signer::Fastspring,
-            "charge-completed-seats"
-            | "updated-seats"
-            | "updated-fewer-seats"
-            | "updated-not-expanded"
-            | "updated-product",
-        ) => &["order-subscription-seats"],
-        (
-            Signer::Fastspring,
-            "return-full" | "return-partial" | "return-incomplete" | "chargeback",
-        ) => &["order-plain"],
-        (Signer::Fastspring, "chargeback-won") => &["order-plain", "chargeback"],
-        (
-            Signer::Paddle,
-            "transaction-update"
-            | "transaction-update-one-time-only"
-            | "transaction-charge"
-            | "transaction-charge-recurring"
-            | "transaction-payment-method-change"
-            | "transaction-recurring"
-            | "transaction-recurring-resume"
-            | "subscription-paused"
-            | "subscription-canceled"
-            | "subscription-created"
-            | "subscription-updated-seats"
-            | "subscription-updated-fewer-seats"
-            | "subscription-updated-price"
-            | "subscription-updated-product"
-            | "subscription-updated-scheduled-cancel"
-            | "subscription-past-due"
-            | "customer-created"
-            | "customer-imported",
-        ) => &["transaction-web"],
-        (Signer::Paddle, "subscription-resumed") => &["transaction-web", "subscription-paused"],
-        (Signer::Paddle, "customer-updated") => &["transaction-web", "customer-created"],
-        (
-            Signer::Paddle,
-            "adjustment-refund-pending" | "adjustment-refund" | "adjustment-refund-partial",
-        ) => &["transaction-web", "transaction-recurring"],
-        (
-            Signer::Paddle,
-            "adjustment-refund-one-time"
-            | "adjustment-chargeback"
-            | "adjustment-chargeback-warning",
-        ) => &["transaction-one-time"],
-        (Signer::Paddle, "adjustment-chargeback-reverse") => {
-            &["transaction-one-time", "adjustment-chargeback"]
-        }
-        (Signer::Paddle, "transaction-recurring-trial") => &["transaction-trial"],
-        _ => &[],
-    }
+static CASES: LazyLock<Vec<Case>> = LazyLock::new(cases);
+
+pub(crate) fn case(provider: Signer, name: &str) -> &'static Case {
+    let found = CASES.iter().find(|case| (case.provider, &*case.name) == (provider, name));
+    found.unwrap_or_else(|| panic!("{provider} has no case {name}"))
 }
 
-/// The old shape names no product, so only `/v1` grants it.
-pub(crate) fn path(provider: Signer, case: &str) -> &'static str {
-    let old = [
-        "invoice-create-old",
-        "invoice-cycle-old",
-        "invoice-subscription-reason",
-        "charge-refunded-old",
-    ];
-    if old.contains(&case) { "/v1" } else { path_of(provider) }
+/// The path that vendors use, unless it has its effect on another one only.
+pub(crate) fn path(provider: Signer, name: &str) -> &'static str {
+    case(provider, name).path()
 }
 
-pub(crate) async fn prepare(app: &App, provider: Signer, case: &str) {
-    for earlier in before(provider, case) {
-        let body = crate::support::body(provider, earlier);
-        let answer = app.deliver(provider, path(provider, earlier), &body).await;
-        assert_eq!(answer.status, 200, "{earlier} before {case}: {}", answer.body);
+/// That path if the case has its effect there.
+fn path_near(case: &'static Case, wanted: &'static str) -> &'static str {
+    if case.paths().contains(&wanted) { wanted } else { case.path() }
+}
+
+pub(crate) async fn prepare(app: &App, provider: Signer, name: &str) {
+    let case = case(provider, name);
+    prepare_on(app, case, case.path()).await;
+}
+
+async fn prepare_on(app: &App, case: &'static Case, on: &'static str) {
+    for earlier in &case.before {
+        let earlier = self::case(case.provider, earlier);
+        let answer = app.deliver(case.provider, path_near(earlier, on), &earlier.body).await;
+        let (name, before) = (&earlier.name, &case.name);
+        assert_eq!(answer.status, 200, "{name} before {before}: {}", answer.body);
     }
     app.sandbox.clear_calls();
 }

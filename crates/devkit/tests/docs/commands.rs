@@ -1,0 +1,81 @@
+//! Commands that the pages name: they exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use pulldown_cmark::{Event, Tag, TagEnd};
+
+use crate::pages::{Page, pages, root};
+
+/// Everything that is set as code, a line each.
+fn code(page: &Page) -> Vec<String> {
+    let (mut lines, mut in_block) = (Vec::new(), false);
+    for event in page.events() {
+        match event {
+            Event::Start(Tag::CodeBlock(_)) => in_block = true,
+            Event::End(TagEnd::CodeBlock) => in_block = false,
+            Event::Text(text) if in_block => lines.extend(text.lines().map(str::to_owned)),
+            Event::Code(text) => lines.push(text.into_string()),
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// What follows the word `command` wherever it is a command: at the beginning, after a path or after a sign of the shell.
+fn named<'l>(line: &'l str, command: &str) -> Vec<&'l str> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let is_name =
+        |word: &str| word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let pairs = words.windows(2).filter(|pair| {
+        let program = pair[0].trim_start_matches('(').rsplit('/').next().unwrap_or_default();
+        program == command && is_name(pair[1]) && !pair[1].starts_with('-')
+    });
+    pairs.map(|pair| pair[1]).collect()
+}
+
+fn targets() -> BTreeSet<String> {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let names = makefile.lines().filter(|line| !line.starts_with(['.', '\t', '#', '$']));
+    names.filter_map(|line| line.split_once(':').map(|(name, _)| name.to_owned())).collect()
+}
+
+fn subcommands() -> BTreeSet<String> {
+    let help = Command::new(env!("CARGO_BIN_EXE_devkit")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let list = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let names =
+        list.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn commands_in_the_pages_exist() {
+    let (targets, subcommands, mut faults, mut count) = (targets(), subcommands(), Vec::new(), 0);
+    assert!(
+        targets.contains("test") && subcommands.contains("send"),
+        "{targets:?} {subcommands:?}"
+    );
+    for page in pages().iter().filter(|page| page.name != "CHANGELOG.md") {
+        for line in code(page) {
+            for (command, known) in [("make", &targets), ("devkit", &subcommands)] {
+                for name in named(&line, command) {
+                    count += 1;
+                    if !known.contains(name) {
+                        faults.push(format!("{}: there is no {command} {name}", page.name));
+                    }
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(count > 60, "only {count} commands were looked at");
+}
+
+#[test]
+fn what_follows_a_command_is_its_name() {
+    assert_eq!(named("A=b target/debug/devkit send stripe && (make demo)", "devkit"), ["send"]);
+    assert_eq!(named("cd x; make books SEED=7", "make"), ["books"]);
+    assert_eq!(named("remake this", "make"), [""; 0]);
+}
