@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use webhook_core::domain::profile::Profile as _;
 use webhook_core::infra::config::{Loaded, Problem, is_of_environment, load};
 use webhook_core::providers::{FastSpring, Paddle, Provider, Stripe};
 
