@@ -10,7 +10,7 @@ use crate::deliveries::{State, state};
 use crate::support::gates::{Delivery, Next};
 use crate::support::orders::orders;
 use crate::support::people::{Person, Told};
-use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, tell};
+use crate::support::{App, FASTSPRING, PADDLE, STRIPE, body, edited, numbers};
 
 /// Events that meet, after what came before them.
 struct Meeting {
@@ -249,7 +249,7 @@ async fn play(what: &str, meetings: Vec<Meeting>, which: Which) {
     while let Some(result) = under_way.join_next().await {
         played += result.unwrap();
     }
-    tell(&format!("interleavings of {what}: {count} meetings, {played} schedules"));
+    numbers::record(what, &[(count, "meetings"), (played, "schedules")]);
     assert!(played > count, "{played}");
 }
 
@@ -285,7 +285,7 @@ async fn two_deliveries_may_interleave_in_every_order() {
             )
         },
     ];
-    play("two deliveries in every order", meetings, Which::All).await;
+    play("two deliveries at once, in every order of their calls", meetings, Which::All).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -303,7 +303,12 @@ async fn three_deliveries_may_interleave_with_three_switches() {
         },
         meeting(PADDLE, &[], &["transaction-web", "customer-created", "transaction-recurring"]),
     ];
-    play("three deliveries with at most three switches", meetings, Which::Switching(3)).await;
+    play(
+        "three deliveries at once, with at most three switches between them",
+        meetings,
+        Which::Switching(3),
+    )
+    .await;
 }
 
 /// One of them changes the address of a user, or takes it over, while another's license comes to it.
@@ -323,5 +328,10 @@ async fn two_customers_of_one_user_may_interleave_in_every_order() {
         let bought = [ada.has(1, SHARED), told, ada.buys(3, SHARED)];
         meetings.push(sharing(&bought, &[leaves, buys]));
     }
-    play("two customers of one user", meetings, Which::Switching(3)).await;
+    play(
+        "two customers of one user at once, with at most three switches",
+        meetings,
+        Which::Switching(3),
+    )
+    .await;
 }

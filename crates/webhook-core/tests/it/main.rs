@@ -43,6 +43,7 @@ mod limits;
 mod matrix;
 mod naming;
 mod notifications;
+mod numbers;
 mod overflow;
 mod ownership;
 mod ownership_attacks;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::function::Function;
 use crate::support::{
-    App, FASTSPRING, PADDLE, STRIPE, TIMING, body, edited, json as case, path_of, tell,
+    App, FASTSPRING, PADDLE, STRIPE, TIMING, body, edited, json as case, numbers, path_of,
 };
 
 const PATIENT: Duration = Duration::from_secs(25);
@@ -185,8 +185,9 @@ async fn calm(story: &Story, bodies: [&[u8]; 2]) -> ([u16; 2], usize, Vec<String
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_half_done_event_does_not_block_the_one_that_reverses_it() {
-    let mut trials = 0;
+    let (mut trials, mut told) = (0, 0);
     for story in stories() {
+        told += 1;
         let ([first, then], calls, in_order) = calm(&story, [&story.first, &story.then]).await;
         assert!(first == 200 && calls > 1, "{}: {first} after {calls} calls", story.name);
         // What stopped before it had any effect is as if it came too late.
@@ -209,7 +210,8 @@ async fn a_half_done_event_does_not_block_the_one_that_reverses_it() {
             trials += 1;
         }
     }
-    tell(&format!("unfinished events: {trials} trials"));
+    let what = "an event stops at any of its calls, and a newer one reverses it";
+    numbers::record(what, &[(told, "stories"), (trials, "trials")]);
 }
 
 async fn stopped(app: &App, story: &Story, call: usize, stop: Stop) {

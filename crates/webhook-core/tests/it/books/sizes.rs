@@ -1,11 +1,9 @@
 //! How large the record of a subscription is after three years.
 
-use devkit::sandbox::Settings;
-
 use super::bodies;
 use super::life::{Life, Sketch};
 use super::tell::{self, Journal, Telling};
-use crate::support::{App, tell as say};
+use crate::support::tell as say;
 
 /// A renewal each month, and a change now and then: seats, a product, a refund, an add-on.
 const YEAR: &str = "paid; paid; seats 3; paid; paid; paid; product; paid; paid; paid; seats 2; paid; paid; refund 100; paid; paid; paid";
@@ -22,10 +20,7 @@ async fn the_record_of_three_years_is_small() {
         let life = Life::of(&sketch);
         let events = bodies::events(&life);
         let order: Vec<usize> = (0..events.len()).collect();
-        let variables = sketch.policy.variables();
-        let variables: Vec<(&str, &str)> =
-            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut app = App::with(Settings::default(), &variables).await;
+        let mut app = sketch.policy.app().await;
         let mut journal = Journal::default();
         let telling = Telling::of(&order);
         tell::deliver(&mut app, sketch.provider, &events, &telling, &mut journal).await.unwrap();

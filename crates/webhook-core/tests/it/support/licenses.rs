@@ -2,9 +2,9 @@
 
 use devkit::sandbox::{ACCESS_TOKEN, License};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::App;
+use super::{App, PRODUCT};
 
 /// The day until which it runs, and what stops it: `2027-09-01 suspended`.
 pub(crate) fn end_of(license: &License) -> String {
@@ -35,4 +35,27 @@ pub(crate) async fn by_hand(app: &App, method: Method, id: &str, change: Value) 
     let call = devkit::send::client(0).request(method, url).bearer_auth(ACCESS_TOKEN);
     let call = if change.is_null() { call } else { call.json(&change) };
     assert!(call.send().await.unwrap().status().is_success());
+}
+
+/// A license that no event is about.
+pub(crate) struct Stranger(License);
+
+impl Stranger {
+    pub(crate) fn of(app: &App) -> Self {
+        let id = app.sandbox.insert_license(json!({
+            "productId": PRODUCT, "expiresAt": "2027-01-01T00:00:00Z", "subscriptionInterval": "P1Y",
+            "metadata": [{"key": "subscription_id", "value": "sub_of_a_stranger", "viewPermissions": []}],
+        }));
+        Self(app.sandbox.license(&id).unwrap())
+    }
+
+    /// All licenses but this one.
+    pub(crate) fn others(&self, app: &App) -> Vec<License> {
+        app.sandbox.licenses().into_iter().filter(|license| license.id != self.0.id).collect()
+    }
+
+    pub(crate) fn is_untouched(&self, app: &App) -> bool {
+        let now = app.sandbox.license(&self.0.id);
+        now.is_some_and(|now| now.updated_at == self.0.updated_at)
+    }
 }

@@ -12,6 +12,7 @@ pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod mishaps;
 pub(crate) mod moto;
+pub(crate) mod numbers;
 pub(crate) mod orders;
 pub(crate) mod people;
 pub(crate) mod stores;

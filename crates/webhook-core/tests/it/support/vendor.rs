@@ -5,6 +5,8 @@ use jiff::{Span, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::App;
+
 /// What the variables of the functions say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Policy {
@@ -30,7 +32,15 @@ pub(crate) enum Quantity {
 }
 
 impl Policy {
-    pub(crate) fn variables(self) -> Vec<(&'static str, String)> {
+    /// An application of a vendor who chose it.
+    pub(crate) async fn app(self) -> App {
+        let variables = self.variables();
+        let variables: Vec<(&str, &str)> =
+            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        App::with(<_>::default(), &variables).await
+    }
+
+    fn variables(self) -> Vec<(&'static str, String)> {
         let at_the_end = match self.at_the_end {
             AtTheEnd::Revoke => "revoke",
             AtTheEnd::Suspend => "suspend",

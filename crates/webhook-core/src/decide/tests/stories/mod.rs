@@ -5,6 +5,8 @@ mod failures;
 mod lines;
 mod money_back;
 mod naming;
+#[path = "../../../../tests/it/support/numbers.rs"]
+mod numbers;
 mod pauses;
 mod periods;
 mod seats;
@@ -27,6 +29,26 @@ type Story = (&'static str, &'static str, &'static str, &'static str);
 
 /// As many orders as four events have.
 const MOST_ORDERS: usize = 24;
+
+const ALL: [&[Story]; 9] = [
+    failures::STORIES,
+    lines::STORIES,
+    money_back::STORIES,
+    naming::STORIES,
+    pauses::STORIES,
+    periods::STORIES,
+    seats::STORIES,
+    subscription_ends::STORIES,
+    trials::STORIES,
+];
+
+#[test]
+fn stories_are_counted() {
+    let stories = ALL.concat();
+    let told = stories.iter().map(|(_, _, story, _)| 2 * orders(&events(story)).len()).sum();
+    let counts = [(ALL.len(), "rules"), (stories.len(), "stories"), (told, "tellings")];
+    numbers::record("stories in one line, each rule, in every order and twice", &counts);
+}
 
 /// In every order.
 fn come_to_what_is_owed(stories: &[Story]) {

@@ -2,7 +2,7 @@
 
 use super::{Story, come_to_what_is_owed};
 
-const STORIES: &[Story] = &[
+pub(super) const STORIES: &[Story] = &[
     (
         "a refund, perhaps before any delivery of its payment",
         "",

@@ -2,7 +2,7 @@
 
 use super::{Story, come_to_what_is_owed};
 
-const STORIES: &[Story] = &[
+pub(super) const STORIES: &[Story] = &[
     ("a free trial", "", "09-01 buy 1xA from 09-01 until 09-15 for 0 usd", "1 A until 2026-09-15"),
     (
         "a trial becomes a paid period",
