@@ -1,5 +1,6 @@
-//! Builds the corpus in again when a file of `events/` comes, goes or changes.
+//! Builds what is built in again when a file of `events/` or `situations/` comes, goes or changes.
 
 fn main() {
     println!("cargo::rerun-if-changed=../../events");
+    println!("cargo::rerun-if-changed=../../situations");
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use devkit::sandbox::Settings;
-use devkit::{arm64, bench, corpus, crash, demo, records, sandbox, send};
+use devkit::{arm64, bench, compare, corpus, crash, demo, records, sandbox, send};
 
 #[derive(Parser)]
 #[command(
@@ -30,6 +30,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Run the functions for arm64 on an emulated processor, and compare them with this machine's own build.
     Arm64(arm64::Arm64Args),
+    /// Play the situations of `situations/` against any server, and compare the licenses with what was paid for.
+    Compare(compare::CompareArgs),
     /// Run the Cryptlex sandbox until ctrl-c.
     Sandbox {
         /// Where to listen.
@@ -69,6 +71,7 @@ async fn main() -> ExitCode {
         Command::Crash(args) => crash::run(&args).await.map_err(Into::into),
         Command::Bench(args) => bench::run(&args).await.map_err(Into::into),
         Command::Arm64(args) => arm64::run(&args).await.map_err(Into::into),
+        Command::Compare(args) => compare::run(&args).await.map_err(Into::into),
         Command::Sandbox { listen } => {
             let served = sandbox::serve(listen, Settings::default()).await;
             served.map(|()| true).map_err(|e| format!("cannot listen on {listen}: {e}").into())
