@@ -5,6 +5,7 @@ pub mod catalog;
 mod deliver;
 mod fresh;
 pub mod judge;
+mod page;
 mod play;
 mod rehearsal;
 mod results;
@@ -27,6 +28,7 @@ use crate::sandbox::{Sandbox, Settings};
 use crate::send::now_unix;
 use crate::sign::Provider;
 
+pub use self::page::tables;
 pub use self::rehearsal::rehearse;
 pub use self::results::{ResultOf, Results};
 pub use self::situation::{Delivery, Orders, Signature, Situation, situations};
