@@ -25,6 +25,8 @@ PIP_INSTALL = -m pip install --quiet --no-deps --no-compile --require-hashes \
 # The oldest Python that each list of packages is resolved for, and the list.
 LOCKS := 3.10:crates/devkit/moto/requirements 3.11:deploy/requirements 3.10:deploy/requirements-sam \
 	3.10:deploy/requirements-cargo-lambda 3.10:deploy/requirements-uv 3.12:deploy/requirements-setuptools 3.12:deploy/requirements-emulator
+# What builds the site. cargo checks its hash, and those of all that it is made of.
+MDBOOK := 0.5.4
 # What this machine can run itself.
 HERE := $(if $(filter x86_64 amd64,$(shell uname -m)),x86_64,arm64)
 # The emulator of `make stack` needs a newer Python than the rest.
@@ -87,6 +89,16 @@ arm64-tools:
 		|| { echo "This qemu-aarch64 does not know neoverse-n1, the processor of AWS Graviton2. That of Debian 12 does."; exit 1; }
 	@test -e /usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1 \
 		|| { echo "The C library for arm64 is missing. Debian and Ubuntu have it in libc6-arm64-cross: apt-get install libc6-arm64-cross"; exit 1; }
+
+.PHONY: site
+site: $(VENV)/mdbook-$(MDBOOK)/bin/mdbook ## Build the documentation as a site in target/site/book; REPOSITORY_URL=https://.. links source files, too
+	python3 docs/site.py prepare target/site
+	$(VENV)/mdbook-$(MDBOOK)/bin/mdbook build target/site
+	python3 docs/site.py check target/site
+
+.PHONY: words
+words: ## Count words and sentences of each page; long ones fail `make test`
+	cargo test --locked -p devkit --test docs -- sentences --nocapture
 
 .PHONY: snapshots
 snapshots: ## Rewrite what the corpus is read as; the change is for `git diff` to show
@@ -218,6 +230,9 @@ $(VENV)/emulator/bin/localstack-supervisor: deploy/requirements-setuptools.txt d
 	$(VENV)/emulator/bin/python -m pip install --quiet --no-deps --no-compile --require-hashes --only-binary :all: \
 		--no-binary airspeed-ext,jsonpath-rw --no-build-isolation --requirement deploy/requirements-emulator.txt
 	@touch $@
+
+$(VENV)/mdbook-$(MDBOOK)/bin/mdbook:
+	cargo install mdbook --version =$(MDBOOK) --locked --no-default-features --features search --root $(VENV)/mdbook-$(MDBOOK)
 
 $(VENV)/bin/uv: deploy/requirements-uv.txt | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP_INSTALL) $<
