@@ -4,6 +4,7 @@
 //! But for [`records`], which reads the ledger, and [`bench::own_work`], this library knows nothing of `webhook-core`: what
 //! it signs and what it answers follows the providers' and Cryptlex's own documentation, so that a misreading on one side fails a test.
 
+pub mod announce;
 pub mod arm64;
 pub mod bench;
 pub mod compare;

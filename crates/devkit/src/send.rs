@@ -10,8 +10,10 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 
+use crate::announce::Announced;
 use crate::corpus::{self, CorpusError};
 use crate::envelope::{self, Gateway};
+use crate::sandbox::Announcement;
 use crate::sign::{Provider, sign};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -124,6 +126,9 @@ pub struct SendArgs {
     /// Where to post it [default: port 3000 here, /v2 for stripe, /v1 for the others]
     #[arg(long, value_parser = http_url)]
     pub url: Option<String>,
+    /// Sandbox whose page shows what is sent; without one nothing is lost
+    #[arg(long, default_value = "http://127.0.0.1:4000", value_parser = http_url)]
+    pub sandbox: String,
 }
 
 /// Arguments of `devkit envelope`.
@@ -219,11 +224,15 @@ pub(crate) async fn post_by(
 /// `devkit send`: prints status and body, and returns them, so that the caller can choose an exit code.
 pub async fn command(args: &SendArgs) -> Result<Delivery, SendError> {
     let signed = &args.signed;
-    let (provider, body) = (signed.provider, signed.body()?);
+    let (provider, name, body) = (signed.provider, &signed.case, signed.body()?);
     let at = signed.at.unix_secs();
     let default = || format!("http://127.0.0.1:3000{}", provider.path());
     let url = args.url.clone().unwrap_or_else(default);
-    let delivery = post(&url, provider, signed.secret(), &body, at).await?;
+    let event = format!("{provider} {name}");
+    let announced = Announced::begin(&args.sandbox, Announcement { event, about: None }).await;
+    let answer = post(&url, provider, signed.secret(), &body, at).await;
+    announced.end(answer.as_ref().ok().map(|delivery| delivery.status)).await;
+    let delivery = answer?;
     writeln!(io::stdout(), "{}\n{}", delivery.status, delivery.body)
         .map_err(|reason| SendError::Unwritable { target: "stdout".to_owned(), reason })?;
     Ok(delivery)

@@ -12,9 +12,11 @@ use super::{
 };
 
 /// What `GET /sandbox` shows.
-const CONTROLS: [&str; 9] = [
+const CONTROLS: [&str; 11] = [
+    "GET /: the same for people, in a browser",
     "GET /sandbox/state: licenses and users",
     "GET, DELETE /sandbox/calls: what was asked so far",
+    r#"GET, POST /sandbox/deliveries: {"event": "stripe checkout-subscription"}, before an event is delivered; PUT /sandbox/deliveries/ID: {"answered": 200}, after it"#,
     r#"GET, PUT /sandbox/clock: {"now": "2026-10-01T00:00:00Z"}"#,
     "GET, PATCH /sandbox/settings: what the documentation leaves open, the rate limit, the latency",
     r#"POST /sandbox/faults: {"matches": {"method": "POST", "pathContains": "/renew"}, "kind": "droppedAnswer"}"#,
@@ -28,6 +30,13 @@ const CONTROLS: [&str; 9] = [
 #[serde(deny_unknown_fields)]
 struct Clock {
     now: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ended {
+    /// Nothing if no answer came.
+    answered: Option<u16>,
 }
 
 #[derive(Deserialize)]
@@ -53,8 +62,20 @@ fn carry_out(state: &mut State, request: &Request) -> Result<Reply, Refusal> {
         }
         ("GET", ["calls"]) => Ok(Reply::json(200, &state.calls)),
         ("DELETE", ["calls"]) => {
-            state.calls.clear();
+            state.clear_calls();
             Ok(Reply::no_content())
+        }
+        ("GET", ["deliveries"]) => Ok(Reply::json(200, &state.deliveries.all())),
+        ("POST", ["deliveries"]) => {
+            let id = state.begin_delivery(read(&request.body)?);
+            Ok(Reply::json(200, &json!({ "id": id })))
+        }
+        ("PUT", ["deliveries", id]) => {
+            let Ended { answered } = read(&request.body)?;
+            match id.parse().is_ok_and(|id| state.deliveries.end(id, answered)) {
+                true => Ok(Reply::no_content()),
+                false => Err(Refusal::not_found(format!("delivery {id} is not under way"))),
+            }
         }
         ("GET", ["clock"]) => Ok(clock(state)),
         ("PUT", ["clock"]) => {

@@ -31,6 +31,17 @@ pub(super) const PRODUCTS: [(&str, &str); 4] = [
     (OTHER_YEARLY_PRODUCT, YEARLY_TEMPLATE),
 ];
 
+/// What a product of every sandbox is called.
+pub fn product_name(id: &str) -> Option<&'static str> {
+    match id {
+        YEARLY_PRODUCT => Some("yearly"),
+        MONTHLY_PRODUCT => Some("monthly"),
+        PERPETUAL_PRODUCT => Some("lifetime"),
+        OTHER_YEARLY_PRODUCT => Some("add-on"),
+        _ => None,
+    }
+}
+
 /// A license template. It seeds a license on creation and is never looked at again.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,6 +7,7 @@
 pub mod catalogue;
 
 mod admin;
+mod deliveries;
 mod door;
 mod fault;
 mod fields;
@@ -15,6 +16,8 @@ mod license;
 mod license_calls;
 mod license_fields;
 mod metadata;
+mod origin;
+mod page;
 mod query;
 mod reply;
 mod request;
@@ -45,6 +48,7 @@ use tokio::{
 };
 
 pub use catalogue::Template;
+pub use deliveries::{Announcement, Delivery};
 pub use door::{Door, Queue};
 pub use fault::{Fault, FaultKind, Match};
 pub use license::{License, LicenseUser, StartTrigger};
@@ -157,9 +161,25 @@ impl Sandbox {
         self.state().calls.clone()
     }
 
-    /// Forgets the calls so far.
+    /// Forgets the calls so far, and the deliveries that are over.
     pub fn clear_calls(&self) {
-        self.state().calls.clear();
+        self.state().clear_calls();
+    }
+
+    /// Says that an event will be delivered now, and returns its id. Calls that come before its end are marked with it, as
+    /// long as nothing else is under way.
+    pub fn begin_delivery(&self, what: Announcement) -> u64 {
+        self.state().begin_delivery(what)
+    }
+
+    /// The deliveries so far, in the order in which they began.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.state().deliveries.all().to_vec()
+    }
+
+    /// Says that it was answered with a status, or not at all. `false` if none with this id is under way.
+    pub fn end_delivery(&self, id: u64, answered: Option<u16>) -> bool {
+        self.state().deliveries.end(id, answered)
     }
 
     /// All licenses in the order of their creation.
@@ -230,7 +250,8 @@ pub async fn serve(addr: SocketAddr, settings: Settings) -> io::Result<()> {
     let sandbox = Sandbox::start_on(addr, settings).await?;
     let (url, now) = (sandbox.url(), sandbox.now());
     println!("Cryptlex sandbox on {url}, its clock stands at {now}; ctrl-c stops it.");
-    println!("What it holds, what it was asked and how to change it: {url}/sandbox\n");
+    println!("Look at it in a browser: {url}/");
+    println!("How to change it: {url}/sandbox\n");
     println!("CRYPTLEX_WEB_API_BASE_URL={url}");
     println!("CRYPTLEX_ACCESS_TOKEN={token}");
     tokio::signal::ctrl_c().await

@@ -36,6 +36,21 @@ impl Reply {
         }
     }
 
+    /// The caller has what it asks for.
+    pub(super) fn not_modified() -> Reply {
+        Reply { status: 304, content_type: "", body: Vec::new(), headers: Vec::new() }
+    }
+
+    /// A page for a browser.
+    pub(super) fn page(html: String) -> Reply {
+        Reply {
+            status: 200,
+            content_type: "text/html; charset=utf-8",
+            body: html.into_bytes(),
+            headers: Vec::new(),
+        }
+    }
+
     pub(super) fn with(mut self, header: &'static str, value: String) -> Reply {
         self.headers.push((header, value));
         self
@@ -89,6 +104,12 @@ impl Refusal {
     pub(super) fn too_many() -> Refusal {
         let message = "too many requests".to_owned();
         Refusal { status: 429, code: "TOO_MANY_REQUESTS", message }
+    }
+
+    /// A request that another web page may have caused.
+    pub(super) fn foreign() -> Refusal {
+        let message = "call it by an IP address or as localhost, and not from another web page";
+        Refusal { status: 421, code: "FOREIGN_ORIGIN", message: message.to_owned() }
     }
 
     /// An error that a fault asked for.

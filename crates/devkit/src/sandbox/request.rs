@@ -35,6 +35,15 @@ impl Request {
         }
     }
 
+    /// The page, or a control of the sandbox; everything else is a call of the API.
+    pub(super) fn is_for_people(&self) -> bool {
+        match self.segments.as_slice() {
+            [root] if root.is_empty() => matches!(self.method.as_str(), "GET" | "HEAD"),
+            [first, ..] => first == "sandbox",
+            [] => false,
+        }
+    }
+
     /// Path and query for people to read and for faults to match.
     pub(super) fn readable_path(&self) -> String {
         let mut text = format!("/{}", self.segments.join("/"));

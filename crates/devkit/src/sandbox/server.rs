@@ -23,7 +23,8 @@ use tokio::{
 use super::{
     admin,
     door::{Admission, Gate},
-    reply::Reply,
+    origin, page,
+    reply::{Refusal, Reply},
     request::Request,
     state::{Outcome, State},
 };
@@ -64,8 +65,13 @@ async fn respond(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
     let request = Request::new(&parts, body.to_vec());
-    if request.segments.first().is_some_and(|segment| segment == "sandbox") {
-        return Ok(response(admin::answer(&mut lock(state), &request)));
+    if request.is_for_people() {
+        let reply = match origin::is_own(&parts) {
+            false => Refusal::foreign().into(),
+            true if request.segments == [""] => page::answer(&lock(state), &parts.headers),
+            true => admin::answer(&mut lock(state), &request),
+        };
+        return Ok(response(reply));
     }
     let (outcome, handed) = match gate {
         None => (lock(state).handle(request), None),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    deliveries::{Announcement, Deliveries},
     fault::{FaultKind, Queue},
     reply::{Refusal, Reply},
     request::Request,
@@ -31,6 +32,9 @@ pub struct Call {
     pub status: Option<u16>,
     /// The fault that hit it.
     pub fault: Option<String>,
+    /// The announced [`Delivery`](super::Delivery) that it belongs to, if that is certain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub during: Option<u64>,
 }
 
 /// Everything that is in memory.
@@ -40,6 +44,7 @@ pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) faults: Queue,
     pub(super) calls: Vec<Call>,
+    pub(super) deliveries: Deliveries,
     /// Calls that a fault has hit. Counted when all that happens to one at once has happened.
     pub(super) hits: watch::Sender<usize>,
     late: Vec<Request>,
@@ -70,6 +75,7 @@ impl State {
             settings,
             faults: Queue::default(),
             calls: Vec::new(),
+            deliveries: Deliveries::default(),
             hits: watch::Sender::default(),
             late: Vec::new(),
             window: Window::default(),
@@ -112,6 +118,7 @@ impl State {
             body,
             status: reply.as_ref().map(|reply| reply.status),
             fault: fault.as_ref().map(FaultKind::name),
+            during: self.deliveries.cause(),
         });
         if fault.is_some() {
             self.hits.send_modify(|hits| *hits += 1);
@@ -124,6 +131,17 @@ impl State {
             // Whoever closes a connection does not make the caller wait for it.
             (None, _) => Outcome::Dropped,
         }
+    }
+
+    /// Begins a delivery and returns its id.
+    pub(super) fn begin_delivery(&mut self, what: Announcement) -> u64 {
+        self.deliveries.begin(what, self.world.now(), self.calls.len())
+    }
+
+    /// Forgets the calls so far, and the deliveries that are over.
+    pub(super) fn clear_calls(&mut self) {
+        self.calls.clear();
+        self.deliveries.clear();
     }
 
     fn reply(&mut self, request: Request, fault: Option<&FaultKind>) -> Option<Reply> {

@@ -23,7 +23,7 @@ async fn templates_can_be_read_and_other_calls_do_not_exist() {
         "GET /v3/products",
         "GET /licenses",
         "PUT /v3/licenses",
-        "GET /",
+        "POST /",
         "GET /v3/users/x",
         "POST /sandbox/nothing",
     ] {

@@ -6,6 +6,7 @@ mod doors;
 mod faults;
 mod licenses;
 mod lists;
+mod page;
 mod switches;
 mod users;
 
