@@ -48,9 +48,9 @@ help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 .PHONY: demo
-demo: ## Play the main job of all three providers on a Cryptlex sandbox, with the real binaries
+demo: ## Play a story of each provider on a Cryptlex sandbox, with the real functions; SLOW=1 pauses between the steps
 	cargo build --locked --workspace --bins
-	$(TARGET_DIR)/debug/devkit demo
+	@$(TARGET_DIR)/debug/devkit demo $(if $(SLOW),--slow)
 
 .PHONY: test
 test: $(VENV)/bin/moto_server ## Run every test; DynamoDB is a moto server that they start themselves

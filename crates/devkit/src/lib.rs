@@ -1,7 +1,7 @@
 //! Tools around the bridge that are never deployed: a Cryptlex sandbox, signers, envelopes, an emulator of the Lambda
 //! Runtime API, the demo, the comparison with other servers, the crash loop, the benchmark, and the functions on an emulated processor.
 //!
-//! But for [`records`], which reads the ledger, and [`bench::own_work`], this library knows nothing of `webhook-core`: what
+//! But for [`records`], which reads the ledger, [`bench::own_work`] and [`function`], this library knows nothing of `webhook-core`: what
 //! it signs and what it answers follows the providers' and Cryptlex's own documentation, so that a misreading on one side fails a test.
 
 pub mod announce;
@@ -12,6 +12,7 @@ pub mod corpus;
 pub mod crash;
 pub mod demo;
 pub mod envelope;
+pub mod function;
 pub mod hosts;
 pub mod moto;
 pub mod records;

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use devkit::sandbox::Settings;
-use devkit::{arm64, bench, compare, corpus, crash, demo, records, sandbox, send};
+use devkit::sign::Provider;
+use devkit::{arm64, bench, compare, corpus, crash, demo, function, records, sandbox, send};
 
 #[derive(Parser)]
 #[command(
@@ -22,8 +23,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Play the main job of all three providers on a sandbox, with the real binaries.
-    Demo,
+    /// Play a story of each provider on a sandbox, with the real functions.
+    Demo(demo::DemoArgs),
+    /// Be the function of a provider, as its own binary is: for the demo, where that binary is not at hand.
+    #[command(hide = true)]
+    Function {
+        /// Whose.
+        provider: Provider,
+    },
     /// Kill the real binaries again and again while events are delivered, and compare the licenses with what was sold.
     Crash(crash::CrashArgs),
     /// Measure what the release binaries cost, and compare it with their budgets.
@@ -67,7 +74,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result: Result<bool, Box<dyn std::error::Error>> = match Cli::parse().command {
-        Command::Demo => demo::play().await.map_err(Into::into),
+        Command::Demo(args) => demo::play(&args).await.map_err(Into::into),
+        // It brings a runtime of its own.
+        Command::Function { provider } => {
+            let ended = tokio::task::block_in_place(|| function::run(provider));
+            ended.map(|()| true).map_err(|fatal| -> Box<dyn std::error::Error> { fatal })
+        }
         Command::Crash(args) => crash::run(&args).await.map_err(Into::into),
         Command::Bench(args) => bench::run(&args).await.map_err(Into::into),
         Command::Arm64(args) => arm64::run(&args).await.map_err(Into::into),

@@ -21,8 +21,17 @@ impl Server {
     /// Runs the binary with `PORT=0` and returns once it has written `listening on http://127.0.0.1:<port>`. The
     /// error of one that does not within a minute shows its output.
     pub async fn start(binary: &Path, environment: &[(&str, &str)]) -> io::Result<Server> {
+        Server::start_with(binary, &[], environment).await
+    }
+
+    /// As [`Server::start`], for a binary that becomes a server by its arguments.
+    pub async fn start_with(
+        binary: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> io::Result<Server> {
         let mut command = process::command(binary);
-        command.env("PORT", "0").envs(environment.iter().copied());
+        command.args(arguments).env("PORT", "0").envs(environment.iter().copied());
         Server::announced(command).await
     }
 

@@ -39,6 +39,18 @@ pub fn run<P: Provider>(
             return Ok(());
         }
     }
+    host::<P>(read)
+}
+
+/// [`run`] for a program that has arguments of its own: looks at no command line.
+pub fn serve<P: Provider>(
+    read: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+) -> Result<(), Fatal> {
+    host::<P>(Arc::new(mounted::or_in_a_file(read)))
+}
+
+fn host<P: Provider>(read: Variables) -> Result<(), Fatal> {
+    let in_lambda = read("AWS_LAMBDA_RUNTIME_API").is_some();
     crate::infra::telemetry::install(in_lambda, read("RUST_LOG").as_deref());
     // Once more, now that somebody hears of a file that cannot be read.
     read("RUST_LOG");
