@@ -23,7 +23,7 @@ TARGET ?= x86_64-unknown-linux-musl
 PIP_INSTALL = -m pip install --quiet --no-deps --no-compile --require-hashes \
 	$(if $(filter Darwin-x86_64,$(shell uname -s)-$(shell uname -m)),,--only-binary :all:) --requirement
 # The oldest Python that each list of packages is resolved for, and the list.
-LOCKS := 3.10:crates/devkit/moto/requirements 3.11:deploy/requirements 3.10:deploy/requirements-sam \
+LOCKS := 3.10:crates/devkit/moto/requirements 3.11:crates/devkit/browser/requirements 3.11:deploy/requirements 3.10:deploy/requirements-sam \
 	3.10:deploy/requirements-cargo-lambda 3.10:deploy/requirements-uv 3.12:deploy/requirements-setuptools 3.12:deploy/requirements-emulator
 # What builds the site. cargo checks its hash, and those of all that it is made of.
 MDBOOK := 0.5.4
@@ -55,6 +55,17 @@ demo: ## Play a story of each provider on a Cryptlex sandbox, with the real func
 .PHONY: test
 test: $(VENV)/bin/moto_server ## Run every test; DynamoDB is a moto server that they start themselves
 	cargo test --locked --workspace
+
+.PHONY: test-browser
+test-browser: $(VENV)/browser/bin/playwright ## Look at the sandbox's page in the Chromium that is installed; CHROMIUM=/path/to/chrome for another one
+	cargo build --locked -p devkit
+	$(VENV)/browser/bin/python -B crates/devkit/browser/test_page.py
+
+.PHONY: pictures
+pictures: $(VENV)/browser/bin/playwright ## Draw docs/images again, from the demo and the sandbox's page; needs Chromium
+	cargo build --locked -p devkit
+	$(TARGET_DIR)/debug/devkit demo --svg docs/images/demo.svg
+	$(VENV)/browser/bin/python -B crates/devkit/browser/pictures.py docs/images/sandbox.png
 
 .PHONY: crash
 crash: ## Kill the servers while thousands of events are delivered, with the ledger in a file and losing it each time
@@ -208,6 +219,13 @@ $(VENV)/bin/moto_server: crates/devkit/moto/requirements.txt | $(VENV)/bin/pytho
 
 $(VENV)/bin/zizmor: deploy/requirements.txt $(VENV)/bin/moto_server
 	$(VENV)/bin/python $(PIP_INSTALL) $<
+	@touch $@
+
+# An environment of its own, so that no other target installs it.
+$(VENV)/browser/bin/playwright: crates/devkit/browser/requirements.txt
+	@python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed")'
+	python3 -m venv $(VENV)/browser
+	$(VENV)/browser/bin/python $(PIP_INSTALL) $<
 	@touch $@
 
 # A separate environment: sam and moto need different versions.

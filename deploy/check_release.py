@@ -14,7 +14,7 @@ import sbom
 
 ROOT = Path(__file__).resolve().parent.parent
 # Every list of packages that the Makefile installs.
-LISTS = [*ROOT.glob("deploy/requirements*.txt"), ROOT / "crates/devkit/moto/requirements.txt"]
+LISTS = [*ROOT.glob("deploy/requirements*.txt"), *ROOT.glob("crates/devkit/*/requirements.txt")]
 
 
 def binary(machine=183, start=b"\x7fELF\x02\x01"):
