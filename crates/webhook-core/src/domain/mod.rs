@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod command;
+pub mod contracts;
 pub mod deadline;
 pub mod entitlement;
 pub mod fact;

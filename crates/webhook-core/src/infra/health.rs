@@ -64,11 +64,17 @@ impl Health {
                 tell("warnings", json!(warnings));
             }
             Standing::NotConfigured(not_read, problems) => {
-                let missing: Vec<&str> = problems.iter().map(Problem::variable).collect();
+                // What is set and means nothing is not missing: whoever looks for it would look in vain.
+                let (missing, wrong): (Vec<_>, Vec<_>) =
+                    problems.iter().partition(|problem| problem.is_missing());
+                let named = |all: Vec<&Problem>| {
+                    json!(all.into_iter().map(Problem::variable).collect::<Vec<_>>())
+                };
                 let problems = problems.iter().map(ToString::to_string);
                 let problems: Vec<String> = not_read.iter().cloned().chain(problems).collect();
                 tell("status", json!("not configured"));
-                tell("missing", json!(missing));
+                tell("missing", named(missing));
+                tell("wrong", named(wrong));
                 tell("problems", json!(problems));
             }
             Standing::NoLedger(problem) => {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Ledger;
-use super::reader::{Problem, Reader, web_address};
+use super::problem::{Problem, Warning};
+use super::reader::{Reader, web_address};
 
 /// What a function works with in addition to Cryptlex: nothing of it is secret.
 #[derive(Debug, Clone)]
@@ -57,9 +58,8 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             });
             return None;
         }
-        if self.optional("AWS_LAMBDA_RUNTIME_API").is_none() {
-            let text = "OVERFLOW_QUEUE_URL is not used: only in Lambda is a queue read";
-            self.warnings.push(text.to_owned());
+        if !self.is_in_lambda() {
+            self.warn(Warning::QueueNotRead);
             return None;
         }
         Some(url)

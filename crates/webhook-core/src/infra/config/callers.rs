@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use governor::Quota;
 
-use super::reader::{Problem, Reader};
+use super::problem::{Problem, Warning};
+use super::reader::Reader;
 use crate::domain::profile::Profile;
 use crate::infra::networks::Networks;
 
@@ -37,10 +38,7 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             "addresses and networks such as 203.0.113.7, 198.51.100.0/24",
         );
         for wide in proxies.iter().flat_map(Networks::too_wide) {
-            self.warnings.push(format!(
-                "TRUSTED_PROXIES names {wide}: anybody there may claim any address, and no limit holds. \
-                 Name your own proxies only"
-            ));
+            self.warn(Warning::WideProxies(wide.to_string()));
         }
         let per_minute =
             self.number("RATE_LIMIT_PER_MINUTE", 1000, 0..=1_000_000, "0 to 1000000 deliveries");

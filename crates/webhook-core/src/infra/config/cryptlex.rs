@@ -6,7 +6,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 
-use super::reader::{Problem, Reader, web_address};
+use super::problem::{Problem, Warning};
+use super::reader::{Reader, web_address};
 use crate::domain::ids::ProductId;
 use crate::domain::profile::Profile;
 
@@ -40,9 +41,10 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             if id.is_some() {
                 let (variable, wanted) = ("CRYPTLEX_PRODUCT_ID", "the id of a Cryptlex product");
                 self.problems.push(Problem::Invalid { variable, wanted });
+            } else if !self.is_in_lambda() {
+                // In Lambda the API decides whether there is a `/v1`; a delivery to it names the variable.
+                self.warn(Warning::NoProduct);
             }
-            let text = "CRYPTLEX_PRODUCT_ID is not set: /v1 cannot grant licenses";
-            self.warnings.push(text.to_owned());
         }
         product
     }

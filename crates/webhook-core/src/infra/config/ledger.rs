@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::policy::days_of;
+use super::problem::Warning;
 use super::reader::Reader;
 
 /// What is remembered, and where.
@@ -35,14 +36,11 @@ pub enum LedgerPlace {
 impl<R: Fn(&str) -> Option<String>> Reader<R> {
     pub(super) fn ledger(&mut self, deadline: Duration) -> Ledger {
         let (table, path) = (self.optional("LEDGER_TABLE"), self.optional("LEDGER_PATH"));
-        if table.is_some() && path.is_some() {
-            self.warnings.push("LEDGER_PATH is not used, because LEDGER_TABLE is set".to_owned());
-        }
-        if table.is_none() && self.optional("AWS_LAMBDA_RUNTIME_API").is_some() {
-            self.alarms.push(
-                "LEDGER_TABLE is not set: every instance of the function has a memory of its own, and loses it"
-                    .to_owned(),
-            );
+        match (&table, &path) {
+            (Some(_), Some(_)) => self.warn(Warning::PathNotUsed),
+            (None, _) if self.is_in_lambda() => self.alarms.push(Warning::NoTable.to_string()),
+            (None, None) => self.warn(Warning::NoLedger),
+            (Some(_), None) | (None, Some(_)) => {}
         }
         let place = match (table, path) {
             (Some(table), _) => LedgerPlace::Table(table),

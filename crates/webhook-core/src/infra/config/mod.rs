@@ -7,6 +7,7 @@ mod callers;
 mod cryptlex;
 mod ledger;
 mod policy;
+mod problem;
 mod reader;
 mod signing;
 #[cfg(test)]
@@ -19,7 +20,7 @@ pub use callers::Rules;
 pub use cryptlex::{Cryptlex, NO_AUTHORITIES};
 pub use ledger::{Ledger, LedgerPlace};
 pub use policy::policy_of;
-pub use reader::Problem;
+pub use problem::Problem;
 pub use signing::{BEFORE_ROTATION, Secrets, Tolerance};
 
 use crate::domain::ids::ProductId;

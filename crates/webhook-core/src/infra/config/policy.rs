@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::reader::{Problem, Reader};
+use super::problem::Problem;
+use super::reader::Reader;
 use crate::domain::policy::{AtTheEnd, Policy, QuantityMeans, Refunded, TestEvents};
 use crate::domain::profile::Profile;
 

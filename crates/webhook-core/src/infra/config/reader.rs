@@ -4,34 +4,7 @@ use std::ops::RangeInclusive;
 
 use http::Uri;
 
-/// Something about the configuration that a person must fix.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// A required variable is not there, or blank.
-    #[error("{0} was not found in environment variables.")]
-    Missing(&'static str),
-    /// A variable has a value that means nothing.
-    #[error("{variable} must be {wanted}.")]
-    Invalid {
-        /// Its name.
-        variable: &'static str,
-        /// The values that are allowed.
-        wanted: &'static str,
-    },
-    /// A file that should hold a value.
-    #[error("the file that {0} names cannot be read, or is empty.")]
-    NoFile(String),
-}
-
-impl Problem {
-    /// The variable that it is about.
-    pub fn variable(&self) -> &str {
-        match self {
-            Self::Missing(variable) | Self::Invalid { variable, .. } => variable,
-            Self::NoFile(variable) => variable,
-        }
-    }
-}
+use super::problem::{Problem, Warning};
 
 /// What was read so far, and what was wrong with it.
 pub(super) struct Reader<R> {
@@ -46,6 +19,11 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
         Self { read, problems: Vec::new(), warnings: Vec::new(), alarms: Vec::new() }
     }
 
+    /// Works, and should be looked at all the same.
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning.to_string());
+    }
+
     pub(super) fn optional(&mut self, variable: &str) -> Option<String> {
         let raw = (self.read)(variable).unwrap_or_default();
         let value = raw.trim();
@@ -56,9 +34,14 @@ impl<R: Fn(&str) -> Option<String>> Reader<R> {
             return None;
         }
         if value.len() != raw.len() && !value.is_empty() {
-            self.warnings.push(format!("{variable} has blanks around it: they were cut off"));
+            self.warn(Warning::Blanks(variable.to_owned()));
         }
         Some(value.to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether Lambda runs the process.
+    pub(super) fn is_in_lambda(&mut self) -> bool {
+        self.optional("AWS_LAMBDA_RUNTIME_API").is_some()
     }
 
     pub(super) fn required(&mut self, variable: &'static str) -> Option<String> {

@@ -221,7 +221,7 @@ fn the_ledger_is_a_table_before_a_file_before_memory() {
     let (table, path) = (("LEDGER_TABLE", "ledger"), ("LEDGER_PATH", "/var/ledger"));
     let lambda = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
     let file = LedgerPlace::File(PathBuf::from("/var/ledger"));
-    assert_eq!(ledger(&[]), (LedgerPlace::Memory, 0));
+    assert_eq!(ledger(&[]), (LedgerPlace::Memory, 1));
     assert_eq!(ledger(&[path]), (file.clone(), 0));
     assert_eq!(ledger(&[table, path]), (LedgerPlace::Table("ledger".to_owned()), 1));
     assert_eq!(ledger(&[path, lambda]), (file, 1));

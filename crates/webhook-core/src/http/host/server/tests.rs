@@ -62,7 +62,7 @@ fn an_unreadable_file_stops_the_start() {
     };
     assert_eq!(given("HOST", &read), Ok(Some("::1".to_owned())));
     assert_eq!(given("OTHER", &read), Ok(None));
-    let text = "the file that PORT_FILE names cannot be read, or is empty.";
+    let text = "PORT_FILE names a file that cannot be read or is empty. Mount that file, or set the variable itself.";
     assert_eq!(given("PORT", &read).unwrap_err().to_string(), text);
 }
 
