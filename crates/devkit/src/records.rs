@@ -12,13 +12,14 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use webhook_core::cryptlex::{Client, Reserved};
 use webhook_core::domain::clock::Clock;
+use webhook_core::domain::command::SubjectKind;
 use webhook_core::domain::deadline::{Deadline, Timing};
 use webhook_core::domain::ids::{CustomerId, EventId, LicenseId, SubjectId};
 use webhook_core::infra::aws::Aws;
 use webhook_core::infra::config;
 use webhook_core::ledger::{
     Dynamo, Embedded, EventRecord, EventStatus, KnownCustomer, Ledger, Store, StoreError,
-    SubjectRecord,
+    SubjectRecord, parts_of_subject_key,
 };
 
 use crate::send::{Delivery, SendError, now_unix, post};
@@ -51,18 +52,21 @@ pub struct Place {
 
 /// Arguments of `devkit show`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:
+  devkit show --path ledger.redb stripe sub_1
+  devkit show --table webhook-ledger paddle ctm_01")]
 pub struct ShowArgs {
-    /// Whose it is
+    /// Who sent it
     pub provider: Provider,
     /// The provider's id of a subscription, order, customer or event
     pub subject: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
     pub place: Place,
-    /// With this and a token, licenses are shown as they stand at Cryptlex
+    /// Cryptlex's address: with a token, show the state of each license there
     #[arg(long, env = "CRYPTLEX_WEB_API_BASE_URL")]
     pub cryptlex_url: Option<String>,
-    /// Access token with license:read
+    /// Cryptlex's access token, with license:read
     #[arg(long, env = "CRYPTLEX_ACCESS_TOKEN", hide_env_values = true)]
     pub cryptlex_token: Option<String>,
 }
@@ -77,22 +81,25 @@ pub struct UnmappedArgs {
 
 /// Arguments of `devkit replay`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:
+  devkit replay --path ledger.redb stripe evt_1
+  devkit replay --table webhook-ledger --url https://HOST/webhooks/paddle paddle evt_1 --map pri_1=PRODUCT:TEMPLATE")]
 pub struct ReplayArgs {
-    /// Whose event it is
+    /// Who sent the event
     pub provider: Provider,
-    /// The provider's id of it
+    /// The provider's id of the event
     pub event: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
     pub place: Place,
-    /// Where to post it [default: port 3000 here, at the path that it came to]
+    /// Where to post it [default: port 3000 of this machine, at the path that it came to]
     #[arg(long)]
     pub url: Option<String>,
     /// Signing secret [default: the provider's variable, as the function reads it, else the demo secret]
     #[arg(long)]
     pub secret: Option<String>,
-    /// Write the Cryptlex ids into the body first, for a line that was bought before its mapping was made: LINE is what
-    /// `devkit unmapped` names (a price, a product path; anything for Stripe)
+    /// Write these Cryptlex ids into the body first, for a line that was bought before it had a mapping. `devkit unmapped`
+    /// names the LINE: a price or a product path; anything for Stripe
     #[arg(long, value_name = "LINE=PRODUCT:TEMPLATE")]
     pub map: Vec<LineMapping>,
 }
@@ -118,7 +125,7 @@ impl FromStr for LineMapping {
                     template: template.to_owned(),
                 })
             }
-            Some(_) | None => Err("it is not LINE=PRODUCT:TEMPLATE".to_owned()),
+            Some(_) | None => Err("write LINE=PRODUCT:TEMPLATE".to_owned()),
         }
     }
 }
@@ -179,28 +186,32 @@ fn map_names(map: &[LineMapping]) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
     /// Neither a table nor a file was named.
-    #[error("name the ledger: --table or LEDGER_TABLE, --path or LEDGER_PATH")]
+    #[error(
+        "no ledger is named. Use --path FILE or --table TABLE, or set LEDGER_PATH or LEDGER_TABLE"
+    )]
     NoPlace,
     /// No id.
-    #[error("{0:?} is no id")]
+    #[error("{0:?} is not an id")]
     NotAnId(String),
     /// The ledger has no such record.
-    #[error("the ledger knows nothing of {0}")]
+    #[error(
+        "the ledger knows nothing of {0}. Is it the id that the provider shows, and the ledger of that function?"
+    )]
     Unknown(String),
     /// Nothing that can be explained has this id.
     #[error(
-        "the ledger knows no subscription, order or license {0}: name the provider's id of a subscription or order, or \
-         Cryptlex's id of a license that a function made; of a customer or an event, `devkit show` says what it is about"
+        "the ledger knows no subscription, order or license {0}. Name the provider's id of a subscription or order, or \
+         Cryptlex's id of a license that a function made. Of a customer or an event, `devkit show` says what it is about"
     )]
     NothingToExplain(String),
     /// A variable of the function has a value that means nothing.
-    #[error("the policy cannot be read: {0}")]
+    #[error("the policy of the function cannot be read from the variables: {0}")]
     Policy(String),
     /// The event is known, its body is not.
     #[error("the body of {0} is not kept: it was too large, or is older than EVENT_RETENTION_DAYS")]
     NoBody(String),
     /// Nothing to write the ids of a mapping to.
-    #[error("the event has no line {0}")]
+    #[error("the event has no line {0}. `devkit unmapped` names its lines")]
     NotMapped(String),
     /// The ledger could not be read.
     #[error(transparent)]
@@ -277,7 +288,23 @@ async fn subject(
     }))
 }
 
-/// What was paid for and waits for a mapping, the oldest first: `provider event-id (type, since): what to do`.
+/// What people read of the subjects of an event: `about subscription sub_1, customer cus_1`. An invoice or a payment that
+/// nobody knows is kept as an order; Stripe's ids say what they are.
+fn about(subjects: &[String]) -> Option<String> {
+    let word = |kind: SubjectKind, id: &str| match (kind, id.split('_').next()) {
+        (SubjectKind::Subscription, _) => "subscription",
+        (SubjectKind::Customer, _) => "customer",
+        (SubjectKind::Order, Some("in")) => "invoice",
+        (SubjectKind::Order, Some("pi" | "ch")) => "payment",
+        (SubjectKind::Order, _) => "order",
+    };
+    let subjects = subjects.iter().filter_map(|key| parts_of_subject_key(key));
+    let subjects: Vec<String> =
+        subjects.map(|(_, kind, id)| format!("{} {id}", word(kind, id))).collect();
+    (!subjects.is_empty()).then(|| format!("about {}", subjects.join(", ")))
+}
+
+/// What was paid for and waits for a mapping, the oldest first: `provider event-id (type, since T, about ..): what to do`.
 pub async fn unmapped(ledger: &Ledger) -> Result<Vec<String>, RecordsError> {
     let waits = |event: &EventRecord| matches!(event.status, EventStatus::Unmapped(_));
     let line = |(provider, id, event): (String, String, EventRecord)| {
@@ -286,7 +313,9 @@ pub async fn unmapped(ledger: &Ledger) -> Result<Vec<String>, RecordsError> {
             EventStatus::Unmapped(why) => why,
             EventStatus::Claimed | EventStatus::Done(_) | EventStatus::Failed(_) => String::new(),
         };
-        format!("{provider} {id} ({kind}, {claimed_at}, {}): {why}", subjects.join(" "))
+        let mut facts = vec![kind, format!("since {claimed_at}")];
+        facts.extend(about(&subjects));
+        format!("{provider} {id} ({}): {why}", facts.join(", "))
     };
     Ok(ledger.events(waits).await?.into_iter().map(line).collect())
 }
@@ -313,7 +342,7 @@ async fn stand(args: &ShowArgs, license: &LicenseId) -> Value {
         Ok(Some(found)) => json!({
             "expiresAt": found.expires_at, "suspended": found.is_suspended(), "revoked": found.is_revoked(),
         }),
-        Ok(None) => json!("there is no such license"),
+        Ok(None) => json!("Cryptlex has no such license"),
         Err(error) => json!(error.to_string()),
     }
 }

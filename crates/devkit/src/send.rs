@@ -40,7 +40,7 @@ pub enum SendError {
     #[error(transparent)]
     Corpus(#[from] CorpusError),
     /// Nobody listens, or no whole answer came within 30 seconds.
-    #[error("no answer from {url}: {reason}")]
+    #[error("no answer from {url}: {reason}. Is the function running there?")]
     Unanswered {
         /// Where it was sent to.
         url: String,
@@ -84,7 +84,7 @@ impl FromStr for SignedAt {
             secs => secs
                 .parse()
                 .map(SignedAt::Unix)
-                .map_err(|_| "neither `now` nor seconds since 1970".to_owned()),
+                .map_err(|_| "write `now`, or seconds since 1970".to_owned()),
         }
     }
 }
@@ -92,9 +92,9 @@ impl FromStr for SignedAt {
 /// What both subcommands need to make a signed delivery of a case.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SignedCase {
-    /// Whose webhook it is
+    /// Who sends the webhook
     pub provider: Provider,
-    /// File name under `events/<provider>`, without .json
+    /// Name of a file in `events/<provider>`, without .json; `devkit cases` lists them
     pub case: String,
     /// Signing secret [default: the demo secret of the provider]
     #[arg(long)]
@@ -119,11 +119,14 @@ impl SignedCase {
 
 /// Arguments of `devkit send`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:
+  devkit send stripe checkout-subscription
+  devkit send --url https://HOST/webhooks/paddle --secret SECRET paddle transaction-web")]
 pub struct SendArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
     pub signed: SignedCase,
-    /// Where to post it [default: port 3000 here, /v2 for stripe, /v1 for the others]
+    /// Where to post it [default: port 3000 of this machine, /v2 for stripe, /v1 for the others]
     #[arg(long, value_parser = http_url)]
     pub url: Option<String>,
     /// Sandbox whose page shows what is sent; without one nothing is lost

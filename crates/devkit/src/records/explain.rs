@@ -5,7 +5,7 @@ use webhook_core::domain::command::{Subject, SubjectKind};
 use webhook_core::domain::ids::{LicenseId, SubjectId, plain};
 use webhook_core::domain::policy::Policy;
 use webhook_core::infra::config::{Problem, policy_of};
-use webhook_core::ledger::{Ledger, SubjectRecord};
+use webhook_core::ledger::{Ledger, SubjectRecord, parts_of_subject_key};
 use webhook_core::providers::{FastSpring, Paddle, Stripe};
 
 use super::{Place, RecordsError};
@@ -13,6 +13,12 @@ use crate::sign::Provider;
 
 /// Arguments of `devkit explain`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "Set the policy variables of the function (docs/configuration.md) as they are there.
+
+Example:
+  GRACE_DAYS=7 devkit explain --path ledger.redb sub_1"
+)]
 pub struct ExplainArgs {
     /// The provider's id of a subscription or order, or Cryptlex's id of a license
     pub id: String,
@@ -55,14 +61,11 @@ pub async fn explain(
 
 /// Of `subject/stripe/subscription/sub_1`. A customer has no licenses of their own.
 fn subject_of(key: &str) -> Option<(Provider, Subject)> {
-    let mut parts = key.splitn(4, '/').skip(1);
-    let (provider, kind, id) = (parts.next()?, parts.next()?, parts.next()?);
+    let (provider, kind, id) = parts_of_subject_key(key)?;
     let provider = Provider::ALL.into_iter().find(|known| known.name() == provider)?;
-    let kind = match kind {
-        "subscription" => SubjectKind::Subscription,
-        "order" => SubjectKind::Order,
-        _ => return None,
-    };
+    if kind == SubjectKind::Customer {
+        return None;
+    }
     Some((provider, Subject { provider: provider.name(), kind, id: SubjectId::new(id).ok()? }))
 }
 
@@ -91,7 +94,7 @@ fn story(subject: &Subject, record: &SubjectRecord, policy: &Policy) -> Vec<Stri
     ];
     lines.extend(dropped.map(|text| format!("  {text}")));
     if facts.is_empty() {
-        lines.push("  The ledger holds no fact of it.".to_owned());
+        lines.push("  the ledger holds no fact of it".to_owned());
     }
     lines.extend(facts.iter().flat_map(fact));
     lines.push("what follows from it:".to_owned());
@@ -109,8 +112,7 @@ fn fact(fact: &Explained) -> Vec<String> {
     }
     lines.extend(effects.iter().map(|effect| format!("    -> {effect}")));
     if !is_settled {
-        let text =
-            "    its effect may be missing at Cryptlex: the event failed, waits or is under way";
+        let text = "    its effect may be missing at Cryptlex: the event failed, waits or is being handled";
         lines.push(text.to_owned());
     }
     lines
@@ -137,11 +139,11 @@ fn licenses(record: &SubjectRecord) -> Vec<String> {
     }
     if !state.written.is_empty() {
         let ends: Vec<String> = state.written.iter().map(ToString::to_string).collect();
-        lines.push(format!("ends that were called for last: {}", ends.join(", ")));
+        lines.push(format!("ends that the function asked for last: {}", ends.join(", ")));
     }
     if !record.all_ours && !state.slots.is_empty() {
         lines.push(
-            "there may be others: an event is not done, or not all were made by a function"
+            "there may be other licenses: an event is not done, or somebody else made one"
                 .to_owned(),
         );
     }

@@ -3,23 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use webhook_core::domain::command::SubjectKind;
 use webhook_core::domain::ids::SubjectId;
-use webhook_core::ledger::{EventRecord, EventStatus, Ledger};
+use webhook_core::ledger::{EventRecord, EventStatus, Ledger, parts_of_subject_key};
 
-use super::{Place, RecordsError};
+use super::{Place, RecordsError, about};
 
 /// Longer than anybody may work on an event: the longest `DEADLINE_MS` and the longest `SETTLE_SECS`.
 const SURELY_DEAD: SignedDuration = SignedDuration::from_mins(30);
 
 /// Arguments of `devkit failed`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:
+  devkit failed --path ledger.redb")]
 pub struct FailedArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
     pub place: Place,
 }
 
-/// Events that are not done, the oldest first: `provider event-id (type, since, about, customers, tries): why`. Also those that
+/// Events that are not done, the oldest first: `provider event-id (type, since T, about .., customer .., attempts: n): why`,
+/// with the customers as far as the ledger knows them. Also those that
 /// were begun and never finished, because their process died. What waits for a mapping has a list of its own.
 pub async fn failed(ledger: &Ledger, now: Timestamp) -> Result<Vec<String>, RecordsError> {
     let events = ledger.events(|event| reason(event, now).is_some()).await?;
@@ -31,13 +35,14 @@ pub async fn failed(ledger: &Ledger, now: Timestamp) -> Result<Vec<String>, Reco
     for (provider, id, event) in events {
         let customers = customers(ledger, &provider, &event, &buyers).await?;
         let EventRecord { kind, claimed_at, attempts, subjects, .. } = &event;
-        let about: Vec<&str> = subjects.iter().filter_map(|key| named(key)).collect();
-        let about = known(about.join(", "), "nothing that is known yet");
-        let customers = known(customers.join(", "), "unknown");
+        let mut facts = vec![kind.clone(), format!("since {claimed_at}")];
+        facts.extend(about(subjects));
+        if !customers.is_empty() {
+            facts.push(format!("customer {}", customers.join(", ")));
+        }
+        facts.push(format!("attempts: {attempts}"));
         let why = reason(&event, now).unwrap_or_default();
-        lines.push(format!(
-            "{provider} {id} ({kind}, {claimed_at}, about {about}, customer {customers}, attempts: {attempts}): {why}"
-        ));
+        lines.push(format!("{provider} {id} ({}): {why}", facts.join(", ")));
     }
     Ok(lines)
 }
@@ -46,20 +51,10 @@ fn reason(event: &EventRecord, now: Timestamp) -> Option<&str> {
     let dead = || now.duration_since(event.claimed_at) > SURELY_DEAD;
     match &event.status {
         EventStatus::Failed(why) => Some(why),
-        EventStatus::Claimed => {
-            dead().then_some("it was begun and never finished: its process died")
-        }
+        EventStatus::Claimed => dead()
+            .then_some("its process died before it was done; deliver it again with devkit replay"),
         EventStatus::Done(_) | EventStatus::Unmapped(_) => None,
     }
-}
-
-fn known(text: String, otherwise: &str) -> String {
-    if text.is_empty() { otherwise.to_owned() } else { text }
-}
-
-/// `subscription/sub_1` of `subject/stripe/subscription/sub_1`.
-fn named(key: &str) -> Option<&str> {
-    key.splitn(3, '/').nth(2)
 }
 
 /// Those that the event names, those who bought what it is about, and those that the provider named with it.
@@ -70,9 +65,9 @@ async fn customers(
     buyers: &BTreeMap<(String, String), Vec<String>>,
 ) -> Result<Vec<String>, RecordsError> {
     let mut found: BTreeSet<String> = event.customers.iter().map(ToString::to_string).collect();
-    let ids = event.subjects.iter().filter_map(|key| named(key)?.split_once('/'));
-    for (kind, id) in ids {
-        if kind == "person" {
+    let subjects = event.subjects.iter().filter_map(|key| parts_of_subject_key(key));
+    for (_, kind, id) in subjects {
+        if kind == SubjectKind::Customer {
             found.insert(id.to_owned());
         }
         found.extend(

@@ -2,6 +2,7 @@
 
 use super::step::Step;
 use crate::domain::command::{Concern, Subject, Unmapped};
+use crate::domain::contracts;
 use crate::domain::fact::MoneyBack;
 use crate::ledger::{Capacity, SubjectState};
 
@@ -34,7 +35,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// A payment for licenses that are not there; their purchase may be on its way.
-    #[error("while attempting to renew licenses, no license of {0} was found")]
+    #[error("{}", contracts::nothing_to_renew(.0))]
     NoLicense(Subject),
     /// More licenses of one subject than the ledger can remember.
     #[error("{0}")]
@@ -44,7 +45,7 @@ pub enum Refused {
     NoCustomer(String),
     /// More licenses are needed, and none of the existing ones has a user.
     #[error(
-        "more licenses of {0} are to be made, and none that is there has a user: give one of them its user in Cryptlex"
+        "{0} needs more licenses, and none of its licenses has a user: give one of them its user in Cryptlex"
     )]
     NoUser(Subject),
 }

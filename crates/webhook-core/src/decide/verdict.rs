@@ -33,7 +33,8 @@ pub(super) fn of(
                 let newer = snapshot.state.facts.all().any(|fact| fact.at > work.at);
                 if wanted.failing.is_none_or(|failing| failing < work.at) {
                     plan.stale = newer;
-                    plan.noted = Some("the period of the failed payment, or a later one, is paid");
+                    plan.noted =
+                        Some("the period of the failed payment, or a later one, is paid already");
                 }
             }
             Action::Suspend(_) | Action::Resume(_) | Action::End => {
@@ -101,10 +102,12 @@ fn is_older(work: &Work<'_>, snapshot: &Snapshot) -> bool {
 fn granted(grant: &Grant, wanted: &Entitlements, plan: &mut Plan) {
     if grant.foreign {
         plan.warnings
-            .push("a line without any Cryptlex field was left out, as one that needs no license");
+            .push("a line names no Cryptlex id, and was skipped as one that needs no license");
     }
     if wanted.purchase == Purchase::Unpaid && grant.else_renews.is_some() {
-        plan.noted = Some("it pays for a change within a period whose payment is not known");
+        plan.noted = Some(
+            "the payment is for a change within a period, and the payment of that period is unknown",
+        );
         plan.concern = Some(Concern::PaidWithoutLicense);
     } else if wanted.purchase == Purchase::Unpaid {
         plan.noted = Some("the checkout session is not paid yet");
@@ -119,13 +122,13 @@ fn changed(
     snapshot: &Snapshot,
 ) {
     if wanted.the_end != AtTheEnd::Nothing {
-        plan.noted = Some("it is over until it is paid for again");
+        plan.noted = Some("it has ended, and nothing changes until it is paid for again");
     } else if changes_nothing && takes_effect == Effect::WhenCharged {
-        plan.noted = Some("what changed, if anything, takes effect with the charge that bills it");
+        plan.noted = Some("a change, if there is one, takes effect with the charge that bills it");
     } else if changes_nothing && plan.unmapped.is_empty() {
-        plan.noted = Some("nothing of it changed");
+        plan.noted = Some("nothing changed that licenses depend on");
     } else if snapshot.licenses.is_empty() && plan.unmapped.is_empty() {
-        plan.noted = Some("there is no license of it");
+        plan.noted = Some("it has no license");
     }
 }
 
@@ -142,9 +145,9 @@ fn renewed(
     if wanted.the_end != AtTheEnd::Nothing {
         let has_ended = snapshot.state.facts.all().any(Fact::is_end);
         plan.noted = Some(match policy.refunded {
-            Refunded::Revokes if !has_ended => "it makes up for no refund",
+            Refunded::Revokes if !has_ended => "the payment does not make up for the refund",
             Refunded::Revokes | Refunded::Suspends | Refunded::ChangesNothing => {
-                "it was paid for a time before its end"
+                "the payment is for a time before it ended"
             }
         });
         return Ok(());
@@ -182,7 +185,7 @@ fn renewed(
     }
     if snapshot.licenses.iter().any(crate::cryptlex::License::is_revoked) {
         plan.warnings.push(
-            "a paid license is revoked, and no end of its subscription is known: it stays so",
+            "a paid license is revoked, and no end of its subscription is known. It stays revoked; reinstate it in Cryptlex if it should work",
         );
     }
     Ok(())
@@ -202,7 +205,7 @@ fn without_license(
     if !may_be_foreign || !says_until_when {
         return Err(Refused::NoLicense(command.subject.clone()));
     }
-    plan.noted = Some("the subscription is unknown and is taken for one without licenses");
+    plan.noted = Some("the subscription is unknown, and is taken for one without licenses");
     Ok(())
 }
 
@@ -222,7 +225,7 @@ fn reversed(
         return;
     }
     if !names_any_of_it(back, snapshot) {
-        plan.noted = Some("it is about something else that was bought with it");
+        plan.noted = Some("the refund or dispute is about something else that was bought with it");
         return;
     }
     if back.cause == SuspensionReason::Refund && policy.refunded == Refunded::ChangesNothing {
@@ -235,17 +238,19 @@ fn reversed(
         || (policy.at_the_end == AtTheEnd::Delete && snapshot.state.deleted);
     let why = match back.funds {
         Funds::Reinstated if wanted.reasons.contains_key(&back.cause) => {
-            plan.noted = Some("another payment is taken back all the same");
+            plan.noted = Some("another refund or dispute still counts");
             return;
         }
         Funds::Reinstated if has_effect => return,
         Funds::Reinstated => {
-            plan.noted = Some("no license was changed for it");
+            plan.noted = Some("no license had been changed for the refund or dispute");
             return;
         }
         Funds::Withdrawn | Funds::Lost if has_effect && had_licenses => return,
         Funds::Withdrawn | Funds::Lost if same => return,
-        Funds::Withdrawn | Funds::Lost if has_effect => "no license is known to be paid by it",
+        Funds::Withdrawn | Funds::Lost if has_effect => {
+            "no license is known that the payment was for"
+        }
         Funds::Withdrawn | Funds::Lost if !is_known(work, wanted) => {
             "the refunded or disputed payment is unknown, so no license was changed"
         }
@@ -260,10 +265,10 @@ fn reversed(
                 return;
             }
             plan.change_back = Some(Box::new(back.clone()));
-            "it paid for a change, and another payment is for the same time"
+            "the payment was for a change, and another payment is for the same time"
         }
         Funds::Withdrawn | Funds::Lost => {
-            "other money makes up for it, or it was for something else"
+            "another payment makes up for it, or the payment was for something else"
         }
     };
     plan.noted = Some(why);

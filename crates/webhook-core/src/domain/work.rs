@@ -39,6 +39,11 @@ impl<'c> Work<'c> {
         all
     }
 
+    /// What it is about, for texts.
+    pub fn object(&self) -> String {
+        self.leading().map_or_else(|| self.subject.to_string(), Command::object)
+    }
+
     /// The command that says most: a purchase, else the first.
     pub fn leading(&self) -> Option<&'c Command> {
         let grant = self.commands.iter().find(|command| command.purchase().is_some());

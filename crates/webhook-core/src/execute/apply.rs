@@ -50,16 +50,18 @@ pub enum StopReason {
     #[error("{0}")]
     Call(ApiError),
     /// A write may still have its effect.
-    #[error("{0}; whether it had an effect is not known yet")]
+    #[error("{0}; the next delivery looks whether it had an effect")]
     Unknown(ApiError),
     /// The event cannot be carried out as things are.
     #[error("{0}")]
     Refused(Refused),
     /// Somebody else made the user with the customer's address.
-    #[error("somebody else made a user with the customer's address")]
+    #[error("another delivery made a user with the customer's address at the same time")]
     Faster,
     /// Cryptlex said yes and shows no change.
-    #[error("Cryptlex accepted a change that its license does not show")]
+    #[error(
+        "Cryptlex accepted a change, and its license does not show it: look at the license in Cryptlex"
+    )]
     NoChange,
 }
 

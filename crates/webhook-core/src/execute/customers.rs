@@ -74,7 +74,7 @@ impl Looking<'_> {
             let patience = patience(command, &owner);
             self.claim(&owner, &user, patience, leases).await.map_err(NotSeen::Ledger)?;
         }
-        let text = format!("the user of {} changes hands again and again", command.subject);
+        let text = format!("other deliveries keep changing the user of {}", command.subject);
         Err(NotSeen::Ledger(Failure::delayed(text, None)))
     }
 

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::domain::clock::Clock;
 use crate::domain::command::{Meaning, Notice};
+use crate::domain::contracts;
 use crate::domain::deadline::{Deadline, Timing};
 use crate::execute::handle_event::{Delivery, Patience, Ready};
 use crate::execute::log_event::log_failure;
@@ -203,7 +204,10 @@ impl<P: Provider> Service<P> {
     pub async fn finish(&self) {
         let all = self.under_way.acquire_many(MOST_UNDER_WAY);
         if tokio::time::timeout(self.deadline(), all).await.is_err() {
-            tracing::error!(provider = P::NAME, "stopped while a delivery was under way");
+            tracing::error!(
+                provider = P::NAME,
+                "Stopped while deliveries were being handled. Their providers will deliver them again"
+            );
         }
     }
 
@@ -245,7 +249,8 @@ impl<P: Provider> Service<P> {
                         provider = P::NAME,
                         reason = %rejected,
                         source,
-                        "Webhook signature verification failed"
+                        "{}",
+                        contracts::NOT_VERIFIED,
                     );
                 }
                 count(match rejected {
@@ -258,10 +263,7 @@ impl<P: Provider> Service<P> {
             }
         };
         if let Some(age) = verified.close_to_threshold {
-            tracing::warn!(
-                provider = P::NAME,
-                "Webhook timestamp is close to threshold: {age} seconds old"
-            );
+            tracing::warn!(provider = P::NAME, "{}", contracts::close_to_threshold(age),);
         }
         let mut handled =
             Box::pin(self.handled(&state, contract, &verified, deadline, can_change)).await;
@@ -387,7 +389,7 @@ impl<P: Provider> Service<P> {
         let remembered = remembered::<P>(&ready.ledger, &ready.config, &event);
         let late = |_late| {
             count_late_ledger(budget);
-            Err(StoreError("no answer in time".to_owned()).into())
+            Err(StoreError::late().into())
         };
         let remembered = tokio::time::timeout(deadline.left(), remembered).await;
         let remembered = match remembered.unwrap_or_else(late) {

@@ -26,7 +26,7 @@ use crate::execute::claim_scope::write_down;
 use crate::execute::customers::{Looking, told_by, with_address};
 use crate::execute::outcome::unmapped_text;
 use crate::execute::replay::{Forgotten, Remembered, remembered};
-use crate::execute::report::{Class, Failure};
+use crate::execute::report::{Class, Failure, Finished};
 use crate::execute::waiting::Waiting;
 use crate::infra::config::Config;
 use crate::infra::health::Failures;
@@ -98,7 +98,7 @@ impl Ready {
         commands: &[Command],
         delivery: &Delivery<'_>,
         clock: &Clock,
-    ) -> impl Future<Output = Result<Outcome, Failure>> {
+    ) -> impl Future<Output = Result<Finished, Failure>> {
         const NOTHING_TRIED: &BTreeSet<EventId> = &BTreeSet::new();
         self.handle_after::<P>(event, at, commands, delivery, clock, NOTHING_TRIED)
     }
@@ -112,15 +112,19 @@ impl Ready {
         delivery: &Delivery<'_>,
         clock: &Clock,
         tried: &BTreeSet<EventId>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Finished, Failure> {
         let deadline = delivery.deadline;
         if deadline.left().is_zero() {
-            return Err(Failure::delayed("there was no time left for it", None));
+            let text = "no time was left before the deadline (DEADLINE_MS)";
+            return Err(Failure::delayed(text, None));
         }
         let begun = self.begun::<P>(event, at, commands, delivery, clock).await?;
         let Begun { commands, mut leases, calls, owed } = match begun {
             Ok(begun) => begun,
-            Err(outcome) => return Ok(duplicate(event, outcome)),
+            Err(outcome) => {
+                count(Count::Duplicate);
+                return Ok(Finished::Before(outcome));
+            }
         };
         let commands = &*commands;
         let addressed = match self.addressed::<P>(commands, &leases, deadline).await {
@@ -153,7 +157,7 @@ impl Ready {
                 if told {
                     self.notify(event, commands, &concerns, &outcome.message, deadline).await;
                 }
-                Ok(outcome)
+                Ok(Finished::Done(outcome))
             }
             Ok(carried) => self.unmapped(event, commands, *leases, carried, deadline).await,
             Err((failure, LeaseOnFailure::Release))
@@ -182,7 +186,7 @@ impl Ready {
         mut leases: Leases,
         Carried { outcome, unmapped, concerns }: Carried,
         deadline: Deadline,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Finished, Failure> {
         let text = unmapped_text(&unmapped, &concerns);
         let told = leases.tell_once();
         let wait = self.ledger.wait_for_mapping(leases, &text);
@@ -205,7 +209,7 @@ impl Ready {
             "Webhook event {} was accepted: {text}",
             event.id,
         );
-        Ok(Outcome { message: text, ..outcome })
+        Ok(Finished::Waits(Outcome { message: text, ..outcome }))
     }
 
     /// Purchases of a customer who is known by id only, with the address and the name that they told in an event of their own:
@@ -250,7 +254,7 @@ impl Ready {
                 provider: event.provider,
                 event: &event.id,
                 kind: &event.kind,
-                subject: commands.first().map(|command| command.subject.to_string()),
+                subject: commands.first().map(Command::object),
                 text,
             };
             self.notifier.send(&notification, deadline.left().max(self.timing.record)).await;
@@ -291,7 +295,7 @@ impl Ready {
         tracing::info!(
             provider = P::NAME,
             event.id = %id,
-            "Webhook event {id} waited for its customer and is finished now",
+            "Webhook event {id} waited for its customer, who is known now: it is tried again",
         );
         let body = Body::new(&body);
         let delivery = Delivery {
@@ -310,10 +314,8 @@ impl Ready {
             Err(failure) => match failure.class {
                 Class::Person | Class::Passing(_) | Class::Buyer => Ok(()),
                 Class::Token | Class::Delayed(_) => {
-                    let message = format!(
-                        "event {} must be finished before it: {}",
-                        event.id, failure.message
-                    );
+                    let message =
+                        format!("event {} must be finished first: {}", event.id, failure.message);
                     Err(Failure { message, ..failure })
                 }
             },
@@ -377,17 +379,6 @@ struct Carried {
     outcome: Outcome,
     unmapped: Vec<Unmapped>,
     concerns: BTreeSet<Concern>,
-}
-
-fn duplicate(event: &EventKey, outcome: Outcome) -> Outcome {
-    count(Count::Duplicate);
-    tracing::info!(
-        provider = event.provider,
-        event.id = %event.id,
-        "Webhook event {} is a duplicate: it was done before",
-        event.id,
-    );
-    outcome
 }
 
 async fn in_time<T>(

@@ -6,14 +6,15 @@ use std::time::Duration;
 use crate::cryptlex::Turn;
 use crate::domain::clock::Clock;
 use crate::domain::command::{Meaning, Notice, Outcome};
+use crate::domain::contracts;
 use crate::domain::deadline::Deadline;
 use crate::domain::ids::EventId;
 use crate::domain::work::Work;
 use crate::execute::claim_scope::claim_scope;
 use crate::execute::expected_calls::rank;
 use crate::execute::handle_event::{Delivery, Patience, Ready};
-use crate::execute::outcome::{TEST_REFUSED, ignored};
-use crate::execute::report::{Class, Failure};
+use crate::execute::outcome::ignored;
+use crate::execute::report::{Class, Failure, Finished};
 use crate::infra::metrics::{Count, count};
 use crate::infra::overflow::Queued;
 use crate::ledger::{Body, ClaimScope, EventKey, Waits};
@@ -39,8 +40,8 @@ impl Ready {
             event.id = %id,
             event.r#type = kind,
             live,
-            "Received {} webhook: {kind} ({id})",
-            P::TITLE,
+            "{}",
+            contracts::received(P::TITLE, &kind, &id),
         );
         if self.config.policy.test_events.refuse(money) {
             return Ok(self.refuse_test::<P>(&id));
@@ -52,7 +53,7 @@ impl Ready {
             Ok(Meaning::Ignore(reason)) => {
                 count(Count::Received);
                 count(Count::Ignored);
-                Ok(ignored(&event.kind, reason))
+                Ok(Finished::Done(ignored(&event.kind, reason)))
             }
             Ok(Meaning::Act { at, commands }) => {
                 self.handle::<P>(&event, *at, commands, delivery, clock).await
@@ -71,13 +72,7 @@ impl Ready {
         }
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
-            Ok(outcome) => tracing::info!(
-                provider = P::NAME,
-                event.id = %id,
-                outcome = outcome.message,
-                duration_ms,
-                "Successfully processed webhook event {id}",
-            ),
+            Ok(finished) => log_finished::<P>(&id, finished, duration_ms),
             // Whoever delivers it tries it again with a newer token, or tells it.
             Err(failure) if delivery.token_may_be_old && failure.class == Class::Token => {}
             Err(failure) => {
@@ -85,7 +80,7 @@ impl Ready {
                 log_failure::<P>(&id, failure, duration_ms);
             }
         }
-        result
+        result.map(Finished::into_outcome)
     }
 
     /// Acknowledged without effect, and told where a person looks.
@@ -97,9 +92,10 @@ impl Ready {
             provider = P::NAME,
             event.id = %id,
             outcome = "refused",
-            "Webhook event {id}: {TEST_REFUSED}",
+            "Webhook event {id}: {}",
+            contracts::TEST_REFUSED,
         );
-        Outcome { message: TEST_REFUSED.to_owned(), ..Outcome::default() }
+        Outcome { message: contracts::TEST_REFUSED.to_owned(), ..Outcome::default() }
     }
 
     /// The answer to an event that goes on without its provider: in the overflow queue, or by this process. `None` if nobody
@@ -209,8 +205,29 @@ impl Ready {
             event.id,
             failure.message,
         );
-        let message = format!("Event {} accepted for processing.", event.id);
+        let message = contracts::accepted(&event.id);
         Some(Outcome { message, ..Outcome::default() })
+    }
+}
+
+fn log_finished<P: Provider>(id: &EventId, finished: &Finished, duration_ms: u64) {
+    match finished {
+        Finished::Done(outcome) => tracing::info!(
+            provider = P::NAME,
+            event.id = %id,
+            outcome = outcome.message,
+            duration_ms,
+            "{}",
+            contracts::processed(id),
+        ),
+        Finished::Before(outcome) => tracing::info!(
+            provider = P::NAME,
+            event.id = %id,
+            outcome = outcome.message,
+            duration_ms,
+            "Webhook event {id} is a duplicate: it was done before",
+        ),
+        Finished::Waits(_) => {}
     }
 }
 
@@ -237,7 +254,7 @@ pub(crate) fn log_failure<P: Provider>(id: &EventId, failure: &Failure, duration
         event.id = %id,
         outcome = "failed",
         duration_ms,
-        "Failed to process webhook event {id}: {}",
-        failure.message,
+        "{}",
+        contracts::failed(id, &failure.message),
     );
 }

@@ -6,8 +6,9 @@ use crate::cryptlex::License;
 use crate::decide::Snapshot;
 use crate::decide::{Left, Step, left};
 use crate::domain::command::{
-    Action, Command, Concern, Funds, LicenseLine, Outcome, Reason, Reversal, Subject, Unmapped,
+    Action, Command, Concern, Funds, LicenseLine, Outcome, Reason, Reversal, Unmapped,
 };
+use crate::domain::contracts;
 use crate::domain::ids::{PaymentId, UserId, plain};
 use crate::domain::policy::Policy;
 use crate::domain::work::Work;
@@ -29,20 +30,17 @@ pub(crate) struct Told {
 impl Told {
     /// The sentence is that of the first subject with licenses, else that of the last subject.
     pub(crate) fn merge_into(&self, all: &mut Outcome) {
-        let is_one_more = all.message == ONE_CREATED && self.made_something;
+        let is_one_more = all.message == contracts::LICENSE_CREATED && self.made_something;
         if all.message.is_empty() || all.licenses.is_empty() {
             all.message.clone_from(&self.outcome.message);
         }
         if is_one_more {
-            all.message = MANY_CREATED.to_owned();
+            all.message = contracts::LICENSES_CREATED.to_owned();
         }
         all.user = all.user.take().or_else(|| self.outcome.user.clone());
         all.licenses.extend(self.outcome.licenses.iter().cloned());
     }
 }
-
-const ONE_CREATED: &str = "License created successfully.";
-const MANY_CREATED: &str = "Licenses created successfully.";
 
 /// The sentence says what was done, or why nothing was.
 pub(crate) fn describe(
@@ -52,19 +50,19 @@ pub(crate) fn describe(
     user: Option<UserId>,
     policy: &Policy,
 ) -> Told {
-    let subject = &work.subject;
+    let subject = work.object();
     let message = match settled.plan.noted {
         _ if settled.plan.stale => {
             format!("Nothing to do: the event is older than what is known of {subject}.")
         }
-        Some(why) => format!("Noted: {why}."),
+        Some(why) => noted(&subject, why),
         None if settled.plan.is_unlooked && says_something(work) => {
-            format!("Nothing to do: nothing about the licenses of {subject} is new.")
+            format!("Nothing to do: this event changes nothing about the licenses of {subject}.")
         }
         None => match (work.leading().map(|command| &command.action), settled.plan.concern) {
             (Some(Action::SyncCustomer(_, address)), Some(Concern::UserKept)) => {
-                let left = left(subject.provider, *address, &snapshot.people);
-                left.map(|left| left_text(subject, &left)).unwrap_or_default()
+                let left = left(work.subject.provider, *address, &snapshot.people);
+                left.map(|left| left_text(&subject, &left)).unwrap_or_default()
             }
             (_, _) => {
                 let done = Done::of(&settled.done);
@@ -77,7 +75,7 @@ pub(crate) fn describe(
     };
     let message = match &settled.plan.change_back {
         Some(back) if !settled.plan.stale => {
-            format!("{message} {}", change_back_text(subject, &back.ids))
+            format!("{message} {}", change_back_text(work, &back.ids))
         }
         Some(_) | None => message,
     };
@@ -147,21 +145,18 @@ impl Done {
     }
 }
 
-const SUSPENDED: &str = "License(s) suspended successfully.";
-const RESUMED: &str = "License(s) resumed successfully.";
-
 fn sentence(command: &Command, done: &Done, snapshot: &Snapshot, policy: &Policy) -> String {
-    let subject = &command.subject;
+    let subject = &*command.object();
     match &command.action {
         Action::Grant(_) => granted(subject, done, snapshot),
         Action::Renew(_) => renewed(subject, done, snapshot),
         Action::PaymentFailed(_) if policy.grace.is_positive() => {
-            "Payment failure recorded successfully.".to_owned()
+            contracts::FAILURE_RECORDED.to_owned()
         }
         Action::Reverse(Reversal { funds: Funds::Lost, .. }) if done.ended => {
-            format!("{subject} ended successfully.")
+            contracts::ended(subject)
         }
-        Action::Reverse(_) if done.ended => "License(s) revoked successfully.".to_owned(),
+        Action::Reverse(_) if done.ended => contracts::REVOKED.to_owned(),
         Action::PaymentFailed(_)
         | Action::Suspend(_)
         | Action::Reverse(Reversal { funds: Funds::Withdrawn | Funds::Lost, .. }) => {
@@ -170,92 +165,100 @@ fn sentence(command: &Command, done: &Done, snapshot: &Snapshot, policy: &Policy
         Action::Resume(_) | Action::Reverse(Reversal { funds: Funds::Reinstated, .. }) => {
             resumed(subject, done, snapshot)
         }
-        Action::ChangePlan(_) if done.anything => "License(s) changed successfully.".to_owned(),
+        Action::ChangePlan(_) if done.anything => contracts::CHANGED.to_owned(),
         Action::ChangePlan(_) => {
-            format!("Nothing to do: the licenses of {subject} match it already.")
+            format!("Nothing to do: the licenses of {subject} match the change already.")
         }
-        Action::End if done.anything || !snapshot.licenses.is_empty() => {
-            format!("{subject} ended successfully.")
-        }
-        Action::End => format!("Recorded: {subject} ended, and has no license."),
-        Action::SyncCustomer(..) if done.made_user => "User created successfully.".to_owned(),
-        Action::SyncCustomer(..) if done.anything => "User updated successfully.".to_owned(),
+        Action::End if done.anything || !snapshot.licenses.is_empty() => contracts::ended(subject),
+        Action::End => format!("Recorded: {subject} ended. It has no license."),
+        Action::SyncCustomer(..) if done.made_user => contracts::USER_CREATED.to_owned(),
+        Action::SyncCustomer(..) if done.anything => contracts::USER_UPDATED.to_owned(),
         Action::SyncCustomer(..) => {
             format!("Nothing to do: the user of {subject} was not changed.")
         }
-        Action::OfPayment(_) => "Noted.".to_owned(),
-        Action::Note(note) => format!("Noted: {}.", note.why),
+        Action::OfPayment(_) => format!("Recorded: more about {subject} is known now."),
+        Action::Note(note) => noted(subject, note.why),
     }
 }
 
-fn granted(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+/// Nothing is done, for this reason.
+fn noted(subject: &str, why: &str) -> String {
+    format!("Noted for {subject}: {why}.")
+}
+
+fn granted(subject: &str, done: &Done, snapshot: &Snapshot) -> String {
     match done.made {
-        1 => ONE_CREATED.to_owned(),
-        2.. => MANY_CREATED.to_owned(),
+        1 => contracts::LICENSE_CREATED.to_owned(),
+        2.. => contracts::LICENSES_CREATED.to_owned(),
         0 if snapshot.licenses.is_empty() => {
-            format!("Recorded: no license of {subject} is to be created by this event.")
+            format!("Recorded: this event creates no license of {subject}.")
         }
-        0 if done.anything => "License(s) updated successfully.".to_owned(),
-        0 => format!("Nothing to do: the licenses of {subject} are there."),
+        0 if done.anything => contracts::UPDATED.to_owned(),
+        0 => format!("Nothing to do: the licenses of {subject} exist already."),
     }
 }
 
-fn renewed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+fn renewed(subject: &str, done: &Done, snapshot: &Snapshot) -> String {
     if snapshot.licenses.is_empty() {
         return format!("Nothing to do: {subject} has no license.");
     }
     if snapshot.licenses.iter().all(License::is_revoked) {
         return format!(
-            "Recorded: the licenses of {subject} are revoked, and stay so. Reinstate them in Cryptlex if they should run."
+            "Recorded: the licenses of {subject} stay revoked. Reinstate them in Cryptlex if they should run."
         );
     }
     match done {
-        Done { prolonged: true, .. } => "License(s) renewed successfully.".to_owned(),
-        Done { resumed: true, .. } => RESUMED.to_owned(),
-        Done { suspended: true, .. } => SUSPENDED.to_owned(),
-        Done { .. } => format!("Nothing to do: the licenses of {subject} run at least that long."),
+        Done { prolonged: true, .. } => contracts::RENEWED.to_owned(),
+        Done { resumed: true, .. } => contracts::RESUMED.to_owned(),
+        Done { suspended: true, .. } => contracts::SUSPENDED.to_owned(),
+        Done { .. } => {
+            format!("Nothing to do: the licenses of {subject} run at least that long already.")
+        }
     }
 }
 
-fn suspended(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+fn suspended(subject: &str, done: &Done, snapshot: &Snapshot) -> String {
     match done {
-        Done { suspended: true, .. } => SUSPENDED.to_owned(),
-        Done { resumed: true, .. } => RESUMED.to_owned(),
+        Done { suspended: true, .. } => contracts::SUSPENDED.to_owned(),
+        Done { resumed: true, .. } => contracts::RESUMED.to_owned(),
         Done { .. } if snapshot.licenses.is_empty() => {
             format!("Recorded: {subject} has no license to suspend.")
         }
         Done { .. } if snapshot.licenses.iter().any(License::is_suspended) => {
-            format!("Nothing to do: the licenses of {subject} are suspended.")
+            format!("Nothing to do: the licenses of {subject} are suspended already.")
         }
         Done { .. } => format!("Recorded: no license of {subject} was suspended."),
     }
 }
 
-fn resumed(subject: &Subject, done: &Done, snapshot: &Snapshot) -> String {
+fn resumed(subject: &str, done: &Done, snapshot: &Snapshot) -> String {
     match done {
-        Done { resumed: true, .. } => RESUMED.to_owned(),
-        Done { suspended: true, .. } => SUSPENDED.to_owned(),
+        Done { resumed: true, .. } => contracts::RESUMED.to_owned(),
+        Done { suspended: true, .. } => contracts::SUSPENDED.to_owned(),
         Done { .. } if snapshot.licenses.iter().any(License::is_suspended) => {
             format!("Recorded: the licenses of {subject} stay suspended for another reason.")
         }
         // It may not have been looked at: nothing was known to be suspended.
-        Done { .. } => format!("Nothing to do: no license of {subject} is suspended for that."),
+        Done { .. } => {
+            format!("Nothing to do: no license of {subject} is suspended for that reason.")
+        }
     }
 }
 
 /// What went back, what stays, and what a person can do.
-fn change_back_text(subject: &Subject, ids: &[PaymentId]) -> String {
+fn change_back_text(work: &Work<'_>, ids: &[PaymentId]) -> String {
     let ids = ids.iter().map(PaymentId::as_str).collect::<Vec<_>>().join(", ");
     let ids = plain(&ids);
     format!(
-        "The money of payment {ids} of {subject} went back. What it added, such as seats, is still licensed. \
+        "The money of payment {ids} of {} went back. What it added, such as seats, is still licensed. \
          To take that back, lower the quantity at {}, or suspend the licenses in Cryptlex.",
-        subject.provider,
+        work.object(),
+        work.subject.provider,
     )
 }
 
 /// Which customer, which user, and how a person moves licenses.
-fn left_text(customer: &Subject, left: &Left) -> String {
+fn left_text(customer: &str, left: &Left) -> String {
     match left {
         Left::User { kept, now } => format!(
             "The address of {customer} changed. User {kept} was not changed and keeps its licenses: it is not theirs alone, \
@@ -273,12 +276,9 @@ fn left_text(customer: &Subject, left: &Left) -> String {
     }
 }
 
-/// An event about test money that `TEST_EVENTS` keeps from having an effect.
-pub(crate) const TEST_REFUSED: &str = "test event refused (TEST_EVENTS)";
-
 pub(crate) fn ignored(kind: &str, reason: &Reason) -> Outcome {
     let message = match reason {
-        Reason::UnhandledType => format!("Webhook with event type {kind} is not handled: ignored."),
+        Reason::UnhandledType => contracts::not_handled(kind),
         Reason::NothingToDo(why) => format!("Nothing to do for {kind}: {why}."),
     };
     Outcome { message, ..Outcome::default() }

@@ -24,9 +24,9 @@ pub(crate) struct Remembered {
 pub(crate) enum Forgotten {
     #[error("the ledger knows no event {0}")]
     Event(EventId),
-    #[error("the body of event {0} is not kept any more")]
+    #[error("the body of event {0} is no longer kept (EVENT_RETENTION_DAYS)")]
     Body(EventId),
-    #[error("event {0} came to a path that is no more")]
+    #[error("event {0} came to a path that no longer exists")]
     Path(EventId),
     #[error("event {0} cannot be read: {1}")]
     Meaning(EventId, String),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::command::Outcome;
 use crate::domain::ids::EventId;
 use crate::infra::metrics::{Count, count};
+use crate::ledger::StoreError;
 
 /// What became of one event.
 #[derive(Debug)]
@@ -19,6 +20,25 @@ impl Report {
     /// Whether Cryptlex refused the token that was tried.
     pub fn lacks_token(&self) -> bool {
         self.result.as_ref().is_err_and(|failure| failure.class == Class::Token)
+    }
+}
+
+/// How an event came to its outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Finished {
+    /// It was carried out.
+    Done(Outcome),
+    /// It was carried out before, with this outcome.
+    Before(Outcome),
+    /// It is answered as done, and waits for a person or for another event. The log says so already.
+    Waits(Outcome),
+}
+
+impl Finished {
+    /// What is answered.
+    pub(crate) fn into_outcome(self) -> Outcome {
+        let (Self::Done(outcome) | Self::Before(outcome) | Self::Waits(outcome)) = self;
+        outcome
     }
 }
 
@@ -60,7 +80,7 @@ impl Failure {
     /// The ledger did not answer within this time.
     pub(crate) fn ledger_is_late(given: Duration) -> Self {
         count_late_ledger(given);
-        Self::delayed("ledger: no answer in time", None)
+        Self::delayed(StoreError::late().to_string(), None)
     }
 
     /// A failure that stays until a person acts.

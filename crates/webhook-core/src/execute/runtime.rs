@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::cryptlex::Client;
 use crate::domain::clock::Clock;
+use crate::domain::contracts;
 use crate::domain::deadline::Timing;
 use crate::execute::handle_event::Ready;
-use crate::execute::outcome::TEST_REFUSED;
 use crate::execute::waiting::Waiting;
 use crate::infra::aws::Aws;
 use crate::infra::config::Rules;
@@ -80,7 +80,9 @@ impl State {
             let before = before.map(|ready| &ready.cryptlex);
             let cryptlex = Client::new(&config.cryptlex, before, clock.clone(), timing);
             let cryptlex = cryptlex.map_err(|error| {
-                warnings.push(format!("TLS cannot be set up: {error}"));
+                warnings.push(format!(
+                    "TLS cannot be set up: {error}. Correct CRYPTLEX_CA_CERTIFICATES"
+                ));
                 vec![NO_AUTHORITIES]
             })?;
             let Parts { ledger, notifier, overflow, failures, waiting } = parts.clone();
@@ -121,7 +123,7 @@ impl State {
     /// What works and should be looked at all the same.
     pub(crate) fn notes(&self) -> Vec<String> {
         let refused = self.ready.as_ref().is_ok_and(|it| it.refused_a_test.load(Ordering::Relaxed));
-        let refused = refused.then(|| TEST_REFUSED.to_owned());
+        let refused = refused.then(|| contracts::TEST_REFUSED.to_owned());
         let ready = self.ready.as_ref().ok();
         let queue = ready.and_then(|ready| ready.overflow.as_ref()?.trouble());
         let topics = ready.into_iter().flat_map(|ready| ready.notifier.trouble());
@@ -271,7 +273,8 @@ impl Secrets {
                 let missing = missing.map(Problem::variable).filter(|it| !is_of_environment(it));
                 let named = missing.collect::<Vec<_>>().join(", ");
                 if !named.is_empty() {
-                    let text = format!("SECRETS_ID: look for {named} in the secret {}", vault.id());
+                    let id = vault.id();
+                    let text = format!("Add or correct {named} in the secret {id} (SECRETS_ID)");
                     loaded.alarms.push(text);
                 }
                 (loaded, None)

@@ -7,8 +7,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::domain::command::Outcome;
+use crate::domain::contracts;
 use crate::domain::ids::EventId;
-use crate::execute::outcome::TEST_REFUSED;
 use crate::execute::report::{Class, Failure, Refusal, Report};
 use crate::infra::limits::TurnedAway;
 use crate::providers::{Contract, Provider};
@@ -62,7 +62,6 @@ pub fn turned_away(shape: ReplyStyle, refused: &TurnedAway) -> Reply {
     Reply { retry_after, ..worded(shape, status, &refused.to_string()) }
 }
 
-const FAILED: &str = "Failed to process webhook event";
 /// Told where the failure does not know how long it lasts.
 const USUAL_RETRY: Duration = Duration::from_secs(30);
 
@@ -74,12 +73,11 @@ pub fn refusal(shape: ReplyStyle, refusal: &Refusal) -> Reply {
             Refusal::NotConfigured(text) | Refusal::NotEvents(text) | Refusal::Damaged(text),
         ) => message(StatusCode::BAD_REQUEST, text),
         (ReplyStyle::Cryptlex, Refusal::Unsigned { header, .. }) => {
-            message(StatusCode::BAD_REQUEST, &format!("No {header} header was found."))
+            message(StatusCode::BAD_REQUEST, &contracts::no_header(header))
         }
-        (ReplyStyle::Cryptlex, Refusal::Forged(why)) => message(
-            StatusCode::BAD_REQUEST,
-            &format!("Webhook signature verification failed: {why}"),
-        ),
+        (ReplyStyle::Cryptlex, Refusal::Forged(why)) => {
+            message(StatusCode::BAD_REQUEST, &contracts::not_verified(why))
+        }
         (ReplyStyle::Cryptlex, Refusal::Stopped) => {
             message(StatusCode::BAD_REQUEST, "an internal error stopped the delivery; see the log")
         }
@@ -87,17 +85,17 @@ pub fn refusal(shape: ReplyStyle, refusal: &Refusal) -> Reply {
             error(StatusCode::INTERNAL_SERVER_ERROR, text)
         }
         (ReplyStyle::Lifecycle, Refusal::Unsigned { header, is_there: false }) => {
-            error(StatusCode::BAD_REQUEST, &format!("Missing {header} header"))
+            error(StatusCode::BAD_REQUEST, &contracts::missing_header(header))
         }
         // An empty one is there, and wrong.
         (ReplyStyle::Lifecycle, Refusal::Forged(_) | Refusal::Unsigned { is_there: true, .. }) => {
-            error(StatusCode::UNAUTHORIZED, "Webhook signature verification failed")
+            error(StatusCode::UNAUTHORIZED, contracts::NOT_VERIFIED)
         }
         (ReplyStyle::Lifecycle, Refusal::NotEvents(_) | Refusal::Damaged(_)) => {
-            error(StatusCode::BAD_REQUEST, "Invalid payload encoding")
+            error(StatusCode::BAD_REQUEST, contracts::NOT_AN_EVENT)
         }
         (ReplyStyle::Lifecycle, Refusal::Stopped) => {
-            error(StatusCode::INTERNAL_SERVER_ERROR, FAILED)
+            error(StatusCode::INTERNAL_SERVER_ERROR, contracts::FAILED)
         }
     }
 }
@@ -130,7 +128,10 @@ fn lifecycle(reports: &[Report], batches: bool) -> Reply {
     let failed: Vec<&Failure> =
         reports.iter().filter_map(|report| report.result.as_ref().err()).collect();
     if failed.is_empty() {
-        let status = if are_refused_tests(reports) { TEST_REFUSED } else { "success" };
+        let status = match are_refused_tests(reports) {
+            true => contracts::TEST_REFUSED,
+            false => contracts::SUCCESS,
+        };
         return json_reply(StatusCode::OK, &json!({ "status": status }));
     }
     if batches && !done.is_empty() {
@@ -142,17 +143,18 @@ fn lifecycle(reports: &[Report], batches: bool) -> Reply {
         Class::Buyer => Some(USUAL_RETRY),
     });
     match passing.max() {
-        Some(after) => {
-            Reply { retry_after: Some(after), ..error(StatusCode::SERVICE_UNAVAILABLE, FAILED) }
-        }
-        None => error(StatusCode::INTERNAL_SERVER_ERROR, FAILED),
+        Some(after) => Reply {
+            retry_after: Some(after),
+            ..error(StatusCode::SERVICE_UNAVAILABLE, contracts::FAILED)
+        },
+        None => error(StatusCode::INTERNAL_SERVER_ERROR, contracts::FAILED),
     }
 }
 
 /// Somebody tries something, and would look for a license for long.
 fn are_refused_tests(reports: &[Report]) -> bool {
     let mut outcomes = reports.iter().filter_map(|report| report.result.as_ref().ok());
-    !reports.is_empty() && outcomes.all(|outcome| outcome.message == TEST_REFUSED)
+    !reports.is_empty() && outcomes.all(|outcome| outcome.message == contracts::TEST_REFUSED)
 }
 
 /// `{"message": ..}` with a status.
@@ -215,7 +217,7 @@ fn all_done(all: &[(&EventId, &Outcome)]) -> Reply {
         .iter()
         .map(|(id, outcome)| json!({ "id": id, "message": outcome.message, "data": data(outcome) }))
         .collect();
-    let text = format!("{} events processed successfully.", all.len());
+    let text = contracts::all_processed(all.len());
     json_reply(StatusCode::OK, &json!({ "message": text, "data": { "events": events } }))
 }
 

@@ -155,13 +155,17 @@ async fn health<P: Provider>(State(service): State<Arc<Service<P>>>, request: Re
     response(json_reply(status, &health.json()))
 }
 
+/// What the function is for, in one sentence.
+pub(super) fn purpose<P: Provider>() -> String {
+    let (name, version, title) = (P::NAME, env!("CARGO_PKG_VERSION"), P::TITLE);
+    format!(
+        "{name}-webhook {version} takes {title} webhooks and makes Cryptlex hold the licenses that were paid for."
+    )
+}
+
 /// For whoever opens it in a browser to see whether it is there.
 async fn about<P: Provider>() -> Response {
-    let (name, version) = (P::NAME, env!("CARGO_PKG_VERSION"));
-    let text = format!(
-        "{name}-webhook {version} takes {} webhooks and makes Cryptlex hold the licenses that were paid for: POST /webhooks/{name}, GET /health.",
-        P::TITLE,
-    );
+    let text = format!("{} POST /webhooks/{}, GET /health.", purpose::<P>(), P::NAME);
     response(message(StatusCode::OK, &text))
 }
 

@@ -70,7 +70,7 @@ pub enum TurnedAway {
     #[error("deliveries from an unknown address are not allowed: IP_ALLOWLIST is set")]
     Unknown,
     /// Too many of them lately; the next one is admitted after so long.
-    #[error("too many deliveries from {0}")]
+    #[error("too many deliveries from {0}: see RATE_LIMIT_PER_MINUTE")]
     TooMany(IpAddr, Duration),
 }
 

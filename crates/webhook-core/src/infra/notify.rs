@@ -82,16 +82,24 @@ impl Concern {
     /// One sentence: what happened, and what to do.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::TrialEnds => "A trial ends soon.",
-            Self::PaymentNeedsAction => "A customer must confirm a payment with their bank.",
-            Self::PaymentFailed => "A payment failed.",
+            Self::TrialEnds => {
+                "A trial ends soon. Its first payment follows unless the customer cancels."
+            }
+            Self::PaymentNeedsAction => {
+                "A customer must confirm a payment with their bank. Ask them to, or their payment fails."
+            }
+            Self::PaymentFailed => {
+                "A payment failed. If it keeps failing, ask the customer for another way to pay."
+            }
             Self::Unmapped => {
-                "Something was paid for that no Cryptlex product is named for: name one, then deliver the event again."
+                "A customer paid for something that names no Cryptlex product: name one at the provider, then deliver the event again."
             }
             Self::Undelivered => {
                 "The provider did not fulfil a paid order, so no license was created. Fulfil it there, or create the license by hand."
             }
-            Self::DisputeOpened => "A customer disputes a payment: answer the dispute.",
+            Self::DisputeOpened => {
+                "A customer disputes a payment: answer the dispute at the provider."
+            }
             Self::UserKept => {
                 "A customer's e-mail address changed, and their Cryptlex user did not. Check whether their licenses should move."
             }
@@ -102,13 +110,13 @@ impl Concern {
                 "A purchase still lacks its customer's e-mail after 24 hours. Add the e-mail at the provider, or create the license by hand if the purchase names no customer."
             }
             Self::PaidWithoutLicense => {
-                "A payment is for a license that is not there: its purchase was never seen, or somebody deleted the license. Create the license by hand, or give the money back."
+                "A payment is for a license that does not exist: its purchase was never seen, or somebody deleted the license. Create the license by hand, or give the money back."
             }
             Self::MadeAgain => {
-                "A payment came after the end of its subscription, which had deleted the licenses: new ones were made. Tell the customer their new license."
+                "A payment came after its subscription ended and its licenses were deleted. New licenses were made: tell the customer."
             }
             Self::SubscriptionMoved => {
-                "A subscription has another customer now: new licenses are theirs, and those that are there stay with their user. Check whether they should move."
+                "A subscription has another customer now. New licenses are theirs; existing ones stay with their user. Check whether those should move."
             }
             Self::PeriodPresumed => {
                 "A payment did not say which period it is for. Check that its licenses run as long as it paid for."
@@ -117,7 +125,7 @@ impl Concern {
                 "A payment named a Cryptlex product, and its purchase was never seen: its license was made from the payment. Check that the customer has no other license for it."
             }
             Self::NothingReversed => {
-                "A refund or a dispute changed no license: look whether one should be suspended."
+                "A refund or a dispute changed no license: check whether one should be suspended."
             }
         }
     }
@@ -167,13 +175,13 @@ impl Notifier {
         count(Count::NotificationFailed);
         let name = arn.rsplit(':').next().unwrap_or_default();
         trouble.tell(format!(
-            "the topic {name} takes no notifications: {failed} (it needs sns:Publish)"
+            "The topic {name} takes no notifications: {failed}. The function needs sns:Publish on it"
         ));
         tracing::error!(
             provider,
             event.id = %event,
             subject,
-            "Notification was not sent to {arn}: {failed} (it needs sns:Publish): {message}",
+            "Notification was not sent to {arn}: {failed}. The function needs sns:Publish on it: {message}",
         );
     }
 }

@@ -32,7 +32,9 @@ pub struct Queued {
 
 /// Why an event could not be queued, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("OVERFLOW_QUEUE_URL: {0} (it needs sqs:SendMessage)")]
+#[error(
+    "the queue of OVERFLOW_QUEUE_URL does not take it: {0}. The function needs sqs:SendMessage on it"
+)]
 pub struct NotQueued(String);
 
 impl Overflow {
@@ -62,8 +64,9 @@ impl Overflow {
             Ok(_) => self.trouble.is_over(),
             Err(NotQueued(why)) => {
                 let name = self.url.rsplit('/').next().unwrap_or_default();
-                let text =
-                    format!("the queue {name} takes no events: {why} (it needs sqs:SendMessage)");
+                let text = format!(
+                    "The queue {name} takes no events: {why}. The function needs sqs:SendMessage on it"
+                );
                 self.trouble.tell(text);
             }
         }

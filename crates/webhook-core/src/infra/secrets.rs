@@ -187,7 +187,7 @@ impl Vault {
         let (current, before) =
             tokio::join!(self.version("AWSCURRENT"), self.version("AWSPREVIOUS"));
         let Some(current) = current? else {
-            let why = "it is not there in this account and region, or has no value yet";
+            let why = "it does not exist in this account and region, or has no value yet. Fill it, or correct SECRETS_ID";
             return Err(self.not_read(why));
         };
         // What a rotation left behind is no reason to do without what counts now.
@@ -208,15 +208,15 @@ impl Vault {
                         "grant secretsmanager:GetSecretValue on it to the function's role, and kms:Decrypt if its key is your own",
                     )),
                     Some(code) => Err(self.not_read(&format!("Secrets Manager answered {code}"))),
-                    None => Err(self.not_read("Secrets Manager cannot be reached")),
+                    None => Err(self.not_read("Secrets Manager cannot be reached. Look at the function's network")),
                 };
             }
         };
         match answer.secret_string() {
             Some(text) => values(text)
                 .map(Some)
-                .ok_or_else(|| self.not_read("it is no JSON object with the names of variables")),
-            None => Err(self.not_read("it is binary and must be a JSON object")),
+                .ok_or_else(|| self.not_read("it is not a JSON object. Write one, with the names of variables as its keys")),
+            None => Err(self.not_read("it is binary. Write a JSON object as text, with the names of variables as its keys")),
         }
     }
 

@@ -29,7 +29,7 @@ pub fn install(json: bool, filter: Option<&str>) {
         tracing::debug!("a subscriber is installed already");
     }
     if misspelt {
-        tracing::warn!(target: "webhook_core", "RUST_LOG is not a log filter: {DEFAULT} holds");
+        tracing::warn!(target: "webhook_core", "RUST_LOG is not a log filter, so {DEFAULT} is used. Correct it");
     }
 }
 

@@ -252,7 +252,7 @@ impl Dynamo {
 
     fn not_ours(&self, key: &str) -> StoreError {
         StoreError(format!(
-            "DynamoDB table {}: item {key} is no record of this ledger: give it a table of its own",
+            "DynamoDB table {}: item {key} is not a record of this ledger: give the ledger a table of its own",
             self.table
         ))
     }

@@ -355,7 +355,7 @@ impl Inner {
     fn damaged(&self, reason: &str) -> StoreError {
         let name = self.name();
         StoreError(format!(
-            "{name} is damaged or no ledger ({reason}): move it away, an empty one takes its place"
+            "{name} is damaged, or is not a ledger ({reason}): move it away, and an empty one takes its place"
         ))
     }
 
@@ -366,9 +366,9 @@ impl Inner {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StoreError(
                 format!("{name} is held by another process: stop that one, or use another file"),
             ),
-            DatabaseError::UpgradeRequired(format) => {
-                StoreError(format!("{name} has the old file format {format} of redb"))
-            }
+            DatabaseError::UpgradeRequired(format) => StoreError(format!(
+                "{name} has the old file format {format} of redb, which this version cannot read: move it away, and an empty one takes its place"
+            )),
             DatabaseError::Storage(StorageError::Io(error))
                 if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
             {

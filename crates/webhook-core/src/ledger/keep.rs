@@ -89,7 +89,10 @@ impl Ledger {
         body: &Body<'_>,
         now: Timestamp,
     ) -> Result<Option<Vec<Write>>, StoreError> {
-        let status = EventStatus::Failed("it could not be begun yet".to_owned());
+        let status = EventStatus::Failed(
+            "it has not begun yet: Cryptlex has no room for its calls, or does not answer"
+                .to_owned(),
+        );
         let record = event_record(event, about, body, status, now);
         let key = event_key(event.provider, &event.id);
         let mut writes = vec![self.event_write(&key, Expect::Absent, &record)?];

@@ -46,7 +46,7 @@ pub use embedded::{Compacted, Embedded};
 pub use memory::Memory;
 pub use record::{
     EventRecord, EventStatus, KnownCustomer, Lease, Paid, PaymentRecord, SubjectRecord,
-    SubjectState,
+    SubjectState, parts_of_subject_key,
 };
 pub use standing::LOOK_EVERY;
 pub use store::{Capacity, Committed, Expect, SoleOwner, Store, StoreError, Versioned, Write};

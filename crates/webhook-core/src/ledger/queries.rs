@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{
     EventRecord, EventStatus, KnownCustomer, SubjectRecord, body_key, customer_key, decoded,
-    event_key,
+    event_key, subject_keys,
 };
 use super::{Ledger, StoreError, body};
 use crate::domain::ids::{CustomerId, EventId, LicenseId, SubjectId};
@@ -87,9 +87,7 @@ impl Ledger {
         provider: &str,
         id: &SubjectId,
     ) -> Result<Vec<(String, SubjectRecord)>, StoreError> {
-        let keys = ["subscription", "order", "person"]
-            .map(|kind| format!("subject/{provider}/{kind}/{id}"));
-        self.subjects_at(&keys).await
+        self.subjects_at(&subject_keys(provider, id)).await
     }
 
     /// Whose license it is, with the key: by what subjects know of their licenses, else by the outcomes of kept events. Reads all

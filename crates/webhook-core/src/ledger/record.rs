@@ -279,13 +279,30 @@ pub(super) fn body_key(provider: &str, digest: &str) -> String {
     format!("body/{provider}/{digest}")
 }
 
+/// How keys call the kinds. Stored keys never change: a customer is a `person` in them, and a `customer` in every text.
+const KINDS_IN_KEYS: [(SubjectKind, &str); 3] = [
+    (SubjectKind::Subscription, "subscription"),
+    (SubjectKind::Order, "order"),
+    (SubjectKind::Customer, "person"),
+];
+
 pub(super) fn subject_key(subject: &Subject) -> String {
-    let kind = match subject.kind {
-        SubjectKind::Subscription => "subscription",
-        SubjectKind::Order => "order",
-        SubjectKind::Customer => "person",
-    };
-    format!("subject/{}/{kind}/{}", subject.provider, subject.id)
+    let called = KINDS_IN_KEYS.iter().find(|(kind, _)| *kind == subject.kind);
+    let called = called.map_or("order", |(_, called)| called);
+    format!("subject/{}/{called}/{}", subject.provider, subject.id)
+}
+
+/// The keys that a subject with this id has, by its kind.
+pub(super) fn subject_keys(provider: &str, id: &SubjectId) -> [String; 3] {
+    KINDS_IN_KEYS.map(|(_, called)| format!("subject/{provider}/{called}/{id}"))
+}
+
+/// Provider, kind and id of a subject's key.
+pub fn parts_of_subject_key(key: &str) -> Option<(&str, SubjectKind, &str)> {
+    let mut parts = key.strip_prefix("subject/")?.splitn(3, '/');
+    let (provider, called, id) = (parts.next()?, parts.next()?, parts.next()?);
+    let (kind, _) = KINDS_IN_KEYS.iter().find(|(_, known)| *known == called)?;
+    Some((provider, *kind, id))
 }
 
 pub(super) fn payment_key(provider: &str, id: &PaymentId) -> String {
@@ -344,7 +361,7 @@ pub(super) fn decoded<T: DeserializeOwned>(
         ))),
         (Ok(Read { record, .. }), _) => Ok(Some(record)),
         (Err(_unreadable), _) => {
-            Err(StoreError(format!("record {key} is no record of this ledger")))
+            Err(StoreError(format!("record {key} is not a record of this ledger")))
         }
     }
 }

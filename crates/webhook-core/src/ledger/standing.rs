@@ -104,6 +104,6 @@ async fn within<T>(
     patience: Duration,
     call: impl Future<Output = StoreResult<T>>,
 ) -> StoreResult<T> {
-    let late = |_late| Err(StoreError("no answer in time".to_owned()));
+    let late = |_late| Err(StoreError::late());
     tokio::time::timeout(patience, call).await.unwrap_or_else(late)
 }

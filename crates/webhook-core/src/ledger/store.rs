@@ -84,6 +84,13 @@ impl Default for Capacity {
 #[error("ledger: {0}")]
 pub struct StoreError(pub String);
 
+impl StoreError {
+    /// Whoever waited for it cannot wait longer.
+    pub fn late() -> Self {
+        Self("no answer in time".to_owned())
+    }
+}
+
 /// What an engine must honour. An error of [`Store::commit`] leaves open whether it happened.
 pub trait Store: Send + Sync {
     /// The records under these keys, in their order. No key may be asked for twice.

@@ -211,7 +211,7 @@ fn facts_with_lines_that_are_not_stored_are_refused_by_name() {
     for wrong in ["\"lines\":[1]", "\"lines\":[-1]", "\"lines\":null", "\"line\":[0]"] {
         let value = text.replace(lines, wrong).into_bytes();
         let read = decoded::<SubjectRecord>("key", Some(&Versioned { version: 1, value }));
-        let refused = StoreError("record key is no record of this ledger".to_owned());
+        let refused = StoreError("record key is not a record of this ledger".to_owned());
         assert_eq!(read, Err(refused), "{wrong}");
     }
 }
@@ -325,7 +325,7 @@ async fn a_record_of_a_newer_version_is_refused_by_name() {
         ("event/stripe/evt_1", "newer version (format 3, this one knows 2)"),
         ("subject/stripe/subscription/sub_1", "newer version (format 3, this one knows 2)"),
         ("customer/stripe/cus_1", "newer version (format 3, this one knows 2)"),
-        ("event/stripe/evt_2", "is no record of this ledger"),
+        ("event/stripe/evt_2", "is not a record of this ledger"),
     ] {
         let store = Arc::new(Memory::new(Clock::new(|| at(0))));
         let value = if key.ends_with('2') { "[1]" } else { r#"{"format":3,"record":["other"]}"# };

@@ -44,7 +44,7 @@ async fn a_write_with_unknown_outcome_keeps_others_away_until_settled() {
             app.sandbox.fault(fault.clone());
             let first = app.case(FASTSPRING, case).await;
             assert!(
-                first.message().contains("whether it had an effect is not known yet"),
+                first.message().contains("the next delivery looks whether it had an effect"),
                 "{}",
                 first.body
             );

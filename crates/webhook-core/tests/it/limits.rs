@@ -95,7 +95,10 @@ async fn each_contract_is_told_to_wait_in_its_own_form() {
         let answer = send(&app, provider, request()).await;
         assert_eq!((answer.status, answer.retry_after), (429, Some(10)));
         let body: Value = serde_json::from_str(&answer.body).unwrap();
-        assert_eq!(body, json!({ "message": "too many deliveries from 203.0.113.7" }));
+        assert_eq!(
+            body,
+            json!({ "message": "too many deliveries from 203.0.113.7: see RATE_LIMIT_PER_MINUTE" })
+        );
     }
 }
 

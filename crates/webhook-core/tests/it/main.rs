@@ -61,6 +61,7 @@ mod support;
 mod template;
 mod test_events;
 mod test_names;
+mod texts;
 mod unfinished;
 mod unknowns;
 mod unserved;

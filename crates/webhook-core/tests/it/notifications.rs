@@ -138,7 +138,10 @@ async fn a_topic_passes_messages_on_unchanged() {
     deliver(&app, STRIPE, "subscription-trial-will-end").await;
     let told = moto.receive(&inbox).await.unwrap();
     let envelope: Value = serde_json::from_str(told[0]["Body"].as_str().unwrap()).unwrap();
-    assert_eq!(envelope["Subject"], "stripe: A trial ends soon.");
+    assert_eq!(
+        envelope["Subject"],
+        "stripe: A trial ends soon. Its first payment follows unless the customer cancels."
+    );
     let message: Value = serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap();
     assert_eq!(message["notification"], "trial_ends");
 }

@@ -222,7 +222,7 @@ async fn events_beyond_the_call_limit_are_queued_before_they_begin() {
     let failed = failed(&looked_at(&app), app.clock().now()).await.unwrap();
     assert_eq!(failed.len(), 2);
     // Whom it concerns is known before anything is begun.
-    assert!(failed.iter().all(|line| line.contains("order/cs_")), "{failed:#?}");
+    assert!(failed.iter().all(|line| line.contains("about order cs_")), "{failed:#?}");
     for message in &messages {
         // There is no place for it yet: it is not begun, and comes again.
         assert!(service.resume(message, LONG).await.unwrap_err().contains("used up"));

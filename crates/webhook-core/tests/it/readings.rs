@@ -524,8 +524,14 @@ async fn a_one_off_invoice_that_needs_action_is_notified() {
     let mut bill = bill("in_once", SEPTEMBER, "manual", &[]);
     bill["parent"] = json!(null);
     for (kind, message) in [
-        ("invoice.payment_action_required", "Noted: the customer must confirm a payment."),
-        ("invoice.payment_failed", "Noted: a payment failed that renews nothing."),
+        (
+            "invoice.payment_action_required",
+            "Noted for invoice in_once: the customer must confirm a payment.",
+        ),
+        (
+            "invoice.payment_failed",
+            "Noted for invoice in_once: the failed payment renews no subscription.",
+        ),
     ] {
         let answer = app.deliver(STRIPE, "/v1", &event(kind, kind, SEPTEMBER, bill.clone())).await;
         assert_eq!((answer.status, answer.message().as_str()), (200, message));

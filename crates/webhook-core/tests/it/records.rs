@@ -75,7 +75,7 @@ async fn a_failed_renewal_is_seen_and_delivered_again(app: &App, beside: Ledger)
     let lines = failed(&beside, now).await.unwrap();
     let [line] = lines.as_slice() else { panic!("{lines:?}") };
     assert!(line.starts_with(&format!("stripe {renewal} (invoice.paid, ")), "{line}");
-    let whom = format!("about subscription/{SUBSCRIPTION}, customer {customer}, attempts: 1): ");
+    let whom = format!("about subscription {SUBSCRIPTION}, customer {customer}, attempts: 1): ");
     assert!(line.contains(&whom) && line.contains("403"), "{line}");
     // The event and the customer lead to the subscription, too.
     for (id, first) in [(renewal.as_str(), "event"), (customer, "customer")] {
@@ -99,10 +99,16 @@ async fn a_failed_renewal_is_seen_and_delivered_again(app: &App, beside: Ledger)
     assert_eq!((answer.status, app.writes()), (200, writes), "a duplicate");
 
     let unknown = show(&beside, &shown_of(app, "sub_unknown")).await.unwrap_err();
-    assert_eq!(unknown.to_string(), "the ledger knows nothing of stripe sub_unknown");
+    assert_eq!(unknown.to_string(), unknown_text("sub_unknown"));
     let unknown = replay(&beside, &replayed("evt_unknown", &url)).await.unwrap_err();
-    assert_eq!(unknown.to_string(), "the ledger knows nothing of stripe event evt_unknown");
+    assert_eq!(unknown.to_string(), unknown_text("event evt_unknown"));
     server.abort();
+}
+
+fn unknown_text(what: &str) -> String {
+    format!(
+        "the ledger knows nothing of stripe {what}. Is it the id that the provider shows, and the ledger of that function?"
+    )
 }
 
 fn instant(value: &Value) -> String {
@@ -174,7 +180,7 @@ async fn events_that_wait_for_a_mapping_are_listed_and_delivered() {
         assert_eq!(unmapped(&ledger).await.unwrap(), Vec::<String>::new());
         if provider != STRIPE {
             let text = replay(&ledger, &args("nothing=a:b")).await.unwrap_err().to_string();
-            assert_eq!(text, "the event has no line nothing");
+            assert_eq!(text, "the event has no line nothing. `devkit unmapped` names its lines");
         }
         server.abort();
     }
@@ -218,8 +224,8 @@ async fn failed_events_are_listed_oldest_first() {
     assert_eq!(failed(&ledger, began).await.unwrap(), Vec::<String>::new());
     app.pass(31 * 60);
     let lines = failed(&ledger, now(&app)).await.unwrap();
-    let text = "about nothing that is known yet, customer unknown, attempts: 1): \
-                it was begun and never finished: its process died";
+    let text = "(invoice.paid, since 2026-09-01T00:01:43Z, attempts: 1): \
+                its process died before it was done; deliver it again with devkit replay";
     assert!(lines.len() == 1 && lines[0].ends_with(text), "{lines:?}");
 }
 
@@ -263,10 +269,13 @@ async fn a_subscription_is_explained_from_its_ledger_file() {
     assert!(graced[1].contains("8 days of grace"), "{graced:?}");
     let wrong = explained(SUBSCRIPTION, |name| (name == "GRACE_DAYS").then(|| "many".to_owned()));
     let wrong = wrong.await.unwrap_err().to_string();
-    assert_eq!(wrong, "the policy cannot be read: GRACE_DAYS must be 0 to 365 days.");
+    assert_eq!(
+        wrong,
+        "the policy of the function cannot be read from the variables: GRACE_DAYS must be 0 to 365 days."
+    );
     let unknown = explained("sub_unknown", |_| None).await.unwrap_err().to_string();
     let start =
-        "the ledger knows no subscription, order or license sub_unknown: name the provider's id";
+        "the ledger knows no subscription, order or license sub_unknown. Name the provider's id";
     assert!(unknown.starts_with(start) && unknown.contains("devkit show"), "{unknown}");
 
     let write = Write {

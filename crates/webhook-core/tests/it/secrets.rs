@@ -96,17 +96,21 @@ async fn an_impossible_secret_is_named_with_advice_but_not_shown() {
     let (manager, app) = (Manager::start().await, App::start().await);
     let text = |text: &str| json!({"SecretString": text});
     for (id, value, expected) in [
-        ("gone", None, "the secret gone could not be read: it is not there"),
-        ("empty", Some(json!({})), "the secret empty could not be read: it is not there"),
+        ("gone", None, "the secret gone could not be read: it does not exist in this account"),
+        (
+            "empty",
+            Some(json!({})),
+            "the secret empty could not be read: it does not exist in this account",
+        ),
         (
             "plain",
             Some(text("whsec_plain")),
-            "the secret plain could not be read: it is no JSON object",
+            "the secret plain could not be read: it is not a JSON object",
         ),
         (
             "list",
             Some(text("[\"whsec_plain\"]")),
-            "the secret list could not be read: it is no JSON object",
+            "the secret list could not be read: it is not a JSON object",
         ),
         (
             "binary",

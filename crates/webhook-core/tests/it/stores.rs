@@ -277,9 +277,9 @@ async fn an_unusable_file_is_named_with_advice() {
     bytes[middle + 100] = b'y';
     std::fs::write(path("damaged"), bytes).unwrap();
     for (name, says) in [
-        ("garbage", "is damaged or no ledger"),
-        ("cut", "is damaged or no ledger"),
-        ("damaged", "is damaged or no ledger"),
+        ("garbage", "is damaged, or is not a ledger"),
+        ("cut", "is damaged, or is not a ledger"),
+        ("damaged", "is damaged, or is not a ledger"),
         ("held", "is held by another process: stop that one, or use another file"),
         ("no/such/folder", "cannot be opened: No such file or directory"),
         ("", "cannot be opened: Is a directory"),

@@ -51,10 +51,11 @@ async fn no_license_means_no_claim_about_licenses() {
             assert_eq!(said(&app, provider, case, "one").await, says, "{provider} {case}");
         }
         let app = App::start().await;
-        let says = format!("Nothing to do: nothing about the licenses of {subject} is new.");
+        let says =
+            format!("Nothing to do: this event changes nothing about the licenses of {subject}.");
         assert_eq!(said(&app, provider, resuming, "one").await, says, "{provider}");
         let app = App::start().await;
-        let says = format!("Recorded: {subject} ended, and has no license.");
+        let says = format!("Recorded: {subject} ended. It has no license.");
         assert_eq!(said(&app, provider, ending, "one").await, says, "{provider}");
     }
 }
@@ -74,19 +75,21 @@ async fn a_done_change_is_not_claimed_twice() {
     ] {
         let app = App::start().await;
         app.cases(provider, bought).await;
-        let none = format!("Nothing to do: nothing about the licenses of {subject} is new.");
+        let none =
+            format!("Nothing to do: this event changes nothing about the licenses of {subject}.");
         assert_eq!(said(&app, provider, resume, "first").await, none);
         // The resumption was newer than the pause: in a story of its own.
         let app = App::start().await;
         app.cases(provider, bought).await;
         let suspended = "License(s) suspended successfully.";
         assert_eq!(said(&app, provider, pause, "one").await, suspended);
-        let again = format!("Nothing to do: nothing about the licenses of {subject} is new.");
+        let again =
+            format!("Nothing to do: this event changes nothing about the licenses of {subject}.");
         assert_eq!(said(&app, provider, pause, "two").await, again);
         let resumed = "License(s) resumed successfully.";
         assert_eq!(said(&app, provider, resume, "three").await, resumed);
         let again = said(&app, provider, resume, "four").await;
-        assert!(again == none || again.starts_with("Noted: "), "{provider}: {again}");
+        assert!(again == none || again.starts_with("Noted for "), "{provider}: {again}");
     }
 }
 
@@ -133,7 +136,7 @@ async fn a_paid_license_revoked_by_hand_is_not_said_to_run() {
     let id = app.sandbox.licenses()[0].id.clone();
     by_hand(&app, reqwest::Method::PATCH, &id, json!({"revoked": true})).await;
     let message = app.case(STRIPE, "invoice-cycle").await.message();
-    assert!(message.contains("are revoked, and stay so"), "{message}");
+    assert!(message.contains("stay revoked"), "{message}");
 }
 
 #[tokio::test]

@@ -8,6 +8,17 @@ use super::{
 };
 use crate::domain::ids::{Mark, PaymentId};
 
+/// What a subject is, for people. What nobody knows yet is kept as an order, and is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    /// A subscription, an order or a customer.
+    ByItsKind,
+    /// An invoice of which nobody knows what it billed.
+    Invoice,
+    /// A payment of which nobody knows what it paid for.
+    Payment,
+}
+
 /// One thing to do about one subject.
 #[derive(Debug, Clone, Serialize)]
 pub struct Command {
@@ -44,6 +55,9 @@ pub struct Command {
     /// Whether it tells of a payment that nobody knows yet: of whatever that turns out to have paid for.
     #[serde(skip)]
     pub of_unknown_payment: bool,
+    /// What the subject is called in texts.
+    #[serde(skip)]
+    pub called: Called,
     /// Whether the event only mentions the subject, which may be something that we never sold.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub may_be_foreign: bool,
@@ -66,12 +80,22 @@ impl Command {
             ordered_as: None,
             locks_customer: false,
             of_unknown_payment: false,
+            called: Called::ByItsKind,
             may_be_foreign: false,
         }
     }
 }
 
 impl Command {
+    /// What it is about, for texts: `subscription sub_1`, or `invoice in_1` as long as nobody knows what that paid for.
+    pub fn object(&self) -> String {
+        match self.called {
+            Called::ByItsKind => self.subject.to_string(),
+            Called::Invoice => format!("invoice {}", self.subject.id),
+            Called::Payment => format!("payment {}", self.subject.id),
+        }
+    }
+
     /// The purchase that it is, or that was made before it.
     pub fn purchase(&self) -> Option<&Grant> {
         if let Action::Grant(grant) = &self.action {

@@ -21,7 +21,7 @@ use crate::domain::ids::{
 use crate::domain::interval::Interval;
 use crate::domain::policy::{Money, QuantityMeans};
 
-pub use asked::Command;
+pub use asked::{Called, Command};
 pub use customer::{Customer, Email, Name, email_digest, is_placeholder};
 pub use payment::{Amount, Back, BackItem, Billed, OfPayment, PaidItem, Payment, Sum};
 pub use reversal::{Funds, Reversal};

@@ -16,7 +16,7 @@ use crate::execute::replay::{Forgotten, Remembered, remembered};
 use crate::execute::report::{Class, Failure};
 use crate::execute::runtime::State;
 use crate::execute::waiting::Next;
-use crate::ledger::{Body, EventStatus, Waits};
+use crate::ledger::{Body, EventStatus, StoreError, Waits};
 use crate::providers::Provider;
 
 /// How often the ledger's list is read again: another server over the same table may have died, and this one tells how many
@@ -111,15 +111,15 @@ impl<P: Provider> Service<P> {
         work.listed = Some(Instant::now());
         match listed {
             Ok(Ok(listed)) => ready.waiting.load(listed),
-            Ok(Err(error)) => tracing::error!(provider = P::NAME, "{error}"),
-            Err(_late) => tracing::error!(provider = P::NAME, "ledger: no answer in time"),
+            Ok(Err(error)) => list_failed::<P>(&error),
+            Err(_late) => list_failed::<P>(&StoreError::late()),
         }
         let queue = ready.waiting.queue();
         if queue.events > 0 {
             let until = self.waits_until(ready);
             tracing::info!(
                 provider = P::NAME,
-                "{} events wait for Cryptlex, until about {until}",
+                "{} events wait for Cryptlex. They will be done by about {until}",
                 queue.events,
             );
         }
@@ -161,9 +161,9 @@ impl<P: Provider> Service<P> {
                 self.wait_no_more(ready, id).await;
                 return None;
             }
-            Err(_late) => "ledger: no answer in time".to_owned(),
+            Err(_late) => StoreError::late().to_string(),
         };
-        tracing::error!(provider = P::NAME, event.id = %id, "{why}");
+        tracing::error!(provider = P::NAME, event.id = %id, "Webhook event {id} cannot be tried again yet: {why}");
         self.try_later(ready, id, None, None).await;
         None
     }
@@ -213,7 +213,7 @@ impl<P: Provider> Service<P> {
         let removed = timeout(ready.config.deadline, ready.ledger.waits_no_more(P::NAME, id)).await;
         if let Ok(Err(error)) = removed {
             // It is found to be done the next time.
-            tracing::error!(provider = P::NAME, event.id = %id, "{error}");
+            not_recorded::<P>(id, &error);
         }
     }
 
@@ -234,9 +234,21 @@ impl<P: Provider> Service<P> {
         };
         let later = ready.ledger.waits_on(P::NAME, id, &waits);
         if let Ok(Err(error)) = timeout(ready.config.deadline, later).await {
-            tracing::error!(provider = P::NAME, event.id = %id, "{error}");
+            not_recorded::<P>(id, &error);
         }
     }
+}
+
+fn list_failed<P: Provider>(error: &StoreError) {
+    tracing::error!(provider = P::NAME, "The list of waiting events cannot be read: {error}");
+}
+
+fn not_recorded<P: Provider>(id: &EventId, error: &StoreError) {
+    tracing::error!(
+        provider = P::NAME,
+        event.id = %id,
+        "The ledger did not record how long webhook event {id} waits: {error}",
+    );
 }
 
 /// Of a budget: what takes longer is begun all the same.

@@ -11,7 +11,7 @@ use super::{Delivery, Ready, in_time};
 use crate::cryptlex::Calls;
 use crate::decide::{Owed, lacks_its_buyer};
 use crate::domain::clock::Clock;
-use crate::domain::command::{Action, Command, Meaning, Outcome, Reversal, Subject};
+use crate::domain::command::{Action, Called, Command, Meaning, Outcome, Reversal, Subject};
 use crate::domain::deadline::Deadline;
 use crate::domain::ids::PaymentId;
 use crate::domain::work::Work;
@@ -91,7 +91,7 @@ impl Ready {
                     };
                     // Claimed once more, with the buyer.
                     drop(calls);
-                    let why = "its buyer is asked for first";
+                    let why = "the event that names its buyer is read first";
                     let released = self.ledger.fail(*leases, why, LeaseOnFailure::Release);
                     self.recorded(deadline, released).await?;
                     with_buyer = Some(ordered);
@@ -165,7 +165,14 @@ impl Ready {
                 let subject = Subject { provider: P::NAME, kind: *kind, id: id.clone() };
                 let (marks, payments) = (P::marks(&subject), ids.clone());
                 let action = action.clone();
-                traced.push(Command { subject, marks, action, payments, ..command.clone() });
+                traced.push(Command {
+                    subject,
+                    called: Called::ByItsKind,
+                    marks,
+                    action,
+                    payments,
+                    ..command.clone()
+                });
             }
             if paid.is_empty() {
                 traced.push(Command { action, of_unknown_payment: true, ..command.clone() });
@@ -221,7 +228,7 @@ impl Ready {
                 Claim::Busy { until, abandoned } => {
                     let over_in = Duration::try_from(until.duration_since(now)).unwrap_or_default();
                     let in_vain = abandoned && over_in > deadline.left();
-                    let who = commands.first().map(|c| c.subject.to_string()).unwrap_or_default();
+                    let who = commands.first().map(Command::object).unwrap_or_default();
                     let text = format!("{who} is being worked on by another delivery");
                     let failure = Failure::delayed(text, Some(over_in));
                     if in_vain || deadline.left() <= pause {

@@ -10,7 +10,7 @@ use crate::domain::deadline::Deadline;
 use crate::domain::ids::EventId;
 use crate::domain::interval::shifted;
 use crate::execute::claim_scope::customer_of;
-use crate::execute::report::{Class, Failure};
+use crate::execute::report::{Class, Failure, Finished};
 use crate::ledger::{EventKey, LeaseOnFailure, Leases};
 use crate::providers::Provider;
 
@@ -65,8 +65,8 @@ impl Ready {
         delivery: &Delivery<'_>,
         clock: &Clock,
         waits: Waits,
-    ) -> Result<Outcome, Failure> {
-        let why = "what waits for its customer is finished first";
+    ) -> Result<Finished, Failure> {
+        let why = "purchases that waited for this customer are finished first";
         let known = self.ledger.fail(*waits.leases, why, LeaseOnFailure::Release);
         self.recorded(delivery.deadline, known).await?;
         if let Some((concerns, text)) = &waits.told {
@@ -89,7 +89,7 @@ impl Ready {
         wait: Unserved,
         deadline: Deadline,
         now: Timestamp,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Finished, Failure> {
         let Unserved { mut leases, failure } = wait;
         let (concern, awaited) = match failure.class {
             Class::Buyer => (Concern::BuyerUnknown, "its customer"),
@@ -124,6 +124,6 @@ impl Ready {
             event.id,
             failure.message,
         );
-        Ok(Outcome { message: failure.message, ..Outcome::default() })
+        Ok(Finished::Waits(Outcome { message: failure.message, ..Outcome::default() }))
     }
 }

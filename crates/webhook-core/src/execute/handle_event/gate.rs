@@ -99,7 +99,7 @@ impl<'r, 'd> Gate<'r, 'd> {
         match std::mem::take(&mut *self.passed()) {
             Passed::Refused(failure) => failure,
             Passed::Nobody | Passed::Admitted(_) => {
-                Failure::delayed("it was not its turn to ask Cryptlex", None)
+                Failure::delayed("other events may call Cryptlex first", None)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::Fatal;
+use crate::http::router::purpose;
 use crate::providers::Provider;
 
 /// What the binary is to do.
@@ -25,7 +26,7 @@ pub(super) fn asked<P: Provider>(
         "--healthy" => Ok(Asked::Healthy),
         "--version" | "-V" => Ok(Asked::Say(version::<P>())),
         "--help" | "-h" => Ok(Asked::Say(help::<P>())),
-        unknown => Err(format!("{unknown:?} is not an argument: see --help").into()),
+        unknown => Err(format!("{unknown:?} is not an option of this program: see --help").into()),
     }
 }
 
@@ -35,25 +36,35 @@ pub(super) fn version<P: Provider>() -> String {
 }
 
 fn help<P: Provider>() -> String {
-    let (version, name, title, secret) = (version::<P>(), P::NAME, P::TITLE, P::SECRET_VARIABLE);
+    let (purpose, name, secret) = (purpose::<P>(), P::NAME, P::SECRET_VARIABLE);
     format!(
-        "{version}: takes {title} webhooks and makes Cryptlex hold the licenses that were paid for.
+        "{purpose}
 
-Usage: {name}-webhook [--healthy | --version | --help]
+Usage: {name}-webhook [OPTION]
 
-Without arguments it serves HTTP on HOST:PORT (127.0.0.1:3000), or is a Lambda function
-where AWS_LAMBDA_RUNTIME_API is set. It takes POST /webhooks/{name}; GET /health says what
-is missing.
+Without an option it listens on HOST:PORT (127.0.0.1:3000) and takes POST /webhooks/{name}.
+GET /health says what is missing or wrong. Where AWS_LAMBDA_RUNTIME_API is set, it is a Lambda
+function instead.
 
-  --healthy  ask the server on this machine how it is: exit status 0 where it is healthy
-  --version  say the version
-  --help     say this
+Options:
+  --healthy      ask the server on this machine how it is; exit status 0 if it is healthy
+  --version, -V  print the version
+  --help, -h     print this text
 
-Environment (all variables: README.md):
+Required environment variables:
+  {secret}
+  CRYPTLEX_ACCESS_TOKEN
+  CRYPTLEX_WEB_API_BASE_URL
 
-  {secret}, CRYPTLEX_ACCESS_TOKEN, CRYPTLEX_WEB_API_BASE_URL   required
-  LEDGER_PATH                                                  its memory; unset: lost when it stops
-  HOST, PORT, RUST_LOG"
+Optional, among others (docs/configuration.md has all):
+  LEDGER_PATH    a file to remember events in; unset, a server forgets them when it stops
+  HOST, PORT     where to listen
+  RUST_LOG       what to log
+
+Examples:
+  LEDGER_PATH=ledger.redb {name}-webhook
+  PORT=8080 {name}-webhook
+  {name}-webhook --healthy && echo healthy"
     )
 }
 
@@ -85,7 +96,7 @@ mod tests {
         assert!(help.lines().all(|line| line.len() <= 100), "{help}");
         for wrong in ["serve", "--port", "", "--Version", "\n"] {
             let refused = asked::<Stripe>([wrong.to_owned()]).unwrap_err().to_string();
-            assert_eq!(refused, format!("{wrong:?} is not an argument: see --help"));
+            assert_eq!(refused, format!("{wrong:?} is not an option of this program: see --help"));
         }
     }
 }

@@ -88,7 +88,7 @@ async fn answer<P: Provider>(
             Ok(Answer::Refused(Box::new(refused())))
         }
         Invocation::Unknown => Err(
-            "the event is none of API Gateway, a function URL, a load balancer, VPC Lattice or SQS"
+            "the event is not from API Gateway, a function URL, a load balancer, VPC Lattice or SQS: look at what calls this function"
                 .into(),
         ),
     }
@@ -123,7 +123,10 @@ async fn taken_back<P: Provider>(
         let id = message.message_id.unwrap_or_default();
         let body = message.body.unwrap_or_default();
         if let Err(why) = service.resume(&body, deadline.left()).await {
-            tracing::error!(provider = P::NAME, "Message {id} comes again: {why}");
+            tracing::error!(
+                provider = P::NAME,
+                "The overflow queue will deliver message {id} again: {why}"
+            );
             again.add_failure(id);
         }
     }

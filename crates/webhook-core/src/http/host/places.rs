@@ -51,7 +51,7 @@ impl Places {
             count(Count::ConnectionsFull);
             if self.limits.is_news_of_a_crowd(None) {
                 let most = self.most;
-                tracing::warn!("All {most} connections are taken: others wait until one ends");
+                tracing::warn!("All {most} connections are taken: new ones wait until one ends");
             }
         }
         Arc::clone(&self.free).acquire_owned().await.ok().map(Free)

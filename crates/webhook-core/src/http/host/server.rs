@@ -25,6 +25,7 @@ use tower_service::Service as _;
 
 use super::Fatal;
 use super::places::Places;
+use crate::domain::contracts;
 use crate::execute::delivery::Service;
 use crate::infra::config::Problem;
 use crate::infra::metrics::Numbers;
@@ -51,14 +52,14 @@ pub(super) async fn run<P: Provider>(
     let host = given("HOST", read)?.unwrap_or_else(|| "127.0.0.1".to_owned());
     let port = given("PORT", read)?.unwrap_or_else(|| "3000".to_owned());
     let port: u16 =
-        port.parse().map_err(|_not_a_port| "PORT must be 0 to 65535; 0 takes any free port")?;
+        port.parse().map_err(|_not_a_port| "PORT must be 0 to 65535. 0 takes any free port")?;
     let address = format!("{host}:{port}");
     let listener = TcpListener::bind(&address)
         .await
         .map_err(|e| format!("cannot listen on {address}: {e}"))?;
     // Before anybody hears of the server: a signal that comes too early would end it on the spot.
     let told_to_stop = stop_signal()?;
-    tracing::info!("listening on http://{}", listener.local_addr()?);
+    tracing::info!("{}", contracts::listening(listener.local_addr()?));
     if let Some(numbers) = numbers {
         tokio::spawn(every_minute(numbers));
     }
@@ -139,7 +140,7 @@ impl Connections {
                 // Whoever was about to connect went away.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::error!("cannot accept connections: {error}");
+                    tracing::error!("New connections cannot be accepted: {error}");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
@@ -233,7 +234,7 @@ fn stop_signal() -> io::Result<watch::Receiver<bool>> {
 async fn heard(mut told: watch::Receiver<bool>) {
     // An error means that nobody can tell any more; that is as good as told.
     if told.wait_for(|stop| *stop).await.is_err() {
-        tracing::warn!("signals are not heard any more: stopping");
+        tracing::warn!("Signals of the system cannot be received: the server stops");
     }
 }
 

@@ -127,11 +127,14 @@ fn read_event(envelope: &Envelope<'_>) -> Result<Meaning, Unreadable> {
         "subscription.canceled" => {
             vec![subscription::noted(
                 &data("subscription")?,
-                "it will not renew, and runs until then",
+                "the subscription will not renew, and runs until its period ends",
             )?]
         }
         "subscription.uncanceled" => {
-            vec![subscription::noted(&data("subscription")?, "it will renew after all")?]
+            vec![subscription::noted(
+                &data("subscription")?,
+                "the subscription will renew after all",
+            )?]
         }
         "subscription.paused" => {
             vec![subscription::paused(&data("subscription")?)?]

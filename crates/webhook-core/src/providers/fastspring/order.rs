@@ -86,7 +86,7 @@ pub(super) fn not_fulfilled(fulfillment: &Object<'_>) -> Result<Command, Unreada
     let subject = subject_of(FastSpring::NAME, kind, fulfillment, field, id)?;
     let line = product_path(fulfillment).map_or_else(|| subject.to_string(), str::to_owned);
     let problem = "FastSpring sends no order.completed for it, so no license is made".to_owned();
-    let why = "a fulfillment failed of an order that was completed";
+    let why = "a fulfillment failed, and the order was completed all the same";
     let effect = NoteEffect::Undelivered(Unmapped { line, problem });
     Ok(command(subject, Action::Note(Note { why, effect })))
 }

@@ -3,6 +3,7 @@
 use super::super::customer;
 use super::FastSpring;
 use crate::domain::command::{Customer, Email, Name, Unreadable};
+use crate::domain::contracts;
 use crate::domain::ids::CustomerId;
 use crate::providers::json::Object;
 
@@ -29,8 +30,8 @@ pub(super) fn receiver(order: &Object<'_>) -> Result<Customer, Unreadable> {
         let of_recipient = recipient.reference("account").filter(|id| Some(*id) != account);
         return Ok(person(recipient, email.clone(), of_recipient));
     }
-    let email = buyer_email
-        .ok_or_else(|| Unreadable(format!("Customer email not found in {}", order.title())))?;
+    let missing = || Unreadable(contracts::no_email(order.title()));
+    let email = buyer_email.ok_or_else(missing)?;
     let person_fields = buyer.or(contact).ok_or_else(|| order.lacks("customer"))?;
     Ok(person(&person_fields, email, account))
 }

@@ -22,7 +22,7 @@ pub(super) fn paused(subscription: &Object<'_>) -> Result<Command, Unreadable> {
     let is_paused = subscription.text("state").is_some_and(|state| is(state, "paused"));
     match subscription.flag("isPauseScheduled") {
         Some(true) if !is_paused => {
-            noted(subscription, "a pause is scheduled, and it runs until then")
+            noted(subscription, "a pause is scheduled, and the subscription runs until then")
         }
         Some(_) | None => with(subscription, Action::Suspend(SuspensionReason::Pause)),
     }
@@ -38,7 +38,7 @@ pub(super) fn charge_failed(charge: &Object<'_>) -> Result<Command, Unreadable> 
     let state = record.as_ref().and_then(|record| record.status.as_deref());
     let action = match state {
         Some(state) if RUNNING.iter().any(|running| is(state, running)) => {
-            Action::Note(Note::of("a charge failed, and its subscription runs on"))
+            Action::Note(Note::of("a charge failed, and the subscription goes on"))
         }
         Some(_) | None => Action::PaymentFailed(None),
     };
@@ -77,7 +77,7 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
     let with_add_ons = subscription.value("addons").is_some();
     if matches!(read[..], [Read::BundleItself]) && !with_add_ons {
         // Its members are not listed.
-        return noted(subscription, "a bundle was updated that is no license itself");
+        return noted(subscription, "the bundle that was updated has no license itself");
     }
     for add_on in subscription.objects("addons", "add-on") {
         if let Some(own_path) = product_path(&add_on) {

@@ -35,7 +35,7 @@ pub(super) fn updated(subscription: &Object<'_>) -> Result<Command, Unreadable> 
 /// `subscription.created` and its like, which change nothing: its transaction grants it. Items that cannot be read are left
 /// to that, too.
 pub(super) fn described(subscription: &Object<'_>) -> Result<Command, Unreadable> {
-    let note = Action::Note(Note::of("the subscription was described"));
+    let note = Action::Note(Note::of("the event only describes the subscription"));
     let subscribed = subscribed(subscription).ok().map(Box::new);
     Ok(Command { subscribed, ..with(subscription, note)? })
 }

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::super::{ProductLookup, Profile as _, amount, payment_ids, subject_of};
 use super::{Decided, Stripe, of_data};
 use crate::domain::command::{
-    Action, Amount, Back, Command, Concern, Funds, Note, OfPayment, Reversal, SubjectKind, Sum,
-    SuspensionReason, Unreadable,
+    Action, Amount, Back, Called, Command, Concern, Funds, Note, OfPayment, Reversal, SubjectKind,
+    Sum, SuspensionReason, Unreadable,
 };
 use crate::domain::ids::{Mark, PaymentId};
 use crate::providers::json::Object;
@@ -120,7 +120,7 @@ pub(super) fn dispute_closed(
     data: &Object<'_>,
     _source: &ProductLookup,
 ) -> Result<Decided, Unreadable> {
-    ended(&of_data(data, "dispute")?, "the dispute was closed another way")
+    ended(&of_data(data, "dispute")?, "the dispute was closed with a status that moves no money")
 }
 
 const INQUIRY: &str = "an inquiry moves no money";
@@ -191,5 +191,6 @@ fn about(object: &Object<'_>, action: Action) -> Result<Decided, Unreadable> {
     let id = intent.or(object.reference("charge")).or(object.text("id"));
     let subject = subject_of(Stripe::NAME, SubjectKind::Order, object, "payment_intent", id)?;
     let marks = intent.and_then(|id| Mark::new("stripe_transaction_id", id).ok());
-    Ok(Command::new(subject, marks.into_iter().collect(), action).into())
+    let marks = marks.into_iter().collect();
+    Ok(Command { called: Called::Payment, ..Command::new(subject, marks, action) }.into())
 }

@@ -13,6 +13,7 @@ use crate::domain::command::{
     Action, Command, Customer, Email, Grant, Mapping, Name, Payment, PaymentScope, ProductSource,
     Subject, SubjectKind, Unmapped, Unreadable,
 };
+use crate::domain::contracts;
 use crate::domain::ids::Mark;
 use crate::providers::json::Object;
 
@@ -146,7 +147,7 @@ fn buyer(session: &Object<'_>) -> Result<Customer, Unreadable> {
     let details = session.object("customer_details", "customer details");
     let detail = |field| details.as_ref().and_then(|details| details.text(field));
     let email = session.text("customer_email").or(detail("email")).and_then(Email::real);
-    let missing = || Unreadable(format!("Customer email not found in {}", session.title()));
+    let missing = || Unreadable(contracts::no_email(session.title()));
     let name = Name::of(detail("name"), None);
     let company = detail("business_name").map(str::to_owned);
     let email = email.ok_or_else(missing)?;

@@ -9,9 +9,10 @@ use super::{
     written_marks,
 };
 use crate::domain::command::{
-    Action, Command, Concern, Customer, Email, Grant, Mapping, Name, Note, OfPayment, Payment,
-    PaymentScope, ProductSource, Renew, Subject, SubjectKind, Through, Unreadable,
+    Action, Called, Command, Concern, Customer, Email, Grant, Mapping, Name, Note, OfPayment,
+    Payment, PaymentScope, ProductSource, Renew, Subject, SubjectKind, Through, Unreadable,
 };
+use crate::domain::contracts;
 use crate::domain::ids::PaymentId;
 use crate::providers::json::Object;
 
@@ -60,9 +61,9 @@ fn sold_once(invoice: &Object<'_>) -> Result<Decided, Unreadable> {
         Some(quantity) => {
             Action::OfPayment(OfPayment::Quantity { ids: known_as(invoice), quantity })
         }
-        None => Action::Note(Note::of("an invoice that no subscription made")),
+        None => Action::Note(Note::of("the invoice belongs to no subscription")),
     };
-    Ok(Command::new(subject, Vec::new(), action).into())
+    Ok(Command { called: Called::Invoice, ..Command::new(subject, Vec::new(), action) }.into())
 }
 
 /// The subscription that it bills.
@@ -161,9 +162,9 @@ pub(super) fn payment_linked(
     let amount = amount(paid.minor_units("amount_paid"), paid.currency("currency"));
     let action = match ids {
         (Some(Ok(id)), Ok(of)) => Action::OfPayment(OfPayment::Part { id, of, amount }),
-        _ => Action::Note(Note::of("which payment paid an invoice")),
+        _ => Action::Note(Note::of("the event only says that the invoice was paid")),
     };
-    Ok(Command::new(subject, Vec::new(), action).into())
+    Ok(Command { called: Called::Invoice, ..Command::new(subject, Vec::new(), action) }.into())
 }
 
 /// `invoice.payment_failed`: only a renewal that fails is a reason to doubt the licenses.
@@ -176,7 +177,7 @@ pub(super) fn payment_failed(
     let action = match Reason::of(&invoice, &billing) {
         Reason::Threshold | Reason::Renewal => Action::PaymentFailed(through(&invoice, &billing)?),
         Reason::First | Reason::Change | Reason::Other => {
-            Action::Note(Note::of("a payment failed that renews nothing"))
+            Action::Note(Note::of("the failed payment renews no subscription"))
         }
     };
     concerning(&invoice, action, Concern::PaymentFailed)
@@ -204,12 +205,16 @@ fn concerning(
     let subject = subject_of(Stripe::NAME, kind, invoice, field, id)?;
     let action = match (kind, action) {
         (SubjectKind::Order | SubjectKind::Customer, Action::PaymentFailed(_)) => {
-            Action::Note(Note::of("a payment failed that renews nothing"))
+            Action::Note(Note::of("the failed payment renews no subscription"))
         }
         (_, action) => action,
     };
     let marks = subject_marks(&subject);
-    Ok(Command { concern: Some(concern), ..Command::new(subject, marks, action) }.into())
+    let called = match billing.subscription {
+        Some(_) => Called::ByItsKind,
+        None => Called::Invoice,
+    };
+    Ok(Command { called, concern: Some(concern), ..Command::new(subject, marks, action) }.into())
 }
 
 /// The first invoice grants what the checkout session grants; it also knows the end of what was paid, and the quantity.
@@ -303,7 +308,7 @@ fn grant(
 }
 
 fn payer(invoice: &Object<'_>) -> Result<Customer, Unreadable> {
-    let missing = || Unreadable(format!("Customer email not found in {}", invoice.title()));
+    let missing = || Unreadable(contracts::no_email(invoice.title()));
     let email = invoice.text("customer_email").and_then(Email::real).ok_or_else(missing)?;
     let name = Name::of(invoice.text("customer_name"), None);
     Ok(customer::<Stripe>(customer_id(invoice), email, name))

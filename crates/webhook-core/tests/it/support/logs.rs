@@ -42,6 +42,10 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
+    pub(crate) fn lines_with(&self, text: &str) -> usize {
+        self.text().lines().filter(|line| line.contains(text)).count()
+    }
+
     pub(crate) fn errors(&self) -> Vec<String> {
         let text = self.text();
         text.lines().filter(|line| line.contains(" ERROR ")).map(str::to_owned).collect()
