@@ -1,4 +1,6 @@
-//! Texts that users see: contracts word for word, and what an operator is told.
+//! Texts that users see: contracts word for word, quotations in the documentation, and what an operator is told.
+
+mod quotations;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
