@@ -13,6 +13,7 @@ pub mod crash;
 pub mod demo;
 pub mod envelope;
 pub mod function;
+pub mod help;
 pub mod hosts;
 pub mod moto;
 pub mod records;

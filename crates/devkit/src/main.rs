@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use devkit::sandbox::Settings;
 use devkit::sign::Provider;
-use devkit::{arm64, bench, compare, corpus, crash, demo, function, records, sandbox, send};
+use devkit::{arm64, bench, compare, corpus, crash, demo, function, help, records, sandbox, send};
 
 #[derive(Parser)]
 #[command(
     name = "devkit",
     version,
-    about = "Tools to try the webhook functions without a provider's or a Cryptlex account"
+    about = "Try the webhook functions without any account, and look into what they remember"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -23,57 +23,59 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Play a story of each provider on a sandbox, with the real functions.
+    /// Play a story of each provider on a sandbox, with the real functions
     Demo(demo::DemoArgs),
-    /// Be the function of a provider, as its own binary is: for the demo, where that binary is not at hand.
+    /// Be the function of a provider, as its own binary is: for the demo, where that binary is not at hand
     #[command(hide = true)]
     Function {
         /// Whose.
         provider: Provider,
     },
-    /// Kill the real binaries again and again while events are delivered, and compare the licenses with what was sold.
+    /// Kill the real binaries while events are delivered, and compare the licenses with what was sold
     Crash(crash::CrashArgs),
-    /// Measure what the release binaries cost, and compare it with their budgets.
+    /// Measure what the release binaries cost, and compare it with their budgets
     Bench(bench::BenchArgs),
-    /// Run the functions for arm64 on an emulated processor, and compare them with this machine's own build.
+    /// Run the functions for arm64 on an emulated processor, and compare them with this machine's build
     Arm64(arm64::Arm64Args),
-    /// Play the situations of `situations/` against any server, and compare the licenses with what was paid for.
+    /// Play the situations of situations/ against any server, and compare the licenses with what was paid for
     Compare(compare::CompareArgs),
-    /// Run the Cryptlex sandbox until ctrl-c.
+    /// Run a Cryptlex sandbox until ctrl-c
     Sandbox {
         /// Where to listen.
         #[arg(long, default_value = "127.0.0.1:4000")]
         listen: SocketAddr,
     },
-    /// Sign a body of `events/` as of now and post it.
+    /// Sign a body of events/ as of now, and post it to a function
     Send(send::SendArgs),
-    /// List the bodies of `events/`, with what happened in each.
+    /// List the bodies of events/, with what happened in each
     Cases {
         /// Another folder: `<folder>/<provider>/<case>.json` [default: the bodies that are built in]
         #[arg(long, value_name = "FOLDER")]
         events: Option<PathBuf>,
     },
-    /// Print status and body of a function's answer, as `cargo lambda invoke` gives it on standard input.
+    /// Print status and body of an answer that `cargo lambda invoke` writes to standard input
     Answer,
-    /// Print what the functions remember of a subscription, order, customer or event, and how its licenses stand.
+    /// Print what the ledger knows of a subscription, order, customer or event, and its licenses
     Show(records::ShowArgs),
-    /// Tell how a subscription, order or license came to what it is: each fact of the ledger, and what it changed.
+    /// Tell how a license came to what it is: each fact of its purchase, and what that changed
     Explain(records::ExplainArgs),
-    /// List what was paid for and waits for a mapping, and why.
+    /// List what was paid for and waits for a Cryptlex product, and why
     Unmapped(records::UnmappedArgs),
-    /// List the events that are not done, the oldest first, with customer and reason.
+    /// List the events that are not done, with their customers and reasons
     Failed(records::FailedArgs),
-    /// Make a ledger file as small as what is in it, while its function is stopped.
+    /// Make a ledger file as small as its content, while its function is stopped
     Compact(records::CompactArgs),
-    /// Deliver the kept body of an event again, signed as of now.
+    /// Deliver the kept body of an event again, signed as of now
     Replay(records::ReplayArgs),
-    /// Sign a body of `events/` as of now and wrap it as a gateway hands it to a function.
+    /// Sign a body of events/ as of now, and wrap it as an API gateway does
     Envelope(send::EnvelopeArgs),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result: Result<bool, Box<dyn std::error::Error>> = match Cli::parse().command {
+    let matches = help::grouped(Cli::command()).get_matches();
+    let Cli { command } = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result: Result<bool, Box<dyn std::error::Error>> = match command {
         Command::Demo(args) => demo::play(&args).await.map_err(Into::into),
         // It brings a runtime of its own.
         Command::Function { provider } => {

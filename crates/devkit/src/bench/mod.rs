@@ -32,10 +32,10 @@ pub struct BenchArgs {
     /// Where the functions are, each a folder with its `bootstrap` and `bootstrap.zip`
     #[arg(long, default_value = "target/lambda")]
     pub functions: PathBuf,
-    /// The least that a function can be
+    /// The least that a function can be, to compare with
     #[arg(long, default_value = "target/floor/release/floor")]
     pub floor: PathBuf,
-    /// The least that a server in Node.js can be; measured where there is Node.js
+    /// The least that a server in Node.js can be; measured if Node.js is installed
     #[arg(long, default_value = "bench/least.mjs")]
     pub node: PathBuf,
     /// Starts of each kind
@@ -50,7 +50,7 @@ pub struct BenchArgs {
     /// Renewals of a burst
     #[arg(long, default_value_t = 1_000)]
     pub renewals: usize,
-    /// Nothing but the burst
+    /// Measure nothing but the burst
     #[arg(long)]
     pub burst: bool,
     /// A Markdown file whose results to replace

@@ -36,16 +36,16 @@ pub struct CrashArgs {
     /// Events for each provider, a third of them duplicates
     #[arg(long, default_value_t = 1000)]
     pub events: usize,
-    /// What is sold and when it is killed; the moments that a kill hits vary all the same [default: by the clock]
+    /// Chooses what is sold and when the servers are killed; what a kill hits varies all the same [default: by the clock]
     #[arg(long)]
     pub seed: Option<u64>,
-    /// At most so many for each provider: a slow machine gets little done between two
+    /// Most kills for each provider: a slow machine gets little done between two of them
     #[arg(long, default_value_t = 60)]
     pub kills: usize,
     /// Delete the ledger at every restart
     #[arg(long)]
     pub lose_ledger: bool,
-    /// Only this one
+    /// Only this provider
     #[arg(long)]
     pub provider: Option<Provider>,
 }

@@ -44,9 +44,8 @@ fn targets() -> BTreeSet<String> {
 fn subcommands() -> BTreeSet<String> {
     let help = Command::new(env!("CARGO_BIN_EXE_devkit")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let list = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
-    let names =
-        list.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    let list = help.lines().take_while(|line| !line.starts_with("Options:"));
+    let names = list.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
     names.map(str::to_owned).collect()
 }
 

@@ -11,8 +11,8 @@ use devkit::sandbox::Settings;
 use http::StatusCode;
 use jiff::Timestamp;
 
-use crate::support::topics::Topic;
 use crate::support::App;
+use crate::support::topics::Topic;
 
 /// How many there are at least, so that none goes missing.
 const AT_LEAST: usize = 23;
