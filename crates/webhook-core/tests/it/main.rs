@@ -65,4 +65,5 @@ mod texts;
 mod unfinished;
 mod unknowns;
 mod unserved;
+mod walk;
 mod words;
