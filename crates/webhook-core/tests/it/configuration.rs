@@ -102,7 +102,7 @@ fn check<P: Provider>(rows: &BTreeMap<String, Row>) -> usize {
         let problems = with::<P>(name, "\u{1}?").config.err().unwrap_or_default();
         let wanted = problems.iter().find_map(|problem| match problem {
             Problem::Invalid { variable, wanted } if variable == name => Some(*wanted),
-            _ => None,
+            Problem::Missing(_) | Problem::Invalid { .. } | Problem::NoFile(_) => None,
         });
         if let Some(wanted) = wanted {
             let values = &row.values;
