@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_sandbox_nothing_happens() {
+    async fn a_missing_sandbox_changes_nothing() {
         let sandbox = Sandbox::start(Settings::default()).await.unwrap();
         let url = sandbox.url();
         drop(sandbox);

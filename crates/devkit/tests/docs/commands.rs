@@ -73,7 +73,7 @@ fn commands_in_the_pages_exist() {
 }
 
 #[test]
-fn what_follows_a_command_is_its_name() {
+fn the_name_of_a_command_follows_it() {
     assert_eq!(named("A=b target/debug/devkit send stripe && (make demo)", "devkit"), ["send"]);
     assert_eq!(named("cd x; make books SEED=7", "make"), ["books"]);
     assert_eq!(named("remake this", "make"), [""; 0]);

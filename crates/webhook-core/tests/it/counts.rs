@@ -16,9 +16,8 @@ use crate::support::{Answer, App, PADDLE, STRIPE, TIMING, body, edited};
 
 /// Two deliveries: how many failed, how many were rejected, and the lines about them.
 async fn twice(app: &App, request: impl Fn() -> Request<Body>) -> (u64, u64, Vec<String>) {
-    let (counted, lines) = (Counters::default(), Log::default());
+    let (counted, lines) = (Counters::default(), Log::listen());
     let _recorder = metrics::set_default_local_recorder(&counted);
-    let _listening = lines.listen();
     for _ in 0..2 {
         let answer: Answer = app.request(STRIPE, request()).await;
         assert_eq!(answer.status, 400 + 13 * u16::from(answer.body.contains("1 MiB")));
@@ -119,8 +118,7 @@ async fn a_late_ledger_counts_only_if_it_had_time() {
 #[tokio::test]
 async fn no_text_of_a_body_makes_a_line_of_the_log() {
     let app = App::start().await;
-    let lines = Log::default();
-    let _listening = lines.listen();
+    let lines = Log::listen();
     let forged = "pri\n2026-01-01T00:00:00Z ERROR forged \u{1b}[31m";
     let body = edited(PADDLE, "transaction-unmapped", |event| {
         for item in event["data"]["items"].as_array_mut().unwrap() {

@@ -1,31 +1,15 @@
 //! Nothing secret or personal in logs and replies, whatever goes well or wrong.
 
-use std::cell::Cell;
-
 use devkit::corpus::cases;
 use devkit::sandbox::{ACCESS_TOKEN, Fault};
-use tracing::Level;
-use tracing_subscriber::filter::{Targets, dynamic_filter_fn};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::support::logs::Log;
 use crate::support::{App, SECRET, path_of};
 
-thread_local! {
-    static LISTENING: Cell<bool> = const { Cell::new(false) };
-}
-
 /// At `trace`; what libraries may log, `telemetry` decides and the hosts' tests look at.
 #[tokio::test]
 async fn no_log_and_no_reply_holds_what_must_not_leak() {
-    let captured = Log::default();
-    let lines = tracing_subscriber::fmt::layer().json().with_writer(captured.clone());
-    let ours = Targets::new().with_target("webhook_core", Level::TRACE);
-    // A subscriber is the whole process's; all of this test runs on this thread.
-    let here = dynamic_filter_fn(|_, _| LISTENING.get());
-    tracing_subscriber::registry().with(ours).with(here).with(lines).init();
-    LISTENING.set(true);
+    let log = Log::listen();
     let mut replies = String::new();
     let mut keys = Vec::new();
     for fault in [
@@ -42,7 +26,7 @@ async fn no_log_and_no_reply_holds_what_must_not_leak() {
         }
         keys.extend(app.sandbox.licenses().into_iter().map(|license| license.key));
     }
-    let log = captured.text();
+    let log = log.text();
     for expected in [
         "Received Stripe webhook: invoice.paid (evt_",
         "Successfully processed webhook event evt_",

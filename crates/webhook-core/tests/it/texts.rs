@@ -75,8 +75,7 @@ fn contracts_are_word_for_word() {
 
 #[tokio::test]
 async fn duplicate_is_not_logged_as_processed_again() {
-    let (app, log) = (App::start().await, Log::default());
-    let _listening = log.listen();
+    let (app, log) = (App::start().await, Log::listen());
     for duplicates in 0..3 {
         app.cases(STRIPE, &["checkout-payment"]).await;
         assert_eq!(log.lines_with("Successfully processed webhook event evt_"), 1);
@@ -87,8 +86,7 @@ async fn duplicate_is_not_logged_as_processed_again() {
 #[tokio::test]
 async fn event_that_waits_for_a_mapping_is_not_logged_as_processed() {
     let app = App::with(<_>::default(), &[("UNMAPPED", "accept")]).await;
-    let log = Log::default();
-    let _listening = log.listen();
+    let log = Log::listen();
     let unmapped = crate::support::edited(STRIPE, "checkout-subscription", |event| {
         event["data"]["object"]["metadata"] = json!({});
     });
@@ -99,8 +97,7 @@ async fn event_that_waits_for_a_mapping_is_not_logged_as_processed() {
 
 #[tokio::test]
 async fn server_that_will_forget_says_so_when_it_starts() {
-    let (app, log) = (App::start().await, Log::default());
-    let _listening = log.listen();
+    let (app, log) = (App::start().await, Log::listen());
     app.service::<Stripe>(app.store(), TIMING);
     let text = "LEDGER_PATH is not set, so this server forgets what it handled when it stops.";
     assert_eq!(log.lines_with(text), 1);
