@@ -176,7 +176,7 @@ async fn events_are_announced_over_http() {
 }
 
 #[tokio::test]
-async fn what_others_wrote_is_text_and_isolated() {
+async fn hostile_text_is_shown_as_isolated_text() {
     let api = Api::start().await;
     let hostile = "<script>alert(1)</script>\"'&\u{202e}tfel";
     let escaped = "&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;&#38;\u{202e}tfel";
@@ -199,7 +199,7 @@ async fn what_others_wrote_is_text_and_isolated() {
 }
 
 #[tokio::test]
-async fn the_page_stays_short_whatever_it_holds() {
+async fn the_page_stays_short_with_thousands_of_rows() {
     let api = Api::start().await;
     let long = "x".repeat(10_000);
     for number in 0..3_000 {
@@ -245,7 +245,7 @@ async fn only_the_page_itself_may_run_or_be_asked() {
 }
 
 #[tokio::test]
-async fn whoever_has_the_page_gets_it_again_when_it_changed() {
+async fn the_page_is_sent_again_only_when_it_changed() {
     let api = Api::start().await;
     let (_, headers, _) = api.page_with(&[]).await;
     let tag = headers["etag"].to_str().unwrap().to_owned();
