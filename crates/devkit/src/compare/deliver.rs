@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 
 use super::situation::{Delivery, Signature};
-use crate::send::{client, now_unix};
+use crate::send::{client, innermost, now_unix};
 use crate::sign::{Provider, sign};
 
 static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| client(0));
@@ -23,12 +23,13 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
-/// Sends it once.
+/// Sends it once. The error is why there is no answer.
 pub(super) async fn deliver(
     url: &str,
     provider: Provider,
     delivery: &Delivery,
-) -> Result<Answer, reqwest::Error> {
+) -> Result<Answer, String> {
+    let unanswered = |error: reqwest::Error| innermost(&error);
     let response = CLIENT
         .post(url)
         .header(CONTENT_TYPE, "application/json")
@@ -37,9 +38,9 @@ pub(super) async fn deliver(
         .body(delivery.body.clone())
         .send()
         .await
-        .map_err(reqwest::Error::without_url)?;
+        .map_err(unanswered)?;
     let status = response.status().as_u16();
-    Ok(Answer { status, body: response.text().await? })
+    Ok(Answer { status, body: response.text().await.map_err(unanswered)? })
 }
 
 fn header(provider: Provider, delivery: &Delivery, now: i64) -> String {

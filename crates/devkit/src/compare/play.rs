@@ -86,7 +86,7 @@ pub(super) async fn play(
     let send = async |delivery: &Delivery| {
         let answer = deliver(url, situation.provider, delivery).await;
         // A provider that gets no answer repeats, too.
-        answer.unwrap_or_else(|error| Answer { status: 0, body: error.to_string() })
+        answer.unwrap_or_else(|reason| Answer { status: 0, body: reason })
     };
     let again = async |all: &mut Vec<Tried<'_>>, rounds: usize| {
         for _ in 0..rounds {

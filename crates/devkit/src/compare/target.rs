@@ -187,8 +187,8 @@ pub(super) async fn probe(
     let Answer { status, body: said } = loop {
         match deliver(&url, provider, &delivery).await {
             Ok(answer) => break answer,
-            Err(error) if Instant::now() >= until => {
-                return Err(TargetError::Silent { url, reason: error.to_string(), exports });
+            Err(reason) if Instant::now() >= until => {
+                return Err(TargetError::Silent { url, reason, exports });
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }

@@ -59,6 +59,7 @@ async fn servers_that_cannot_be_compared_are_named_with_a_remedy() {
     let sandbox = Sandbox::start(Settings::default()).await.unwrap();
     let error = error_of(&sandbox, "http://127.0.0.1:9/v1").await;
     assert!(matches!(error, TargetError::Silent { .. }), "{error}");
+    assert!(error.to_string().to_lowercase().contains("connection refused"), "{error}");
     assert!(error.to_string().contains("export STRIPE_WEBHOOK_SECRET="), "{error}");
 
     let error = error_of(&sandbox, &server(404, "", None).await).await;
