@@ -28,11 +28,15 @@ fn named<'l>(line: &'l str, command: &str) -> Vec<&'l str> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let is_name =
         |word: &str| word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    let pairs = words.windows(2).filter(|pair| {
-        let program = pair[0].trim_start_matches('(').rsplit('/').next().unwrap_or_default();
-        program == command && is_name(pair[1]) && !pair[1].starts_with('-')
-    });
-    pairs.map(|pair| pair[1]).collect()
+    let places = 0..words.len().saturating_sub(1);
+    let is_command = |at: &usize| {
+        let program = words[*at].trim_start_matches('(').rsplit('/').next().unwrap_or_default();
+        // `cargo test -p devkit name`
+        let is_package = *at > 0 && words[at - 1] == "-p";
+        program == command && !is_package
+    };
+    let names = places.filter(is_command).map(|at| words[at + 1]);
+    names.filter(|name| is_name(name) && !name.starts_with('-')).collect()
 }
 
 fn targets() -> BTreeSet<String> {
@@ -77,4 +81,5 @@ fn the_name_of_a_command_follows_it() {
     assert_eq!(named("A=b target/debug/devkit send stripe && (make demo)", "devkit"), ["send"]);
     assert_eq!(named("cd x; make books SEED=7", "make"), ["books"]);
     assert_eq!(named("remake this", "make"), [""; 0]);
+    assert_eq!(named("cargo test -p devkit comparison", "devkit"), [""; 0]);
 }

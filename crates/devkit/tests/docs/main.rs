@@ -5,3 +5,4 @@ mod commands;
 mod links;
 mod pages;
 mod sentences;
+mod terms;
