@@ -3,7 +3,6 @@
 //! By means of `webhook-core`: the ledger is its own format, which nobody else documents.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,10 +27,12 @@ use crate::sign::Provider;
 mod compact;
 mod explain;
 mod failed;
+mod mapping;
 
 pub use compact::{CompactArgs, compact};
 pub use explain::{ExplainArgs, explain};
 pub use failed::{FailedArgs, failed};
+pub use mapping::LineMapping;
 
 /// Of a customer's purchases so many are shown in full, the newest.
 const MOST_SHOWN: usize = 20;
@@ -102,84 +103,9 @@ pub struct ReplayArgs {
     /// names the LINE: a price or a product path; anything for Stripe
     #[arg(long, value_name = "LINE=PRODUCT:TEMPLATE")]
     pub map: Vec<LineMapping>,
-}
-
-/// A line of a purchase with the ids that it should have named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LineMapping {
-    line: String,
-    product: String,
-    template: String,
-}
-
-impl FromStr for LineMapping {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('=').and_then(|(line, ids)| Some((line, ids.split_once(':')?)));
-        match parts {
-            Some((line, (product, template))) if !product.is_empty() && !template.is_empty() => {
-                Ok(Self {
-                    line: line.to_owned(),
-                    product: product.to_owned(),
-                    template: template.to_owned(),
-                })
-            }
-            Some(_) | None => Err("write LINE=PRODUCT:TEMPLATE".to_owned()),
-        }
-    }
-}
-
-/// Where each provider keeps what a line is: as if it had been there when the line was bought.
-fn mapped(provider: Provider, body: &[u8], map: &[LineMapping]) -> Result<Vec<u8>, RecordsError> {
-    let mut event: Value =
-        serde_json::from_slice(body).map_err(|_| RecordsError::NotMapped(map_names(map)))?;
-    let mut found = 0_usize;
-    for LineMapping { line, product, template } in map {
-        let lower =
-            json!({"cryptlex_product_id": product, "cryptlex_license_template_id": template});
-        let upper = json!({"CRYPTLEX_PRODUCT_ID": product, "CRYPTLEX_LICENSE_TEMPLATE": template});
-        let mut places: Vec<&mut Value> = Vec::new();
-        match provider {
-            Provider::Stripe => places.extend(event.pointer_mut("/data/object/metadata")),
-            Provider::Paddle => {
-                let lines = event.pointer_mut("/data/details/line_items");
-                for item in lines.and_then(Value::as_array_mut).into_iter().flatten() {
-                    if item["price_id"] == **line {
-                        places.push(&mut item["product"]["custom_data"]);
-                    }
-                }
-            }
-            Provider::Fastspring => {
-                for event in event["events"].as_array_mut().into_iter().flatten() {
-                    for item in event["data"]["items"].as_array_mut().into_iter().flatten() {
-                        let path = &item["product"];
-                        if *path == **line || path["product"] == **line {
-                            places.push(&mut item["attributes"]);
-                        }
-                    }
-                }
-            }
-        }
-        let ids = if provider == Provider::Stripe { upper } else { lower };
-        for place in places {
-            if !place.is_object() {
-                *place = json!({});
-            }
-            if let (Some(place), Some(ids)) = (place.as_object_mut(), ids.as_object()) {
-                place.extend(ids.clone());
-                found = found.saturating_add(1);
-            }
-        }
-    }
-    match found {
-        0 => Err(RecordsError::NotMapped(map_names(map))),
-        _ => Ok(event.to_string().into_bytes()),
-    }
-}
-
-fn map_names(map: &[LineMapping]) -> String {
-    map.iter().map(|mapping| mapping.line.as_str()).collect::<Vec<_>>().join(", ")
+    /// With --map: a line of the purchase that needs no license
+    #[arg(long, value_name = "LINE", requires = "map")]
+    pub skip: Vec<String>,
 }
 
 /// Why there is nothing to show or to deliver.
@@ -213,6 +139,11 @@ pub enum RecordsError {
     /// Nothing to write the ids of a mapping to.
     #[error("the event has no line {0}. `devkit unmapped` names its lines")]
     NotMapped(String),
+    /// Delivered like this, these lines would never get a license.
+    #[error(
+        "the event has other lines without a mapping: {0}. Add --map for each, or --skip for one that needs no license"
+    )]
+    LeftUnmapped(String),
     /// The ledger could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -358,7 +289,7 @@ pub async fn replay(ledger: &Ledger, args: &ReplayArgs) -> Result<Delivery, Reco
     let body = body.ok_or_else(|| RecordsError::NoBody(what()))?;
     let body = match args.map.as_slice() {
         [] => body,
-        map => mapped(provider, &body, map)?,
+        map => mapping::mapped(provider, name, &body, map, &args.skip)?,
     };
     let default = format!("http://127.0.0.1:3000/{}", event.contract);
     let url = args.url.as_deref().unwrap_or(&default);

@@ -129,7 +129,7 @@ pub struct SendArgs {
     /// Where to post it [default: port 3000 of this machine, /v2 for stripe, /v1 for the others]
     #[arg(long, value_parser = http_url)]
     pub url: Option<String>,
-    /// Sandbox whose page shows what is sent; without one nothing is lost
+    /// Sandbox whose page shows the event. Sending works without it
     #[arg(long, default_value = "http://127.0.0.1:4000", value_parser = http_url)]
     pub sandbox: String,
 }

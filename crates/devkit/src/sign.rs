@@ -10,14 +10,18 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// Whose webhook it is: its lower-case name is the folder under `events/` and the word on the command line.
+/// Whose webhook it is: its lower-case name is the folder under `events/` and the word on the command line. How each one signs
+/// helps nobody on a command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Provider {
     /// Signs the time and the body, in hex.
+    #[value(help = None::<&str>)]
     Stripe,
     /// Signs the body alone, in base64: its deliveries never grow old.
+    #[value(help = None::<&str>)]
     Fastspring,
     /// Signs the time and the body, in hex, with separators of its own.
+    #[value(help = None::<&str>)]
     Paddle,
 }
 

@@ -65,10 +65,13 @@ async fn customers(
     buyers: &BTreeMap<(String, String), Vec<String>>,
 ) -> Result<Vec<String>, RecordsError> {
     let mut found: BTreeSet<String> = event.customers.iter().map(ToString::to_string).collect();
+    // The line says already whom it is about.
+    let mut named = BTreeSet::new();
     let subjects = event.subjects.iter().filter_map(|key| parts_of_subject_key(key));
     for (_, kind, id) in subjects {
         if kind == SubjectKind::Customer {
-            found.insert(id.to_owned());
+            named.insert(id);
+            continue;
         }
         found.extend(
             buyers.get(&(provider.to_owned(), id.to_owned())).into_iter().flatten().cloned(),
@@ -79,5 +82,5 @@ async fn customers(
             found.extend(described.map(|customer| customer.to_string()));
         }
     }
-    Ok(found.into_iter().collect())
+    Ok(found.into_iter().filter(|customer| !named.contains(customer.as_str())).collect())
 }

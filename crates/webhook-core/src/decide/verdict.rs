@@ -147,7 +147,7 @@ fn renewed(
         plan.noted = Some(match policy.refunded {
             Refunded::Revokes if !has_ended => "the payment does not make up for the refund",
             Refunded::Revokes | Refunded::Suspends | Refunded::ChangesNothing => {
-                "the payment is for a time before it ended"
+                "the payment is for a time before the end, so no license was changed"
             }
         });
         return Ok(());

@@ -176,14 +176,16 @@ fn sentence(command: &Command, done: &Done, snapshot: &Snapshot, policy: &Policy
         Action::SyncCustomer(..) => {
             format!("Nothing to do: the user of {subject} was not changed.")
         }
-        Action::OfPayment(_) => format!("Recorded: more about {subject} is known now."),
+        // A payment that is captured, or whose quantity is known, may make licenses.
+        Action::OfPayment(_) if done.anything => granted(subject, done, snapshot),
+        Action::OfPayment(_) => format!("Recorded: a detail of a payment of {subject}."),
         Action::Note(note) => noted(subject, note.why),
     }
 }
 
 /// Nothing is done, for this reason.
 fn noted(subject: &str, why: &str) -> String {
-    format!("Noted for {subject}: {why}.")
+    format!("Recorded for {subject}: {why}.")
 }
 
 fn granted(subject: &str, done: &Done, snapshot: &Snapshot) -> String {

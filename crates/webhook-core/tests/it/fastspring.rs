@@ -38,7 +38,7 @@ async fn a_scheduled_pause_changes_nothing_until_it_begins() {
     let scheduled = app.case(FASTSPRING, "pause-scheduled").await;
     assert_eq!(
         scheduled.message(),
-        "Noted for subscription 8Iab57xtIQ-O2NzEHgshMQ: a pause is scheduled, and the subscription runs until then."
+        "Recorded for subscription 8Iab57xtIQ-O2NzEHgshMQ: a pause is scheduled, and the subscription runs until then."
     );
     assert_eq!(app.ends(), ["2027-09-01"]);
     // The pause itself, and what FastSpring also sends when a scheduled one is called off.

@@ -526,11 +526,11 @@ async fn a_one_off_invoice_that_needs_action_is_notified() {
     for (kind, message) in [
         (
             "invoice.payment_action_required",
-            "Noted for invoice in_once: the customer must confirm a payment.",
+            "Recorded for invoice in_once: the customer must confirm a payment.",
         ),
         (
             "invoice.payment_failed",
-            "Noted for invoice in_once: the failed payment renews no subscription.",
+            "Recorded for invoice in_once: the failed payment renews no subscription.",
         ),
     ] {
         let answer = app.deliver(STRIPE, "/v1", &event(kind, kind, SEPTEMBER, bill.clone())).await;

@@ -89,7 +89,7 @@ async fn a_done_change_is_not_claimed_twice() {
         let resumed = "License(s) resumed successfully.";
         assert_eq!(said(&app, provider, resume, "three").await, resumed);
         let again = said(&app, provider, resume, "four").await;
-        assert!(again == none || again.starts_with("Noted for "), "{provider}: {again}");
+        assert!(again == none || again.starts_with("Recorded for "), "{provider}: {again}");
     }
 }
 

@@ -72,11 +72,11 @@ fn days(duration: SignedDuration) -> i64 {
 
 fn purchase(purchase: Purchase) -> &'static str {
     match purchase {
-        Purchase::Unknown => "not told yet",
+        Purchase::Unknown => "no purchase seen yet",
         Purchase::Foreign => "known, and it needs no license",
         Purchase::Unpaid => "ordered, and not paid yet",
         Purchase::Known => "known and paid",
-        Purchase::SeenByPayment => "named by a payment; nobody told the order itself",
+        Purchase::SeenByPayment => "known from a payment only",
     }
 }
 

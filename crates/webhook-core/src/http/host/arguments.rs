@@ -47,7 +47,7 @@ GET /health says what is missing or wrong. Where AWS_LAMBDA_RUNTIME_API is set, 
 function instead.
 
 Options:
-  --healthy      ask the server on this machine how it is; exit status 0 if it is healthy
+  --healthy      check the server on this machine; exit status 0 if it is healthy
   --version, -V  print the version
   --help, -h     print this text
 

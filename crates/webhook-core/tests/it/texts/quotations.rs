@@ -228,20 +228,20 @@ fn quotations_in_the_documentation_are_said_by_the_code() {
 #[test]
 fn quotation_that_nothing_says_is_found() {
     let said = literals(
-        r#"let quote = '"'; format!("Noted for {subject}: {why}."); "only a part \
+        r#"let quote = '"'; format!("Recorded for {subject}: {why}."); "only a part \
            went back" // "a comment says nothing"
            error("{variable} must be {wanted}.")"#,
     );
     for right in [
-        "Noted for order cs_1: only a part went back.",
-        "Noted for ..: ..",
+        "Recorded for order cs_1: only a part went back.",
+        "Recorded for ..: ..",
         "GRACE_DAYS must be <a number>",
         ".. must be ..",
     ] {
         assert_eq!(unsaid(right, &said), Vec::<String>::new(), "{right}");
     }
     for wrong in [
-        "Noted for ..: only a part goes back.",
+        "Recorded for ..: only a part goes back.",
         "Noted: only a part went back.",
         "a comment says nothing",
         "must not be",
@@ -249,10 +249,15 @@ fn quotation_that_nothing_says_is_found() {
     ] {
         assert_eq!(unsaid(wrong, &said).len(), 1, "{wrong}");
     }
-    let page = "Look at `Noted for x` and\n`is\nsaid so`; *.. in italics*, `two words`, *not this*, \
+    let page = "Look at `Recorded for x` and\n`is\nsaid so`; *.. in italics*, `two words`, *not this*, \
                 `make it so`.\n\n    Received what it is\n    not this\n    CAPITALS are no sentence\n\n\
                 ```\nFailed to find it\nnot this one\n```\n";
-    let found =
-        ["Noted for x", "is said so", ".. in italics", "Received what it is", "Failed to find it"];
+    let found = [
+        "Recorded for x",
+        "is said so",
+        ".. in italics",
+        "Received what it is",
+        "Failed to find it",
+    ];
     assert_eq!(quotations(page), found);
 }
