@@ -88,7 +88,9 @@ async fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args).await.map_err(Into::into),
         Command::Sandbox { listen } => {
             let served = sandbox::serve(listen, Settings::default()).await;
-            served.map(|()| true).map_err(|e| format!("cannot listen on {listen}: {e}").into())
+            served.map(|()| true).map_err(|e| {
+                format!("cannot listen on {listen}: {e}. --listen says where to listen").into()
+            })
         }
         Command::Send(args) => {
             send::command(&args).await.map(|delivery| delivery.status < 400).map_err(Into::into)

@@ -71,7 +71,9 @@ pub struct CompareArgs {
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// The port is taken, for instance.
-    #[error("the sandbox cannot listen on {listen}: {reason}")]
+    #[error(
+        "the sandbox cannot listen on {listen}: {reason}. Stop another sandbox, or name another address with --listen"
+    )]
     Sandbox {
         /// Where it should.
         listen: SocketAddr,

@@ -31,9 +31,10 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The width of the picture, in characters: what a README has room for.
 const PICTURE_WIDTH: u16 = 104;
 
-const LEGEND: [&str; 2] = [
+const LEGEND: [&str; 3] = [
     "Each row is one signed webhook, sent to the real function. Calls: its requests to Cryptlex.",
     "✓ Cryptlex holds exactly the licenses that were paid for.",
+    "Settings: a license for each seat, 7 days of grace, no leeway (docs/policies.md has the defaults).",
 ];
 const RIGHT: &str = "Every step left exactly the licenses that were paid for.";
 const WRONG: &str = "A step differs from what it should be: see the lines marked ✗.";

@@ -13,7 +13,7 @@ use super::{
 
 /// What `GET /sandbox` shows.
 const CONTROLS: [&str; 11] = [
-    "GET /: the same for people, in a browser",
+    "GET /: licenses, customers and calls on a page, for people",
     "GET /sandbox/state: licenses and users",
     "GET, DELETE /sandbox/calls: what was asked so far",
     r#"GET, POST /sandbox/deliveries: {"event": "stripe checkout-subscription"}, before an event is delivered; PUT /sandbox/deliveries/ID: {"answered": 200}, after it"#,

@@ -54,9 +54,9 @@ pub(super) async fn run<P: Provider>(
     let port: u16 =
         port.parse().map_err(|_not_a_port| "PORT must be 0 to 65535. 0 takes any free port")?;
     let address = format!("{host}:{port}");
-    let listener = TcpListener::bind(&address)
-        .await
-        .map_err(|e| format!("cannot listen on {address}: {e}"))?;
+    let listener = TcpListener::bind(&address).await.map_err(|e| {
+        format!("cannot listen on {address}: {e}. PORT and HOST say where to listen")
+    })?;
     // Before anybody hears of the server: a signal that comes too early would end it on the spot.
     let told_to_stop = stop_signal()?;
     tracing::info!("{}", contracts::listening(listener.local_addr()?));
