@@ -63,7 +63,7 @@ test-browser: $(VENV)/browser/bin/playwright ## Look at the sandbox's page in th
 
 .PHONY: pictures
 pictures: $(VENV)/browser/bin/playwright ## Draw docs/images again, from the demo and the sandbox's page; needs Chromium
-	cargo build --locked -p devkit
+	cargo build --locked --workspace --bins
 	$(TARGET_DIR)/debug/devkit demo --svg docs/images/demo.svg
 	$(VENV)/browser/bin/python -B crates/devkit/browser/pictures.py docs/images/sandbox.png
 
