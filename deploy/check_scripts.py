@@ -209,9 +209,9 @@ def asks(topic="arn:topic", address="ops@example.com"):
     return f"  aws sns subscribe --region eu-central-1 --topic-arn {topic} --protocol email --notification-endpoint {address}"
 
 
-def waits(topic="arn:topic", address="ops@example.com"):
+def waits(topic="arn:topic", address="ops@example.com", name="TopicArn"):
     return [
-        f"WARNING: {address} has not confirmed yet, and is told nothing. The link is in a mail from AWS; for another mail:",
+        f"WARNING: {address} gets no messages of topic {name} yet. Click the link in the mail from AWS. To get another mail, run:",
         asks(topic, address),
     ]
 
@@ -251,7 +251,7 @@ TOLD = [
      deployed(*given("all", MAILED), pasted=["BusinessTopicArn=arn:b", *PASTED])),
     (NAMED, {"after": {"stack": f"{OUTPUTS}\nBusinessTopicArn\tarn:b", "arn:topic": CONFIRMED,
                        "arn:b": "sales@example.com\tPendingConfirmation"}}, 0,
-     [*deployed(*given("all", MAILED), pasted=["BusinessTopicArn=arn:b", *PASTED]), *waits("arn:b", "sales@example.com")]),
+     [*deployed(*given("all", MAILED), pasted=["BusinessTopicArn=arn:b", *PASTED]), *waits("arn:b", "sales@example.com", "BusinessTopicArn")]),
     (NAMED, {"after": {"stack": f"{OUTPUTS}\nBusinessTopicArn\tarn:b", "arn:topic": PENDING,
                        "arn:b": "sales@example.com\tarn:aws:sns:eu-central-1:1:b:1"}}, 3,
      [*deployed(*given("all", MAILED), pasted=["BusinessTopicArn=arn:b", *PASTED]), *waits(), UNHEARD]),

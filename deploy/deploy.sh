@@ -158,7 +158,7 @@ while IFS=$'\t' read -r name arn; do
   while IFS=$'\t' read -r who state; do
     [[ "$state" == PendingConfirmation ]] || continue
     [[ "$name" != TopicArn ]] || pending=yes
-    printf '\nWARNING: %s has not confirmed yet, and is told nothing. The link is in a mail from AWS; for another mail:\n' "$who" >&2
+    printf '\nWARNING: %s gets no messages of topic %s yet. Click the link in the mail from AWS. To get another mail, run:\n' "$who" "$name" >&2
     asks_again "$arn" "$who" >&2
   done <<<"$them"
 done <<<"$outputs"

@@ -252,7 +252,7 @@ fn next(in_checkout: bool) -> &'static str {
         true => {
             "Next:
   make demo SLOW=1    the same with pauses, to watch the page move
-  make sandbox        the sandbox alone; README.md, \"Try it\", says how to send it events by hand
+  make sandbox        the sandbox alone; docs/stripe.md, steps 3 and 4, say how to send it events by hand
   docs/stripe.md, docs/fastspring.md, docs/paddle.md    connect your own account"
         }
         false => {
