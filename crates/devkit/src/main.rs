@@ -59,7 +59,7 @@ enum Command {
     Show(records::ShowArgs),
     /// Tell how a license came to what it is: each fact of its purchase, and what that changed
     Explain(records::ExplainArgs),
-    /// List what was paid for and waits for a Cryptlex product, and why
+    /// List purchases that wait for a mapping, an e-mail address or FastSpring's fulfillment
     Unmapped(records::UnmappedArgs),
     /// List the events that are not done, with their customers and reasons
     Failed(records::FailedArgs),
