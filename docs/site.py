@@ -24,7 +24,7 @@ LINK = re.compile(r"(`+[^`]*`+)|(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)"
 
 def pages():
     """The pages of the table of contents, and the name that each has on the site."""
-    links = re.findall(r"\]\(([^)]+\.md)\)", (DOCS / "SUMMARY.md").read_text())
+    links = re.findall(r"\]\(([^)]+\.md)\)", (DOCS / "SUMMARY.md").read_text(encoding="utf-8"))
     sources = [(DOCS / link).resolve() for link in links]
     return {source: source.name.lower() for source in sources}
 
@@ -52,15 +52,17 @@ def rewritten(text, source, names, repository):
 
 
 def prepare(folder):
-    shutil.rmtree(folder, ignore_errors=True)
+    # What an earlier run made, and nothing else.
+    for made in ("src", "book"):
+        shutil.rmtree(folder / made, ignore_errors=True)
     (folder / "src").mkdir(parents=True)
     shutil.copy(DOCS / "book.toml", folder)
     if (DOCS / "images").exists():
         shutil.copytree(DOCS / "images", folder / "src/images")
     names = pages()
     for source, name in [*names.items(), (DOCS / "SUMMARY.md", "SUMMARY.md")]:
-        text = rewritten(source.read_text(), source, names, os.environ.get("REPOSITORY_URL"))
-        (folder / "src" / name).write_text(text)
+        text = rewritten(source.read_text(encoding="utf-8"), source, names, os.environ.get("REPOSITORY_URL"))
+        (folder / "src" / name).write_text(text, encoding="utf-8")
 
 
 class Links(HTMLParser):
@@ -79,7 +81,7 @@ class Links(HTMLParser):
 
 def check(folder):
     book = folder / "book"
-    parsed = {path: Links(path.read_text()) for path in sorted(book.glob("*.html"))}
+    parsed = {path: Links(path.read_text(encoding="utf-8")) for path in sorted(book.glob("*.html"))}
     count = 0
     for path, page in parsed.items():
         for target in page.targets:
@@ -98,7 +100,11 @@ def check(folder):
 
 
 def main():
+    if len(sys.argv) != 3 or sys.argv[1] not in ("prepare", "check"):
+        sys.exit(__doc__)
     command, folder = sys.argv[1], Path(sys.argv[2]).resolve()
+    if folder == ROOT or ROOT.is_relative_to(folder) or folder.is_relative_to(DOCS):
+        sys.exit(f"{folder} holds the pages themselves: name another folder")
     if command == "prepare":
         prepare(folder)
         return

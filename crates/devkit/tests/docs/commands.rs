@@ -1,6 +1,6 @@
 //! Commands that the pages name: they exist.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
@@ -45,9 +45,21 @@ fn targets() -> BTreeSet<String> {
     names.filter_map(|line| line.split_once(':').map(|(name, _)| name.to_owned())).collect()
 }
 
+fn help(arguments: &[&str]) -> String {
+    let devkit = Command::new(env!("CARGO_BIN_EXE_devkit")).args(arguments).output().unwrap();
+    String::from_utf8(devkit.stdout).unwrap()
+}
+
+/// The options that follow a subcommand of devkit in a line, up to the next command.
+fn options<'l>(line: &'l str, subcommand: &str) -> Vec<&'l str> {
+    let after = line.split_once(&format!("devkit {subcommand}")).map_or("", |(_, after)| after);
+    let own = after.split(['|', ';', '&', '#']).next().unwrap_or_default();
+    let options = own.split_whitespace().filter(|word| word.starts_with("--"));
+    options.map(|option| option.split(['=', '`', ']']).next().unwrap_or_default()).collect()
+}
+
 fn subcommands() -> BTreeSet<String> {
-    let help = Command::new(env!("CARGO_BIN_EXE_devkit")).arg("--help").output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
+    let help = help(&["--help"]);
     let list = help.lines().take_while(|line| !line.starts_with("Options:"));
     let names = list.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
     names.map(str::to_owned).collect()
@@ -82,4 +94,29 @@ fn the_name_of_a_command_follows_it() {
     assert_eq!(named("cd x; make books SEED=7", "make"), ["books"]);
     assert_eq!(named("remake this", "make"), [""; 0]);
     assert_eq!(named("cargo test -p devkit comparison", "devkit"), [""; 0]);
+}
+
+#[test]
+fn options_in_the_pages_exist() {
+    let subcommands = subcommands();
+    let helps: BTreeMap<&String, String> =
+        subcommands.iter().map(|name| (name, help(&[name, "--help"]))).collect();
+    let (mut faults, mut count) = (Vec::new(), 0);
+    for page in pages().iter().filter(|page| page.name != "CHANGELOG.md") {
+        // A line may go on behind a backslash.
+        let text = code(page).join("\n").replace("\\\n", " ");
+        for line in text.lines() {
+            for name in named(line, "devkit").into_iter().filter(|name| subcommands.contains(*name))
+            {
+                for option in options(line, name) {
+                    count += 1;
+                    if !helps[&name.to_owned()].contains(option) {
+                        faults.push(format!("{}: devkit {name} has no {option}", page.name));
+                    }
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(count > 30, "only {count} options were looked at");
 }

@@ -105,11 +105,12 @@ fn check<P: Provider>(rows: &BTreeMap<String, Row>) -> usize {
             Problem::Missing(_) | Problem::Invalid { .. } | Problem::NoFile(_) => None,
         });
         if let Some(wanted) = wanted {
+            // An example of a value may follow.
             let values = &row.values;
-            assert!(
-                wanted.starts_with(values.as_str()),
-                "{name} must be {wanted}; the page says {values}"
-            );
+            let rest = wanted.strip_prefix(values.as_str()).filter(|_| !values.is_empty());
+            let is_whole = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(", "));
+            let is_whole = is_whole || rest.is_some_and(|rest| rest.starts_with(" such as "));
+            assert!(is_whole, "{name} must be {wanted}; the page says {values}");
             held += 1;
         }
     }
@@ -135,5 +136,22 @@ fn the_page_lists_what_no_secret_can_hold() {
         let is_listed = list.contains(&format!("`{name}`"));
         let is_fixed = is_of_environment(name) || OF_THE_PROCESS.contains(&name.as_str());
         assert_eq!(is_listed, is_fixed, "{name}");
+    }
+}
+
+/// What the process reads has its default where it is read.
+#[test]
+fn the_page_has_the_defaults_of_the_process() {
+    let source = |file: &str| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file)).unwrap()
+    };
+    let rows = rows();
+    for (name, file) in [
+        ("HOST", "http/host/server.rs"),
+        ("PORT", "http/host/server.rs"),
+        ("RUST_LOG", "infra/telemetry.rs"),
+    ] {
+        let default = rows[name].default.replace('`', "\"");
+        assert!(source(file).contains(&default), "{file}: {default} is not the default of {name}");
     }
 }
