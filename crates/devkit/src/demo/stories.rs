@@ -142,7 +142,7 @@ const FASTSPRING: &[Step] = &[
         "charge-completed-late",
         &[Owed(1, "yearly until 2028-09-01"), Owed(1, "add-on until 2028-09-01")],
     ),
-    step("2027-10-01", "The subscription ends", "deactivated", &[]),
+    step("2027-10-01", "Bea has it ended at once", "deactivated", &[]),
     step(
         "2026-09-01",
         "Cal buys three seats",
