@@ -102,6 +102,25 @@ class PageTest(unittest.TestCase):
         self.assertTrue(page.evaluate("window.loadedOnce"))
         self.assertEqual(self.problems, [])
 
+    def test_interleaved_events_show_each_group_once(self):
+        page = self.open()
+        expect(page.locator("#connection")).to_have_text("This page updates by itself.")
+        for event in ("stripe a", "stripe b"):
+            self.stage.call("POST", "/sandbox/deliveries", {"event": event})
+        self.stage.call("PUT", "/sandbox/deliveries/2", {"answered": 200})
+        groups = page.locator("[data-live=log] tbody")
+        # Two of the events, and one of the calls that a comes to make.
+        for number in range(4):
+            self.stage.call("GET", f"/v3/users?call={number}")
+            expect(page.locator("[data-live=log] .path", has_text=f"call={number}")).to_have_count(1)
+            expect(groups).to_have_count(3)
+        # Even a child too many does not stay.
+        page.evaluate("() => { const group = document.querySelector('[data-live=log] tbody'); group.after(group.cloneNode(true)); }")
+        self.stage.call("GET", "/v3/users?call=last")
+        expect(page.locator("[data-live=log] .path", has_text="call=last")).to_have_count(1)
+        expect(groups).to_have_count(3)
+        self.assertEqual(self.problems, [])
+
     def test_place_focus_and_selection_stay(self):
         for _ in range(60):
             self.stage.license()

@@ -4,13 +4,15 @@
   const PAUSE_MS = 500;
   let tag = null;
 
-  // Children are told apart by their keys. Those that are as they were are not touched.
+  // Children are told apart by their keys. Those that are as they were are not touched, and none stays that is not wanted.
   function update(old, fresh) {
     const known = new Map([...old.children].map((child) => [child.dataset.key, child]));
+    const unused = new Set(old.children);
     let next = old.firstElementChild;
     for (const child of [...fresh.children]) {
       const same = known.get(child.dataset.key);
       known.delete(child.dataset.key);
+      unused.delete(same);
       if (same === undefined) {
         child.classList.add("new");
         old.insertBefore(child, next);
@@ -25,7 +27,7 @@
         same.replaceWith(child);
       }
     }
-    for (const gone of known.values()) gone.remove();
+    for (const child of unused) child.remove();
   }
 
   function show(html) {

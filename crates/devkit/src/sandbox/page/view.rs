@@ -72,6 +72,7 @@ struct CustomerRow {
 
 /// Calls that came one after the other and belong to the same event, if one is known.
 struct Group {
+    /// Unlike that of any other group, and the same while the group is shown.
     key: String,
     delivery: Option<DeliveryRow>,
     calls: Vec<CallRow>,
@@ -190,12 +191,13 @@ fn log(calls: &[Call], deliveries: &[Delivery]) -> Rows<Group> {
     let mut groups: Vec<(Option<u64>, Group)> = Vec::new();
     for at in first..=calls.len() {
         while let Some(delivery) = begun.next_if(|delivery| delivery.first_call <= at) {
-            groups.push((Some(delivery.id), Group::of(Some(delivery), at)));
+            let key = format!("event-{}", delivery.id);
+            groups.push((Some(delivery.id), Group::of(key, Some(delivery))));
         }
         let Some(call) = calls.get(at) else { break };
         if groups.last().is_none_or(|(during, _)| *during != call.during) {
             let known = deliveries.iter().find(|delivery| Some(delivery.id) == call.during);
-            groups.push((call.during, Group::of(known, at)));
+            groups.push((call.during, Group::of(format!("call-{at}"), known)));
         }
         if let Some((_, group)) = groups.last_mut() {
             group.calls.insert(0, CallRow::of(call));
@@ -211,9 +213,8 @@ fn log(calls: &[Call], deliveries: &[Delivery]) -> Rows<Group> {
 }
 
 impl Group {
-    fn of(delivery: Option<&Delivery>, at: usize) -> Group {
-        let id = delivery.map_or(0, |delivery| delivery.id);
-        Group { key: format!("{id}-{at}"), delivery: delivery.map(DeliveryRow::of), calls: vec![] }
+    fn of(key: String, delivery: Option<&Delivery>) -> Group {
+        Group { key, delivery: delivery.map(DeliveryRow::of), calls: vec![] }
     }
 }
 

@@ -149,6 +149,29 @@ async fn calls_show_their_event_newest_first() {
 }
 
 #[tokio::test]
+async fn groups_of_interleaved_events_have_keys_of_their_own() {
+    let api = Api::start().await;
+    let (first, second) = (api.begin("stripe a", None), api.begin("stripe b", None));
+    api.sandbox.end_delivery(second, Some(200));
+    api.ask("users/1").await;
+    let third = api.begin("stripe c", None);
+    api.ask("users/2").await;
+    api.sandbox.end_delivery(third, Some(200));
+    api.ask("users/3").await;
+    api.sandbox.end_delivery(first, Some(200));
+    api.ask("users/4").await;
+    let html = api.page().await;
+    let keys: Vec<&str> = html
+        .split("<tbody data-key=\"")
+        .skip(1)
+        .map(|part| part.split_once('"').expect("an attribute ends").0)
+        .collect();
+    let keys: Vec<&str> = keys.into_iter().filter(|key| *key != "none").collect();
+    let newest_first = ["call-3", "call-2", "call-1", "event-3", "call-0", "event-2", "event-1"];
+    assert_eq!(keys, newest_first);
+}
+
+#[tokio::test]
 async fn events_are_announced_over_http() {
     let api = Api::start().await;
     let announced = json!({ "event": "paddle transaction-web", "about": "a purchase" });
