@@ -47,6 +47,12 @@ pub enum SendError {
         /// The innermost cause.
         reason: String,
     },
+    /// Ctrl-c came before the answer.
+    #[error("interrupted before {url} answered")]
+    Interrupted {
+        /// Where it was sent to.
+        url: String,
+    },
     /// The answer or the event could not be written where it should go.
     #[error("{target} cannot be written: {reason}")]
     Unwritable {
@@ -233,7 +239,11 @@ pub async fn command(args: &SendArgs) -> Result<Delivery, SendError> {
     let url = args.url.clone().unwrap_or_else(default);
     let event = format!("{provider} {name}");
     let announced = Announced::begin(&args.sandbox, Announcement { event, about: None }).await;
-    let answer = post(&url, provider, signed.secret(), &body, at).await;
+    let answer = tokio::select! {
+        answer = post(&url, provider, signed.secret(), &body, at) => answer,
+        // Where it cannot be heard, ctrl-c ends this process as ever.
+        Ok(()) = tokio::signal::ctrl_c() => Err(SendError::Interrupted { url }),
+    };
     announced.end(answer.as_ref().ok().map(|delivery| delivery.status)).await;
     let delivery = answer?;
     writeln!(io::stdout(), "{}\n{}", delivery.status, delivery.body)
