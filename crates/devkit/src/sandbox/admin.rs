@@ -81,8 +81,11 @@ fn carry_out(state: &mut State, request: &Request) -> Result<Reply, Refusal> {
         ("PUT", ["clock"]) => {
             let posted: Clock = read(&request.body)?;
             let now = instant::read(&posted.now);
-            let wrong = || Refusal::invalid("'now' must be an ISO 8601 date-time with an offset");
-            state.world.set_now(now.ok_or_else(wrong)?);
+            let wrong = || {
+                let wanted = "an ISO 8601 date-time with an offset, in a year from 0001 to 9999";
+                Refusal::invalid(format!("'now' must be {wanted}"))
+            };
+            state.world.set_now(now.filter(|now| instant::has_date(*now)).ok_or_else(wrong)?);
             Ok(clock(state))
         }
         ("GET", ["settings"]) => Ok(Reply::json(200, &state.settings)),

@@ -1,6 +1,6 @@
 //! Instants and intervals as Cryptlex keeps them: ticks of 100 ns, written with seven digits; calendar arithmetic in UTC.
 
-use jiff::{Span, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 use serde::{Serialize, Serializer};
 
 use super::settings::Precision;
@@ -31,6 +31,16 @@ pub(super) fn after(instant: Timestamp, interval: &str) -> Option<Timestamp> {
     let span: Span = interval.parse().ok()?;
     let later = instant.to_zoned(TimeZone::UTC).checked_add(span).ok()?;
     Some(later.timestamp())
+}
+
+/// The instant so much later, or the last one if the calendar ends before.
+pub(super) fn later(instant: Timestamp, by: SignedDuration) -> Timestamp {
+    instant.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// Whether headers can show it, and every answer has a `Date`: the year is one from 1 to 9999.
+pub(super) fn has_date(instant: Timestamp) -> bool {
+    instant.to_zoned(TimeZone::UTC).year() > 0
 }
 
 /// Whether the text is a positive ISO 8601 duration.

@@ -103,7 +103,11 @@ impl Sandbox {
     }
 
     /// Sets its clock.
+    ///
+    /// # Panics
+    /// When the year is not one from 1 to 9999: the answers could not be dated.
     pub fn set_now(&self, now: Timestamp) {
+        assert!(instant::has_date(now), "{now} is not in a year from 1 to 9999");
         self.state().world.set_now(now);
     }
 

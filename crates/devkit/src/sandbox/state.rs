@@ -10,6 +10,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     deliveries::{Announcement, Deliveries},
     fault::{FaultKind, Queue},
+    instant,
     reply::{Refusal, Reply},
     request::Request,
     routes,
@@ -164,7 +165,7 @@ impl State {
             Some(FaultKind::Throttle { retry_after_secs, as_date }) => {
                 let until = SignedDuration::from_secs(i64::from(*retry_after_secs));
                 let retry_after = if *as_date {
-                    http_date(self.world.now() + until)
+                    http_date(instant::later(self.world.now(), until))
                 } else {
                     retry_after_secs.to_string()
                 };
@@ -192,5 +193,5 @@ impl State {
 fn http_date(instant: Timestamp) -> String {
     rfc2822::DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&instant)
-        .expect("the sandbox's clock shows a year of four digits")
+        .expect("the clock is only set to years that have a date")
 }

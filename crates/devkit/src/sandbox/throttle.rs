@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::reply::{Refusal, Reply};
+use super::{
+    instant,
+    reply::{Refusal, Reply},
+};
 
 const WINDOW: Duration = Duration::from_secs(5);
 
@@ -53,7 +56,8 @@ impl Admission {
 
     /// The headers of every answer while a limit is set. Cryptlex's `Limit` is the period, not the number.
     pub(super) fn mark(&self, reply: Reply, now: Timestamp) -> Reply {
-        let reset = now + self.rest;
+        let rest = SignedDuration::try_from(self.rest).unwrap_or(SignedDuration::MAX);
+        let reset = instant::later(now, rest);
         reply
             .with("x-rate-limit-limit", format!("{}s", WINDOW.as_secs()))
             .with("x-rate-limit-remaining", self.remaining.to_string())

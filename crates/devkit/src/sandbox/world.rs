@@ -72,7 +72,7 @@ impl World {
     /// The clock stands still, but the order of creation must show.
     fn creation(&self, number: u64) -> Timestamp {
         let micros = i64::try_from(number).unwrap_or(i64::MAX);
-        self.now + SignedDuration::from_micros(micros)
+        instant::later(self.now, SignedDuration::from_micros(micros))
     }
 }
 

@@ -60,6 +60,31 @@ async fn everything_can_be_done_over_http() {
 }
 
 #[tokio::test]
+async fn the_clock_shows_only_years_that_answers_can_show() {
+    let api = Api::start().await;
+    for (now, status) in [
+        ("-000001-01-01T00:00:00Z", 400),
+        ("0000-12-31T23:59:59Z", 400),
+        ("0001-01-01T00:00:00Z", 200),
+        ("+010000-01-01T00:00:00Z", 400),
+        ("9999-12-30T22:00:00.9999999Z", 200),
+    ] {
+        assert_eq!(api.status("PUT /sandbox/clock", json!({ "now": now })).await, status, "{now}");
+        // Nothing that is reckoned from it lies beyond.
+        let limit = json!({ "rateLimit": 50, "latencyMs": 0 });
+        assert_eq!(api.status("PATCH /sandbox/settings", limit).await, 200);
+        let late =
+            json!({ "kind": { "throttle": { "retryAfterSecs": u32::MAX, "asDate": true } } });
+        assert_eq!(api.status("POST /sandbox/faults", late).await, 200);
+        assert_eq!(api.status("GET /v3/users", Value::Null).await, 429, "{now}");
+        let made = api.status("POST /v3/users", user(&format!("{status}{now}@example.com"))).await;
+        assert!(matches!(made, 200 | 201 | 400), "{now}: {made}");
+        api.status("POST /v3/licenses", product(json!({}))).await;
+        assert_eq!(api.send("GET /", Value::Null).await.unwrap().status(), 200, "{now}");
+    }
+}
+
+#[tokio::test]
 async fn seeds_are_taken_as_they_are() {
     let api = Api::start().await;
     let ada = api.sandbox.insert_user(json!({"email": "ada@example.com", "id": "ada"}));
