@@ -1,9 +1,10 @@
 //! Keeps other web pages out of what is for people.
 //!
 //! A browser on this machine reaches loopback for any page that it shows. Such a page gives itself away: by its `Origin`,
-//! or, where its own name was pointed at loopback (DNS rebinding), by that name in `Host`.
+//! or, where its own name was pointed at loopback (DNS rebinding), by that name in `Host`. A sandbox that listens elsewhere is
+//! meant to be reached, by whatever name its machine has.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{
     HeaderMap, Uri,
@@ -11,14 +12,39 @@ use http::{
     request::Parts,
     uri::Authority,
 };
+use tokio::net::TcpListener;
 
-/// Whether a request has a local name and does not come from a page of somebody else. Browsers send `Host` always.
-pub(super) fn is_own(parts: &Parts) -> bool {
+/// Who can reach a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// This machine only.
+    Loopback,
+    /// It was told so.
+    Others,
+}
+
+impl Scope {
+    /// Where a listener does not know its address, the stricter one.
+    pub(super) fn of(listener: &TcpListener) -> Scope {
+        listener.local_addr().map_or(Scope::Loopback, Scope::of_address)
+    }
+
+    fn of_address(address: SocketAddr) -> Scope {
+        match address.ip().to_canonical().is_loopback() {
+            true => Scope::Loopback,
+            false => Scope::Others,
+        }
+    }
+}
+
+/// Whether a request has a local name, if only this machine can send one, and does not come from a page of somebody else.
+/// Browsers send `Host` always.
+pub(super) fn is_own(parts: &Parts, scope: Scope) -> bool {
     let Some(host) = text(&parts.headers, HOST) else {
         return !parts.headers.contains_key(HOST);
     };
     let Ok(authority) = host.parse::<Authority>() else { return false };
-    if !is_local(authority.host()) {
+    if scope == Scope::Loopback && !is_local(authority.host()) {
         return false;
     }
     match text(&parts.headers, ORIGIN).map(str::parse::<Uri>) {
@@ -33,14 +59,16 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// Nobody can register such a name: addresses, names without a dot, and the reserved domains `localhost` and `internal`, by
-/// which containers call their host.
+/// which containers call their host. Those two may end with the dot of the root.
 fn is_local(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     let host = host.to_ascii_lowercase();
+    let domain = host.strip_suffix('.').unwrap_or(&host);
     address.parse::<IpAddr>().is_ok()
         || !host.contains('.')
-        || host.ends_with(".localhost")
-        || host.ends_with(".internal")
+        || domain == "localhost"
+        || domain.ends_with(".localhost")
+        || domain.ends_with(".internal")
 }
 
 #[cfg(test)]
@@ -68,13 +96,42 @@ mod tests {
             ("host.docker.internal:4000", true),
             ("shop.example.com", false),
             ("127.0.0.1.example.com:4000", false),
-            ("localhost.:4000", false),
+            ("localhost.:4000", true),
+            ("a.localhost.", true),
+            ("localhost..", false),
+            ("com.", false),
+            ("shop.example.com.", false),
             ("evil-internal.example", false),
             ("not a host", false),
         ] {
-            assert_eq!(is_own(&parts(&[("host", host)])), own, "{host}");
+            assert_eq!(is_own(&parts(&[("host", host)]), Scope::Loopback), own, "{host}");
         }
-        assert!(is_own(&parts(&[])));
+        assert!(is_own(&parts(&[]), Scope::Loopback));
+    }
+
+    #[test]
+    fn beyond_loopback_every_name_is_answered_to_its_own_pages() {
+        for (address, scope) in [
+            ("127.0.0.1:4000", Scope::Loopback),
+            ("127.0.1.1:4000", Scope::Loopback),
+            ("[::1]:4000", Scope::Loopback),
+            ("[::ffff:127.0.0.1]:4000", Scope::Loopback),
+            ("0.0.0.0:4000", Scope::Others),
+            ("[::]:4000", Scope::Others),
+            ("192.168.1.2:4000", Scope::Others),
+        ] {
+            assert_eq!(Scope::of_address(address.parse().unwrap()), scope, "{address}");
+        }
+        let host = ("host", "build.example.com:4000");
+        for (headers, own) in [
+            (vec![host], true),
+            (vec![host, ("origin", "http://build.example.com:4000")], true),
+            (vec![host, ("origin", "https://shop.example.com")], false),
+            (vec![host, ("origin", "null")], false),
+            (vec![("host", "not a host")], false),
+        ] {
+            assert_eq!(is_own(&parts(&headers), Scope::Others), own, "{headers:?}");
+        }
     }
 
     #[test]
@@ -87,7 +144,7 @@ mod tests {
             ("", false),
         ] {
             let parts = parts(&[("host", "127.0.0.1:4000"), ("origin", origin)]);
-            assert_eq!(is_own(&parts), own, "{origin}");
+            assert_eq!(is_own(&parts, Scope::Loopback), own, "{origin}");
         }
     }
 }

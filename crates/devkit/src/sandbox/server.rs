@@ -23,7 +23,8 @@ use tokio::{
 use super::{
     admin,
     door::{Admission, Gate},
-    origin, page,
+    origin::{self, Scope},
+    page,
     reply::{Refusal, Reply},
     request::Request,
     state::{Outcome, State},
@@ -36,23 +37,29 @@ pub(super) async fn run(
     gate: Option<Arc<Gate>>,
     open: watch::Sender<usize>,
 ) {
+    let scope = Scope::of(&listener);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             // A connection that could not be accepted is the client's to notice.
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
                 open.send_modify(|open| *open += 1);
-                connections.spawn(serve_connection(stream, Arc::clone(&state), gate.clone()));
+                connections.spawn(serve_connection(stream, Arc::clone(&state), gate.clone(), scope));
             },
             Some(_) = connections.join_next() => open.send_modify(|open| *open -= 1),
         }
     }
 }
 
-async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>, gate: Option<Arc<Gate>>) {
+async fn serve_connection(
+    stream: TcpStream,
+    state: Arc<Mutex<State>>,
+    gate: Option<Arc<Gate>>,
+    scope: Scope,
+) {
     // Without it small answers may wait for the client's acknowledgement of the one before.
     stream.set_nodelay(true).ok();
-    let service = service_fn(|request| respond(request, &state, gate.as_deref()));
+    let service = service_fn(|request| respond(request, &state, gate.as_deref(), scope));
     // An error here is a closed connection: ours on purpose, or the client's. A client's ends what it waits for, too.
     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
 }
@@ -61,12 +68,13 @@ async fn respond(
     request: http::Request<Incoming>,
     state: &Mutex<State>,
     gate: Option<&Gate>,
+    scope: Scope,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
     let request = Request::new(&parts, body.to_vec());
     if request.is_for_people() {
-        let reply = match origin::is_own(&parts) {
+        let reply = match origin::is_own(&parts, scope) {
             false => Refusal::foreign().into(),
             true if request.segments == [""] => page::answer(&lock(state), &parts.headers),
             true => admin::answer(&mut lock(state), &request),

@@ -4,7 +4,7 @@ use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
 use super::{
-    super::{Announcement, catalogue::*},
+    super::{Announcement, Sandbox, Settings, catalogue::*},
     Api, user,
 };
 
@@ -300,4 +300,15 @@ async fn other_web_pages_neither_look_nor_change_anything() {
     }
     let own = api.sandbox.url();
     assert_eq!(api.page_with(&[("origin", &own)]).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_sandbox_for_other_machines_has_the_names_of_its_own() {
+    let everywhere = (std::net::Ipv4Addr::UNSPECIFIED, 0).into();
+    let sandbox = Sandbox::start_on(everywhere, Settings::default()).await.unwrap();
+    let api = Api { sandbox, http: crate::send::client(1) };
+    let named = ("host", "build.example.com:4000");
+    assert_eq!(api.page_with(&[named]).await.0, 200);
+    assert_eq!(api.page_with(&[named, ("origin", "http://build.example.com:4000")]).await.0, 200);
+    assert_eq!(api.page_with(&[named, ("origin", "https://shop.example.com")]).await.0, 421);
 }
