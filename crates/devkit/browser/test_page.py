@@ -167,7 +167,7 @@ class PageTest(unittest.TestCase):
         name = (HOSTILE * 3)[:256]
         user = self.stage.customer(name, "ada@example.com")
         self.stage.license(userId=user)
-        self.stage.call("POST", "/sandbox/deliveries", {"event": HOSTILE, "about": HOSTILE * 200})
+        self.stage.call("POST", "/sandbox/deliveries", {"event": HOSTILE, "about": HOSTILE * 10})
         self.stage.call("GET", f"/v3/{urllib.parse.quote(HOSTILE * 200, safe='')}")
         for width in (1280, 390):
             page = self.open(viewport={"width": width, "height": 800})

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
+    deliveries::Announcement,
     fault::Fault,
     instant,
     reply::{Refusal, Reply},
@@ -25,6 +26,9 @@ const CONTROLS: [&str; 11] = [
     "POST /sandbox/reset: as new",
     "everything else is the Web API under /v3, with the access token",
 ];
+
+/// How long the texts of an announcement are at most. They are kept, and the page shows less.
+const MOST_CHARS: usize = 1_000;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,7 +71,13 @@ fn carry_out(state: &mut State, request: &Request) -> Result<Reply, Refusal> {
         }
         ("GET", ["deliveries"]) => Ok(Reply::json(200, &state.deliveries.all())),
         ("POST", ["deliveries"]) => {
-            let id = state.begin_delivery(read(&request.body)?);
+            let posted: Announcement = read(&request.body)?;
+            let texts = [Some(&posted.event), posted.about.as_ref()];
+            if texts.into_iter().flatten().any(|text| text.chars().count() > MOST_CHARS) {
+                let wrong = format!("'event' and 'about' have at most {MOST_CHARS} characters");
+                return Err(Refusal::invalid(wrong));
+            }
+            let id = state.begin_delivery(posted);
             Ok(Reply::json(200, &json!({ "id": id })))
         }
         ("PUT", ["deliveries", id]) => {

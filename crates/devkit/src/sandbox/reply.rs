@@ -112,6 +112,12 @@ impl Refusal {
         Refusal { status: 421, code: "FOREIGN_ORIGIN", message: message.to_owned() }
     }
 
+    /// A body of more bytes than these.
+    pub(super) fn too_large(most: usize) -> Refusal {
+        let message = format!("the body has more than {most} bytes");
+        Refusal { status: 413, code: "TOO_LARGE", message }
+    }
+
     /// An error that a fault asked for.
     pub(super) fn injected(status: u16) -> Refusal {
         Refusal { status, code: "INJECTED", message: format!("injected fault: {status}") }

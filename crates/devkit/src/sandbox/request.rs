@@ -13,7 +13,8 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(parts: &http::request::Parts, body: Vec<u8>) -> Request {
+    /// What its head says. The body is yet to come.
+    pub(super) fn new(parts: &http::request::Parts) -> Request {
         let token = parts
             .headers
             .get(http::header::AUTHORIZATION)
@@ -31,7 +32,7 @@ impl Request {
                 .map(|(name, value)| (decode(name, true), decode(value, true)))
                 .collect(),
             token,
-            body,
+            body: Vec::new(),
         }
     }
 

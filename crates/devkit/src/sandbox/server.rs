@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{Response, header::CONTENT_TYPE};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     body::{Bytes, Incoming},
     server::conn::http1,
@@ -29,6 +29,9 @@ use super::{
     request::Request,
     state::{Outcome, State},
 };
+
+/// How many bytes the body of a request to the sandbox itself has at most.
+const LARGEST_CONTROL: usize = 64 * 1024;
 
 /// Accepts connections and counts those that are open, until the task that runs this is aborted; they end with it.
 pub(super) async fn run(
@@ -71,16 +74,25 @@ async fn respond(
     scope: Scope,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
-    let request = Request::new(&parts, body.to_vec());
+    let mut request = Request::new(&parts);
     if request.is_for_people() {
-        let reply = match origin::is_own(&parts, scope) {
-            false => Refusal::foreign().into(),
-            true if request.segments == [""] => page::answer(&lock(state), &parts.headers),
-            true => admin::answer(&mut lock(state), &request),
+        if !origin::is_own(&parts, scope) {
+            return Ok(response(Refusal::foreign().into()));
+        }
+        request.body = match Limited::new(body, LARGEST_CONTROL).collect().await {
+            Ok(body) => body.to_bytes().to_vec(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Ok(response(Refusal::too_large(LARGEST_CONTROL).into()));
+            }
+            Err(_) => return Err(Dropped),
+        };
+        let reply = match request.segments == [""] {
+            true => page::answer(&lock(state), &parts.headers),
+            false => admin::answer(&mut lock(state), &request),
         };
         return Ok(response(reply));
     }
+    request.body = body.collect().await.map_err(|_| Dropped)?.to_bytes().to_vec();
     let (outcome, handed) = match gate {
         None => (lock(state).handle(request), None),
         Some(gate) => {

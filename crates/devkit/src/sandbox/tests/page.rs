@@ -199,6 +199,21 @@ async fn events_are_announced_over_http() {
 }
 
 #[tokio::test]
+async fn announcements_and_bodies_that_are_too_long_are_refused() {
+    let api = Api::start().await;
+    let announce = "POST /sandbox/deliveries";
+    for (length, status) in [(1_000, 200), (1_001, 400), (70_000, 413)] {
+        let text = "é".repeat(length);
+        for long in [json!({ "event": text }), json!({ "event": "x", "about": text })] {
+            assert_eq!(api.status(announce, long).await, status, "{length}");
+        }
+    }
+    assert_eq!(api.sandbox.deliveries().len(), 2);
+    // The API itself takes what Cryptlex takes.
+    assert_eq!(api.status("POST /v3/users", json!({ "x": "y".repeat(70_000) })).await, 400);
+}
+
+#[tokio::test]
 async fn hostile_text_is_shown_as_isolated_text() {
     let api = Api::start().await;
     let hostile = "<script>alert(1)</script>\"'&\u{202e}tfel";
