@@ -82,7 +82,7 @@ fn carry_out(state: &mut State, request: &Request) -> Result<Reply, Refusal> {
         }
         ("PUT", ["deliveries", id]) => {
             let Ended { answered } = read(&request.body)?;
-            match id.parse().is_ok_and(|id| state.deliveries.end(id, answered)) {
+            match id.parse().is_ok_and(|id| state.end_delivery(id, answered)) {
                 true => Ok(Reply::no_content()),
                 false => Err(Refusal::not_found(format!("delivery {id} is not under way"))),
             }

@@ -183,7 +183,7 @@ impl Sandbox {
 
     /// Says that it was answered with a status, or not at all. `false` if none with this id is under way.
     pub fn end_delivery(&self, id: u64, answered: Option<u16>) -> bool {
-        self.state().deliveries.end(id, answered)
+        self.state().end_delivery(id, answered)
     }
 
     /// All licenses in the order of their creation.

@@ -18,6 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
+    time::Instant,
 };
 
 use super::{
@@ -115,9 +116,11 @@ async fn respond(
     }
 }
 
-/// The state, also after a panic of a test that held it: the test has failed already.
+/// The state as of now, also after a panic of a test that held it: the test has failed already.
 pub(super) fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    state.deliveries.expire(Instant::now());
+    state
 }
 
 fn response(reply: Reply) -> Response<Full<Bytes>> {

@@ -87,7 +87,8 @@ impl State {
     pub(super) fn reset(&mut self) {
         let hits = std::mem::take(&mut self.hits);
         hits.send_replace(0);
-        *self = State { hits, ..State::new(self.first_settings.clone()) };
+        let deliveries = self.deliveries.renewed();
+        *self = State { hits, deliveries, ..State::new(self.first_settings.clone()) };
     }
 
     pub(super) fn handle(&mut self, request: Request) -> Outcome {
@@ -136,13 +137,18 @@ impl State {
 
     /// Begins a delivery and returns its id.
     pub(super) fn begin_delivery(&mut self, what: Announcement) -> u64 {
-        self.deliveries.begin(what, self.world.now(), self.calls.len())
+        self.deliveries.begin(what, self.world.now(), self.calls.len(), Instant::now())
+    }
+
+    /// Ends one, as [`Deliveries::end`] does.
+    pub(super) fn end_delivery(&mut self, id: u64, answered: Option<u16>) -> bool {
+        self.deliveries.end(id, answered, Instant::now())
     }
 
     /// Forgets the calls so far, and the deliveries that are over.
     pub(super) fn clear_calls(&mut self) {
+        self.deliveries.clear(self.calls.len());
         self.calls.clear();
-        self.deliveries.clear();
     }
 
     fn reply(&mut self, request: Request, fault: Option<&FaultKind>) -> Option<Reply> {

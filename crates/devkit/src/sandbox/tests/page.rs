@@ -214,6 +214,34 @@ async fn announcements_and_bodies_that_are_too_long_are_refused() {
 }
 
 #[tokio::test]
+async fn an_event_is_not_said_to_need_no_call_if_calls_were_cleared() {
+    let api = Api::start().await;
+    for (calls, claimed) in [(1, false), (0, true)] {
+        let id = api.begin("stripe a", None);
+        for _ in 0..calls {
+            api.ask("users/1").await;
+        }
+        assert_eq!(api.status("DELETE /sandbox/calls", Value::Null).await, 204);
+        api.sandbox.end_delivery(id, Some(200));
+        let html = api.page().await;
+        assert!(html.contains("stripe a"));
+        assert_eq!(html.contains("no call was needed"), claimed, "{calls}");
+        assert_eq!(api.status("DELETE /sandbox/calls", Value::Null).await, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_from_before_a_reset_ends_no_other_one() {
+    let api = Api::start().await;
+    let before = api.begin("stripe a", None);
+    assert_eq!(api.status("POST /sandbox/reset", Value::Null).await, 204);
+    let after = api.begin("stripe b", None);
+    let end = format!("PUT /sandbox/deliveries/{before}");
+    assert_eq!(api.status(&end, json!({ "answered": 200 })).await, 404);
+    assert!(api.sandbox.end_delivery(after, Some(200)));
+}
+
+#[tokio::test]
 async fn hostile_text_is_shown_as_isolated_text() {
     let api = Api::start().await;
     let hostile = "<script>alert(1)</script>\"'&\u{202e}tfel";
