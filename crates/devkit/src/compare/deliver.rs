@@ -16,21 +16,37 @@ const AN_HOUR: i64 = 3600;
 /// A secret that no server has.
 const FOREIGN_SECRET: &str = "a_secret_that_no_server_has";
 
+/// As much of an answer is read.
+const MOST_READ: usize = 64 * 1024;
+
 /// What was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
+    /// 0 if there was no answer. The body says why.
     pub(super) status: u16,
+    /// The beginning of it.
     pub(super) body: String,
 }
 
-/// Sends it once. The error is why there is no answer.
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unanswered {
+    pub(super) reason: String,
+    /// Whether it was waited for in vain, which takes long.
+    pub(super) timed_out: bool,
+}
+
+/// Sends it once. Providers look at the status: a body that breaks off is an answer, too.
 pub(super) async fn deliver(
     url: &str,
     provider: Provider,
     delivery: &Delivery,
-) -> Result<Answer, String> {
-    let unanswered = |error: reqwest::Error| innermost(&error);
-    let response = CLIENT
+) -> Result<Answer, Unanswered> {
+    let unanswered = |error: reqwest::Error| Unanswered {
+        reason: innermost(&error),
+        timed_out: error.is_timeout(),
+    };
+    let mut response = CLIENT
         .post(url)
         .header(CONTENT_TYPE, "application/json")
         .header(USER_AGENT, provider.user_agent())
@@ -40,7 +56,14 @@ pub(super) async fn deliver(
         .await
         .map_err(unanswered)?;
     let status = response.status().as_u16();
-    Ok(Answer { status, body: response.text().await.map_err(unanswered)? })
+    let mut body = Vec::new();
+    while body.len() < MOST_READ
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        let room = MOST_READ - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+    }
+    Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 fn header(provider: Provider, delivery: &Delivery, now: i64) -> String {

@@ -51,12 +51,17 @@ const FASTSPRING: [&str; 12] = [
 
 /// What is put into ids and addresses. It is found again in whatever a server made of them.
 #[derive(Debug, Clone)]
-pub(super) struct Tag(String);
+pub(super) struct Tag {
+    /// What all tags of a run begin with.
+    run: String,
+    whole: String,
+}
 
 impl Tag {
     /// Lower-case letters and digits, as all providers' ids allow.
     pub(super) fn new(run: &str, number: usize) -> Self {
-        Self(format!("x{run}n{number}x"))
+        let run = format!("x{run}n");
+        Self { whole: format!("{run}{number}x"), run }
     }
 
     /// The body of somebody else, for whom everything happens as it did for those in it.
@@ -66,12 +71,23 @@ impl Tag {
             Provider::Paddle => self.put_by_beginning(&PADDLE, body),
             Provider::Fastspring => self.put_by_field(body),
         };
-        body.replace("@example.com", &format!("@{}.example.com", self.0))
+        body.replace("@example.com", &format!("@{}.example.com", self.whole))
     }
 
     /// As it was before.
     pub(super) fn take_out(&self, text: &str) -> String {
-        text.replace(&format!("{}.example.com", self.0), "example.com").replace(&self.0, "")
+        text.replace(&format!("{}.example.com", self.whole), "example.com").replace(&self.whole, "")
+    }
+
+    /// Whether another tag of the same run is in it.
+    pub(super) fn is_of_another(&self, text: &str) -> bool {
+        text.match_indices(&self.run).any(|(start, _)| {
+            let after = &text[start + self.run.len()..];
+            let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            rest.len() < after.len()
+                && rest.starts_with('x')
+                && !text[start..].starts_with(&self.whole)
+        })
     }
 
     fn put_by_beginning(&self, beginnings: &[&str], body: &str) -> String {
@@ -85,7 +101,7 @@ impl Tag {
             fresh.push_str(between);
             fresh.push_str(word);
             if is_id(beginnings, word) {
-                fresh.push_str(&self.0);
+                fresh.push_str(&self.whole);
             }
             rest = after;
         }
@@ -99,7 +115,7 @@ impl Tag {
             collect(&json, false, &mut ids);
         }
         ids.iter().fold(body.to_owned(), |body, id| {
-            body.replace(&format!("\"{id}\""), &format!("\"{id}{}\"", self.0))
+            body.replace(&format!("\"{id}\""), &format!("\"{id}{}\"", self.whole))
         })
     }
 }
@@ -142,6 +158,21 @@ mod tests {
         assert_eq!(tag.put(Provider::Fastspring, fastspring), expected);
         assert_eq!(tag.take_out("a@x7n1x.example.com"), "a@example.com");
         assert_eq!(tag.take_out("ctm_1x7n1x@cryptlexpaddle.com"), "ctm_1@cryptlexpaddle.com");
+    }
+
+    #[test]
+    fn a_tag_of_the_same_run_is_told_from_its_own() {
+        let tag = Tag::new("7", 1);
+        for (text, another) in [
+            ("a@x7n1x.example.com", false),
+            ("a@x7n11x.example.com", true),
+            ("ctm_1x7n2x@cryptlexpaddle.com", true),
+            ("ax7n@example.com", false),
+            ("ax7nx@example.com", false),
+            ("", false),
+        ] {
+            assert_eq!(tag.is_of_another(text), another, "{text}");
+        }
     }
 
     #[test]

@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::results::{ResultOf, Results};
 use super::situation::{Situation, published, situations};
 use super::target::variables;
-use super::{Patience, Target, compare};
+use super::{Patience, Played, Target, compare};
 use crate::runtime_api::Server;
 use crate::sandbox::{Sandbox, Settings};
 use crate::sign::Provider;
 
 /// Ours listens, and has nothing under way when it has answered.
-const AT_ONCE: Patience = Patience { start: Duration::ZERO, pause: Duration::ZERO };
+const AT_ONCE: Patience =
+    Patience { start: Duration::ZERO, pause: Duration::ZERO, most: Duration::ZERO };
 
 /// Plays all situations of a provider against a binary. Names those that are not exactly right, and those for which
 /// `situations/results/payment-webhooks.json` says something else.
@@ -26,7 +27,10 @@ pub async fn rehearse(provider: Provider, binary: &Path) -> Result<Vec<String>, 
     let targets = targets(provider, server.url())?;
     let all: Vec<Situation> =
         situations().into_iter().filter(|situation| situation.provider == provider).collect();
-    let results = compare(&sandbox, &all, &targets, "0", AT_ONCE).await?;
+    let Played { results, stopped } = compare(&sandbox, &all, &targets, "0", AT_ONCE).await?;
+    if let Some(why) = stopped {
+        return Err(why.into());
+    }
     let said = published().into_iter().find(|results| results.server == "payment-webhooks");
     let said = said.ok_or("situations/results/payment-webhooks.json is not there")?;
     Ok(all.iter().filter_map(|situation| fault(situation, &results, &said)).collect())

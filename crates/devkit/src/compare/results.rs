@@ -32,6 +32,9 @@ pub struct ResultOf {
     /// The licenses that were there, if they were not exactly those that should be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Vec<String>>,
+    /// How many of the licenses are of another situation, because the server was late with them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub leftover: usize,
     /// How many deliveries were never answered 2xx.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unacknowledged: usize,
@@ -50,6 +53,7 @@ impl From<&Played> for ResultOf {
         Self {
             outcome: played.outcome,
             found: (!played.is_exact).then(|| played.found.clone()),
+            leftover: played.leftover,
             unacknowledged: played.refused.len(),
             refusal: played.refused.last().cloned(),
         }

@@ -7,6 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::judge::{Outcome, grouped, meaning};
 use super::results::{ResultOf, Results};
 use super::situation::Situation;
+use super::words::in_a_cell;
 use crate::sign::Provider;
 
 /// A table for a terminal.
@@ -25,7 +26,7 @@ pub(super) fn for_a_terminal(situations: &[Situation], results: &Results) -> Str
             None => "the same".to_owned(),
             Some(found) if right => grouped(found),
             Some(found) => {
-                let means = meaning(found, &situation.licenses);
+                let means = means(found, situation, result);
                 format!("{}\n{}: {means}", grouped(found), result.outcome.word())
             }
         };
@@ -80,11 +81,18 @@ fn cell(situation: &Situation, server: &Results) -> String {
     };
     match &result.found {
         Some(found) if result.outcome != Outcome::Right => {
-            let means = meaning(found, &situation.licenses);
+            let means = means(found, situation, result);
             let word = result.outcome.word();
-            format!(" **{word}**: {} ({means}){refused} |", grouped(found))
+            format!(" **{word}**: {} ({means}){refused} |", in_a_cell(&grouped(found)))
         }
         _ => format!(" {}{refused} |", result.outcome.word()),
+    }
+}
+
+fn means(found: &[String], situation: &Situation, result: &ResultOf) -> String {
+    match result.leftover {
+        0 => meaning(found, &situation.licenses),
+        count => format!("leftover: {count} of another situation, made too late"),
     }
 }
 

@@ -1,20 +1,27 @@
 //! The server that is compared: where its paths are, what it must be told, and whether it heard.
 
+use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::catalog::CONFIGURED_PRODUCT;
 use super::deliver::{Answer, deliver};
 use super::fresh::Tag;
+use super::pace::Pace;
 use super::situation::{Delivery, Signature, Situation};
+use super::words::printable;
 use crate::corpus;
 use crate::sandbox::{ACCESS_TOKEN, Sandbox};
 use crate::sign::Provider;
 
 /// Between two looks whether the server is there.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// A server that acknowledges a purchase asks Cryptlex within this time.
+const FIRST_CALL: Duration = Duration::from_secs(10);
 
 /// What a URL is for: `stripe=http://..`, or all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +56,8 @@ pub enum TargetError {
         /// What it should be started with.
         exports: String,
     },
-    /// It died, or hung.
-    #[error("{url} gave no answer in the situation {situation}: {reason}")]
+    /// It died.
+    #[error("{url} is gone since the situation {situation}: {reason}")]
     Stopped {
         /// What was called.
         url: String,
@@ -167,6 +174,7 @@ pub(super) async fn probe(
     provider: Provider,
     tag: &Tag,
     wait: Duration,
+    pace: &mut Pace,
 ) -> Result<(), TargetError> {
     let case = match provider {
         Provider::Stripe => "checkout-subscription",
@@ -187,23 +195,39 @@ pub(super) async fn probe(
     let Answer { status, body: said } = loop {
         match deliver(&url, provider, &delivery).await {
             Ok(answer) => break answer,
-            Err(reason) if Instant::now() >= until => {
+            Err(unanswered) if Instant::now() >= until => {
+                let reason = printable(&unanswered.reason);
                 return Err(TargetError::Silent { url, reason, exports });
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     };
+    if (200..300).contains(&status) && sandbox.calls().is_empty() {
+        pace.call(sandbox, FIRST_CALL).await;
+    }
+    pace.quiet(sandbox).await;
     let calls = sandbox.calls();
     if calls.is_empty() && matches!(status, 404 | 405) {
         return Err(TargetError::WrongPath { url, provider, status });
     }
     if calls.is_empty() {
+        let said = printable(&said);
         return Err(TargetError::Elsewhere { url, status, said, exports });
     }
     if calls.iter().all(|call| call.status == Some(401)) {
         return Err(TargetError::WrongToken { url });
     }
     Ok(())
+}
+
+/// Whether nobody listens any more.
+pub(super) async fn is_gone(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return false;
+    };
+    let connected = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
+    connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! Servers that cannot be compared are named with what to do; a server that does everything wrong is judged so.
 
+mod unreliable;
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::judge::Outcome;
+use super::table;
 use super::{Patience, Situation, Target, TargetError, compare, situations};
 use crate::sandbox::{ACCESS_TOKEN, Sandbox, Settings};
 
-const AT_ONCE: Patience = Patience { start: Duration::ZERO, pause: Duration::ZERO };
+const AT_ONCE: Patience =
+    Patience { start: Duration::ZERO, pause: Duration::ZERO, most: Duration::ZERO };
 
 /// Answers everything alike, after it asked Cryptlex so.
 async fn server(status: u16, says: &'static str, asks: Option<(String, &'static str)>) -> String {
@@ -80,7 +84,7 @@ async fn a_server_that_makes_no_license_is_judged_by_what_it_says() {
     let asks = || Some((format!("{}/v3/users", sandbox.url()), ACCESS_TOKEN));
     for (status, says, name, outcome, unacknowledged) in [
         (200, "done", "stripe-purchase-twice", Outcome::Wrong, 0),
-        (400, "is not supported", "stripe-purchase-twice", Outcome::NotHandled, 4),
+        (400, "Event type is not supported", "stripe-purchase-twice", Outcome::NotHandled, 4),
         (200, "Ignored: ..", "stripe-purchase-twice", Outcome::NotHandled, 0),
         (200, "done", "stripe-forged", Outcome::Right, 0),
         // It has never made what is to be taken back.
@@ -89,7 +93,7 @@ async fn a_server_that_makes_no_license_is_judged_by_what_it_says() {
     ] {
         let target: Target = server(status, says, asks()).await.parse().unwrap();
         let results = compare(&sandbox, &one(name), &[target], "1", AT_ONCE).await.unwrap();
-        let result = &results.situations[name];
+        let result = &results.results.situations[name];
         assert_eq!(result.outcome, outcome, "{name}: {status} {says}");
         assert_eq!(result.unacknowledged, unacknowledged, "{name}: {status} {says}");
     }
