@@ -132,7 +132,7 @@ pub struct SendArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its text would replace that of the subcommand in --help")]
     pub signed: SignedCase,
-    /// Where to post it [default: port 3000 of this machine, /v2 for stripe, /v1 for the others]
+    /// Where to post it [default: port 3000 of this machine, at /webhooks/PROVIDER]
     #[arg(long, value_parser = http_url)]
     pub url: Option<String>,
     /// Sandbox whose page shows the event. Sending works without it
@@ -235,7 +235,7 @@ pub async fn command(args: &SendArgs) -> Result<Delivery, SendError> {
     let signed = &args.signed;
     let (provider, name, body) = (signed.provider, &signed.case, signed.body()?);
     let at = signed.at.unix_secs();
-    let default = || format!("http://127.0.0.1:3000{}", provider.path());
+    let default = || format!("http://127.0.0.1:3000/webhooks/{provider}");
     let url = args.url.clone().unwrap_or_else(default);
     let event = format!("{provider} {name}");
     let announced = Announced::begin(&args.sandbox, Announcement { event, about: None }).await;

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says_cannot_steer_a_terminal() {
+    fn text_of_a_server_cannot_steer_a_terminal() {
         assert_eq!(printable("\u{1b}[2Jgone\n\u{202e}x "), "\\u{1b}[2Jgone\\n\\u{202e}x");
         let long = printable(&"é".repeat(300));
         assert_eq!(long.chars().count(), MOST_SHOWN + 2);

@@ -100,6 +100,9 @@ pub async fn play(args: &DemoArgs) -> Result<bool, DemoError> {
 async fn show(sandbox: &Sandbox, args: &DemoArgs) -> Result<bool, DemoError> {
     print(&format!("Watch it in a browser: {}/\n", sandbox.url()))?;
     print(&LEGEND.join("\n"))?;
+    if let Some(columns) = Columns::missing() {
+        print(&format!("This terminal is narrow: the table needs {columns} columns."))?;
+    }
     if args.slow {
         tokio::time::sleep(FIRST_PAUSE).await;
     }

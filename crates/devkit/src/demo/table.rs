@@ -40,6 +40,11 @@ impl Columns {
         Columns::of(Table::new().width().unwrap_or(WIDEST))
     }
 
+    /// How many characters the table needs, where this terminal has fewer.
+    pub(super) fn missing() -> Option<u16> {
+        Table::new().width().is_some_and(|width| width < NARROWEST).then_some(NARROWEST)
+    }
+
     /// For so many characters, or a few more or less.
     pub(super) fn of(width: u16) -> Columns {
         let gaps = 5 * GAP;

@@ -10,6 +10,8 @@ pub trait Profile: Sized + Send + Sync + 'static {
     const TITLE: &'static str;
     /// The variable that holds the signing secret.
     const SECRET_VARIABLE: &'static str;
+    /// How values begin that are often taken for the signing secret, and what to take instead.
+    const MISTAKEN_SECRETS: &'static [(&'static str, &'static str)] = &[];
     /// How long a delivery may take unless configured, in milliseconds.
     const DEADLINE_MS: u64;
     /// What a quantity means unless the product or the vendor says otherwise.

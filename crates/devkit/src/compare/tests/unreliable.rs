@@ -202,7 +202,7 @@ fn a_wait_has_bounds() {
 }
 
 #[tokio::test]
-async fn what_cannot_work_is_told_before_anything_is_played() {
+async fn impossible_arguments_are_refused_before_anything_is_played() {
     let free = ["--listen", "127.0.0.1:0"];
     let error = run(&args(&free).unwrap()).await.unwrap_err();
     assert!(matches!(error, CompareError::NoPort(_)), "{error}");

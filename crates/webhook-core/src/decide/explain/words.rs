@@ -136,7 +136,7 @@ fn unmapped(of: &Entitlements) -> String {
 fn end(end: &End) -> String {
     let mut text = match (end.date, end.bought_at) {
         (Some(date), _) => format!("until {date}"),
-        (None, Some(at)) => format!("one interval from {at}"),
+        (None, Some(at)) => format!("what the license template says, counted from {at}"),
         (None, None) => "no date is known".to_owned(),
     };
     if let Some(one_more) = &end.one_more {
@@ -236,7 +236,7 @@ fn lines(lines: &[Line]) -> String {
 fn payment(paid: &Paid) -> String {
     let time = match &paid.covers {
         Covers::First(Some(end)) => format!("for the first period, until {end}"),
-        Covers::First(None) => "for the first period, whose end it does not say".to_owned(),
+        Covers::First(None) => "for the purchase, without saying until when".to_owned(),
         Covers::Later(through) => time_of(through),
     };
     let what = match paid.scope {

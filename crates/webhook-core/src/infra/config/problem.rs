@@ -74,4 +74,7 @@ pub(super) enum Warning {
         "TRUSTED_PROXIES names {0}: anybody there may claim any address, and no limit holds. Name your own proxies only"
     )]
     WideProxies(String),
+    /// A signing secret that looks like something else. An older one may still be right, so it is no problem.
+    #[error("{0} looks like {1}")]
+    MistakenSecret(&'static str, &'static str),
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use secrecy::SecretString;
 
+use super::problem::Warning;
 use super::reader::Reader;
 use crate::domain::profile::Profile;
 
@@ -48,6 +49,11 @@ pub struct Tolerance(pub i64);
 impl<R: Fn(&str) -> Option<String>> Reader<R> {
     pub(super) fn secrets<P: Profile>(&mut self) -> Option<Secrets> {
         let current = self.required(P::SECRET_VARIABLE)?;
+        // Only a warning: a signature made with the old secret is still accepted.
+        for (_, what) in P::MISTAKEN_SECRETS.iter().filter(|(start, _)| current.starts_with(start))
+        {
+            self.warn(Warning::MistakenSecret(P::SECRET_VARIABLE, what));
+        }
         let older = ["_PREVIOUS", BEFORE_ROTATION]
             .map(|suffix| self.optional(&format!("{}{suffix}", P::SECRET_VARIABLE)));
         Secrets::new(&current, older.iter().flatten().map(String::as_str))

@@ -125,6 +125,21 @@ fn a_file_with_the_name_of_the_secrets_is_readable_or_a_problem() {
 }
 
 #[test]
+fn an_id_in_place_of_the_signing_secret_is_a_warning() {
+    let warned = |value: &str| {
+        let loaded = stripe(&[("STRIPE_WEBHOOK_SECRET", value)]);
+        assert!(loaded.config.is_ok(), "the old secret may still be right");
+        loaded.warnings.iter().any(|text| text.contains("STRIPE_WEBHOOK_SECRET looks like"))
+    };
+    assert!(warned("we_1abc") && warned("sk_test_abc") && !warned("whsec_we_sk_"));
+    let paddle =
+        load::<Paddle>(|name| (name == "PADDLE_WEBHOOK_SECRET").then(|| "ntfset_1".into()));
+    let advice = "PADDLE_WEBHOOK_SECRET looks like the id of a notification destination. \
+                  Use its secret key, pdl_ntfset_..";
+    assert!(paddle.warnings.iter().any(|text| text == advice), "{:?}", paddle.warnings);
+}
+
+#[test]
 fn proxies_that_match_anybody_are_a_warning() {
     for (list, wide) in [
         ("0.0.0.0/0", Some("0.0.0.0/0")),

@@ -48,6 +48,12 @@ impl Profile for Paddle {
     const NAME: &'static str = "paddle";
     const TITLE: &'static str = "Paddle";
     const SECRET_VARIABLE: &'static str = "PADDLE_WEBHOOK_SECRET";
+    /// Ids and keys that the dashboard shows, too.
+    const MISTAKEN_SECRETS: &'static [(&'static str, &'static str)] = &[
+        ("ntfset_", "the id of a notification destination. Use its secret key, pdl_ntfset_.."),
+        ("pdl_live_", "an API key. Use the secret key of the destination, pdl_ntfset_.."),
+        ("pdl_sdbx_", "an API key. Use the secret key of the destination, pdl_ntfset_.."),
+    ];
     /// Paddle gives up after five seconds: <https://developer.paddle.com/webhooks/respond-to-webhooks>.
     const DEADLINE_MS: u64 = 4_000;
     const QUANTITY_MEANS: QuantityMeans = QuantityMeans::Licenses;

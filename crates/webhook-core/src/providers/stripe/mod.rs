@@ -55,6 +55,10 @@ impl Profile for Stripe {
     const NAME: &'static str = "stripe";
     const TITLE: &'static str = "Stripe";
     const SECRET_VARIABLE: &'static str = "STRIPE_WEBHOOK_SECRET";
+    const MISTAKEN_SECRETS: &'static [(&'static str, &'static str)] = &[
+        ("we_", "the id of an endpoint. Use its signing secret, whsec_.."),
+        ("sk_", "an API key. Use the signing secret of the endpoint, whsec_.."),
+    ];
     const DEADLINE_MS: u64 = 10_000;
     const QUANTITY_MEANS: QuantityMeans = QuantityMeans::One;
     const AT_THE_END: AtTheEnd = AtTheEnd::Revoke;

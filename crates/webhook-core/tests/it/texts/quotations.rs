@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// With these begin commands and queries.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
+    "openssl",
     "cp",
     "devkit",
     "aws",
