@@ -12,6 +12,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use crate::support::App;
+use crate::support::orders::orders as every_order;
 use crate::support::topics::Topic;
 
 /// How many there are at least, so that none goes missing.
@@ -129,7 +130,7 @@ fn orders(situation: &Situation) -> Vec<Vec<usize>> {
     match &situation.orders {
         Orders::Own => vec![own],
         Orders::These(these) => these.clone(),
-        Orders::Every if own.len() <= MOST_IN_EVERY_ORDER => permutations(&own),
+        Orders::Every if own.len() <= MOST_IN_EVERY_ORDER => every_order(&own),
         Orders::Every => {
             let moved = |at: usize, to: usize| {
                 let mut order = own.clone();
@@ -150,16 +151,4 @@ fn orders(situation: &Situation) -> Vec<Vec<usize>> {
                 .collect()
         }
     }
-}
-
-fn permutations(of: &[usize]) -> Vec<Vec<usize>> {
-    if of.is_empty() {
-        return vec![Vec::new()];
-    }
-    let beginning_with = |first: &usize| {
-        let rest: Vec<usize> = of.iter().filter(|other| *other != first).copied().collect();
-        let first = *first;
-        permutations(&rest).into_iter().map(move |rest| [vec![first], rest].concat())
-    };
-    of.iter().flat_map(beginning_with).collect()
 }
